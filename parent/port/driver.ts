@@ -1,0 +1,23 @@
+import type { PortDriverInfo, StackEvent } from '../../protocol/api.js';
+import type { PortCounters, PortSpec, PortState, PortStatus } from '../../protocol/ports.js';
+
+/** What happened, without the time, which the event bus adds. */
+export type EventBody = StackEvent extends infer E ? (E extends StackEvent ? Omit<E, 'time'> : never) : never;
+
+/**
+ * A port driver forwards ports of the host to the child's network namespace.
+ * Specs that reach it are valid (see protocol/port-spec.ts); conflicts among ports of one stack are its own to find.
+ */
+export interface PortDriver {
+  readonly info: PortDriverInfo;
+  /** Resolves when the port listens on the host. Rejects with a PortError, and then nothing has changed. */
+  add(spec: PortSpec): Promise<PortStatus>;
+  list(): PortStatus[];
+  /** Listener state and counters of one port; undefined where the driver cannot tell. */
+  report(id: number): { listener: PortState; counters: PortCounters } | undefined;
+  /** Resolves when the host's port is free again and its connections are closed. Rejects with a PortError for an unknown id. */
+  remove(id: number): Promise<void>;
+  /** Tells the driver whether anybody wants connection events, which cost something for each connection. */
+  watchConnections(wanted: boolean): void;
+  close(): Promise<void>;
+}
