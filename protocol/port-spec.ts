@@ -1,0 +1,215 @@
+import { isIP, SocketAddress } from 'node:net';
+import type { PortSpec } from './ports.js';
+
+/**
+ * Port specs as people write them: `[parentIP:]parentPort:[childIP:]childPort[/proto]`.
+ *
+ * The grammar is RootlessKit's (IPv6 addresses in brackets, blanks around every part, an empty address means none),
+ * and beyond it: parent address and protocol may be left out (`8080:80` is tcp), ports may be ranges of equal length
+ * (`8000-8010:9000-9010`), and parent port 0 stands for any free one. Addresses are kept as they were written:
+ * clients find their ports again by comparing strings.
+ */
+
+export const PORT_SPEC_FORM = '[parentIP:]parentPort:[childIP:]childPort[/proto]';
+
+/** What a spec may ask for. No driver forwards SCTP yet, but RootlessKit's API knows the names, and drivers refuse them. */
+export const PORT_PROTOS = ['tcp', 'tcp4', 'tcp6', 'udp', 'udp4', 'udp6', 'sctp', 'sctp4', 'sctp6'] as const;
+
+const MAX_PORT = 65535;
+/** How much of a user's text a message quotes. */
+const MAX_QUOTED = 100;
+
+/** A port spec that cannot be meant. The message is one line and complete: it is shown as it is. */
+export class PortSpecError extends Error {
+  override name = 'PortSpecError';
+  /**
+   * @param text what the user wrote; "" where that was no text, and then the problem tells all
+   * @param problem what is wrong with it, naming the part
+   */
+  constructor(
+    readonly text: string,
+    readonly problem: string,
+  ) {
+    super(`invalid port${text === '' ? '' : ` ${quote(text)}`}: ${problem}`);
+  }
+}
+
+/**
+ * Parses one argument of the command line into specs: one for a single port, one for each port of a range.
+ * @throws PortSpecError
+ */
+export function parsePortSpecs(text: string): PortSpec[] {
+  const fail = (problem: string): never => {
+    throw new PortSpecError(text, `${problem}; expected ${PORT_SPEC_FORM}, such as 127.0.0.1:8080:80/tcp`);
+  };
+  const slash = text.lastIndexOf('/');
+  if (text.trim() === '') fail('it is empty');
+  const proto = slash < 0 ? 'tcp' : text.slice(slash + 1).trim();
+  const fields = splitFields(slash < 0 ? text : text.slice(0, slash), fail);
+  const { parentIP, parentPorts, childIP, childPorts } = assignFields(fields, fail);
+
+  const parent = parseRange(parentPorts, 'parent port', fail);
+  const child = parseRange(childPorts, 'child port', fail);
+  if (parent.count !== child.count) {
+    fail(`${parent.count} parent port${plural(parent.count)} for ${child.count} child port${plural(child.count)}`);
+  }
+  if (parent.count > 1 && parent.first === 0) fail('a range of parent ports cannot begin with 0');
+
+  const specs: PortSpec[] = [];
+  for (let offset = 0; offset < parent.count; offset++) {
+    specs.push({
+      proto,
+      ...(parentIP && { parentIP }),
+      parentPort: parent.first + offset,
+      childPort: child.first + offset,
+      ...(childIP && { childIP }),
+    });
+  }
+  // The specs of a range differ in their ports only, and those of the last one are the largest.
+  for (const spec of new Set([specs[0], specs.at(-1)])) if (spec) validatePortSpec(spec, text);
+  return specs;
+}
+
+/**
+ * Checks a spec, wherever it came from: known protocol, literal addresses, ports in range, and a host address on
+ * which the protocol can listen. Whether a driver supports the protocol is the driver's to say.
+ * @param text how messages call the spec
+ * @throws PortSpecError
+ */
+export function validatePortSpec(spec: PortSpec, text = formatPortSpec(spec)): void {
+  const fail = (problem: string): never => {
+    throw new PortSpecError(text, problem);
+  };
+  if (!PORT_PROTOS.some((known) => known === spec.proto)) {
+    fail(`unknown proto ${quote(spec.proto)}; expected one of ${PORT_PROTOS.filter((name) => !name.startsWith('sctp')).join(', ')}`);
+  }
+  checkPort(spec.parentPort, 'parent port', 0, fail);
+  checkPort(spec.childPort, 'child port', 1, fail);
+  if (spec.parentIP) {
+    const address = checkAddress(spec.parentIP, 'parent IP', fail);
+    checkFamily(spec.proto, spec.parentIP, address, fail);
+  }
+  if (spec.childIP) checkAddress(spec.childIP, 'child IP', fail);
+}
+
+/** The spec as the command line takes it; `parsePortSpecs` gives the same spec back. */
+export function formatPortSpec(spec: PortSpec): string {
+  const parent = spec.parentIP ? `${bracket(spec.parentIP)}:` : '';
+  const child = spec.childIP ? `${bracket(spec.childIP)}:` : '';
+  return `${parent}${spec.parentPort}:${child}${spec.childPort}/${spec.proto}`;
+}
+
+/**
+ * Two specs with the same key cannot be published at once. As with RootlessKit the key compares what was written:
+ * anything subtler, such as 0.0.0.0 against 127.0.0.1, is found by bind(2). `undefined` conflicts with nothing:
+ * parent port 0 takes another port each time.
+ */
+export function conflictKey(spec: PortSpec): string | undefined {
+  if (spec.parentPort === 0) return undefined;
+  return `${spec.proto} ${spec.parentIP ?? ''} ${spec.parentPort}`;
+}
+
+type Fail = (problem: string) => never;
+
+/** Splits at colons that are not in brackets, and takes the brackets off. */
+function splitFields(text: string, fail: Fail): Field[] {
+  const fields: Field[] = [];
+  let rest = text;
+  for (;;) {
+    const bracketed = /^\s*\[([^[\]]*)\]\s*(?=:|$)/.exec(rest);
+    const match = bracketed ?? /^[^:[\]]*/.exec(rest);
+    if (!match) return fail(`unexpected ${quote(rest.slice(0, 1))}`);
+    fields.push({ text: (bracketed?.[1] ?? match[0]).trim(), bracketed: bracketed !== null });
+    rest = rest.slice(match[0].length);
+    if (rest === '') return fields;
+    if (!rest.startsWith(':')) fail(`unexpected ${quote(rest.slice(0, 1))}, brackets belong around an IPv6 address`);
+    rest = rest.slice(1);
+  }
+}
+
+interface Field {
+  text: string;
+  bracketed: boolean;
+}
+
+interface Parts {
+  parentIP?: string;
+  parentPorts: string;
+  childIP?: string;
+  childPorts: string;
+}
+
+/** Says which field is what: by their number, and where that leaves two readings, by what cannot be an address. */
+function assignFields(fields: Field[], fail: Fail): Parts {
+  const text = (index: number): string => fields[index]?.text ?? '';
+  const isPorts = (index: number): boolean => fields[index]?.bracketed === false && /^\d+(\s*-\s*\d+)?$/.test(text(index));
+  switch (fields.length) {
+    case 0:
+    case 1:
+      return fail('no child port');
+    case 2:
+      return { parentPorts: text(0), childPorts: text(1) };
+    case 3:
+      if (isPorts(0) && !isPorts(1)) return { parentPorts: text(0), childIP: text(1), childPorts: text(2) };
+      return { parentIP: text(0), parentPorts: text(1), childPorts: text(2) };
+    case 4:
+      return { parentIP: text(0), parentPorts: text(1), childIP: text(2), childPorts: text(3) };
+    default:
+      return fail('too many colons, an IPv6 address needs brackets');
+  }
+}
+
+/** Digits, or two numbers of digits with a dash between them. Whether they are ports is checked with the spec. */
+function parseRange(text: string, what: string, fail: Fail): { first: number; count: number } {
+  const match = /^(\d{1,9})(?:\s*-\s*(\d{1,9}))?$/.exec(text);
+  if (!match) return fail(text === '' ? `no ${what}` : `${what} ${quote(text)} is not a number`);
+  const first = Number(match[1]);
+  const last = match[2] === undefined ? first : Number(match[2]);
+  if (last < first) fail(`${what}s ${quote(text)} run backwards`);
+  if (last > MAX_PORT) fail(`${what} ${last} is larger than ${MAX_PORT}`);
+  return { first, count: last - first + 1 };
+}
+
+function checkPort(port: number, what: string, least: number, fail: Fail): void {
+  if (!Number.isInteger(port) || port < least || port > MAX_PORT) {
+    fail(`${what} ${port} is not between ${least} and ${MAX_PORT}`);
+  }
+}
+
+interface Address {
+  family: 4 | 6;
+  unspecified: boolean;
+}
+
+/**
+ * Literal addresses only, as inet_pton(3) reads them: no host names, no zones, no octal or shortened forms.
+ * An IPv4 address inside IPv6 (`::ffff:127.0.0.1`) counts as IPv4, because that is what it reaches.
+ */
+function checkAddress(text: string, what: string, fail: Fail): Address {
+  const version = isIP(text);
+  if (version === 4) return { family: 4, unspecified: text === '0.0.0.0' };
+  if (version !== 6) return fail(`${what} ${quote(text)} is not an IP address`);
+  if (text.includes('%')) return fail(`${what} ${quote(text)} has a zone, which is not supported`);
+  const canonical = new SocketAddress({ address: text, family: 'ipv6' }).address;
+  return { family: canonical.startsWith('::ffff:') && canonical.includes('.') ? 4 : 6, unspecified: canonical === '::' };
+}
+
+/** `[::]` is every address, for tcp4 too; RootlessKit's users rely on it. 0.0.0.0 is never an address of tcp6. */
+function checkFamily(proto: string, text: string, address: Address, fail: Fail): void {
+  const wanted = proto.endsWith('4') ? 4 : proto.endsWith('6') ? 6 : address.family;
+  if (wanted === address.family || (wanted === 4 && address.unspecified)) return;
+  fail(`no suitable address found: ${proto} cannot listen on the IPv${address.family} address ${text}`);
+}
+
+function bracket(address: string): string {
+  return address.includes(':') ? `[${address}]` : address;
+}
+
+/** Quoted so that blanks and line breaks show, and short enough for one line. */
+function quote(text: string): string {
+  return JSON.stringify(text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text);
+}
+
+function plural(count: number): string {
+  return count === 1 ? '' : 's';
+}
