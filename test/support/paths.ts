@@ -1,0 +1,10 @@
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The checkout, or the copy of it that the tests run in. This file is dist/test/support/paths.js there. */
+export const repoRoot = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
+
+/** The compiled program of that name; run it with `process.execPath`. */
+export function binPath(name: 'rootless-run' | 'rootlessctl' | 'demo'): string {
+  return join(repoRoot, 'dist', 'bin', `${name}.js`);
+}
