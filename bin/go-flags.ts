@@ -1,0 +1,40 @@
+/** The long options of a command: those that are on or off, and those that take a value. Names without dashes. */
+export interface LongOptions {
+  booleans: readonly string[];
+  valued: readonly string[];
+}
+
+/**
+ * Rewrites options as Go's flag package takes them, and as scripts for RootlessKit may write them, into the usual
+ * form: `-socket X` becomes `--socket X`, `--json=true` becomes `--json`, `--json=0` goes. What is no such option
+ * stays as it is, and so does everything after `--`.
+ */
+export function normalizeGoFlags(args: readonly string[], { booleans, valued }: LongOptions): string[] {
+  const result: string[] = [];
+  for (let index = 0; index < args.length; index++) {
+    const arg = args[index] ?? '';
+    if (arg === '--') return [...result, ...args.slice(index)];
+    const match = /^--?([a-z][a-z-]+)(?:=(.*))?$/s.exec(arg);
+    const name = match?.[1] ?? '';
+    const value = match?.[2];
+    if (booleans.includes(name)) {
+      if (value === undefined || isTrue(value)) result.push(`--${name}`);
+      else if (!isFalse(value)) result.push(arg);
+    } else if (valued.includes(name)) {
+      result.push(value === undefined ? `--${name}` : `--${name}=${value}`);
+      if (value === undefined && index + 1 < args.length) result.push(args[++index] ?? '');
+    } else {
+      result.push(arg);
+    }
+  }
+  return result;
+}
+
+/** As Go's strconv.ParseBool. */
+function isTrue(text: string): boolean {
+  return ['1', 't', 'T', 'true', 'TRUE', 'True'].includes(text);
+}
+
+function isFalse(text: string): boolean {
+  return ['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(text);
+}

@@ -1,0 +1,103 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { WebSocket, WebSocketServer } from 'ws';
+import type { StackEvent } from '../../protocol/api.js';
+import type { EventBus } from '../events.js';
+
+/** What a subscriber may leave unread before it is dropped, in bytes. Some 20,000 connections' worth of events. */
+export const MAX_UNREAD = 4 * 1024 * 1024;
+
+/** Close codes of RFC 6455, section 7.4.1, and of IANA's registry for "try again later". */
+const GOING_AWAY = 1001;
+const TRY_AGAIN_LATER = 1013;
+
+/** Subscribers have nothing to say; their frames are read and dropped. */
+const MAX_INCOMING = 1024;
+
+/**
+ * `GET /v1/events`: each event of the bus is one JSON text frame to every subscriber. Nothing is kept for those who
+ * come later. While nobody is here the bus is not listened to, so that connections cost nothing extra.
+ */
+export class EventStream {
+  readonly #bus: EventBus;
+  /** Events that a new subscriber gets before all others. */
+  readonly #greeting: () => StackEvent[];
+  readonly #subscribers = new Set<WebSocket>();
+  /** Sockets that wait until ws is loaded. */
+  readonly #pending = new Set<Duplex>();
+  #unsubscribe: (() => void) | undefined;
+  #server: WebSocketServer | undefined;
+  #closed = false;
+
+  constructor(bus: EventBus, greeting: () => StackEvent[]) {
+    this.#bus = bus;
+    this.#greeting = greeting;
+  }
+
+  /** Turns an HTTP upgrade request into a subscription. ws answers requests that are not proper WebSocket handshakes. */
+  async accept(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const drop = (): void => void socket.destroy();
+    socket.once('error', drop);
+    this.#pending.add(socket);
+    const server = await this.#load();
+    this.#pending.delete(socket);
+    socket.off('error', drop);
+    if (this.#closed || socket.destroyed) return drop();
+    server.handleUpgrade(request, socket, head, (subscriber) => this.#add(subscriber));
+  }
+
+  /** Tells the subscribers that the stack goes away, and ends their connections. */
+  close(): void {
+    this.#closed = true;
+    for (const socket of this.#pending) socket.destroy();
+    for (const subscriber of this.#subscribers) {
+      subscriber.close(GOING_AWAY, 'the stack ends');
+      // The close frame is in the socket's queue already; nobody waits here for the answer to it.
+      subscriber.terminate();
+    }
+    this.#release();
+  }
+
+  /** ws costs more time to load than the rest of the server, and most stacks never have a subscriber. */
+  async #load(): Promise<WebSocketServer> {
+    const { WebSocketServer } = await import('ws');
+    this.#server ??= new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: MAX_INCOMING,
+    });
+    return this.#server;
+  }
+
+  #add(subscriber: WebSocket): void {
+    // Without a listener a subscriber that breaks the protocol would end the process; 'close' follows in any case.
+    subscriber.on('error', () => {});
+    subscriber.on('close', () => this.#forget(subscriber));
+    for (const event of this.#greeting()) subscriber.send(JSON.stringify(event));
+    this.#subscribers.add(subscriber);
+    this.#unsubscribe ??= this.#bus.subscribe((event) => this.#broadcast(event));
+  }
+
+  #broadcast(event: StackEvent): void {
+    const frame = JSON.stringify(event);
+    for (const subscriber of this.#subscribers) {
+      if (subscriber.bufferedAmount <= MAX_UNREAD) {
+        subscriber.send(frame);
+        continue;
+      }
+      this.#forget(subscriber);
+      subscriber.close(TRY_AGAIN_LATER, 'too slow: events were left unread');
+    }
+  }
+
+  #forget(subscriber: WebSocket): void {
+    this.#subscribers.delete(subscriber);
+    if (this.#subscribers.size === 0) this.#release();
+  }
+
+  #release(): void {
+    this.#unsubscribe?.();
+    this.#unsubscribe = undefined;
+  }
+}
