@@ -81,7 +81,9 @@ export function validatePortSpec(spec: PortSpec, text = formatPortSpec(spec)): v
     throw new PortSpecError(text, problem);
   };
   if (!PORT_PROTOS.some((known) => known === spec.proto)) {
-    fail(`unknown proto ${quote(spec.proto)}; expected one of ${PORT_PROTOS.filter((name) => !name.startsWith('sctp')).join(', ')}`);
+    fail(
+      `unknown proto ${quote(spec.proto)}; expected one of ${PORT_PROTOS.filter((name) => !name.startsWith('sctp')).join(', ')}`,
+    );
   }
   checkPort(spec.parentPort, 'parent port', 0, fail);
   checkPort(spec.childPort, 'child port', 1, fail);
@@ -142,7 +144,8 @@ interface Parts {
 /** Says which field is what: by their number, and where that leaves two readings, by what cannot be an address. */
 function assignFields(fields: Field[], fail: Fail): Parts {
   const text = (index: number): string => fields[index]?.text ?? '';
-  const isPorts = (index: number): boolean => fields[index]?.bracketed === false && /^\d+(\s*-\s*\d+)?$/.test(text(index));
+  const isPorts = (index: number): boolean =>
+    fields[index]?.bracketed === false && /^\d+(\s*-\s*\d+)?$/.test(text(index));
   switch (fields.length) {
     case 0:
     case 1:
@@ -191,7 +194,10 @@ function checkAddress(text: string, what: string, fail: Fail): Address {
   if (version !== 6) return fail(`${what} ${quote(text)} is not an IP address`);
   if (text.includes('%')) return fail(`${what} ${quote(text)} has a zone, which is not supported`);
   const canonical = new SocketAddress({ address: text, family: 'ipv6' }).address;
-  return { family: canonical.startsWith('::ffff:') && canonical.includes('.') ? 4 : 6, unspecified: canonical === '::' };
+  return {
+    family: canonical.startsWith('::ffff:') && canonical.includes('.') ? 4 : 6,
+    unspecified: canonical === '::',
+  };
 }
 
 /** `[::]` is every address, for tcp4 too; RootlessKit's users rely on it. 0.0.0.0 is never an address of tcp6. */

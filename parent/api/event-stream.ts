@@ -50,10 +50,11 @@ export class EventStream {
   close(): void {
     this.#closed = true;
     for (const socket of this.#pending) socket.destroy();
-    for (const subscriber of this.#subscribers) {
-      subscriber.close(GOING_AWAY, 'the stack ends');
+    // Those too that were dropped and have not gone yet.
+    for (const client of this.#server?.clients ?? []) {
+      client.close(GOING_AWAY, 'the stack ends');
       // The close frame is in the socket's queue already; nobody waits here for the answer to it.
-      subscriber.terminate();
+      client.terminate();
     }
     this.#release();
   }
@@ -63,7 +64,6 @@ export class EventStream {
     const { WebSocketServer } = await import('ws');
     this.#server ??= new WebSocketServer({
       noServer: true,
-      clientTracking: false,
       perMessageDeflate: false,
       maxPayload: MAX_INCOMING,
     });

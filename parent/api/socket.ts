@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { rm } from 'node:fs/promises';
+import { lstat, rm } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { connect } from 'node:net';
 
@@ -47,6 +47,9 @@ export async function listenOnSocket(server: Server, socketPath: string): Promis
     if (codeOf(error) !== 'EADDRINUSE') throw cannotListen(socketPath, error);
     if (await answers(socketPath)) {
       throw new APISocketError(socketPath, `API socket ${socketPath} is in use by another stack`, { cause: error });
+    }
+    if (!(await lstat(socketPath)).isSocket()) {
+      throw new APISocketError(socketPath, `cannot make the API socket ${socketPath}: there is something else`);
     }
     // Left behind by a stack that was killed. Whoever starts a stack holds the state directory's lock.
     await rm(socketPath, { force: true });
