@@ -1,7 +1,9 @@
-/** The long options of a command: those that are on or off, and those that take a value. Names without dashes. */
+/** The options of a command: those that are on or off, and those that take a value. Names without dashes. */
 export interface LongOptions {
   booleans: readonly string[];
   valued: readonly string[];
+  /** Whether the first word that is no option begins another command, which is left alone. */
+  stopAtCommand?: boolean;
 }
 
 /**
@@ -9,20 +11,23 @@ export interface LongOptions {
  * form: `-socket X` becomes `--socket X`, `--json=true` becomes `--json`, `--json=0` goes. What is no such option
  * stays as it is, and so does everything after `--`.
  */
-export function normalizeGoFlags(args: readonly string[], { booleans, valued }: LongOptions): string[] {
+export function normalizeGoFlags(args: readonly string[], { booleans, valued, stopAtCommand }: LongOptions): string[] {
   const result: string[] = [];
   for (let index = 0; index < args.length; index++) {
     const arg = args[index] ?? '';
     if (arg === '--') return [...result, ...args.slice(index)];
-    const match = /^--?([a-z][a-z-]+)(?:=(.*))?$/s.exec(arg);
+    if (stopAtCommand && !arg.startsWith('-')) return [...result, '--', ...args.slice(index)];
+    const match = /^--?([a-z][a-z-]*)(?:=(.*))?$/s.exec(arg);
     const name = match?.[1] ?? '';
+    const dashed = name.length === 1 ? `-${name}` : `--${name}`;
     const value = match?.[2];
     if (booleans.includes(name)) {
-      if (value === undefined || isTrue(value)) result.push(`--${name}`);
+      if (value === undefined || isTrue(value)) result.push(dashed);
       else if (!isFalse(value)) result.push(arg);
     } else if (valued.includes(name)) {
-      result.push(value === undefined ? `--${name}` : `--${name}=${value}`);
-      if (value === undefined && index + 1 < args.length) result.push(args[++index] ?? '');
+      result.push(dashed);
+      if (value !== undefined) result.push(value);
+      else if (index + 1 < args.length) result.push(args[++index] ?? '');
     } else {
       result.push(arg);
     }

@@ -29,3 +29,8 @@ export class PortBindError extends PortError {
     super(message);
   }
 }
+
+/** The agent in the child's namespaces does not come up. */
+export class AgentError extends PortError {
+  override name = 'AgentError';
+}

@@ -1,0 +1,87 @@
+/**
+ * The agent: a resident process in the child's namespaces, started by the launcher with one end of the socketpair as
+ * descriptor 3. It makes the sockets that the parent asks for (see protocol/messages.ts); the engine does that for each
+ * connection, and asks here once for each target.
+ *
+ * It is not trusted by the parent: whoever is root in the child's namespaces can take it over.
+ */
+import { networkInterfaces } from 'node:os';
+import { defaultCongestion } from '../protocol/congestion.js';
+import { type Engine, type EngineEvent, native } from '../native/index.js';
+import { decodeMessage, decodeTarget, encodeMessage, type Message, PROTOCOL_VERSION } from '../protocol/messages.js';
+import { dialPlan } from './dial-rule.js';
+
+const PARENT_FD = 3;
+const PARENT = 1;
+
+const engine: Engine = new (native().Engine)(defaultCongestion(), (events) => events.forEach(handle));
+
+function say(message: Message): void {
+  engine.send(PARENT, encodeMessage(message));
+}
+
+function isLocal(ip: string): boolean {
+  return Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === ip));
+}
+
+function plan(target: Buffer): void {
+  const decoded = decodeTarget(target);
+  const addresses = dialPlan(decoded, isLocal);
+  if (decoded.proto === 'udp') {
+    for (const { ip } of addresses) {
+      if (ip.startsWith('127.') && ip !== '127.0.0.1') addLoopbackAddress(ip);
+    }
+  }
+  engine.setPlan(target, addresses);
+}
+
+/** So that servers that are bound to every address answer from the one that was asked; see native/src/local_address.h. */
+function addLoopbackAddress(ip: string): void {
+  try {
+    native().addLoopbackAddress(ip);
+  } catch (error) {
+    say({ type: 'log', level: 'warn', text: `cannot give lo the address ${ip}: ${String(error)}` });
+  }
+}
+
+function handle(event: EngineEvent): void {
+  switch (event.type) {
+    case 'plan-wanted':
+      plan(event.target);
+      break;
+    case 'message': {
+      const message = decodeMessage(event.data);
+      if (message.type === 'hello' && message.version !== PROTOCOL_VERSION) {
+        say({
+          type: 'log',
+          level: 'warn',
+          text: `the parent speaks version ${message.version} of the protocol, the agent ${PROTOCOL_VERSION}`,
+        });
+        stop(1);
+      }
+      break;
+    }
+    case 'channel-closed':
+      stop(0);
+      break;
+    case 'log':
+      say({ type: 'log', level: 'warn', text: event.text });
+      break;
+  }
+}
+
+function stop(code: number): void {
+  engine.close();
+  process.exit(code);
+}
+
+process.on('uncaughtException', (error) => {
+  say({ type: 'log', level: 'warn', text: `the agent ends: ${error.message}` });
+  stop(1);
+});
+// The terminal's signals go to the whole foreground group; they are meant for the command.
+for (const signal of ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGTERM'] as const) process.on(signal, () => {});
+
+engine.openChannel(PARENT, PARENT_FD);
+engine.serveConnects(PARENT);
+say({ type: 'hello', version: PROTOCOL_VERSION, pid: process.pid });

@@ -1,0 +1,37 @@
+{
+  'target_defaults': {
+    'cflags': ['-O2', '-Wall', '-Wextra', '-Wno-missing-field-initializers', '-fvisibility=hidden'],
+    'cflags_cc': ['-std=gnu++17'],
+    'cflags_cc!': ['-std=gnu++20', '-std=gnu++14'],
+    'defines': ['_GNU_SOURCE'],
+  },
+  'targets': [
+    {
+      'target_name': 'rootless_net',
+      'sources': [
+        'src/binding.cc',
+        'src/dialer.cc',
+        'src/agent_link.cc',
+        'src/engine.cc',
+        'src/local_address.cc',
+        'src/loop.cc',
+        'src/packet_channel.cc',
+        'src/pipe_pool.cc',
+        'src/sockets.cc',
+        'src/tcp_port.cc',
+        'src/tcp_relay.cc',
+        'src/udp_port.cc',
+        'src/watchdog.cc',
+        'src/wire.cc',
+      ],
+      'defines': ['NAPI_VERSION=8'],
+    },
+    {
+      'target_name': 'launcher',
+      'type': 'executable',
+      'sources': ['src/launcher.c'],
+      # Messages are cut where they are too long; that is what snprintf is for.
+      'cflags': ['-Wno-format-truncation'],
+    },
+  ],
+}

@@ -1,0 +1,100 @@
+/**
+ * The typed face of the native part (src/): the engine, and the few system calls that Node lacks.
+ * Both sides load the same binary; the parent forwards ports with it, the agent makes sockets with it.
+ */
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+/** From dist/native/ to native/build/Release/, where node-gyp puts what it builds. */
+const RELEASE = new URL('../../native/build/Release/', import.meta.url);
+
+/** Path of the program that makes the namespaces, see src/launcher.c. */
+export const LAUNCHER = fileURLToPath(new URL('launcher', RELEASE));
+
+export type EngineEvent =
+  | { type: 'message'; channel: number; data: Buffer; fds: number[] }
+  | { type: 'channel-closed'; channel: number; reason: string }
+  | { type: 'plan-wanted'; target: Buffer }
+  | { type: 'port-closed'; port: number }
+  | { type: 'port-state'; port: number; reason: string }
+  | { type: 'log'; text: string }
+  | {
+      type: 'connection-opened' | 'connection-refused' | 'connection-closed';
+      port: number;
+      /** Counts from 1, over all ports. */
+      connection: number;
+      /** `address:port`. */
+      client: string;
+      reason: string;
+      bytesIn: number;
+      bytesOut: number;
+    };
+
+export interface EngineCounters {
+  open: number;
+  opened: number;
+  refused: number;
+  bytesIn: number;
+  bytesOut: number;
+}
+
+/** One thread with an epoll loop; see src/engine.h. Descriptors that are passed in belong to it from then on. */
+export interface Engine {
+  /** Packets of a SOCK_SEQPACKET socket come as `message` events with this channel number. */
+  openChannel(channel: number, fd: number): void;
+  closeChannel(channel: number): void;
+  /** Descriptors ride on the packet and are closed here afterwards. */
+  send(channel: number, data: Uint8Array, fds?: number[]): void;
+  /** Parent: which channel leads to the agent; 0 while there is none, and then connections wait. */
+  setAgent(channel: number): void;
+  /** Parent: ends all connections that wait for the agent, with a reset. */
+  failWaiting(reason: string): void;
+  /** Parent: forwards what arrives at listeners. `target` is what encodeTarget() in protocol/messages.ts makes. */
+  addPort(id: number, type: 'tcp' | 'udp', listeners: number[], childPort: number, target: Uint8Array): void;
+  /** Parent: `port-closed` follows when the listeners and connections are closed. */
+  removePort(id: number): void;
+  counters(id: number): EngineCounters | undefined;
+  watchConnections(wanted: boolean): void;
+  /** Child: which channel leads to the parent. */
+  serveConnects(channel: number): void;
+  /** Child: where requests for `target` go, in this order. */
+  setPlan(target: Uint8Array, addresses: { ip: string; port: number }[]): void;
+  forgetPlans(): void;
+  close(): void;
+}
+
+interface Binding {
+  Engine: new (congestion: string, onEvents: (events: EngineEvent[]) => void) => Engine;
+  socketpair(): [number, number];
+  listen(ip: string, port: number, type: 'tcp' | 'udp', dual: boolean): { fd: number; port: number };
+  closeFd(fd: number): void;
+  flock(fd: number, exclusive: boolean): boolean;
+  becomeSubreaper(): void;
+  dieWithParent(signal: number): void;
+  addLoopbackAddress(ip: string): void;
+}
+
+/** The native part is not there, or cannot be loaded. */
+export class NativeMissingError extends Error {
+  override name = 'NativeMissingError';
+}
+
+function load(): Binding {
+  const path = fileURLToPath(new URL('rootless_net.node', RELEASE));
+  try {
+    return createRequire(import.meta.url)(path) as Binding;
+  } catch (error) {
+    const why = error instanceof Error ? error.message.split('\n')[0] : String(error);
+    throw new NativeMissingError(
+      `the native part is not built (${path}: ${why}); build it with: npm run build (needs a C++ compiler, make and python3)`,
+    );
+  }
+}
+
+let binding: Binding | undefined;
+
+/** Loaded at the first use, so that `--help` and rootlessctl work without. Throws NativeMissingError. */
+export function native(): Binding {
+  binding ??= load();
+  return binding;
+}

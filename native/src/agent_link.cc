@@ -1,0 +1,121 @@
+#include "agent_link.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <algorithm>
+
+#include "wire.h"
+
+namespace {
+
+int option(int fd, int level, int name) {
+  int value = -1;
+  socklen_t length = sizeof value;
+  return getsockopt(fd, level, name, &value, &length) == 0 ? value : -1;
+}
+
+// Why the descriptor is not what was asked for; null if it is.
+const char* objection(int fd, const DialTarget& target) {
+  int domain = option(fd, SOL_SOCKET, SO_DOMAIN);
+  if (domain != AF_INET && domain != AF_INET6) return "not an IP socket";
+  if (option(fd, SOL_SOCKET, SO_TYPE) != target.type) return "a socket of another type";
+  if (option(fd, SOL_SOCKET, SO_PROTOCOL) != (target.type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP)) {
+    return "a socket of another protocol";
+  }
+  if (target.type == SOCK_STREAM && option(fd, SOL_SOCKET, SO_ACCEPTCONN) != 0) return "a listening socket";
+  Address peer;
+  peer.length = sizeof peer.v6;
+  if (getpeername(fd, &peer.sa, &peer.length) != 0) {
+    // A server that closed at once leaves a socket without a peer; what it sent before can still be read.
+    return target.type == SOCK_STREAM && errno == ENOTCONN ? nullptr : "a socket that is not connected";
+  }
+  return peer.port() == target.port ? nullptr : "a socket that is connected to another port";
+}
+
+}  // namespace
+
+void AgentLink::setChannel(PacketChannel* channel) {
+  channel_ = channel;
+  inFlight_ = 0;
+  // What the last agent left unanswered goes first, in the old order.
+  std::vector<uint32_t> unanswered;
+  for (auto& [id, entry] : dials_) {
+    if (!entry.sent) continue;
+    entry.sent = false;
+    unanswered.push_back(id);
+  }
+  std::sort(unanswered.begin(), unanswered.end());
+  line_.insert(line_.begin(), unanswered.begin(), unanswered.end());
+  sendMore();
+}
+
+uint32_t AgentLink::request(Dial* dial, const DialTarget* target, const Address& source, uint32_t attempt) {
+  uint32_t id = nextId_++;
+  if (nextId_ == 0) nextId_ = 1;
+  dials_.emplace(id, Entry{dial, target, source, attempt, false});
+  line_.push_back(id);
+  sendMore();
+  return id;
+}
+
+void AgentLink::cancel(uint32_t id) {
+  auto it = dials_.find(id);
+  if (it == dials_.end()) return;
+  if (it->second.sent) inFlight_--;
+  dials_.erase(it);
+}
+
+void AgentLink::failAll(int error, const std::string& message) {
+  auto dials = std::move(dials_);
+  dials_.clear();
+  line_.clear();
+  inFlight_ = 0;
+  for (auto& [id, entry] : dials) entry.dial->onDialFailed(error, message);
+}
+
+void AgentLink::sendMore() {
+  while (channel_ != nullptr && inFlight_ < kInFlight && !line_.empty()) {
+    uint32_t id = line_.front();
+    line_.pop_front();
+    auto it = dials_.find(id);
+    if (it == dials_.end()) continue;
+    Entry& entry = it->second;
+    wire::ConnectRequest request;
+    request.id = id;
+    request.target = entry.target->request;
+    request.attempt = entry.attempt;
+    std::string ip = entry.source.ip();
+    request.sourceIP = ip;
+    request.sourcePort = entry.source.port();
+    entry.sent = true;
+    inFlight_++;
+    channel_->send(wire::encodeConnect(request), {});
+  }
+}
+
+bool AgentLink::onPacket(std::string_view packet, std::vector<Fd> fds, bool lostFds) {
+  wire::ConnectResult result;
+  if (!wire::decodeResult(packet, &result)) return false;
+  auto it = dials_.find(result.id);
+  // Not asked for, or given up meanwhile: the descriptors close by themselves.
+  if (it == dials_.end() || !it->second.sent) return true;
+  Entry entry = it->second;
+  dials_.erase(it);
+  inFlight_--;
+
+  if (result.error != 0) {
+    entry.dial->onDialFailed(result.error, result.message);
+  } else if (lostFds) {
+    entry.dial->onDialFailed(EMFILE, "no free file descriptor for the socket that the agent sent");
+  } else if (fds.size() != 1) {
+    log_("the agent answered a request without exactly one socket; the connection was ended");
+    entry.dial->onDialFailed(EPROTO, "the agent sent no socket");
+  } else if (const char* why = objection(fds[0].get(), *entry.target)) {
+    log_(std::string("the agent sent ") + why + "; the connection was ended");
+    entry.dial->onDialFailed(EPROTO, why);
+  } else {
+    entry.dial->onDialed(std::move(fds[0]));
+  }
+  sendMore();
+  return true;
+}

@@ -1,0 +1,581 @@
+/*
+ * launcher: makes the namespaces, sets them up as it is told, runs the command in them.
+ *
+ *   launcher CONTROL-FD PARENT-PID NAMESPACE[,NAMESPACE…]        (user mnt net pid ipc uts cgroup)
+ *   launcher die-with PARENT-PID COMMAND…      runs a helper of the parent in the parent's namespaces, to die with it
+ *
+ * Theory of operation. The parent (node) starts this program with one end of a SOCK_SEQPACKET socketpair. Packets are
+ * words that end with a NUL each. The launcher speaks first; then the parent gives orders, and each order is answered
+ * with "ok" (and words) or with "error", an errno, and what failed.
+ *
+ *   launcher: unshared            the user namespace is made; the parent writes the id maps now
+ *   parent:   mapped              the launcher becomes root in it, and makes the other namespaces
+ *   launcher: ready PID           as the host counts; PID is in all of them (it is the launcher, or its child with pid)
+ *   parent:   orders, see the table at the end of this file; "run" is the last one
+ *   launcher: exited CODE | signaled NUMBER     the command is over; the launcher ends after it
+ *
+ * While the command runs the launcher is the reaper of everything below it. It passes on signals. When the command
+ * ends, or the parent's end of the socket closes (also by SIGKILL), it kills what is left below it, however deep and
+ * whether daemonised or not, and ends. With a pid namespace the kernel does the same when its first process ends.
+ *
+ * Order matters: pdeathsig is cleared whenever credentials change, so it is set again after that (prctl(2)).
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <dirent.h>
+#include <net/if.h>
+#include <net/route.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAX_PACKET = 128 * 1024, MAX_WORDS = 4096, MAX_FDS = 4 };
+
+static int control = -1;
+static char packet[MAX_PACKET];
+static char *words[MAX_WORDS + 1];
+static int word_count;
+static int packet_fds[MAX_FDS];
+static int packet_fd_count;
+
+/* --- the control socket ------------------------------------------------------------------------------------------ */
+
+static void say(const char *first, ...) {
+  char out[1024];
+  size_t used = 0;
+  va_list args;
+  va_start(args, first);
+  for (const char *word = first; word != NULL; word = va_arg(args, const char *)) {
+    size_t length = strlen(word) + 1;
+    if (used + length > sizeof out) break;
+    memcpy(out + used, word, length);
+    used += length;
+  }
+  va_end(args);
+  while (send(control, out, used, MSG_NOSIGNAL) < 0 && errno == EINTR) {
+  }
+}
+
+static void say_number(const char *word, long number) {
+  char text[24];
+  snprintf(text, sizeof text, "%ld", number);
+  say(word, text, NULL);
+}
+
+/* Answers an order that failed, with errno and what was done ("mount /proc"). */
+static void say_error(int error, const char *what, const char *object) {
+  char code[16], text[700];
+  snprintf(code, sizeof code, "%d", error);
+  snprintf(text, sizeof text, "%s%s%s", what, object ? " " : "", object ? object : "");
+  say("error", code, text, NULL);
+}
+
+/* Reads one packet into `words`. 0 at the end of the socket. */
+static int hear(void) {
+  struct iovec iov = {packet, sizeof packet - 1};
+  char cmsg_space[CMSG_SPACE(sizeof(int) * MAX_FDS)];
+  struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = cmsg_space, .msg_controllen = sizeof cmsg_space};
+  ssize_t n;
+  do {
+    n = recvmsg(control, &msg, MSG_CMSG_CLOEXEC);
+  } while (n < 0 && errno == EINTR);
+  packet_fd_count = 0;
+  word_count = 0;
+  if (n <= 0) return 0;
+  for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c != NULL; c = CMSG_NXTHDR(&msg, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+    int count = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    for (int i = 0; i < count && packet_fd_count < MAX_FDS; i++) {
+      memcpy(&packet_fds[packet_fd_count++], CMSG_DATA(c) + sizeof(int) * (size_t)i, sizeof(int));
+    }
+  }
+  packet[n] = '\0';
+  for (ssize_t at = 0; at < n && word_count < MAX_WORDS;) {
+    words[word_count++] = packet + at;
+    at += (ssize_t)strlen(packet + at) + 1;
+  }
+  words[word_count] = NULL;
+  return 1;
+}
+
+static void close_packet_fds(void) {
+  for (int i = 0; i < packet_fd_count; i++) close(packet_fds[i]);
+  packet_fd_count = 0;
+}
+
+/* --- namespaces -------------------------------------------------------------------------------------------------- */
+
+static const struct {
+  const char *name;
+  int flag;
+} namespace_flags[] = {
+    {"user", CLONE_NEWUSER}, {"mnt", CLONE_NEWNS},   {"net", CLONE_NEWNET},       {"pid", CLONE_NEWPID},
+    {"ipc", CLONE_NEWIPC},   {"uts", CLONE_NEWUTS}, {"cgroup", CLONE_NEWCGROUP},
+};
+
+static int parse_namespaces(char *list) {
+  int flags = 0;
+  for (char *name = strtok(list, ","); name != NULL; name = strtok(NULL, ",")) {
+    int known = 0;
+    for (size_t i = 0; i < sizeof namespace_flags / sizeof *namespace_flags; i++) {
+      if (strcmp(name, namespace_flags[i].name) == 0) {
+        flags |= namespace_flags[i].flag;
+        known = 1;
+      }
+    }
+    if (!known) return -1;
+  }
+  return flags;
+}
+
+static void die_with(pid_t parent, int death_signal) {
+  prctl(PR_SET_PDEATHSIG, death_signal);
+  /* It may have died before. In a new pid namespace an outside parent shows as 0. */
+  pid_t now = getppid();
+  if (now != parent && now != 0) _exit(1);
+}
+
+/* --- orders ------------------------------------------------------------------------------------------------------ */
+
+static int fail(int error, const char *what, const char *object) {
+  say_error(error, what, object);
+  return -1;
+}
+
+static int order_loopback_up(void) {
+  struct ifreq ifr = {0};
+  strcpy(ifr.ifr_name, "lo");
+  ifr.ifr_flags = IFF_UP | IFF_RUNNING;
+  int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (s < 0 || ioctl(s, SIOCSIFFLAGS, &ifr) != 0) return fail(errno, "bring up lo", NULL);
+  close(s);
+  return 0;
+}
+
+/* write PATH TEXT: for files under /proc/sys */
+static int order_write(void) {
+  int fd = open(words[1], O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return fail(errno, "open", words[1]);
+  ssize_t n = write(fd, words[2], strlen(words[2]));
+  int error = errno;
+  close(fd);
+  return n < 0 ? fail(error, "write", words[1]) : 0;
+}
+
+static const struct {
+  const char *name;
+  unsigned long flags;
+} propagations[] = {
+    {"private", MS_PRIVATE}, {"rprivate", MS_PRIVATE | MS_REC}, {"shared", MS_SHARED},
+    {"rshared", MS_SHARED | MS_REC}, {"slave", MS_SLAVE}, {"rslave", MS_SLAVE | MS_REC},
+};
+
+/* propagation MODE: of / and with r… of all below it */
+static int order_propagation(void) {
+  for (size_t i = 0; i < sizeof propagations / sizeof *propagations; i++) {
+    if (strcmp(words[1], propagations[i].name) != 0) continue;
+    if (mount(NULL, "/", NULL, propagations[i].flags, NULL) != 0) return fail(errno, "set propagation", words[1]);
+    return 0;
+  }
+  return fail(EINVAL, "set propagation", words[1]);
+}
+
+static int order_mount_proc(void) {
+  if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0) return 0;
+  return fail(errno, "mount /proc", NULL);
+}
+
+/* A fresh sysfs shows the new network namespace; the cgroup tree below it is kept. */
+static int order_mount_sysfs(void) {
+  char keep[] = "/tmp/rootless-net-sys-XXXXXX";
+  int has_cgroup = access("/sys/fs/cgroup", F_OK) == 0;
+  if (has_cgroup) {
+    if (mkdtemp(keep) == NULL) return fail(errno, "mkdtemp", keep);
+    if (mount("/sys/fs/cgroup", keep, NULL, MS_BIND | MS_REC, NULL) != 0) {
+      int error = errno;
+      rmdir(keep);
+      return fail(error, "bind /sys/fs/cgroup", NULL);
+    }
+  }
+  int error = 0;
+  if (mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) != 0) {
+    error = errno;
+  } else if (has_cgroup && mount(keep, "/sys/fs/cgroup", NULL, MS_MOVE, NULL) != 0 &&
+             mount(keep, "/sys/fs/cgroup", NULL, MS_BIND | MS_REC, NULL) != 0) {
+    error = errno;
+  }
+  if (has_cgroup) {
+    umount2(keep, MNT_DETACH);
+    rmdir(keep);
+  }
+  return error ? fail(error, "mount /sys", NULL) : 0;
+}
+
+/* bind SOURCE FILE: a copied-up link at FILE makes way for a regular file first */
+static int order_bind_file(void) {
+  struct stat st;
+  if (lstat(words[2], &st) == 0 && S_ISLNK(st.st_mode)) {
+    /* Only where the directory was copied up may the link go: elsewhere it is the host's own. */
+    if (strcmp(words[3], "replace") == 0) {
+      if (unlink(words[2]) != 0) return fail(errno, "unlink", words[2]);
+    }
+  }
+  if (strcmp(words[3], "replace") == 0) {
+    int fd = open(words[2], O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+    if (fd >= 0) close(fd);
+  }
+  if (mount(words[1], words[2], NULL, MS_BIND, NULL) != 0) return fail(errno, "bind mount on", words[2]);
+  return 0;
+}
+
+/* copy-up DIR: a tmpfs over DIR with links to what it had, which stays reachable below DIR/.roNNN */
+static int order_copy_up(void) {
+  const char *dir = words[1];
+  char bind[] = "/tmp/rootlesskit-bXXXXXX";
+  char hidden[PATH_MAX];
+  if (mkdtemp(bind) == NULL) return fail(errno, "mkdtemp", bind);
+  if (mount(dir, bind, NULL, MS_BIND | MS_REC, NULL) != 0) {
+    int error = errno;
+    rmdir(bind);
+    return fail(error, "bind", dir);
+  }
+  if (mount("none", dir, "tmpfs", 0, "mode=0755") != 0) {
+    int error = errno;
+    umount2(bind, MNT_DETACH);
+    rmdir(bind);
+    return fail(error, "mount tmpfs on", dir);
+  }
+  snprintf(hidden, sizeof hidden, "%s/.roXXXXXX", dir);
+  if (mkdtemp(hidden) == NULL) return fail(errno, "mkdtemp", hidden);
+  if (mount(bind, hidden, NULL, MS_MOVE, NULL) != 0) return fail(errno, "move mount to", hidden);
+  rmdir(bind);
+
+  DIR *d = opendir(hidden);
+  if (d == NULL) return fail(errno, "opendir", hidden);
+  const char *hidden_name = strrchr(hidden, '/') + 1;
+  int rc = 0;
+  for (struct dirent *e; rc == 0 && (e = readdir(d)) != NULL;) {
+    char link[PATH_MAX + 300], target[PATH_MAX];
+    struct stat st;
+    if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
+    snprintf(link, sizeof link, "%s/%s", dir, e->d_name);
+    if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    if (S_ISLNK(st.st_mode)) {
+      ssize_t n = readlinkat(dirfd(d), e->d_name, target, sizeof target - 1);
+      if (n < 0) continue;
+      target[n] = '\0';
+    } else {
+      snprintf(target, sizeof target, "%s/%s", hidden_name, e->d_name);
+    }
+    unlink(link);
+    if (symlink(target, link) != 0) rc = fail(errno, "link", link);
+  }
+  closedir(d);
+  return rc;
+}
+
+/* --- processes --------------------------------------------------------------------------------------------------- */
+
+static sigset_t original_mask;
+
+static void child_starts(int death_signal) {
+  sigprocmask(SIG_SETMASK, &original_mask, NULL);
+  prctl(PR_SET_PDEATHSIG, death_signal);
+}
+
+/* Forks and execs; words from `first` on are the command. On failure sets errno. `keep_fd` becomes fd 3. */
+static pid_t start(int first, int keep_fd, int *exec_failed) {
+  int report[2];
+  *exec_failed = 0;
+  if (pipe2(report, O_CLOEXEC) != 0) return -1;
+  pid_t parent = getpid();
+  pid_t pid = fork();
+  if (pid < 0) {
+    int error = errno;
+    close(report[0]);
+    close(report[1]);
+    errno = error;
+    return -1;
+  }
+  if (pid == 0) {
+    child_starts(SIGKILL);
+    if (getppid() != parent) _exit(1);
+    if (keep_fd >= 0) {
+      if (report[1] == 3) report[1] = fcntl(3, F_DUPFD_CLOEXEC, 4);
+      if (keep_fd == 3) {
+        fcntl(3, F_SETFD, 0);
+      } else {
+        dup2(keep_fd, 3);
+      }
+    }
+    execvp(words[first], &words[first]);
+    int error = errno;
+    ssize_t ignored = write(report[1], &error, sizeof error);
+    (void)ignored;
+    _exit(error == ENOENT ? 127 : 126);
+  }
+  close(report[1]);
+  int error = 0;
+  ssize_t n;
+  do {
+    n = read(report[0], &error, sizeof error);
+  } while (n < 0 && errno == EINTR);
+  close(report[0]);
+  if (n == (ssize_t)sizeof error) {
+    waitpid(pid, NULL, 0);
+    *exec_failed = 1;
+    errno = error;
+    return -1;
+  }
+  return pid;
+}
+
+/* Kills everything below this process. As its subreaper it inherits the orphans, so this ends when there are none. */
+static void kill_descendants(void) {
+  char path[64];
+  /* The first process of a pid namespace leaves this to the kernel; nor need /proc count as it does. */
+  if (getpid() == 1) return;
+  snprintf(path, sizeof path, "/proc/self/task/%ld/children", syscall(SYS_gettid));
+  for (;;) {
+    FILE *f = fopen(path, "re");
+    if (f == NULL) return;
+    long pid;
+    while (fscanf(f, "%ld", &pid) == 1) kill((pid_t)pid, SIGKILL);
+    fclose(f);
+    pid_t gone;
+    do {
+      gone = waitpid(-1, NULL, 0);
+    } while (gone < 0 && errno == EINTR);
+    if (gone < 0) return; /* ECHILD */
+  }
+}
+
+/*
+ * A terminal sends its signals to the whole foreground group: the command has them already, and so do the parent and
+ * we. The parent passes on what it gets, and would make two of one. So a signal that came from the kernel (a terminal)
+ * takes the next passed-on one of that number with it, within a second.
+ */
+static struct timespec from_terminal[65];
+
+static void note_terminal_signal(int number) {
+  if (number > 0 && number < 65) clock_gettime(CLOCK_MONOTONIC, &from_terminal[number]);
+}
+
+static int had_it_from_terminal(int number) {
+  struct timespec now;
+  if (number < 1 || number > 64 || from_terminal[number].tv_sec == 0) return 0;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  long ms = (now.tv_sec - from_terminal[number].tv_sec) * 1000 + (now.tv_nsec - from_terminal[number].tv_nsec) / 1000000;
+  from_terminal[number].tv_sec = 0;
+  return ms < 1000;
+}
+
+static int signals_fd = -1;
+
+/* Handles the signals that wait. Sets *status when the command ended. */
+static int read_signals(pid_t command, int *status) {
+  struct signalfd_siginfo info;
+  int over = 0;
+  while (read(signals_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+    int number = (int)info.ssi_signo;
+    if (number == SIGCHLD) {
+      pid_t pid;
+      int s;
+      while ((pid = waitpid(-1, &s, WNOHANG)) > 0) {
+        if (pid == command) {
+          *status = s;
+          over = 1;
+        }
+      }
+    } else if (info.ssi_code == SI_KERNEL && (number == SIGINT || number == SIGQUIT || number == SIGWINCH)) {
+      note_terminal_signal(number);
+    } else if (command > 0) {
+      kill(command, number);
+    } else if (number == SIGTERM || number == SIGINT || number == SIGHUP || number == SIGQUIT) {
+      _exit(1);
+    }
+  }
+  return over;
+}
+
+/* Waits for the command. Returns its status, or -1 when the parent went away. */
+static int supervise(pid_t command) {
+  struct pollfd fds[2] = {{signals_fd, POLLIN, 0}, {control, POLLIN, 0}};
+  int status = 0;
+  for (;;) {
+    if (poll(fds, 2, -1) < 0 && errno != EINTR) return -1;
+    if (read_signals(command, &status)) return status;
+    if (fds[1].revents == 0) continue;
+    if (!hear()) return -1;
+    if (word_count == 2 && strcmp(words[0], "signal") == 0) {
+      int number = atoi(words[1]);
+      if (!had_it_from_terminal(number)) kill(command, number);
+    } else if (word_count >= 2 && strcmp(words[0], "start") == 0) {
+      int failed;
+      pid_t pid = start(1, packet_fd_count > 0 ? packet_fds[0] : -1, &failed);
+      if (pid < 0) {
+        say_error(errno, "start", words[1]);
+      } else {
+        say_number("ok", pid);
+      }
+    } else {
+      say_error(EINVAL, "order not known:", word_count ? words[0] : "");
+    }
+    close_packet_fds();
+  }
+}
+
+static void take_signals(void) {
+  sigset_t set;
+  sigfillset(&set);
+  const int not_ours[] = {SIGPIPE, SIGURG, SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+  for (size_t i = 0; i < sizeof not_ours / sizeof *not_ours; i++) sigdelset(&set, not_ours[i]);
+  sigprocmask(SIG_BLOCK, &set, &original_mask);
+  signals_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static const struct {
+  const char *name;
+  int words; /* with the name */
+  int (*order)(void);
+} orders[] = {
+    {"loopback-up", 1, order_loopback_up}, {"write", 3, order_write},         {"propagation", 2, order_propagation},
+    {"mount-proc", 1, order_mount_proc},   {"mount-sysfs", 1, order_mount_sysfs}, {"bind-file", 4, order_bind_file},
+    {"copy-up", 2, order_copy_up},
+};
+
+/* Obeys until "run" has started the command; returns its pid. */
+static pid_t obey(void) {
+  for (;;) {
+    if (!hear()) _exit(1);
+    int known = 0;
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+      if (word_count == 0 || strcmp(words[0], orders[i].name) != 0 || word_count != orders[i].words) continue;
+      known = 1;
+      if (orders[i].order() == 0) say("ok", NULL);
+    }
+    if (!known && word_count >= 2 && (strcmp(words[0], "run") == 0 || strcmp(words[0], "start") == 0)) {
+      int failed;
+      known = 1;
+      pid_t pid = start(1, packet_fd_count > 0 ? packet_fds[0] : -1, &failed);
+      if (pid < 0) {
+        say_error(errno, failed ? "exec" : "fork", words[1]);
+      } else {
+        say_number("ok", pid);
+        if (strcmp(words[0], "run") == 0) {
+          close_packet_fds();
+          return pid;
+        }
+      }
+    }
+    if (!known) say_error(EINVAL, "order not known:", word_count ? words[0] : "");
+    close_packet_fds();
+  }
+}
+
+/* --- main -------------------------------------------------------------------------------------------------------- */
+
+/* Outside a new pid namespace: waits for its first process, and ends as it does. */
+static void wait_for_first_process(pid_t first) {
+  int status;
+  while (waitpid(first, &status, 0) < 0 && errno == EINTR) {
+  }
+  _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 255);
+}
+
+int main(int argc, char **argv) {
+  if (argc > 3 && strcmp(argv[1], "die-with") == 0) {
+    die_with((pid_t)atol(argv[2]), SIGKILL);
+    execvp(argv[3], &argv[3]);
+    fprintf(stderr, "cannot execute %s: %s\n", argv[3], strerror(errno));
+    return errno == ENOENT ? 127 : 126;
+  }
+  if (argc != 4) {
+    fprintf(stderr, "launcher is started by rootless-run, not by hand\n");
+    return 2;
+  }
+  control = atoi(argv[1]);
+  pid_t parent = (pid_t)atol(argv[2]);
+  int flags = parse_namespaces(argv[3]);
+  if (flags < 0) return 2;
+  fcntl(control, F_SETFD, FD_CLOEXEC);
+  die_with(parent, SIGKILL);
+
+  if ((flags & CLONE_NEWUSER) != 0) {
+    if (unshare(CLONE_NEWUSER) != 0) {
+      say_error(errno, "unshare user namespace", NULL);
+      return 1;
+    }
+    die_with(parent, SIGKILL);
+    say("unshared", NULL);
+    if (!hear() || word_count == 0 || strcmp(words[0], "mapped") != 0) return 1;
+    /* With a one-id map setgroups is denied, and there is nothing to drop. */
+    if (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0) {
+      say_error(errno, "become root in the user namespace", NULL);
+      return 1;
+    }
+    die_with(parent, SIGKILL);
+    /* The maps are written; /proc/PID of this process is to be readable for the parent again. */
+    prctl(PR_SET_DUMPABLE, 1);
+  }
+  if (unshare(flags & ~CLONE_NEWUSER) != 0) {
+    say_error(errno, "unshare namespaces", argv[3]);
+    return 1;
+  }
+  if ((flags & CLONE_NEWPID) != 0) {
+    int gate[2];
+    if (pipe2(gate, O_CLOEXEC) != 0) return 1;
+    pid_t first = fork();
+    if (first < 0) {
+      say_error(errno, "fork into the pid namespace", NULL);
+      return 1;
+    }
+    if (first > 0) {
+      say_number("ready", first);
+      close(gate[0]);
+      close(gate[1]);
+      close(control);
+      sigset_t all;
+      sigfillset(&all);
+      sigprocmask(SIG_BLOCK, &all, NULL);
+      wait_for_first_process(first);
+    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+  } else {
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    say_number("ready", getpid());
+  }
+
+  take_signals();
+  pid_t command = obey();
+  /* From here on the end of the control socket says that the parent is gone, so that we can clean up before we end. */
+  prctl(PR_SET_PDEATHSIG, 0);
+  int status = supervise(command);
+  if (status >= 0) {
+    if (WIFSIGNALED(status)) {
+      say_number("signaled", WTERMSIG(status));
+    } else {
+      say_number("exited", WEXITSTATUS(status));
+    }
+  }
+  kill_descendants();
+  if (status < 0) return 1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+}

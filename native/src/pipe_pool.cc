@@ -1,0 +1,33 @@
+#include "pipe_pool.h"
+
+#include <fcntl.h>
+
+std::unique_ptr<Pipe> PipePool::take(uint64_t nowMs) {
+  if (!free_.empty()) {
+    std::unique_ptr<Pipe> pipe = std::move(free_.back());
+    free_.pop_back();
+    return pipe;
+  }
+  if (made_ >= kMaxPipes || nowMs < retryAtMs_) return nullptr;
+  int fds[2];
+  if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) != 0) {
+    retryAtMs_ = nowMs + 1000;
+    return nullptr;
+  }
+  auto pipe = std::make_unique<Pipe>();
+  pipe->read.reset(fds[0]);
+  pipe->write.reset(fds[1]);
+  if (fcntl(fds[1], F_SETPIPE_SZ, kPipeSize) < kPipeSize) {
+    retryAtMs_ = nowMs + 1000;
+    return nullptr;
+  }
+  made_++;
+  return pipe;
+}
+
+void PipePool::give(std::unique_ptr<Pipe> pipe) { free_.push_back(std::move(pipe)); }
+
+void PipePool::discard(std::unique_ptr<Pipe> pipe) {
+  pipe.reset();
+  made_--;
+}

@@ -1,0 +1,107 @@
+#include "sockets.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/udp.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+bool Address::isLoopback() const {
+  if (family() == AF_INET) return (ntohl(v4.sin_addr.s_addr) >> 24) == 127;
+  if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) return v6.sin6_addr.s6_addr[12] == 127;
+  return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+}
+
+std::string Address::ip() const {
+  char text[INET6_ADDRSTRLEN] = "";
+  if (family() == AF_INET) {
+    inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
+  } else if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
+    inet_ntop(AF_INET, &v6.sin6_addr.s6_addr[12], text, sizeof text);
+  } else {
+    inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
+  }
+  return text;
+}
+
+uint16_t Address::port() const { return ntohs(family() == AF_INET ? v4.sin_port : v6.sin6_port); }
+
+std::string Address::text() const {
+  std::string address = ip();
+  if (address.find(':') != std::string::npos) address = "[" + address + "]";
+  return address + ":" + std::to_string(port());
+}
+
+bool Address::parse(const std::string& ip, uint16_t port, Address* out) {
+  if (inet_pton(AF_INET, ip.c_str(), &out->v4.sin_addr) == 1) {
+    out->v4.sin_family = AF_INET;
+    out->v4.sin_port = htons(port);
+    out->length = sizeof out->v4;
+    return true;
+  }
+  in6_addr v6;
+  if (inet_pton(AF_INET6, ip.c_str(), &v6) != 1) return false;
+  out->v6 = {};
+  out->v6.sin6_family = AF_INET6;
+  out->v6.sin6_addr = v6;
+  out->v6.sin6_port = htons(port);
+  out->length = sizeof out->v6;
+  return true;
+}
+
+namespace sockets {
+
+namespace {
+void on(int fd, int level, int option, int value = 1) { setsockopt(fd, level, option, &value, sizeof value); }
+}  // namespace
+
+ListenResult listenOn(const Address& address, int type, bool dual) {
+  ListenResult result;
+  Fd fd(socket(address.family(), type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) {
+    result.error = errno;
+    result.call = "socket";
+    return result;
+  }
+  if (address.family() == AF_INET6) on(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, dual ? 0 : 1);
+  if (type == SOCK_STREAM) {
+    on(fd.get(), SOL_SOCKET, SO_REUSEADDR);
+    // Accepted sockets inherit it.
+    on(fd.get(), IPPROTO_TCP, TCP_NODELAY);
+  } else {
+    // Replies must leave from the address that was asked (ip(7), ipv6(7)).
+    if (address.family() == AF_INET || dual) on(fd.get(), IPPROTO_IP, IP_PKTINFO);
+    if (address.family() == AF_INET6) on(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO);
+    on(fd.get(), SOL_UDP, UDP_GRO);
+    // As much as net.core.rmem_max gives.
+    on(fd.get(), SOL_SOCKET, SO_RCVBUF, 4 << 20);
+    on(fd.get(), SOL_SOCKET, SO_SNDBUF, 4 << 20);
+  }
+  if (bind(fd.get(), &address.sa, address.length) != 0) {
+    result.error = errno;
+    result.call = "bind";
+    return result;
+  }
+  if (type == SOCK_STREAM && listen(fd.get(), 4096) != 0) {
+    result.error = errno;
+    result.call = "listen";
+    return result;
+  }
+  result.fd = std::move(fd);
+  return result;
+}
+
+void setCongestion(int fd, const std::string& preferred) {
+  if (preferred.empty()) return;
+  if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, preferred.c_str(), socklen_t(preferred.size())) == 0) return;
+  // cubic may be kept from users (net.ipv4.tcp_allowed_congestion_control); reno never is.
+  setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
+}
+
+void closeWithReset(Fd fd) {
+  if (!fd.valid()) return;
+  linger hard{1, 0};
+  setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+}
+
+}  // namespace sockets

@@ -1,0 +1,47 @@
+// Addresses, listeners and socket options.
+#pragma once
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <string>
+
+#include "fd.h"
+
+// An IPv4 or IPv6 address with its port.
+struct Address {
+  union {
+    sockaddr sa;
+    sockaddr_in v4;
+    sockaddr_in6 v6;
+  };
+  socklen_t length = 0;
+
+  Address() : v6{} {}
+  sa_family_t family() const { return sa.sa_family; }
+  bool isLoopback() const;
+  // Without port; v4-mapped addresses as IPv4.
+  std::string ip() const;
+  uint16_t port() const;
+  std::string text() const;  // 127.0.0.1:80, [::1]:80
+  static bool parse(const std::string& ip, uint16_t port, Address* out);
+};
+
+namespace sockets {
+
+struct ListenResult {
+  Fd fd;
+  int error = 0;           // errno
+  const char* call = "";   // which call failed
+};
+
+// `type` is SOCK_STREAM or SOCK_DGRAM. `dual`: an IPv6 wildcard socket that takes IPv4 too.
+// Reuses addresses for TCP as servers do; options of the data plane are set (see the .cc).
+ListenResult listenOn(const Address& address, int type, bool dual);
+
+// The algorithm that loopback sockets should use instead of the system's default: "" where the default does not pace.
+// cubic and reno do not; bbr does, and throttles loopback to a third (tcp(7), TCP_CONGESTION).
+void setCongestion(int fd, const std::string& preferred);
+
+// Resets the connection when it is closed (SO_LINGER 0), so that the peer gets RST and not an end of file.
+void closeWithReset(Fd fd);
+
+}  // namespace sockets

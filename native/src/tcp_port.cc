@@ -1,0 +1,172 @@
+#include "tcp_port.h"
+
+#include <errno.h>
+#include <string.h>
+#include <algorithm>
+
+#include "sockets.h"
+
+namespace {
+constexpr int kAcceptsAtOnce = 64;
+// Ticks of 100 ms that a connection waits for a free descriptor.
+constexpr int kMaxWaits = 50;
+constexpr const char* kNoFds = "out of file descriptors; accepting goes on when some are free";
+
+bool outOfFds(int error) { return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM; }
+}  // namespace
+
+class TcpConnection : public TcpRelay, public Dial {
+ public:
+  TcpConnection(Context& context, TcpPort* port, Fd client, const Address& address)
+      : TcpRelay(context, port->counters_), port_(port), address_(address), number_(context.nextConnection++) {
+    fds_[kClient] = std::move(client);
+    context_.fds.take(2);
+    dial();
+  }
+
+  void dial() { dialId_ = context_.agents.request(this, &port_->target_, address_, 0); }
+
+  void onDialed(Fd fd) override {
+    dialId_ = 0;
+    fds_[kChild] = std::move(fd);
+    counters_.open++;
+    counters_.opened++;
+    open_ = true;
+    tell(Event::Kind::connectionOpened, "");
+    if (!startRelay()) finish(true);
+  }
+
+  void onDialFailed(int error, std::string_view message) override {
+    dialId_ = 0;
+    if (outOfFds(error) && ++waits_ < kMaxWaits) {
+      port_->pause(kNoFds);
+      port_->waiting_.push_back(this);
+      port_->updateTicks();
+      return;
+    }
+    counters_.refused++;
+    tell(Event::Kind::connectionRefused, std::string(message));
+    finish(true);
+  }
+
+ protected:
+  void onFinished() override {
+    if (dialId_ != 0) context_.agents.cancel(dialId_);
+    context_.fds.give(2);
+    port_->connections_.erase(this);
+    if (!open_) return;
+    counters_.open--;
+    tell(Event::Kind::connectionClosed, "");
+  }
+
+ private:
+  void tell(Event::Kind kind, std::string reason) {
+    if (!context_.watchConnections) return;
+    Event event{kind};
+    event.id = port_->id_;
+    event.connection = number_;
+    event.in = bytesIn();
+    event.out = bytesOut();
+    event.text = address_.text();
+    event.data = std::move(reason);
+    context_.events.emit(std::move(event));
+  }
+
+  TcpPort* port_;
+  Address address_;
+  uint64_t number_;
+  uint32_t dialId_ = 0;
+  int waits_ = 0;
+  bool open_ = false;
+};
+
+TcpPort::TcpPort(Context& context, PortOptions options)
+    : Port(options.id), context_(context), target_(std::move(options.target)) {
+  for (Fd& fd : options.listeners) {
+    auto listener = std::make_unique<Listener>();
+    listener->port = this;
+    listener->fd = std::move(fd);
+    listeners_.push_back(std::move(listener));
+  }
+}
+
+TcpPort::~TcpPort() = default;
+
+void TcpPort::open() {
+  for (auto& listener : listeners_) context_.loop.watch(listener->fd.get(), EPOLLIN, listener.get());
+}
+
+void TcpPort::close() {
+  if (closed_) return;
+  closed_ = true;
+  for (auto& listener : listeners_) {
+    context_.loop.unwatch(listener->fd.get());
+    listener->fd.reset();
+  }
+  waiting_.clear();
+  auto connections = std::move(connections_);
+  connections_.clear();
+  for (TcpConnection* connection : connections) connection->finish(true);
+  wantTicks(false);
+}
+
+void TcpPort::accept(Listener* listener) {
+  for (int i = 0; i < kAcceptsAtOnce && !closed_ && !paused_; i++) {
+    if (!context_.fds.hasRoom(2)) {
+      pause(kNoFds);
+      return;
+    }
+    Address address;
+    address.length = sizeof address.v6;
+    Fd client(accept4(listener->fd.get(), &address.sa, &address.length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!client.valid()) {
+      if (errno == EAGAIN) return;
+      if (outOfFds(errno)) {
+        pause(kNoFds);
+        return;
+      }
+      // ECONNABORTED, EINTR and the network errors of accept(2): they belong to a connection that is gone.
+      continue;
+    }
+    if (address.isLoopback()) sockets::setCongestion(client.get(), context_.congestion);
+    connections_.insert(new TcpConnection(context_, this, std::move(client), address));
+  }
+}
+
+void TcpPort::pause(const char* why) {
+  if (paused_ || closed_) return;
+  paused_ = true;
+  for (auto& listener : listeners_) context_.loop.rewatch(listener->fd.get(), 0, listener.get());
+  Event event{Event::Kind::portState};
+  event.id = id_;
+  event.text = why;
+  context_.events.emit(std::move(event));
+  updateTicks();
+}
+
+void TcpPort::resume() {
+  paused_ = false;
+  for (auto& listener : listeners_) context_.loop.rewatch(listener->fd.get(), EPOLLIN, listener.get());
+  Event event{Event::Kind::portState};
+  event.id = id_;
+  context_.events.emit(std::move(event));
+}
+
+void TcpPort::onTick() {
+  if (!wantsTicks_) return;
+  std::vector<TcpConnection*> waiting;
+  waiting.swap(waiting_);
+  for (TcpConnection* connection : waiting) connection->dial();
+  if (paused_ && waiting.empty() && context_.fds.hasRoom(2)) {
+    // The budget may say yes where the process has none left: try before saying that all is well.
+    Fd probe(dup(listeners_.front()->fd.get()));
+    if (probe.valid()) resume();
+  }
+  updateTicks();
+}
+
+void TcpPort::wantTicks(bool wanted) {
+  if (wanted == wantsTicks_) return;
+  wantsTicks_ = wanted;
+  context_.loop.wantTicks(wanted);
+}

@@ -1,0 +1,61 @@
+// Reading and writing datagrams in batches; one for all flows of a thread.
+#pragma once
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <memory>
+
+#include "sockets.h"
+
+class UdpBatch {
+ public:
+  static constexpr int kMax = 64;
+  static constexpr size_t kDatagram = 65536;
+
+  struct Message {
+    const char* data = nullptr;
+    size_t length = 0;
+    // Size of each datagram in `data` where several came coalesced (UDP_GRO), else 0.
+    uint16_t segment = 0;
+    Address from;
+    // The local address that it was sent to, IPv4 as v4-mapped.
+    in6_addr to{};
+  };
+
+  // Messages read: 0 where there are none now, -1 with errno.
+  int receive(int fd);
+  const Message& operator[](int i) const { return messages_[i]; }
+
+  // How many messages from `start` on can leave as one: those that `same` accepts, of one size but for the last.
+  template <typename Same>
+  int run(int start, int count, Same same) const {
+    const Message& first = messages_[start];
+    if (first.segment != 0) return 1;
+    size_t total = first.length;
+    int n = 1;
+    while (start + n < count && n < kMaxSegments) {
+      const Message& next = messages_[start + n];
+      if (next.segment != 0 || next.length > first.length || total + next.length > kMaxSegmented || !same(start + n)) break;
+      total += next.length;
+      n++;
+      if (next.length < first.length) break;
+    }
+    return n;
+  }
+
+  // Sends messages [start, start + n) on `fd`, to `to` (null: the socket is connected) and from `source` (null: the
+  // kernel's choice). What the socket's buffer does not take is lost, as UDP has it. Returns 0 or the errno.
+  int send(int fd, int start, int n, const Address* to, const in6_addr* source);
+  // The same for one message that is kept elsewhere.
+  static int sendOne(int fd, const char* data, size_t length, uint16_t segment, const Address* to,
+                     const in6_addr* source);
+
+ private:
+  // Kernels before 6.x take 64 (UDP_MAX_SEGMENTS); the sum has to fit an IP packet.
+  static constexpr int kMaxSegments = 64;
+  static constexpr size_t kMaxSegmented = 65000;
+
+  static int sendVector(int fd, iovec* iov, int n, uint16_t segment, const Address* to, const in6_addr* source);
+
+  std::unique_ptr<char[]> buffer_{new char[kMax * kDatagram]};
+  Message messages_[kMax];
+};

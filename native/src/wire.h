@@ -1,0 +1,48 @@
+// The packets of the data plane, as protocol/messages.ts describes them: msgpack arrays that begin with a number.
+// (Maps are messages between the two JavaScript sides, and pass through the engine unread.)
+//
+//   connect    [1, id, target, attempt, sourceIP, sourcePort]     parent -> agent
+//   connected  [2, id]                  with one descriptor       agent -> parent
+//   failed     [2, id, errno, message]                            agent -> parent
+//
+// `target` is [proto, ip, port, parentIP, hostGatewayIP]; its bytes are the key under which the agent keeps what its
+// dial rule said, so this side never looks into it but for the protocol.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace wire {
+
+constexpr uint32_t kConnect = 1;
+constexpr uint32_t kResult = 2;
+// Largest packet either side sends or takes.
+constexpr size_t kMaxPacket = 64 * 1024;
+
+struct ConnectRequest {
+  uint32_t id = 0;
+  std::string_view target;  // raw msgpack
+  std::string_view proto;   // first element of target
+  uint32_t attempt = 0;
+  std::string_view sourceIP;
+  uint32_t sourcePort = 0;
+};
+
+struct ConnectResult {
+  uint32_t id = 0;
+  int error = 0;  // errno; 0 means connected
+  std::string_view message;
+};
+
+std::string encodeConnect(const ConnectRequest& request);
+std::string encodeResult(const ConnectResult& result);
+
+// False where the packet is torn, too long, or of another form. Views point into the packet.
+bool decodeConnect(std::string_view packet, ConnectRequest* out);
+bool decodeResult(std::string_view packet, ConnectResult* out);
+
+// Whether the packet belongs to the data plane at all (a msgpack array).
+bool isDataPlane(std::string_view packet);
+
+}  // namespace wire

@@ -1,0 +1,50 @@
+/**
+ * A failure that the user can cause or mend. The message is one complete line: what failed, with which value, and what
+ * to do about it. Everything else that is thrown is a defect of ours.
+ */
+export class UserError extends Error {
+  override name = 'UserError';
+  constructor(
+    message: string,
+    /** Exit code of the program that fails with it. */
+    readonly exitCode = 1,
+  ) {
+    super(message);
+  }
+}
+
+/** The command line is wrong. */
+export class UsageError extends UserError {
+  override name = 'UsageError';
+}
+
+/** The namespaces cannot be made or set up on this machine, or for this user. */
+export class NamespaceError extends UserError {
+  override name = 'NamespaceError';
+}
+
+/** The command cannot be executed: 127 where it is not found, 126 where it is but cannot be run, as shells have it. */
+export class CommandError extends UserError {
+  override name = 'CommandError';
+}
+
+/** The state directory cannot be used. */
+export class StateDirError extends UserError {
+  override name = 'StateDirError';
+}
+
+/** The network driver cannot be used, or failed. */
+export class NetworkError extends UserError {
+  override name = 'NetworkError';
+}
+
+/** The `code` of a system error (ENOENT …), "" for anything else. */
+export function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+}
+
+/** First line of what an error says. */
+export function errorText(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.split('\n')[0] ?? '';
+}

@@ -1,0 +1,9 @@
+/** The stack as a library. */
+export { APIError, EventStreamError, StackClient, StackUnreachableError } from './api/client.js';
+export * from './errors.js';
+export { EventBus } from './events.js';
+export type { CommandResult } from './namespaces/launcher.js';
+export type { StackOptions } from './options.js';
+export type { PortDriver } from './port/driver.js';
+export { PortBindError, PortConflictError, PortError, UnknownPortError } from './port/errors.js';
+export { Stack, type StackLog } from './stack.js';

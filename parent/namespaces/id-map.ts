@@ -1,0 +1,181 @@
+/**
+ * Id maps of the child's user namespace: who runs us becomes root in it, and the user's sub-ids follow (user_namespaces(7),
+ * subuid(5)). Ranges beyond the user's own id can only be written by newuidmap(1) and newgidmap(1).
+ */
+import { access, constants, readFile, writeFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { execa } from 'execa';
+import { errorText, NamespaceError } from '../errors.js';
+
+export interface IdRange {
+  start: number;
+  length: number;
+}
+
+export type IdMap =
+  | { kind: 'sub-ids'; newuidmap: string; newgidmap: string; uids: IdRange[]; gids: IdRange[] }
+  /** Root is mapped to the user, and no other id is; `reason` says why. */
+  | { kind: 'single'; reason: string }
+  /** As root: every id there is, as it is. */
+  | { kind: 'identity' };
+
+interface User {
+  uid: number;
+  gid: number;
+  name: string;
+}
+
+function currentUser(): User {
+  const { uid, gid } = userInfoOrIds();
+  return { uid, gid, name: userInfoOrIds().username };
+}
+
+/** os.userInfo() throws for a user without an entry in passwd. */
+function userInfoOrIds(): { uid: number; gid: number; username: string } {
+  try {
+    return userInfo();
+  } catch {
+    return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, username: '' };
+  }
+}
+
+/** Decides how ids are mapped; changes nothing. */
+export async function planIdMap(): Promise<IdMap> {
+  const user = currentUser();
+  if (user.uid === 0) return { kind: 'identity' };
+  const [uids, gids, newuidmap, newgidmap] = await Promise.all([
+    subIds('/etc/subuid', user, []),
+    subIds('/etc/subgid', user, ['-g']),
+    findProgram('newuidmap'),
+    findProgram('newgidmap'),
+  ]);
+  const who = user.name === '' ? `user ${user.uid}` : user.name;
+  if (uids.length === 0 || gids.length === 0) {
+    const file = uids.length === 0 ? '/etc/subuid' : '/etc/subgid';
+    return {
+      kind: 'single',
+      reason: `${who} has no sub-ids in ${file}; to get some: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${who}`,
+    };
+  }
+  if (!newuidmap || !newgidmap) {
+    const missing = newuidmap ? 'newgidmap' : 'newuidmap';
+    return { kind: 'single', reason: `${missing} is not installed; to get it: sudo apt-get install uidmap (or the package shadow-utils)` };
+  }
+  return { kind: 'sub-ids', newuidmap, newgidmap, uids, gids };
+}
+
+/** Writes the maps of process `pid`, which has just made its user namespace. Throws NamespaceError. */
+export async function writeIdMap(pid: number, map: IdMap): Promise<void> {
+  const user = currentUser();
+  switch (map.kind) {
+    case 'identity':
+      await Promise.all(['uid_map', 'gid_map'].map((file) => copyOwnMap(pid, file)));
+      return;
+    case 'single':
+      // An unprivileged gid_map needs setgroups to be denied first (user_namespaces(7)).
+      await writeMap(`/proc/${pid}/setgroups`, 'deny');
+      await writeMap(`/proc/${pid}/uid_map`, `0 ${user.uid} 1`);
+      await writeMap(`/proc/${pid}/gid_map`, `0 ${user.gid} 1`);
+      return;
+    case 'sub-ids':
+      await Promise.all([
+        runMapper(map.newuidmap, pid, user.uid, map.uids),
+        runMapper(map.newgidmap, pid, user.gid, map.gids),
+      ]);
+  }
+}
+
+/** All ids that exist in our own user namespace, each as itself. */
+async function copyOwnMap(pid: number, file: string): Promise<void> {
+  const own = await readFile(`/proc/self/${file}`, 'utf8');
+  const lines = own
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .map(([inside, , length]) => `${inside} ${inside} ${length}\n`);
+  if (lines.join('') === '0 0 1\n') await writeMap(`/proc/${pid}/setgroups`, 'deny').catch(() => {});
+  await writeMap(`/proc/${pid}/${file}`, lines.join(''));
+}
+
+async function writeMap(path: string, text: string): Promise<void> {
+  try {
+    await writeFile(path, text);
+  } catch (error) {
+    throw new NamespaceError(`cannot write the id map ${text.trim()} to ${path}: ${errorText(error)}`);
+  }
+}
+
+async function runMapper(program: string, pid: number, own: number, ranges: IdRange[]): Promise<void> {
+  const args = [String(pid), '0', String(own), '1'];
+  let inside = 1;
+  for (const { start, length } of ranges) {
+    args.push(String(inside), String(start), String(length));
+    inside += length;
+  }
+  const result = await execa(program, args, { reject: false, all: true, stdin: 'ignore' });
+  if (result.exitCode === 0) return;
+  const said = result.all.trim().split('\n').join('; ');
+  throw new NamespaceError(
+    `failed to set up the id map: ${program} ${args.join(' ')}: ${said || result.shortMessage}; check /etc/subuid and /etc/subgid, and that ${program} is setuid root`,
+  );
+}
+
+/**
+ * The user's ranges. From getsubids(1) where nsswitch.conf names another source for `subid`, and where the file has none;
+ * else from the file, whose lines are NAME-OR-UID:START:LENGTH.
+ */
+async function subIds(file: string, user: User, option: string[]): Promise<IdRange[]> {
+  const nsswitch = await readFile('/etc/nsswitch.conf', 'utf8').catch(() => '');
+  if (!/^\s*subid:/m.test(nsswitch)) {
+    const ranges = parseSubIds(await readFile(file, 'utf8').catch(() => ''), user);
+    if (ranges.length > 0) return ranges;
+  }
+  const getsubids = process.env.GETSUBIDS ?? (await findProgram('getsubids'));
+  if (!getsubids || user.name === '') return [];
+  const result = await execa(getsubids, [...option, user.name], { reject: false, stdin: 'ignore' });
+  return result.exitCode === 0 ? parseGetSubIds(result.stdout) : [];
+}
+
+/** The lines of subuid(5) that belong to the user, by name or by id. */
+export function parseSubIds(text: string, user: { uid: number; name: string }): IdRange[] {
+  const ranges: IdRange[] = [];
+  for (const line of text.split('\n')) {
+    const [owner, start, length] = line.trim().split(':');
+    if (owner === undefined || (owner !== user.name && owner !== String(user.uid))) continue;
+    addRange(ranges, start, length);
+  }
+  return ranges;
+}
+
+/** Output of getsubids(1): lines such as `0: alice 100000 65536`. */
+export function parseGetSubIds(text: string): IdRange[] {
+  const ranges: IdRange[] = [];
+  for (const line of text.split('\n')) {
+    const [, , start, length] = line.trim().split(/\s+/);
+    addRange(ranges, start, length);
+  }
+  return ranges;
+}
+
+/** Adds the range unless it is malformed, empty, or there already. */
+function addRange(ranges: IdRange[], start: string | undefined, length: string | undefined): void {
+  const range = { start: Number(start), length: Number(length) };
+  if (!Number.isSafeInteger(range.start) || !Number.isSafeInteger(range.length) || range.length < 1) return;
+  if (!ranges.some((known) => known.start === range.start)) ranges.push(range);
+}
+
+/** Full path of a program on PATH, also where PATH lacks the system's directories, as it does for users on Debian. */
+export async function findProgram(name: string): Promise<string | undefined> {
+  if (name.includes('/')) return name;
+  for (const dir of [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin']) {
+    if (dir === '') continue;
+    const path = join(dir, name);
+    const found = await access(path, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (found) return path;
+  }
+  return undefined;
+}

@@ -1,0 +1,182 @@
+/**
+ * The parent's side of native/src/launcher.c: starts it, and gives it orders. See there for the conversation.
+ */
+import { getSystemErrorName } from 'node:util';
+import { execa } from 'execa';
+import { LAUNCHER, native } from '../../native/index.js';
+import type { Channels, PacketChannel } from '../channels.js';
+import { CommandError, errorText, NamespaceError } from '../errors.js';
+import { explainUnshare } from './diagnose.js';
+import { type IdMap, writeIdMap } from './id-map.js';
+
+export type Namespace = 'user' | 'mnt' | 'net' | 'pid' | 'ipc' | 'uts' | 'cgroup';
+
+/** How the command ended. */
+export type CommandResult = { code: number } | { signal: number };
+
+/** An order that the launcher could not carry out. */
+export class OrderError extends Error {
+  override name = 'OrderError';
+  constructor(
+    /** Name of the errno, such as EPERM. */
+    readonly code: string,
+    readonly what: string,
+  ) {
+    super(`${what}: ${code}`);
+  }
+}
+
+export class Launcher {
+  readonly #replies: { resolve: (words: string[]) => void; reject: (error: Error) => void }[] = [];
+  readonly #results: ((result: CommandResult | undefined) => void)[] = [];
+  #result: CommandResult | undefined;
+  #over = false;
+  /** Process in all the child's namespaces, as the host counts. */
+  pid = 0;
+
+  private constructor(
+    private readonly channel: PacketChannel,
+    private readonly process: Promise<unknown>,
+  ) {
+    channel.onMessage((data) => this.#hear(data.toString('utf8').split('\0').slice(0, -1)));
+    channel.onClose(() => this.#end());
+  }
+
+  /**
+   * Makes the namespaces and maps the ids. `env` is added to the environment of everything in them.
+   * Throws NamespaceError; nothing is left then.
+   */
+  static async start(
+    channels: Channels,
+    namespaces: readonly Namespace[],
+    idMap: IdMap,
+    env: Record<string, string>,
+  ): Promise<Launcher> {
+    const [ours, theirs] = native().socketpair();
+    const child = execa(LAUNCHER, ['3', String(process.pid), namespaces.join(',')], {
+      // The types know descriptors as literals only.
+      stdio: ['inherit', 'inherit', 'inherit', theirs as 3],
+      env,
+      reject: false,
+      cleanup: false,
+      buffer: false,
+    });
+    native().closeFd(theirs);
+    const launcher = new Launcher(channels.open(ours), child);
+    try {
+      const result = child.pid === undefined ? await child : undefined;
+      if (result) throw new NamespaceError(`cannot start ${LAUNCHER}: ${errorText(result.cause)}; build it with: npm run build`);
+      await launcher.#reply();
+      await writeIdMap(child.pid ?? 0, idMap);
+      const ready = await launcher.order('mapped');
+      launcher.pid = Number(ready[0]);
+      return launcher;
+    } catch (error) {
+      await launcher.kill();
+      if (error instanceof OrderError) throw await explainUnshare(error.code, error.what);
+      throw error;
+    }
+  }
+
+  /** Gives an order; resolves with the words of the answer. Throws OrderError. Orders are carried out one by one. */
+  async order(...words: string[]): Promise<string[]> {
+    return this.#send(words, []);
+  }
+
+  /** Starts a program in the namespaces, with `fd` (which is closed here) as its descriptor 3. Resolves with its pid. */
+  async startHelper(command: readonly string[], fd: number): Promise<number> {
+    const [pid] = await this.#send(['start', ...command], [fd]);
+    return Number(pid);
+  }
+
+  /** Starts the command. Throws CommandError. */
+  async run(command: readonly string[]): Promise<void> {
+    try {
+      await this.order('run', ...command);
+    } catch (error) {
+      if (!(error instanceof OrderError)) throw error;
+      const name = command[0] ?? '';
+      if (error.code === 'ENOENT') throw new CommandError(`command not found: ${name}; check its name, and PATH`, 127);
+      throw new CommandError(`cannot execute ${name}: ${describe(error.code)}`, 126);
+    }
+  }
+
+  /** How the command ended; undefined where the launcher itself was killed. */
+  async wait(): Promise<CommandResult | undefined> {
+    if (this.#result || this.#over) return this.#result;
+    return new Promise((resolve) => this.#results.push(resolve));
+  }
+
+  /** Whether the command has ended, and everything below the launcher with it. */
+  get ended(): boolean {
+    return this.#over || this.#result !== undefined;
+  }
+
+  signal(number: number): void {
+    if (!this.#over) this.#write(['signal', String(number)], []);
+  }
+
+  /** Ends everything in the namespaces: at the end of the socket the launcher kills what is below it. */
+  async kill(): Promise<void> {
+    this.channel.close();
+    this.#end();
+    await this.process;
+  }
+
+  async #send(words: readonly string[], fds: number[]): Promise<string[]> {
+    if (this.#over) throw new OrderError('EPIPE', `${words[0]} (the launcher has ended)`);
+    this.#write(words, fds);
+    return this.#reply();
+  }
+
+  #write(words: readonly string[], fds: number[]): void {
+    this.channel.send(Buffer.from(words.map((word) => `${word}\0`).join('')), fds);
+  }
+
+  #reply(): Promise<string[]> {
+    return new Promise((resolve, reject) => this.#replies.push({ resolve, reject }));
+  }
+
+  #hear(words: string[]): void {
+    const [first, ...rest] = words;
+    if (first === 'exited' || first === 'signaled') {
+      const number = Number(rest[0]);
+      this.#result = first === 'exited' ? { code: number } : { signal: number };
+      for (const resolve of this.#results.splice(0)) resolve(this.#result);
+      return;
+    }
+    const waiting = this.#replies.shift();
+    if (first === 'error') {
+      waiting?.reject(new OrderError(errnoName(Number(rest[0])), rest[1] ?? ''));
+    } else {
+      waiting?.resolve(rest);
+    }
+  }
+
+  #end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    for (const { reject } of this.#replies.splice(0)) reject(new OrderError('EPIPE', 'the launcher has ended'));
+    for (const resolve of this.#results.splice(0)) resolve(this.#result);
+  }
+}
+
+function errnoName(errno: number): string {
+  try {
+    return getSystemErrorName(-errno);
+  } catch {
+    return `errno ${errno}`;
+  }
+}
+
+/** What an errno's name means, for the few that execve(2) gives. */
+function describe(code: string): string {
+  const meanings: Record<string, string> = {
+    EACCES: 'permission denied; it is not executable (chmod +x), is a directory, or lies on a file system mounted noexec',
+    ENOEXEC: 'it is neither a binary for this machine nor a script that begins with #!',
+    ENOTDIR: 'a part of its path is no directory',
+    E2BIG: 'its arguments are too long',
+  };
+  return meanings[code] ?? code;
+}
+

@@ -1,0 +1,110 @@
+/**
+ * Keeps an agent running in the child's namespaces, from the first port on.
+ *
+ * Theory of operation. none → starting (the launcher starts it, with one end of a new socketpair) → ready (its hello
+ * came, and the engine may ask it) → lost (its end closed) → starting again. Connections that come meanwhile wait in the
+ * engine. An agent that is lost kAttempts times without having been ready in between is given up: the connections that
+ * wait are reset, and every port says so, until the next port is added.
+ */
+import { fileURLToPath } from 'node:url';
+import { native } from '../../native/index.js';
+import { decodeMessage, encodeMessage, PROTOCOL_VERSION } from '../../protocol/messages.js';
+import type { Channels, PacketChannel } from '../channels.js';
+import { errorText } from '../errors.js';
+import type { Launcher } from '../namespaces/launcher.js';
+import { AgentError } from './errors.js';
+
+const AGENT = fileURLToPath(new URL('../../child/agent.js', import.meta.url));
+const ATTEMPTS = 5;
+
+export type AgentState = 'none' | 'starting' | 'ready' | 'lost';
+
+export class AgentSupervisor {
+  #state: AgentState = 'none';
+  #channel: PacketChannel | undefined;
+  #failures = 0;
+  #closed = false;
+  #pid = 0;
+
+  constructor(
+    private readonly channels: Channels,
+    private readonly launcher: Launcher,
+    private readonly onState: (state: 'ready' | 'lost', reason: string) => void,
+    private readonly warn: (line: string) => void,
+  ) {}
+
+  /** As the agent counts, so in its own pid namespace; 0 before its hello. */
+  get pid(): number {
+    return this.#pid;
+  }
+
+  /** Starts the agent unless there is one. It need not be ready when this resolves. Throws AgentError. */
+  async start(): Promise<void> {
+    if (this.#closed || this.#state === 'starting' || this.#state === 'ready') return;
+    this.#state = 'starting';
+    const [ours, theirs] = native().socketpair();
+    const channel = this.channels.open(ours);
+    this.#channel = channel;
+    channel.onMessage((data) => this.#hear(channel, data));
+    channel.onClose((reason) => this.#lost(channel, reason));
+    channel.send(encodeMessage({ type: 'hello', version: PROTOCOL_VERSION, pid: process.pid }));
+    try {
+      await this.launcher.startHelper([process.execPath, AGENT], theirs);
+    } catch (error) {
+      this.#channel = undefined;
+      this.#state = 'lost';
+      channel.close();
+      throw new AgentError(`cannot start the agent (${process.execPath} ${AGENT}) in the namespaces: ${errorText(error)}`);
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.channels.engine.setAgent(0);
+    this.#channel?.close();
+    this.#channel = undefined;
+  }
+
+  #hear(channel: PacketChannel, data: Buffer): void {
+    try {
+      const message = decodeMessage(data);
+      if (message.type === 'log') {
+        this.warn(message.text);
+      } else if (message.version !== PROTOCOL_VERSION) {
+        this.#drop(channel, `it speaks version ${message.version} of the protocol, the parent ${PROTOCOL_VERSION}; install one version of the package`);
+      } else {
+        this.#pid = message.pid;
+        this.#state = 'ready';
+        this.#failures = 0;
+        this.channels.engine.setAgent(channel.id);
+        this.onState('ready', '');
+      }
+    } catch (error) {
+      this.#drop(channel, errorText(error));
+    }
+  }
+
+  #drop(channel: PacketChannel, reason: string): void {
+    channel.close();
+    this.#lost(channel, reason);
+  }
+
+  #lost(channel: PacketChannel, reason: string): void {
+    if (channel !== this.#channel) return;
+    this.#channel = undefined;
+    // It ends with the command.
+    if (this.#closed || this.launcher.ended) return;
+    this.#state = 'lost';
+    this.onState('lost', reason);
+    if (++this.#failures >= ATTEMPTS) {
+      this.warn(`the agent was lost ${ATTEMPTS} times (${reason}); published ports refuse connections until another port is added`);
+      this.#failures = 0;
+      this.channels.engine.failWaiting('there is no agent');
+      return;
+    }
+    this.warn(`the agent was lost (${reason}); starting another one`);
+    this.start().catch((error) => {
+      if (!this.#closed && !this.launcher.ended) this.warn(errorText(error));
+    });
+  }
+}

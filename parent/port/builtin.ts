@@ -1,0 +1,196 @@
+/**
+ * The builtin port driver: listeners on the host, sockets from the agent in the child, and the engine in between.
+ */
+import { networkInterfaces } from 'node:os';
+import { isIPv6 } from 'node:net';
+import { readFileSync } from 'node:fs';
+import { native } from '../../native/index.js';
+import type { PortDriverInfo } from '../../protocol/api.js';
+import { encodeTarget } from '../../protocol/messages.js';
+import type { PortCounters, PortSpec, PortState, PortStatus } from '../../protocol/ports.js';
+import type { Channels, ConnectionEvent } from '../channels.js';
+import { errorCode } from '../errors.js';
+import type { Launcher } from '../namespaces/launcher.js';
+import { AgentSupervisor } from './agent.js';
+import type { EventBody, PortDriver } from './driver.js';
+import { PortBindError, PortError } from './errors.js';
+import { PortTable } from './table.js';
+
+const PROTOS = ['tcp', 'tcp4', 'tcp6', 'udp', 'udp4', 'udp6'];
+const LISTENING: PortState = { state: 'listening' };
+const NO_COUNTERS: PortCounters = { open: 0, opened: 0, refused: 0, bytesIn: 0, bytesOut: 0 };
+
+export class BuiltinPortDriver implements PortDriver {
+  readonly info: PortDriverInfo = { driver: 'builtin', protos: PROTOS };
+  readonly #table = new PortTable();
+  readonly #waiting = new Map<number, PortState>();
+  readonly #removing = new Map<number, Promise<void>>();
+  readonly #agent: AgentSupervisor;
+
+  constructor(
+    private readonly channels: Channels,
+    launcher: Launcher,
+    private readonly emit: (event: EventBody) => void,
+    warn: (line: string) => void,
+  ) {
+    this.#agent = new AgentSupervisor(
+      channels,
+      launcher,
+      (state, reason) => emit({ type: 'driver-state', driver: 'builtin', state, ...(reason === '' ? {} : { reason }) }),
+      warn,
+    );
+    channels.portEvents = {
+      onPortState: (port, reason) => this.#onPortState(port, reason),
+      onConnection: (event) => this.#onConnection(event),
+    };
+  }
+
+  async add(spec: PortSpec): Promise<PortStatus> {
+    if (!PROTOS.includes(spec.proto)) throw new PortError(`unsupported port protocol ${spec.proto}`);
+    this.#table.checkConflict(spec);
+    const base = spec.proto.startsWith('udp') ? 'udp' : 'tcp';
+    const { fd, port } = bindListener(spec, base);
+    const target = encodeTarget({
+      proto: base,
+      ip: spec.childIP ?? '',
+      port: spec.childPort,
+      parentIP: spec.parentIP ?? '',
+      hostGatewayIP: hostGatewayIP(),
+    });
+    const status: PortStatus = { id: this.#table.newId(), spec: { ...spec, parentPort: port } };
+    this.#table.add(status);
+    this.channels.engine.addPort(status.id, base, [fd], spec.childPort, target);
+    try {
+      await this.#agent.start();
+    } catch (error) {
+      await this.remove(status.id);
+      throw error;
+    }
+    this.emit({ type: 'port-added', ...status });
+    return status;
+  }
+
+  list(): PortStatus[] {
+    return this.#table.list();
+  }
+
+  report(id: number): { listener: PortState; counters: PortCounters } | undefined {
+    const counters = this.channels.counters(id);
+    if (!counters) return undefined;
+    return { listener: this.#waiting.get(id) ?? LISTENING, counters: { ...NO_COUNTERS, ...counters } };
+  }
+
+  async remove(id: number): Promise<void> {
+    const { spec } = this.#table.get(id);
+    const under = this.#removing.get(id);
+    if (under) return under;
+    const removal = this.channels.removePort(id).then(() => {
+      this.#table.delete(id);
+      this.#waiting.delete(id);
+      this.#removing.delete(id);
+      this.emit({ type: 'port-removed', id, spec });
+    });
+    this.#removing.set(id, removal);
+    return removal;
+  }
+
+  watchConnections(wanted: boolean): void {
+    this.channels.engine.watchConnections(wanted);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.list().map(({ id }) => this.remove(id)));
+    this.#agent.close();
+    this.channels.portEvents = undefined;
+  }
+
+  #onPortState(id: number, reason: string): void {
+    const listener: PortState = reason === '' ? LISTENING : { state: 'waiting', reason };
+    if (listener === LISTENING) {
+      this.#waiting.delete(id);
+    } else {
+      this.#waiting.set(id, listener);
+    }
+    this.emit({ type: 'port-state', id, listener });
+  }
+
+  #onConnection({ type, port, connection, client, reason, bytesIn, bytesOut }: ConnectionEvent): void {
+    switch (type) {
+      case 'connection-opened':
+        this.emit({ type, port, connection, client });
+        break;
+      case 'connection-refused':
+        this.emit({ type, port, connection, client, reason });
+        break;
+      case 'connection-closed':
+        this.emit({ type, port, connection, bytesIn, bytesOut });
+    }
+  }
+}
+
+/** First address of the host that is neither loopback nor IPv6, as RootlessKit has it; "" where there is none. */
+function hostGatewayIP(): string {
+  for (const addresses of Object.values(networkInterfaces())) {
+    for (const { family, internal, address } of addresses ?? []) if (family === 'IPv4' && !internal) return address;
+  }
+  return '';
+}
+
+/**
+ * Listens as Go does, whose rules RootlessKit's users know: `tcp` and `udp` on an unspecified address take both
+ * families; with 4 or 6 only that one. Throws PortBindError.
+ */
+function bindListener(spec: PortSpec, base: 'tcp' | 'udp'): { fd: number; port: number } {
+  const asked = spec.parentIP ?? '';
+  const unspecified = asked === '' || /^[0:.]*$/.test(asked);
+  const family = spec.proto.slice(base.length);
+  if (!unspecified) return listen(asked, false);
+  if (family === '4') return listen('0.0.0.0', false);
+  if (family === '6') return listen('::', false);
+  try {
+    return listen('::', true);
+  } catch (error) {
+    // A host without IPv6.
+    if (error instanceof PortBindError && error.code === 'EAFNOSUPPORT') return listen('0.0.0.0', false);
+    throw error;
+  }
+
+  function listen(ip: string, dual: boolean): { fd: number; port: number } {
+    try {
+      return native().listen(ip, spec.parentPort, base, dual);
+    } catch (error) {
+      const where = isIPv6(asked) ? `[${asked}]:${spec.parentPort}` : `${asked}:${spec.parentPort}`;
+      throw new PortBindError(errorCode(error), explainBind(`listen ${spec.proto} ${where}`, errorCode(error), spec));
+    }
+  }
+}
+
+/** One line: what failed, with which value, and what to do. The wording of the system's part is Go's, which clients know. */
+function explainBind(call: string, code: string, { parentPort }: PortSpec): string {
+  switch (code) {
+    case 'EACCES': {
+      const first = readSysctl('net/ipv4/ip_unprivileged_port_start', '1024');
+      return (
+        `cannot expose privileged port ${parentPort}, you can add 'net.ipv4.ip_unprivileged_port_start=${parentPort}' to /etc/sysctl.conf (currently ${first}), ` +
+        `or choose a larger port number (>= ${first}): ${call}: bind: permission denied`
+      );
+    }
+    case 'EADDRINUSE':
+      return `${call}: bind: address already in use; stop what listens there (ss -lntup shows it), or choose another port or address`;
+    case 'EADDRNOTAVAIL':
+      return `${call}: bind: cannot assign requested address; the address has to be one of this host's (ip addr shows them)`;
+    case 'EMFILE':
+    case 'ENFILE':
+      return `${call}: socket: too many open files; close some connections, or raise the limit (ulimit -n)`;
+    default:
+      return `${call}: ${code}`;
+  }
+}
+
+function readSysctl(name: string, otherwise: string): string {
+  try {
+    return readFileSync(`/proc/sys/${name}`, 'utf8').trim();
+  } catch {
+    return otherwise;
+  }
+}

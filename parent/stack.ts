@@ -1,0 +1,212 @@
+/**
+ * The stack: namespaces, network, ports, API, and the command in them.
+ *
+ * Theory of operation. start() is one sequence of steps, each with its undo; when one fails, those before it are undone
+ * in reverse, and so they are at the end. The command is let go last: when it runs, child_pid and api.sock are there and
+ * all ports listen.
+ */
+import { constants } from 'node:os';
+import { API_VERSION, type Info } from '../protocol/api.js';
+import { defaultCongestion } from '../protocol/congestion.js';
+import { VERSION } from '../protocol/version.js';
+import { type APIServer, startAPIServer } from './api/server.js';
+import { Channels } from './channels.js';
+import { NamespaceError, NetworkError } from './errors.js';
+import { EventBus } from './events.js';
+import { hostsFile, resolvConf } from './name-files.js';
+import { planIdMap } from './namespaces/id-map.js';
+import { type CommandResult, Launcher, OrderError } from './namespaces/launcher.js';
+import type { Network } from './network/driver.js';
+import { setupNetwork } from './network/index.js';
+import type { StackOptions } from './options.js';
+import { BuiltinPortDriver } from './port/builtin.js';
+import type { PortDriver } from './port/driver.js';
+import { StateDir } from './state/state-dir.js';
+import { UndoStack } from './undo.js';
+
+export interface StackLog {
+  debug(line: string): void;
+  info(line: string): void;
+  warn(line: string): void;
+}
+
+export class Stack {
+  readonly events = new EventBus();
+
+  private constructor(
+    readonly options: StackOptions,
+    private readonly launcher: Launcher,
+    private readonly network: Network,
+    /** Undefined with the port driver `none`. */
+    readonly ports: PortDriver | undefined,
+    private readonly stateDir: StateDir,
+    private readonly undo: UndoStack,
+  ) {}
+
+  get info(): Info {
+    return {
+      apiVersion: API_VERSION,
+      version: VERSION,
+      stateDir: this.stateDir.path,
+      childPID: this.launcher.pid,
+      networkDriver: this.network.info,
+      ...(this.ports ? { portDriver: this.ports.info } : {}),
+    };
+  }
+
+  /**
+   * Starts everything, the command included. Throws UserError (errors.ts), PortError (port/errors.ts) or
+   * NativeMissingError, and then nothing is left.
+   */
+  static async start(options: StackOptions, log: StackLog): Promise<Stack> {
+    const undo = new UndoStack((what, error) => log.warn(`cannot ${what}: ${error}`));
+    try {
+      return await Stack.#start(options, log, undo);
+    } catch (error) {
+      await undo.unwind();
+      throw error;
+    }
+  }
+
+  static async #start(options: StackOptions, log: StackLog, undo: UndoStack): Promise<Stack> {
+    const idMap = await planIdMap();
+    if (idMap.kind === 'single') log.warn(`only root is mapped in the user namespace: ${idMap.reason}`);
+    if (idMap.kind === 'identity') log.debug('running as root: ids are mapped to themselves');
+
+    const stateDir = await StateDir.open(options.stateDir);
+    undo.push('remove the state directory', () => stateDir.remove());
+
+    const channels = new Channels(defaultCongestion(), (line) => log.warn(line));
+    undo.push('stop the engine', () => channels.close());
+
+    const launcher = await Launcher.start(channels, ['user', 'mnt', 'net', ...options.namespaces], idMap, {
+      ROOTLESSKIT_STATE_DIR: stateDir.path,
+      ROOTLESSKIT_PARENT_EUID: String(process.geteuid?.() ?? 0),
+      ROOTLESSKIT_PARENT_EGID: String(process.getegid?.() ?? 0),
+    });
+    undo.push('end the command', () => launcher.kill());
+    log.debug(`namespaces are up, child pid ${launcher.pid}`);
+
+    const bus = new EventBus();
+    const ports =
+      options.portDriver === 'none'
+        ? undefined
+        : new BuiltinPortDriver(
+            channels,
+            launcher,
+            (event) => bus.emit(event),
+            (line) => log.warn(line),
+          );
+    if (ports) undo.push('close the published ports', () => ports.close());
+
+    // The network driver works from outside while the launcher sets up the inside.
+    const inside = setUpInside(launcher, options, log);
+    inside.catch(() => {});
+    const network = await setupNetwork(options.net, launcher.pid, options, (line) => log.info(line));
+    undo.push('end the network', () => network.close());
+    log.debug(`network driver ${network.info.driver}`);
+    await inside;
+    await bindNameFiles(launcher, stateDir, network, options, log);
+
+    const stack = new Stack(options, launcher, network, ports, stateDir, undo);
+    bus.onWatched = (watched) => ports?.watchConnections(watched);
+    bus.subscribe((event) => stack.events.emit(event));
+    network.onLost((reason) => log.warn(`the network is lost: ${reason}; restart to get it back`));
+
+    for (const spec of options.publish) {
+      const status = await ports?.add(spec);
+      if (status && spec.parentPort === 0) {
+        const { parentIP, parentPort, childPort, proto } = status.spec;
+        log.info(`published ${parentIP || '*'}:${parentPort} to ${childPort}/${proto}`);
+      }
+    }
+
+    await stateDir.write('child_pid', String(launcher.pid), 0o444);
+    const api: APIServer = await startAPIServer({
+      socketPath: stateDir.socket,
+      info: () => stack.info,
+      ports,
+      events: bus,
+      log: (line) => log.warn(line),
+    });
+    undo.push('close the API', () => api.close());
+
+    await launcher.run(options.command);
+    return stack;
+  }
+
+  /** How the command ended; undefined where it was killed together with the launcher. */
+  wait(): Promise<CommandResult | undefined> {
+    return this.launcher.wait();
+  }
+
+  /** Passes a signal on to the command. */
+  signal(name: NodeJS.Signals): void {
+    this.launcher.signal(constants.signals[name]);
+  }
+
+  /** Ends the command if it still runs, and undoes everything. */
+  close(): Promise<void> {
+    return this.undo.unwind();
+  }
+}
+
+/** What the launcher can do before the network is known. Throws NamespaceError. */
+async function setUpInside(launcher: Launcher, options: StackOptions, log: StackLog): Promise<void> {
+  const must = async (...order: string[]) => {
+    try {
+      await launcher.order(...order);
+    } catch (error) {
+      if (!(error instanceof OrderError)) throw error;
+      throw new NamespaceError(`cannot set up the namespaces: ${error.what}: ${error.code}`);
+    }
+  };
+  const may = async (...order: string[]) => {
+    try {
+      await launcher.order(...order);
+      return true;
+    } catch (error) {
+      if (!(error instanceof OrderError)) throw error;
+      log.debug(`${error.what}: ${error.code}`);
+      return false;
+    }
+  };
+
+  await must('propagation', options.propagation);
+  for (const dir of options.copyUp) await must('copy-up', dir);
+  await must('loopback-up');
+  if (options.namespaces.includes('pid') && !(await may('mount-proc'))) {
+    log.warn('/proc shows the processes of the host: it cannot be mounted anew here');
+  }
+  if (!(await may('mount-sysfs'))) log.debug('/sys shows the devices of the host: it cannot be mounted anew here');
+  // A namespace inherits the host's algorithm; see defaultCongestion() for why it may be wrong for loopback.
+  const congestion = defaultCongestion();
+  if (congestion !== '') {
+    const path = '/proc/sys/net/ipv4/tcp_congestion_control';
+    if (!(await may('write', path, congestion))) await may('write', path, 'reno');
+  }
+}
+
+async function bindNameFiles(
+  launcher: Launcher,
+  stateDir: StateDir,
+  network: Network,
+  options: StackOptions,
+  log: StackLog,
+): Promise<void> {
+  const files = [
+    ['/etc/hosts', await stateDir.write('hosts', await hostsFile())],
+    ['/etc/resolv.conf', await stateDir.write('resolv.conf', await resolvConf(network.info.dns))],
+  ] as const;
+  const copied = options.copyUp.includes('/etc');
+  for (const [target, source] of files) {
+    try {
+      await launcher.order('bind-file', source, target, copied ? 'replace' : 'keep');
+    } catch (error) {
+      if (!(error instanceof OrderError)) throw error;
+      if (copied) throw new NetworkError(`cannot set up ${target}: ${error.what}: ${error.code}`);
+      log.warn(`${target} is the host's: ${error.what}: ${error.code}; use --copy-up=/etc`);
+    }
+  }
+  if (!copied) log.debug('mounting /etc/resolv.conf without copying up /etc: it may change when the host changes its own');
+}

@@ -1,0 +1,94 @@
+/**
+ * The state directory: who uses it holds a lock on it, and everything in it but the lock belongs to the running stack.
+ *
+ *   lock         held exclusively while the stack runs
+ *   child_pid    decimal, without a newline; written when everything is ready
+ *   api.sock     the REST API
+ *   hosts, resolv.conf   what the child sees as /etc/hosts and /etc/resolv.conf
+ *
+ * One that was left behind (SIGKILL) is not locked any more, and is taken over. The directory itself is locked too, in
+ * shared mode, which keeps systemd-tmpfiles from cleaning it up (tmpfiles.d(5)).
+ */
+import { mkdtempSync } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { native } from '../../native/index.js';
+import { errorCode, StateDirError } from '../errors.js';
+
+export class StateDir {
+  readonly socket: string;
+
+  private constructor(
+    readonly path: string,
+    private readonly locks: FileHandle[],
+  ) {
+    this.socket = join(path, 'api.sock');
+  }
+
+  /** Makes and locks the directory; a temporary one where no path is given. Throws StateDirError. */
+  static async open(path: string | undefined): Promise<StateDir> {
+    const dir = path === undefined ? makeTemporary() : resolve(path);
+    const locks: FileHandle[] = [];
+    try {
+      await mkdir(dir, { recursive: true, mode: 0o755 });
+      const whole = await open(dir, 'r');
+      locks.push(whole);
+      native().flock(whole.fd, false);
+      const lock = await open(join(dir, 'lock'), 'w', 0o600);
+      locks.push(lock);
+      if (!native().flock(lock.fd, true)) {
+        throw new StateDirError(
+          `failed to lock ${join(dir, 'lock')}, another instance is running with the same state directory? Stop it, or choose another --state-dir`,
+        );
+      }
+      for (const name of await readdir(dir)) {
+        if (name !== 'lock') await rm(join(dir, name), { recursive: true, force: true });
+      }
+    } catch (error) {
+      for (const lock of locks) await lock.close();
+      if (error instanceof StateDirError) throw error;
+      throw new StateDirError(`cannot use the state directory ${dir}: ${explain(errorCode(error))}; choose another one with --state-dir`);
+    }
+    return new StateDir(dir, locks);
+  }
+
+  async write(name: string, text: string, mode = 0o644): Promise<string> {
+    const path = join(this.path, name);
+    await writeFile(path, text, { mode });
+    return path;
+  }
+
+  /** Deletes the directory and gives up the lock. */
+  async remove(): Promise<void> {
+    try {
+      await rm(this.path, { recursive: true, force: true });
+    } finally {
+      for (const lock of this.locks) await lock.close();
+    }
+  }
+}
+
+function makeTemporary(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), 'rootless-run-'));
+  } catch (error) {
+    throw new StateDirError(
+      `cannot make a temporary state directory in ${tmpdir()}: ${explain(errorCode(error))}; set TMPDIR, or use --state-dir`,
+    );
+  }
+}
+
+function explain(code: string): string {
+  const meanings: Record<string, string> = {
+    EACCES: 'permission denied',
+    EPERM: 'not permitted',
+    EROFS: 'the file system is read-only',
+    ENOTDIR: 'a part of its path is not a directory',
+    EEXIST: 'it is not a directory',
+    ENOSPC: 'no space is left',
+    ENAMETOOLONG: 'its name is too long',
+    ENOENT: 'a part of its path does not exist',
+  };
+  return meanings[code] ?? code;
+}
