@@ -67,14 +67,13 @@ export function isNativeBuilt(root) {
   );
 }
 
-/** Directories that tsc compiles; the same as "include" in tsconfig.json. */
-export const compiledDirectories = ['bin', 'parent', 'child', 'protocol', 'bench', 'test'];
-
 /** The fingerprint of what tsc compiles. */
 export function typescriptFingerprint(root) {
   const files = ['tsconfig.json', 'package.json'].map((name) => join(root, name));
-  for (const directory of compiledDirectories) {
-    files.push(...listFiles(join(root, directory), (name) => name.endsWith('.ts')));
+  // Plain JSON; in "include" stand directories, and patterns such as "native/*.ts".
+  const { include } = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8'));
+  for (const pattern of include) {
+    files.push(...listFiles(join(root, pattern.replace(/\/\*.*$/, '')), (name) => name.endsWith('.ts')));
   }
   return fingerprint(root, files);
 }

@@ -1,41 +1,17 @@
 // Runs as root, in network, mount and pid namespaces made for the run: node isolated.js DIRECTORY USER NODE
 // ROOT KIND [OPTIONS]. Makes the network that the tests expect of a host, drops to the test user, runs mocha,
 // and then looks for what was left behind.
-import { spawn, spawnSync } from 'node:child_process';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { countsVariable, readCounts, writeCounts } from './counts.js';
+import { host4, host6, makeHostNetwork } from './host-network.js';
 import { endLeftovers } from './leftovers.js';
 import { testPath } from './requirements.js';
 
 const [directory = '', user = '', node = '', root = '', ...mochaArguments] = process.argv.slice(2);
 
-const host4 = '10.123.0.1';
-const host6 = 'fd00:123::1';
-
-function ip(...args: string[]): void {
-  const result = spawnSync('ip', args, { encoding: 'utf8' });
-  if (result.status !== 0) throw new Error(`ip ${args.join(' ')} failed: ${result.stderr || result.error?.message}`);
-}
-
-/**
- * Loopback, and a device with an address and default routes: pasta wants those, and tests want an address that
- * is not on loopback. Both ends of the pair stay here, and nothing answers at the gateways.
- */
-function makeNetwork(): void {
-  ip('link', 'set', 'lo', 'up');
-  // Namespaces inherit the machine's default, and one that paces (bbr) makes loopback slow.
-  writeFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'reno');
-  ip('link', 'add', 'host0', 'type', 'veth', 'peer', 'name', 'peer0');
-  ip('link', 'set', 'host0', 'up');
-  ip('link', 'set', 'peer0', 'up');
-  ip('addr', 'add', `${host4}/24`, 'dev', 'host0');
-  ip('route', 'add', 'default', 'via', '10.123.0.254', 'dev', 'host0');
-  ip('addr', 'add', `${host6}/64`, 'dev', 'host0', 'nodad');
-  ip('-6', 'route', 'add', 'default', 'via', 'fd00:123::fe', 'dev', 'host0');
-}
-
-makeNetwork();
+makeHostNetwork();
 
 const temporary = join(directory, 'tmp');
 const counts = join(directory, 'run', 'counts.json');

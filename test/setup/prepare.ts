@@ -25,7 +25,7 @@ export function prepare(): void {
     return;
   }
   installPackages(missingPackages());
-  makeUser();
+  makeUser(testUser);
   openTun();
 }
 
@@ -50,9 +50,14 @@ function installPackages(packages: readonly string[]): void {
     throw new PrepareError(`These packages did not bring the expected programs: ${still.join(' ')}`);
 }
 
-function makeUser(): void {
-  if (spawnSync('id', [testUser], { stdio: 'ignore' }).status !== 0) {
-    command('useradd', ['--create-home', '--shell', '/bin/bash', testUser]);
+/**
+ * Makes a user with sub-ids, unless there is one of that name; only root can.
+ *
+ * @throws {PrepareError}
+ */
+export function makeUser(name: string): void {
+  if (spawnSync('id', [name], { stdio: 'ignore' }).status !== 0) {
+    command('useradd', ['--create-home', '--shell', '/bin/bash', name]);
   }
   for (const [file, option] of [
     ['/etc/subuid', '--add-subuids'],
@@ -60,9 +65,9 @@ function makeUser(): void {
   ] as const) {
     const ranges = readSubIds(file);
     // useradd may have given some already.
-    if (ranges.some(({ user, count }) => user === testUser && count >= subIdCount)) continue;
+    if (ranges.some(({ user, count }) => user === name && count >= subIdCount)) continue;
     const start = freeSubIdStart(ranges, subIdCount);
-    command('usermod', [option, `${start}-${start + subIdCount - 1}`, testUser]);
+    command('usermod', [option, `${start}-${start + subIdCount - 1}`, name]);
   }
 }
 

@@ -2,7 +2,7 @@ import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { userInfo } from 'node:os';
 
 /** Programs that the integration tests run, and the Debian packages that bring them. */
-const programs: Readonly<Record<string, string>> = {
+export const debianPackages: Readonly<Record<string, string>> = {
   nginx: 'nginx-light',
   'redis-server': 'redis-server',
   'redis-benchmark': 'redis-tools',
@@ -41,7 +41,7 @@ export function hasProgram(name: string): boolean {
 
 /** The packages whose programs are not there, sorted. */
 export function missingPackages(has: (program: string) => boolean = hasProgram): string[] {
-  const missing = Object.entries(programs)
+  const missing = Object.entries(debianPackages)
     .filter(([program]) => !has(program))
     .map(([, debianPackage]) => debianPackage);
   return [...new Set(missing)].sort();

@@ -23,9 +23,8 @@ describe('the check for stale builds', () => {
 
   beforeEach(() => {
     root = tempDir();
-    for (const name of ['package.json', 'tsconfig.json', 'parent/a.ts', 'native/binding.gyp', 'native/src/a.cc']) {
-      write(name);
-    }
+    write('tsconfig.json', '{ "include": ["parent", "test", "native/*.ts"] }');
+    for (const name of ['package.json', 'parent/a.ts', 'native/binding.gyp', 'native/src/a.cc']) write(name);
   });
 
   function write(name: string, text = ''): void {
@@ -47,6 +46,11 @@ describe('the check for stale builds', () => {
 
     it('sees a source that was touched', () => {
       utimesSync(join(root, 'parent/a.ts'), 1, 1);
+      assert.notEqual(staleness.typescriptFingerprint(root), before);
+    });
+
+    it('sees a source that a pattern includes', () => {
+      write('native/index.ts');
       assert.notEqual(staleness.typescriptFingerprint(root), before);
     });
 

@@ -1,0 +1,101 @@
+// What the figures depend on besides the candidates: the machine, versions, and what would spoil a measurement.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { cpus, loadavg, release, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { debianPackages, hasProgram } from '../test/setup/requirements.js';
+import { candidates } from './candidates.js';
+import { loadProgram } from './rows.js';
+import { type Account, runAs } from './users.js';
+
+export interface Machine {
+  processor: string;
+  cores: number;
+  memoryGiB: number;
+  kernel: string;
+  /** Of the network namespace that the clients are in. */
+  congestionControl: string;
+}
+
+export function describeMachine(): Machine {
+  return {
+    processor: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: cpus().length,
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    kernel: release(),
+    congestionControl: readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim(),
+  };
+}
+
+/** Versions of node, iperf3 and the peers that are installed, by name. */
+export function describeVersions(): Record<string, string> {
+  const versions: Record<string, string> = { node: process.versions.node };
+  const ask: [string, string][] = [['iperf3', '--version']];
+  for (const { programs, version } of Object.values(candidates)) {
+    if (programs[0] !== undefined && version !== undefined) ask.push([programs[0], version]);
+  }
+  for (const [program, argument] of ask) {
+    if (!hasProgram(program)) continue;
+    const { stdout } = spawnSync(program, [argument], { encoding: 'utf8' });
+    versions[program] = findVersion(stdout) ?? packageVersion(program) ?? 'unknown';
+  }
+  return versions;
+}
+
+/**
+ * The version in what a program says of itself: "iperf 3.12 (…)", "rootlesskit version 1.1.0", "pasta
+ * 2024_01_01.abc", "socat version 1.7.4.4 on …". Undefined if it does not know ("pasta unknown version").
+ */
+export function findVersion(said: string): string | undefined {
+  return /^\w+ (?:version )?v?(\d\S*)/m.exec(said)?.[1];
+}
+
+/** The version of the Debian package that the program belongs to, if there is one. */
+function packageVersion(program: string): string | undefined {
+  const name = debianPackages[program];
+  if (name === undefined) return undefined;
+  const { stdout } = spawnSync('dpkg-query', ['--status', name], { encoding: 'utf8' });
+  return /^Version: (\S+)$/m.exec(stdout ?? '')?.[1];
+}
+
+/** Bytes that a pipe should get: forwarders that splice ask for up to this much. */
+const largePipe = 2 ** 20;
+
+/** A warning if that user cannot have a large pipe just now, so that splicing would be slow. */
+export function checkPipes(account: Account, root: string): string | undefined {
+  const program = join(root, loadProgram);
+  if (!existsSync(program)) return undefined;
+  const [command = '', ...args] = runAs(account, [program, 'pipe']);
+  const { stdout, status } = spawnSync(command, args, { encoding: 'utf8' });
+  const size = Number(stdout);
+  if (status !== 0 || size >= largePipe) return undefined;
+  const who = account.user ?? 'this user';
+  return `${who} gets pipes of ${size} bytes only (fs.pipe-user-pages-soft): whoever splices is slow; end what else ${who} runs`;
+}
+
+/** A warning if the machine had something else to do in the last minute. */
+export function checkLoad(): string | undefined {
+  const [minute = 0] = loadavg();
+  if (minute < 0.5) return undefined;
+  return `the load average is ${minute.toFixed(1)}: something else uses this machine, or did a minute ago`;
+}
+
+/** Time of all processors so far, in ticks: as a whole, and what the hypervisor gave to others. See proc(5). */
+export interface ProcessorTime {
+  total: number;
+  steal: number;
+}
+
+export function processorTime(): ProcessorTime {
+  const [line = ''] = readFileSync('/proc/stat', 'utf8').split('\n');
+  const ticks = line.split(/\s+/).slice(1, 9).map(Number);
+  return { total: ticks.reduce((sum, value) => sum + value, 0), steal: ticks[7] ?? 0 };
+}
+
+/** A warning if the hypervisor took more than a fiftieth of the time since then. */
+export function checkSteal(since: ProcessorTime): string | undefined {
+  const now = processorTime();
+  const share = (now.steal - since.steal) / Math.max(1, now.total - since.total);
+  if (share <= 0.02) return undefined;
+  return `the hypervisor gave ${Math.round(share * 100)} % of this machine's processor time to others`;
+}
