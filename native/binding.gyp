@@ -33,5 +33,11 @@
       # Messages are cut where they are too long; that is what snprintf is for.
       'cflags': ['-Wno-format-truncation'],
     },
+    {
+      # The load generator of bench/.
+      'target_name': 'bench_load',
+      'type': 'executable',
+      'sources': ['src/bench_load.c'],
+    },
   ],
 }

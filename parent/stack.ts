@@ -179,12 +179,7 @@ async function setUpInside(launcher: Launcher, options: StackOptions, log: Stack
     log.warn('/proc shows the processes of the host: it cannot be mounted anew here');
   }
   if (!(await may('mount-sysfs'))) log.debug('/sys shows the devices of the host: it cannot be mounted anew here');
-  // A namespace inherits the host's algorithm; see defaultCongestion() for why it may be wrong for loopback.
-  const congestion = defaultCongestion();
-  if (congestion !== '') {
-    const path = '/proc/sys/net/ipv4/tcp_congestion_control';
-    if (!(await may('write', path, congestion))) await may('write', path, 'reno');
-  }
+  await may('congestion-control', 'cubic', 'reno');
 }
 
 async function bindNameFiles(
