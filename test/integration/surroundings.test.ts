@@ -38,7 +38,8 @@ describe('the surroundings of the integration tests', () => {
       // The test command makes them where it is root.
       if (!host) this.skip();
       const port = await freePort(host);
-      const script = `require('net').createServer((s) => s.end('hello')).listen(${port}, '${host}')`;
+      // Without a listener for errors the probe that looks whether it is ready, and hangs up, may end it.
+      const script = `require('net').createServer((s) => s.on('error', () => {}).end('hello')).listen(${port}, '${host}')`;
       await using _server = await start(process.execPath, ['-e', script], { ready: { tcp: { host, port } } });
       assert.equal((await tcpRequest(host, port)).toString(), 'hello');
     });

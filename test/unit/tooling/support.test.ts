@@ -17,7 +17,8 @@ describe('the helpers of the tests', () => {
 
   it('start() waits until it is ready, and stops it', async () => {
     const port = await freePort('127.0.0.1');
-    const script = `require('net').createServer((s) => s.end('hello')).listen(${port}, '127.0.0.1')`;
+    // Without a listener for errors the probe that looks whether it is ready, and hangs up, may end it.
+    const script = `require('net').createServer((s) => s.on('error', () => {}).end('hello')).listen(${port}, '127.0.0.1')`;
     const server = await start(process.execPath, ['-e', script], { ready: { tcp: { host: '127.0.0.1', port } } });
     assert.equal((await tcpRequest('127.0.0.1', port)).toString(), 'hello');
     assert.equal(isAlive(server.pid), true);
