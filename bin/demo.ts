@@ -3,9 +3,9 @@
  * its port 80 published on 127.0.0.2 of the host. Ends by itself.
  */
 import { once } from 'node:events';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
-import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -95,7 +95,10 @@ async function main(): Promise<number> {
 
   try {
     const client = new StackClient(join(stateDir, 'api.sock'));
-    const published = await retry(async () => (await client.listPorts())[0]?.spec, () => over);
+    const published = await retry(
+      async () => (await client.listPorts())[0]?.spec,
+      () => over,
+    );
     const port = published?.parentPort ?? 0;
     const answer = await retry(
       async () => {
@@ -116,7 +119,9 @@ async function main(): Promise<number> {
     const other = await fetchText('127.0.0.1', port);
     say(`Listening on the host:       ${onHost.join(', ')}`);
     say(`Listening in the namespace:  ${(await listeners(childPID)).join(', ')}`);
-    say(`http://127.0.0.1:${port}:       ${other === 'ECONNREFUSED' ? 'connection refused, since only 127.0.0.2 is published' : 'something else answers there, not this server'}`);
+    say(
+      `http://127.0.0.1:${port}:       ${other === 'ECONNREFUSED' ? 'connection refused, since only 127.0.0.2 is published' : 'something else answers there, not this server'}`,
+    );
     say();
     say('To keep such a server running (Ctrl-C ends it):');
     say(`  npx rootless-run -p ${HOST}:${port}:${CHILD_PORT} -- node ${server.join(' ')}`);

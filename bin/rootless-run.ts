@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { constants } from 'node:os';
-import { UserError } from '../parent/errors.js';
-import { APISocketError } from '../parent/api/socket.js';
 import { NativeMissingError } from '../native/index.js';
+import { APISocketError } from '../parent/api/socket.js';
+import { UserError } from '../parent/errors.js';
 import { log } from '../parent/log.js';
 import { PortError } from '../parent/port/errors.js';
 import { Stack } from '../parent/stack.js';
@@ -17,8 +17,25 @@ const ENDED_BY_SIGNAL = 255;
  * stop and continue a whole job.
  */
 const OWN_SIGNALS = new Set<NodeJS.Signals>([
-  'SIGKILL', 'SIGSTOP', 'SIGCHLD', 'SIGPIPE', 'SIGURG', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU', 'SIGCONT',
-  'SIGSEGV', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGIOT', 'SIGSYS', 'SIGPROF', 'SIGSTKFLT',
+  'SIGKILL',
+  'SIGSTOP',
+  'SIGCHLD',
+  'SIGPIPE',
+  'SIGURG',
+  'SIGTSTP',
+  'SIGTTIN',
+  'SIGTTOU',
+  'SIGCONT',
+  'SIGSEGV',
+  'SIGBUS',
+  'SIGFPE',
+  'SIGILL',
+  'SIGTRAP',
+  'SIGABRT',
+  'SIGIOT',
+  'SIGSYS',
+  'SIGPROF',
+  'SIGSTKFLT',
 ]); // prettier-ignore
 
 function nameOfSignal(number: number): string {

@@ -61,9 +61,16 @@ function makeCommand(): Command {
       [],
     )
     .option('--net <driver>', `network: ${networkNames.join(', ')}; auto takes the first that works`, 'auto')
-    .addOption(new Option('--port-driver <driver>', 'how ports are published').choices(['builtin', 'none']).default('builtin'))
+    .addOption(
+      new Option('--port-driver <driver>', 'how ports are published').choices(['builtin', 'none']).default('builtin'),
+    )
     .option('--state-dir <dir>', 'directory for the API socket and other state; a temporary one by default')
-    .option('--copy-up <dir>', 'make a directory writable in the namespaces, over what the host has there; may be repeated (default: /etc)', list, [])
+    .option(
+      '--copy-up <dir>',
+      'make a directory writable in the namespaces, over what the host has there; may be repeated (default: /etc)',
+      list,
+      [],
+    )
     .option('--propagation <mode>', `mount propagation of /: ${propagations.join(', ')}`, 'rprivate')
     .option('--mtu <bytes>', `MTU of the network device; 0 for the driver's own default`, '0')
     .option('--cidr <network>', 'IPv4 network of the namespace', '10.0.2.0/24')
@@ -111,7 +118,10 @@ export function parseCommandLine(args: readonly string[]): RunRequest {
 
 /** "error: unknown option '--foo'\n(Did you mean --bar?)" in one line. */
 function oneLine(message: string): string {
-  return message.replace(/^error: /, '').split('\n').join(' ');
+  return message
+    .replace(/^error: /, '')
+    .split('\n')
+    .join(' ');
 }
 
 function check(values: Values, command: string[]): RunRequest {
@@ -134,7 +144,9 @@ function check(values: Values, command: string[]): RunRequest {
   const publish = values.publish.flatMap(parsePortSpecs);
   const portDriver = values.portDriver === 'none' ? 'none' : 'builtin';
   if (portDriver === 'none' && publish.length > 0) {
-    throw new UsageError(`port driver "none" does not support publishing ports; leave out --port-driver=none or --publish`);
+    throw new UsageError(
+      `port driver "none" does not support publishing ports; leave out --port-driver=none or --publish`,
+    );
   }
   return {
     debug: values.debug ?? false,
@@ -162,7 +174,9 @@ function check(values: Values, command: string[]): RunRequest {
 
 function checkCopyUp(dirs: string[], propagation: Propagation): string[] {
   if (propagation === 'shared' || propagation === 'rshared') {
-    throw new UsageError(`--propagation=${propagation} and copy-up exclude each other: the host would see what is mounted; use rslave`);
+    throw new UsageError(
+      `--propagation=${propagation} and copy-up exclude each other: the host would see what is mounted; use rslave`,
+    );
   }
   const absolute = [...new Set(dirs.map((dir) => resolve(dir)))];
   if (absolute.includes('/')) throw new UsageError('/ cannot be copied up');

@@ -6,8 +6,8 @@
  * It is not trusted by the parent: whoever is root in the child's namespaces can take it over.
  */
 import { networkInterfaces } from 'node:os';
-import { defaultCongestion } from '../protocol/congestion.js';
 import { type Engine, type EngineEvent, native } from '../native/index.js';
+import { defaultCongestion } from '../protocol/congestion.js';
 import { decodeMessage, decodeTarget, encodeMessage, type Message, PROTOCOL_VERSION } from '../protocol/messages.js';
 import { dialPlan } from './dial-rule.js';
 

@@ -28,7 +28,10 @@ export class Channels {
   #nextChannel = 1;
   portEvents: PortEvents | undefined;
 
-  constructor(congestion: string, private readonly warn: (text: string) => void) {
+  constructor(
+    congestion: string,
+    private readonly warn: (text: string) => void,
+  ) {
     this.engine = new (native().Engine)(congestion, (events) => {
       for (const event of events) this.#handle(event);
     });

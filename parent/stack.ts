@@ -31,10 +31,10 @@ export interface StackLog {
 }
 
 export class Stack {
-  readonly events = new EventBus();
-
   private constructor(
     readonly options: StackOptions,
+    /** What happens in the stack. Connection events are only made while somebody listens. */
+    readonly events: EventBus,
     private readonly launcher: Launcher,
     private readonly network: Network,
     /** Undefined with the port driver `none`. */
@@ -108,9 +108,8 @@ export class Stack {
     await inside;
     await bindNameFiles(launcher, stateDir, network, options, log);
 
-    const stack = new Stack(options, launcher, network, ports, stateDir, undo);
+    const stack = new Stack(options, bus, launcher, network, ports, stateDir, undo);
     bus.onWatched = (watched) => ports?.watchConnections(watched);
-    bus.subscribe((event) => stack.events.emit(event));
     network.onLost((reason) => log.warn(`the network is lost: ${reason}; restart to get it back`));
 
     for (const spec of options.publish) {
@@ -203,5 +202,6 @@ async function bindNameFiles(
       log.warn(`${target} is the host's: ${error.what}: ${error.code}; use --copy-up=/etc`);
     }
   }
-  if (!copied) log.debug('mounting /etc/resolv.conf without copying up /etc: it may change when the host changes its own');
+  if (!copied)
+    log.debug('mounting /etc/resolv.conf without copying up /etc: it may change when the host changes its own');
 }

@@ -60,7 +60,10 @@ export async function planIdMap(): Promise<IdMap> {
   }
   if (!newuidmap || !newgidmap) {
     const missing = newuidmap ? 'newgidmap' : 'newuidmap';
-    return { kind: 'single', reason: `${missing} is not installed; to get it: sudo apt-get install uidmap (or the package shadow-utils)` };
+    return {
+      kind: 'single',
+      reason: `${missing} is not installed; to get it: sudo apt-get install uidmap (or the package shadow-utils)`,
+    };
   }
   return { kind: 'sub-ids', newuidmap, newgidmap, uids, gids };
 }

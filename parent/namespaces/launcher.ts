@@ -65,7 +65,8 @@ export class Launcher {
     const launcher = new Launcher(channels.open(ours), child);
     try {
       const result = child.pid === undefined ? await child : undefined;
-      if (result) throw new NamespaceError(`cannot start ${LAUNCHER}: ${errorText(result.cause)}; build it with: npm run build`);
+      if (result)
+        throw new NamespaceError(`cannot start ${LAUNCHER}: ${errorText(result.cause)}; build it with: npm run build`);
       await launcher.#reply();
       await writeIdMap(child.pid ?? 0, idMap);
       const ready = await launcher.order('mapped');
@@ -172,11 +173,11 @@ function errnoName(errno: number): string {
 /** What an errno's name means, for the few that execve(2) gives. */
 function describe(code: string): string {
   const meanings: Record<string, string> = {
-    EACCES: 'permission denied; it is not executable (chmod +x), is a directory, or lies on a file system mounted noexec',
+    EACCES:
+      'permission denied; it is not executable (chmod +x), is a directory, or lies on a file system mounted noexec',
     ENOEXEC: 'it is neither a binary for this machine nor a script that begins with #!',
     ENOTDIR: 'a part of its path is no directory',
     E2BIG: 'its arguments are too long',
   };
   return meanings[code] ?? code;
 }
-

@@ -44,7 +44,12 @@ export const pasta: NetworkDriver = {
     if (!options.ipv6) args.push('--ipv4-only');
     args.push(String(pid));
 
-    const child = execa(LAUNCHER, ['die-with', String(process.pid), program, ...args], { stdin: 'ignore', all: true, reject: false, forceKillAfterDelay: false });
+    const child = execa(LAUNCHER, ['die-with', String(process.pid), program, ...args], {
+      stdin: 'ignore',
+      all: true,
+      reject: false,
+      forceKillAfterDelay: false,
+    });
     let ended = false;
     child.then(() => {
       ended = true;

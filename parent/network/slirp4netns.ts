@@ -17,14 +17,21 @@ export const slirp4netns: NetworkDriver = {
   name: 'slirp4netns',
 
   async probe() {
-    if (!(await findProgram('slirp4netns'))) return 'slirp4netns is not installed; to get it: sudo apt-get install slirp4netns';
+    if (!(await findProgram('slirp4netns')))
+      return 'slirp4netns is not installed; to get it: sudo apt-get install slirp4netns';
     return tunProblem();
   },
 
   async setup(pid: number, options: NetworkOptions): Promise<Network> {
     const program = (await findProgram('slirp4netns')) ?? 'slirp4netns';
     const addresses = userModeAddresses(options.cidr);
-    const args = ['--configure', `--mtu=${options.mtu || DEFAULT_MTU}`, '-r', String(READY_FD), `--cidr=${options.cidr}`];
+    const args = [
+      '--configure',
+      `--mtu=${options.mtu || DEFAULT_MTU}`,
+      '-r',
+      String(READY_FD),
+      `--cidr=${options.cidr}`,
+    ];
     if (!options.hostLoopback) args.push('--disable-host-loopback');
     if (options.ipv6) args.push('--enable-ipv6');
     args.push(String(pid), 'tap0');
@@ -49,7 +56,11 @@ export const slirp4netns: NetworkDriver = {
 
     let closing = false;
     return {
-      info: { driver: 'slirp4netns', dns: [addresses.dns, ...(options.ipv6 ? ['fd00::3'] : [])], childIP: addresses.child },
+      info: {
+        driver: 'slirp4netns',
+        dns: [addresses.dns, ...(options.ipv6 ? ['fd00::3'] : [])],
+        childIP: addresses.child,
+      },
       onLost(listener) {
         child.then((result) => {
           if (!closing) listener(`slirp4netns ended: ${said(result)}`);

@@ -54,7 +54,9 @@ export class AgentSupervisor {
       this.#channel = undefined;
       this.#state = 'lost';
       channel.close();
-      throw new AgentError(`cannot start the agent (${process.execPath} ${AGENT}) in the namespaces: ${errorText(error)}`);
+      throw new AgentError(
+        `cannot start the agent (${process.execPath} ${AGENT}) in the namespaces: ${errorText(error)}`,
+      );
     }
   }
 
@@ -71,7 +73,10 @@ export class AgentSupervisor {
       if (message.type === 'log') {
         this.warn(message.text);
       } else if (message.version !== PROTOCOL_VERSION) {
-        this.#drop(channel, `it speaks version ${message.version} of the protocol, the parent ${PROTOCOL_VERSION}; install one version of the package`);
+        this.#drop(
+          channel,
+          `it speaks version ${message.version} of the protocol, the parent ${PROTOCOL_VERSION}; install one version of the package`,
+        );
       } else {
         this.#pid = message.pid;
         this.#state = 'ready';
@@ -97,7 +102,9 @@ export class AgentSupervisor {
     this.#state = 'lost';
     this.onState('lost', reason);
     if (++this.#failures >= ATTEMPTS) {
-      this.warn(`the agent was lost ${ATTEMPTS} times (${reason}); published ports refuse connections until another port is added`);
+      this.warn(
+        `the agent was lost ${ATTEMPTS} times (${reason}); published ports refuse connections until another port is added`,
+      );
       this.#failures = 0;
       this.channels.engine.failWaiting('there is no agent');
       return;

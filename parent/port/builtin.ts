@@ -1,9 +1,10 @@
 /**
  * The builtin port driver: listeners on the host, sockets from the agent in the child, and the engine in between.
  */
-import { networkInterfaces } from 'node:os';
-import { isIPv6 } from 'node:net';
+
 import { readFileSync } from 'node:fs';
+import { isIPv6 } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { native } from '../../native/index.js';
 import type { PortDriverInfo } from '../../protocol/api.js';
 import { encodeTarget } from '../../protocol/messages.js';

@@ -48,7 +48,9 @@ export class StateDir {
     } catch (error) {
       for (const lock of locks) await lock.close();
       if (error instanceof StateDirError) throw error;
-      throw new StateDirError(`cannot use the state directory ${dir}: ${explain(errorCode(error))}; choose another one with --state-dir`);
+      throw new StateDirError(
+        `cannot use the state directory ${dir}: ${explain(errorCode(error))}; choose another one with --state-dir`,
+      );
     }
     return new StateDir(dir, locks);
   }
