@@ -25,9 +25,14 @@ export function normalizeGoFlags(args: readonly string[], { booleans, valued, st
       if (value === undefined || isTrue(value)) result.push(dashed);
       else if (!isFalse(value)) result.push(arg);
     } else if (valued.includes(name)) {
-      result.push(dashed);
-      if (value !== undefined) result.push(value);
-      else if (index + 1 < args.length) result.push(args[++index] ?? '');
+      if (value === undefined) {
+        result.push(dashed);
+        if (index + 1 < args.length) result.push(args[++index] ?? '');
+      } else if (name.length === 1) {
+        result.push(dashed, value);
+      } else {
+        result.push(`${dashed}=${value}`);
+      }
     } else {
       result.push(arg);
     }
