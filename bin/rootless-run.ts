@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './check-node.js';
 import { constants } from 'node:os';
 import { NativeMissingError } from '../native/index.js';
 import { APISocketError } from '../parent/api/socket.js';
@@ -38,6 +39,9 @@ const OWN_SIGNALS = new Set<NodeJS.Signals>([
   'SIGSTKFLT',
 ]); // prettier-ignore
 
+/** Signals that end a start that is under way, when there is no command yet. */
+const ENDING_SIGNALS = new Set<NodeJS.Signals>(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT']);
+
 function nameOfSignal(number: number): string {
   const entry = Object.entries(constants.signals).find(([, value]) => value === number);
   return entry?.[0] ?? `signal ${number}`;
@@ -48,16 +52,17 @@ async function main(): Promise<number> {
   if (debug) log.setLevel('debug');
 
   let stack: Stack | undefined;
-  const early: NodeJS.Signals[] = [];
+  const abort = new AbortController();
   for (const name of Object.keys(constants.signals) as NodeJS.Signals[]) {
     if (OWN_SIGNALS.has(name)) continue;
-    process.on(name, () => (stack ? stack.signal(name) : early.push(name)));
+    process.on(name, () => {
+      if (stack) stack.signal(name);
+      else if (ENDING_SIGNALS.has(name)) abort.abort(new UserError(`ended by ${name} while starting`, ENDED_BY_SIGNAL));
+    });
   }
 
-  stack = await Stack.start(options, log);
+  stack = await Stack.start(options, log, abort.signal);
   try {
-    // What came while the command was not there yet is its now.
-    for (const name of early) stack.signal(name);
     const result = await stack.wait();
     if (!result) {
       log.error('the namespaces were ended from outside');

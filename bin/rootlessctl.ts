@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './check-node.js';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { APIError, EventStreamError, StackClient, StackUnreachableError } from '../parent/api/client.js';

@@ -56,13 +56,18 @@ export class Stack {
 
   /**
    * Starts everything, the command included. Throws UserError (errors.ts), PortError (port/errors.ts) or
-   * NativeMissingError, and then nothing is left.
+   * NativeMissingError, and then nothing is left; likewise when `abort` fires, with its reason.
+   *
+   * This process becomes the one that inherits orphans from below it, see namespaces/orphans.ts.
    */
-  static async start(options: StackOptions, log: StackLog): Promise<Stack> {
+  static async start(options: StackOptions, log: StackLog, abort?: AbortSignal): Promise<Stack> {
     const undo = new UndoStack((what, error) => log.warn(`cannot ${what}: ${error}`));
+    const starting = Stack.#start(options, log, undo);
     try {
-      return await Stack.#start(options, log, undo);
+      return await (abort ? Promise.race([starting, aborted(abort)]) : starting);
     } catch (error) {
+      // A step that is under way fails when what is below it goes; its error says nothing more.
+      starting.catch(() => {});
       await undo.unwind();
       throw error;
     }
@@ -148,6 +153,15 @@ export class Stack {
   close(): Promise<void> {
     return this.undo.unwind();
   }
+}
+
+/** Rejects when the signal fires. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const fail = () => reject(signal.reason);
+    if (signal.aborted) fail();
+    signal.addEventListener('abort', fail, { once: true });
+  });
 }
 
 /** What the launcher can do before the network is known. Throws NamespaceError. */

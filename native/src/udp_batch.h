@@ -29,12 +29,14 @@ class UdpBatch {
   template <typename Same>
   int run(int start, int count, Same same) const {
     const Message& first = messages_[start];
-    if (first.segment != 0) return 1;
+    // A datagram without bytes cannot be a segment.
+    if (first.segment != 0 || first.length == 0) return 1;
     size_t total = first.length;
     int n = 1;
     while (start + n < count && n < kMaxSegments) {
       const Message& next = messages_[start + n];
-      if (next.segment != 0 || next.length > first.length || total + next.length > kMaxSegmented || !same(start + n)) break;
+      if (next.segment != 0 || next.length == 0 || next.length > first.length) break;
+      if (total + next.length > kMaxSegmented || !same(start + n)) break;
       total += next.length;
       n++;
       if (next.length < first.length) break;

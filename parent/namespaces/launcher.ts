@@ -8,6 +8,7 @@ import type { Channels, PacketChannel } from '../channels.js';
 import { CommandError, errorText, NamespaceError } from '../errors.js';
 import { explainUnshare } from './diagnose.js';
 import { type IdMap, writeIdMap } from './id-map.js';
+import { inheritOrphans, killOrphans, userNamespaceOf } from './orphans.js';
 
 export type Namespace = 'user' | 'mnt' | 'net' | 'pid' | 'ipc' | 'uts' | 'cgroup';
 
@@ -31,6 +32,7 @@ export class Launcher {
   readonly #results: ((result: CommandResult | undefined) => void)[] = [];
   #result: CommandResult | undefined;
   #over = false;
+  #userNamespace = '';
   /** Process in all the child's namespaces, as the host counts. */
   pid = 0;
 
@@ -52,6 +54,7 @@ export class Launcher {
     idMap: IdMap,
     env: Record<string, string>,
   ): Promise<Launcher> {
+    inheritOrphans();
     const [ours, theirs] = native().socketpair();
     const child = execa(LAUNCHER, ['3', String(process.pid), namespaces.join(',')], {
       // The types know descriptors as literals only.
@@ -71,6 +74,7 @@ export class Launcher {
       await writeIdMap(child.pid ?? 0, idMap);
       const ready = await launcher.order('mapped');
       launcher.pid = Number(ready[0]);
+      launcher.#userNamespace = await userNamespaceOf(launcher.pid);
       return launcher;
     } catch (error) {
       await launcher.kill();
@@ -117,11 +121,15 @@ export class Launcher {
     if (!this.#over) this.#write(['signal', String(number)], []);
   }
 
-  /** Ends everything in the namespaces: at the end of the socket the launcher kills what is below it. */
+  /**
+   * Ends everything in the namespaces: at the end of the socket the launcher kills what is below it. If it was killed
+   * itself before it could, what was below it is ours now.
+   */
   async kill(): Promise<void> {
     this.channel.close();
     this.#end();
     await this.process;
+    await killOrphans(this.#userNamespace);
   }
 
   async #send(words: readonly string[], fds: number[]): Promise<string[]> {

@@ -10,9 +10,9 @@
  * shared mode, which keeps systemd-tmpfiles from cleaning it up (tmpfiles.d(5)).
  */
 import { mkdtempSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
+import { access, type FileHandle, mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { native } from '../../native/index.js';
 import { errorCode, StateDirError } from '../errors.js';
 
@@ -31,7 +31,7 @@ export class StateDir {
     const dir = path === undefined ? makeTemporary() : resolve(path);
     const locks: FileHandle[] = [];
     try {
-      await mkdir(dir, { recursive: true, mode: 0o755 });
+      await makeDirectories(dir);
       const whole = await open(dir, 'r');
       locks.push(whole);
       native().flock(whole.fd, false);
@@ -69,6 +69,26 @@ export class StateDir {
       for (const lock of this.locks) await lock.close();
     }
   }
+}
+
+/** As `mkdir -p`. Node's own recursive mkdir never returns below a directory such as /proc, where nothing can be made. */
+async function makeDirectories(dir: string): Promise<void> {
+  try {
+    await mkdir(dir, { mode: 0o755 });
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') return;
+    const above = dirname(dir);
+    if (errorCode(error) !== 'ENOENT' || above === dir || (await exists(above))) throw error;
+    await makeDirectories(above);
+    await mkdir(dir, { mode: 0o755 });
+  }
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 function makeTemporary(): string {
