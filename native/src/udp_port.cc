@@ -167,7 +167,7 @@ class UdpFlow : public Handler, public Buriable, public Dial {
     if (error == ECONNREFUSED && settled_) error = batch().send(child_.get(), start, n, nullptr, nullptr);
     port_->counters_.in += bytes;
     in_ += bytes;
-    if (!settled_) lookForRefusal();
+    if (!settled_) lookForRefusal(error);
   }
 
   void onDialed(Fd fd) override {
@@ -187,15 +187,18 @@ class UdpFlow : public Handler, public Buriable, public Dial {
     }
     port_->context_.loop.watch(child_.get(), EPOLLIN, this);
     openedAt_ = port_->context_.loop.now();
-    for (const Kept& kept : kept_) {
-      UdpBatch::sendOne(child_.get(), kept.data.data(), kept.data.size(), kept.segment, nullptr, nullptr);
+    int error = 0;
+    for (Kept& kept : kept_) {
       if (!kept.counted) {
+        kept.counted = true;
         port_->counters_.in += kept.data.size();
         in_ += kept.data.size();
       }
+      if (error != ECONNREFUSED) {
+        error = UdpBatch::sendOne(child_.get(), kept.data.data(), kept.data.size(), kept.segment, nullptr, nullptr);
+      }
     }
-    for (Kept& kept : kept_) kept.counted = true;
-    lookForRefusal();
+    lookForRefusal(error);
   }
 
   void onDialFailed(int error, std::string_view message) override {
@@ -282,10 +285,10 @@ class UdpFlow : public Handler, public Buriable, public Dial {
     keptBytes_ = 0;
   }
 
-  void lookForRefusal() {
-    int error = 0;
+  // `error` is what the last send said: a refusal is told once, to the next call on the socket, whichever it is.
+  void lookForRefusal(int error) {
     socklen_t length = sizeof error;
-    getsockopt(child_.get(), SOL_SOCKET, SO_ERROR, &error, &length);
+    if (error != ECONNREFUSED) getsockopt(child_.get(), SOL_SOCKET, SO_ERROR, &error, &length);
     if (error == ECONNREFUSED) nextAttempt();
   }
 
