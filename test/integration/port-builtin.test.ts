@@ -1,0 +1,24 @@
+import { type Capabilities, groups, portDriverSuite } from './port-suite.js';
+
+const capabilities: Capabilities = { observable: true, transparentEnds: true, repliesFromAsked: true };
+const portDriverArgs = ['--port-driver=builtin'];
+
+portDriverSuite('port driver builtin, without a network', { netArgs: ['--net=none'], portDriverArgs, capabilities });
+
+// What depends on the network: which addresses there are in the child.
+for (const net of ['slirp4netns', 'pasta']) {
+  portDriverSuite(
+    `port driver builtin, with ${net}`,
+    {
+      netArgs: [`--net=${net}`],
+      portDriverArgs,
+      capabilities: { ...capabilities, childAddress: '10.0.2.100' },
+    },
+    [groups.addresses, groups.servers],
+  );
+}
+portDriverSuite(
+  'port driver builtin, with slirp4netns and IPv6',
+  { netArgs: ['--net=slirp4netns', '--ipv6'], portDriverArgs, capabilities },
+  [groups.connections, groups.datagrams],
+);

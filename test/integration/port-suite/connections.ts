@@ -1,0 +1,240 @@
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import {
+  echo,
+  openConnection,
+  outcomeOf,
+  pseudoRandom,
+  pseudoRandomHash,
+  run,
+  tcpOutcome,
+  tcpRequest,
+  waitFor,
+} from '../../support/index.js';
+import { ask, ECHO, firstBytes, type Group, newPort, RESET, withStack } from './common.js';
+
+export const connections: Group = (suite) => {
+  const { transparentEnds, observable } = suite.capabilities;
+  describe('TCP connections', () => {
+    const stack = withStack(suite, async (running) => [await running.program('tcp-server', 'echo', '127.0.0.1', ECHO)]);
+
+    it('carry what a server says first, and answers to it', async () => {
+      const port = newPort();
+      await using _server = await stack().program('tcp-server', 'banner', '127.0.0.1', port);
+      const published = await stack().publish(`127.0.0.2:0:${port}`);
+      const socket = await openConnection('127.0.0.2', published.port);
+      const outcome = outcomeOf(socket);
+      await new Promise((resolve) => socket.once('data', resolve));
+      assert.equal(await echo(socket, 'MAIL FR\n'), '250 ok\r\n');
+      socket.write('QUIT\r\n');
+      const { data, ended, error } = await outcome;
+      assert.deepEqual([data.toString(), ended, error], ['220 ready\r\n250 ok\r\n221 bye\r\n', true, undefined]);
+    });
+
+    it('carry bytes of every value in pieces of every size', async () => {
+      const { port } = await stack().publish(`127.0.0.2:0:${ECHO}`);
+      const data = randomBytes(3_000_001);
+      const socket = await openConnection('127.0.0.2', port);
+      const outcome = outcomeOf(socket);
+      for (let at = 0, size = 1; at < data.length; at += size, size = (size * 3) % 200_003) {
+        socket.write(data.subarray(at, at + size));
+      }
+      socket.end();
+      const { data: back, error } = await outcome;
+      assert.equal(error, undefined);
+      assert.ok(back.equals(data), 'what came back is not what was sent');
+    });
+
+    it('are many at once, each with its own bytes', async () => {
+      const count = 1000;
+      const published = await stack().publish(`127.0.0.2:0:${ECHO}`);
+      const sockets = await Promise.all(
+        Array.from({ length: count }, () => openConnection('127.0.0.2', published.port)),
+      );
+      for (const socket of sockets) socket.on('error', () => {});
+      try {
+        for (const round of ['first', 'second']) {
+          const said = await Promise.all(sockets.map((socket, i) => echo(socket, `${round} of ${i}`)));
+          said.forEach((text, i) => {
+            assert.equal(text, `${round} of ${i}`);
+          });
+        }
+        if (observable) {
+          const { open, opened, refused } = await stack().counters(published.id);
+          assert.deepEqual({ open, opened, refused }, { open: count, opened: count, refused: 0 });
+        }
+      } finally {
+        for (const socket of sockets) socket.destroy();
+      }
+      if (observable) {
+        await waitFor(async () => (await stack().counters(published.id)).open === 0, { what: 'all to be closed' });
+      }
+    });
+
+    it('come and go by the thousand without leaving a descriptor behind', async function () {
+      if (!observable) this.skip();
+      const published = await stack().publish(`127.0.0.2:0:${ECHO}`);
+      const descriptors = () => run('ls', [`/proc/${stack().started.pid}/fd`]);
+      await tcpRequest('127.0.0.2', published.port, 'x');
+      const before = (await descriptors()).stdout.split('\n').length;
+      for (let round = 0; round < 20; round++) {
+        await Promise.all(Array.from({ length: 100 }, () => tcpRequest('127.0.0.2', published.port, 'x')));
+      }
+      await waitFor(async () => (await stack().counters(published.id)).open === 0, { what: 'all to be closed' });
+      // A few are node's own, for the API.
+      const left = (await descriptors()).stdout.split('\n').length - before;
+      assert.ok(left < 20, `${left} descriptors more than before`);
+    });
+
+    it('carry a stream that fills all buffers, in both directions at once', async () => {
+      const length = 64 * 1024 * 1024;
+      const { port } = await stack().publish(`127.0.0.2:0:${ECHO}`);
+      const socket = await openConnection('127.0.0.2', port);
+      const hash = createHash('sha256');
+      socket.on('data', (chunk) => hash.update(chunk));
+      const done = new Promise((resolve, reject) => socket.once('end', resolve).once('error', reject));
+      pseudoRandom(length).pipe(socket);
+      await done;
+      assert.equal(hash.digest('hex'), pseudoRandomHash(length));
+    });
+
+    it('wait for a client that does not read, without filling the memory', async () => {
+      const length = 256 * 1024 * 1024;
+      const port = newPort();
+      await using _server = await stack().program('tcp-server', 'source', '127.0.0.1', port, length);
+      const published = await stack().publish(`127.0.0.2:0:${port}`);
+      const memory = () =>
+        Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${stack().started.pid}/status`, 'utf8'))?.[1]);
+      const before = memory();
+      const socket = await openConnection('127.0.0.2', published.port);
+      socket.pause();
+      if (observable) {
+        // Until it stands still.
+        let last = -1;
+        await waitFor(
+          async () => {
+            const { bytesOut } = await stack().counters(published.id);
+            await new Promise((resolve) => setTimeout(resolve, 200));
+            const still = bytesOut > 0 && bytesOut === last;
+            last = bytesOut;
+            return still;
+          },
+          { what: 'the stream to stand still' },
+        );
+        assert.ok(last < length / 2, `${last} bytes went into buffers`);
+        // Others are not held up.
+        assert.deepEqual((await firstBytes('127.0.0.2', published.port)).length > 0, true);
+      }
+      const grown = memory() - before;
+      assert.ok(grown < 32 * 1024, `rootless-run grew by ${grown} KiB`);
+
+      const hash = createHash('sha256');
+      const done = new Promise((resolve, reject) => socket.once('end', resolve).once('error', reject));
+      socket.on('data', (chunk) => hash.update(chunk));
+      socket.resume();
+      await done;
+      socket.destroy();
+      assert.equal(hash.digest('hex'), pseudoRandomHash(length));
+    });
+
+    if (transparentEnds) {
+      it('pass on the end of the server alone', async () => {
+        const port = newPort();
+        await using server = await stack().program('tcp-server', 'half', '127.0.0.1', port);
+        const published = await stack().publish(`127.0.0.2:0:${port}`);
+        const socket = await openConnection('127.0.0.2', published.port);
+        const received = await new Promise((resolve) => {
+          let text = '';
+          socket.on('data', (chunk) => {
+            text += chunk;
+          });
+          socket.once('end', () => resolve(text));
+        });
+        assert.equal(received, 'bye');
+        // The other way is open still.
+        pseudoRandom(5_000_000).pipe(socket);
+        await waitFor(() => server.output().includes('received 5000000'), { what: 'the server to have it all' });
+        socket.destroy();
+      });
+
+      it('pass on the end of the client alone', async () => {
+        const length = 20_000_000;
+        const port = newPort();
+        await using _server = await stack().program('tcp-server', 'digest', '127.0.0.1', port);
+        const published = await stack().publish(`127.0.0.2:0:${port}`);
+        const socket = await openConnection('127.0.0.2', published.port);
+        const outcome = outcomeOf(socket);
+        pseudoRandom(length).pipe(socket);
+        const { data, error } = await outcome;
+        assert.deepEqual([data.toString(), error], [pseudoRandomHash(length), undefined]);
+      });
+
+      it('pass on a reset of the server', async () => {
+        const port = newPort();
+        await using _server = await stack().program('tcp-server', 'reset', '127.0.0.1', port);
+        const published = await stack().publish(`127.0.0.2:0:${port}`);
+        assert.deepEqual(await tcpOutcome('127.0.0.2', published.port, 'go', { end: false }), RESET);
+      });
+
+      it('pass on a reset of the server behind its last words', async () => {
+        const port = newPort();
+        await using _server = await stack().program('tcp-server', 'abrupt', '127.0.0.1', port);
+        const published = await stack().publish(`127.0.0.2:0:${port}`);
+        const { ended, error } = await tcpOutcome('127.0.0.2', published.port, 'go', { end: false });
+        // Whether the words arrive is not said: a reset may overtake data on a direct connection as well.
+        assert.deepEqual({ ended, error }, { ended: false, error: 'ECONNRESET' });
+      });
+
+      it('pass on a reset of the client', async () => {
+        const port = newPort();
+        await using server = await stack().program('tcp-server', 'watch', '127.0.0.1', port);
+        const published = await stack().publish(`127.0.0.2:0:${port}`);
+        const socket = await openConnection('127.0.0.2', published.port);
+        socket.on('error', () => {});
+        socket.write('hello');
+        await waitFor(() => server.output().includes('data hello'), { what: 'the first bytes' });
+        socket.resetAndDestroy();
+        await waitFor(() => server.output().includes('close'), { what: 'the server to see the end' });
+        assert.match(server.output(), /^error ECONNRESET$/m);
+        assert.doesNotMatch(server.output(), /^end$/m);
+      });
+
+      it('pass on a reset of a client that the server never stops sending to', async () => {
+        const port = newPort();
+        await using server = await stack().program('tcp-server', 'source', '127.0.0.1', port, 2 ** 40);
+        const published = await stack().publish(`127.0.0.2:0:${port}`);
+        const socket = await openConnection('127.0.0.2', published.port);
+        await new Promise((resolve) => socket.once('data', resolve));
+        socket.resetAndDestroy();
+        await waitFor(() => /^error (ECONNRESET|EPIPE)$/m.test(server.output()), {
+          what: 'the server to see the reset',
+        });
+      });
+
+      it('pass on the end of a client that the server never stops sending to', async () => {
+        const port = newPort();
+        await using server = await stack().program('tcp-server', 'source', '127.0.0.1', port, 2 ** 40);
+        const published = await stack().publish(`127.0.0.2:0:${port}`);
+        const socket = await openConnection('127.0.0.2', published.port);
+        await new Promise((resolve) => socket.once('data', resolve));
+        socket.destroy();
+        await waitFor(() => /^error (ECONNRESET|EPIPE)$/m.test(server.output()), {
+          what: 'the server to see the reset',
+        });
+      });
+    }
+
+    it('are reset at once where no server is there, and work when it comes', async () => {
+      const port = newPort();
+      const published = await stack().publish(`127.0.0.2:0:${port}`);
+      for (let i = 0; i < 3; i++) assert.deepEqual(await tcpOutcome('127.0.0.2', published.port), RESET);
+      if (observable) {
+        const { open, opened, refused } = await stack().counters(published.id);
+        assert.deepEqual({ open, opened, refused }, { open: 0, opened: 0, refused: 3 });
+      }
+      await using _server = await stack().program('tcp-server', 'name', '127.0.0.1', port);
+      assert.equal(await ask('127.0.0.2', published.port), '127.0.0.1');
+    });
+  });
+};
