@@ -59,10 +59,13 @@ export async function startAPIServer(options: APIServerOptions): Promise<APIServ
   await listenOnSocket(server, socketPath);
   server.on('error', (error) => options.log?.(`API socket ${socketPath}: ${error.message}`));
 
+  const load = setTimeout(() => void bodyParser().catch(() => {}), LOAD_PARSER_AFTER_MS).unref();
+
   let closed: Promise<unknown> | undefined;
   return {
     async close() {
       if (!closed) {
+        clearTimeout(load);
         closed = once(server, 'close');
         server.close();
         stream.close();
@@ -137,9 +140,18 @@ function listPorts(ports: PortDriver, counters: boolean): PortReport[] | null {
   });
 }
 
+/** Loads what reads bodies; see there for why it is not loaded at start-up. */
+const bodyParser = () => import('../../protocol/port-spec-json.js');
+
+/**
+ * How long after the start it is loaded all the same: it consists of many files, and once descriptors have run out it
+ * could not be.
+ */
+const LOAD_PARSER_AFTER_MS = 250;
+
 async function addPort(ports: PortDriver, request: IncomingMessage): Promise<PortStatus> {
   const body = await readJSON(request);
-  const { parsePortSpecJSON } = await import('../../protocol/port-spec-json.js');
+  const { parsePortSpecJSON } = await bodyParser();
   return ports.add(parsePortSpecJSON(body));
 }
 

@@ -2,9 +2,9 @@
  * Keeps an agent running in the child's namespaces, from the first port on.
  *
  * Theory of operation. none → starting (the launcher starts it, with one end of a new socketpair) → ready (its hello
- * came, and the engine may ask it) → lost (its end closed) → starting again. Connections that come meanwhile wait in the
- * engine. An agent that is lost kAttempts times without having been ready in between is given up: the connections that
- * wait are reset, and every port says so, until the next port is added.
+ * came, and the engine may ask it) → lost (its end closed) → starting again, at once. Connections that come meanwhile wait
+ * in the engine. When an agent was lost ATTEMPTS times without having been ready in between, the connections that wait
+ * are reset, and from then on it is tried once in RETRY_MS.
  */
 import { fileURLToPath } from 'node:url';
 import { native } from '../../native/index.js';
@@ -16,6 +16,7 @@ import { AgentError } from './errors.js';
 
 const AGENT = fileURLToPath(new URL('../../child/agent.js', import.meta.url));
 const ATTEMPTS = 5;
+const RETRY_MS = 1000;
 
 export type AgentState = 'none' | 'starting' | 'ready' | 'lost';
 
@@ -24,6 +25,7 @@ export class AgentSupervisor {
   #channel: PacketChannel | undefined;
   #failures = 0;
   #closed = false;
+  #retry: NodeJS.Timeout | undefined;
   #pid = 0;
 
   constructor(
@@ -62,6 +64,7 @@ export class AgentSupervisor {
 
   close(): void {
     this.#closed = true;
+    clearTimeout(this.#retry);
     this.channels.engine.setAgent(0);
     this.#channel?.close();
     this.#channel = undefined;
@@ -101,17 +104,29 @@ export class AgentSupervisor {
     if (this.#closed || this.launcher.ended) return;
     this.#state = 'lost';
     this.onState('lost', reason);
-    if (++this.#failures >= ATTEMPTS) {
-      this.warn(
-        `the agent was lost ${ATTEMPTS} times (${reason}); published ports refuse connections until another port is added`,
-      );
-      this.#failures = 0;
-      this.channels.engine.failWaiting('there is no agent');
+    if (this.#failures + 1 < ATTEMPTS) this.warn(`the agent was lost (${reason}); starting another one`);
+    this.#failed(reason);
+  }
+
+  /** Starts another one: at once, or after a while if this goes on. */
+  #failed(reason: string): void {
+    if (++this.#failures < ATTEMPTS) {
+      this.#restart();
       return;
     }
-    this.warn(`the agent was lost (${reason}); starting another one`);
+    if (this.#failures === ATTEMPTS) {
+      this.warn(
+        `the agent was lost ${ATTEMPTS} times in a row (${reason}); connections are refused until it can be started`,
+      );
+    }
+    this.channels.engine.failWaiting('there is no agent');
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => this.#restart(), RETRY_MS);
+  }
+
+  #restart(): void {
     this.start().catch((error) => {
-      if (!this.#closed && !this.launcher.ended) this.warn(errorText(error));
+      if (!this.#closed && !this.launcher.ended) this.#failed(errorText(error));
     });
   }
 }
