@@ -2,11 +2,11 @@
  * Id maps of the child's user namespace: who runs us becomes root in it, and the user's sub-ids follow (user_namespaces(7),
  * subuid(5)). Ranges beyond the user's own id can only be written by newuidmap(1) and newgidmap(1).
  */
-import { access, constants, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import { delimiter, join } from 'node:path';
 import { execa } from 'execa';
 import { errorText, NamespaceError } from '../errors.js';
+import { findProgram } from '../find-program.js';
 
 export interface IdRange {
   start: number;
@@ -27,16 +27,12 @@ interface User {
 }
 
 function currentUser(): User {
-  const { uid, gid } = userInfoOrIds();
-  return { uid, gid, name: userInfoOrIds().username };
-}
-
-/** os.userInfo() throws for a user without an entry in passwd. */
-function userInfoOrIds(): { uid: number; gid: number; username: string } {
   try {
-    return userInfo();
+    const { uid, gid, username } = userInfo();
+    return { uid, gid, name: username };
   } catch {
-    return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, username: '' };
+    // A user without an entry in passwd(5).
+    return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, name: '' };
   }
 }
 
@@ -166,19 +162,4 @@ function addRange(ranges: IdRange[], start: string | undefined, length: string |
   const range = { start: Number(start), length: Number(length) };
   if (!Number.isSafeInteger(range.start) || !Number.isSafeInteger(range.length) || range.length < 1) return;
   if (!ranges.some((known) => known.start === range.start)) ranges.push(range);
-}
-
-/** Full path of a program on PATH, also where PATH lacks the system's directories, as it does for users on Debian. */
-export async function findProgram(name: string): Promise<string | undefined> {
-  if (name.includes('/')) return name;
-  for (const dir of [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin']) {
-    if (dir === '') continue;
-    const path = join(dir, name);
-    const found = await access(path, constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (found) return path;
-  }
-  return undefined;
 }

@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { execa } from 'execa';
 import { LAUNCHER } from '../../native/index.js';
 import { NetworkError } from '../errors.js';
-import { findProgram } from '../namespaces/id-map.js';
+import { findProgram } from '../find-program.js';
 import { userModeAddresses } from './addresses.js';
 import type { Network, NetworkDriver, NetworkOptions } from './driver.js';
 import { tunProblem } from './tun.js';
