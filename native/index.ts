@@ -3,13 +3,13 @@
  * Both sides load the same binary; the parent forwards ports with it, the agent makes sockets with it.
  */
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
+import { packageFile } from '../protocol/paths.js';
 
-/** From dist/native/ to native/build/Release/, where node-gyp puts what it builds. */
-const RELEASE = new URL('../../native/build/Release/', import.meta.url);
+/** Where node-gyp puts what it builds. */
+const RELEASE = 'native/build/Release';
 
 /** Path of the program that makes the namespaces, see src/launcher.c. */
-export const LAUNCHER = fileURLToPath(new URL('launcher', RELEASE));
+export const LAUNCHER = packageFile(`${RELEASE}/launcher`);
 
 export type EngineEvent =
   | { type: 'message'; channel: number; data: Buffer; fds: number[] }
@@ -80,7 +80,7 @@ export class NativeMissingError extends Error {
 }
 
 function load(): Binding {
-  const path = fileURLToPath(new URL('rootless_net.node', RELEASE));
+  const path = packageFile(`${RELEASE}/rootless_net.node`);
   try {
     return createRequire(import.meta.url)(path) as Binding;
   } catch (error) {

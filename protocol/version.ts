@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { packageFile } from './paths.js';
 
-/** Finds package.json from where this module is compiled to, dist/protocol/. */
-const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+const manifest: unknown = JSON.parse(readFileSync(packageFile('package.json'), 'utf8'));
 
 /** Version of this package, as its package.json says. */
 export const VERSION: string =

@@ -75,7 +75,7 @@ if (needs.install() || needs.native() || needs.typescript()) {
     process.stderr.write(step('Building the native part', process.execPath, [join('scripts', 'build-native.mjs')]));
   }
   if (needs.typescript()) {
-    compile('Compiling', process.execPath, [join('node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.json']);
+    compile('Compiling', process.execPath, [join('scripts', 'compile.mjs')]);
   }
   await release();
 }

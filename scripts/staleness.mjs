@@ -87,6 +87,8 @@ export function typescriptStamp(root) {
 export function removeOrphans(root) {
   const dist = join(root, 'dist');
   for (const file of listFiles(dist, (name) => /\.(js|js\.map|d\.ts)$/.test(name))) {
+    // Bundles have no source of their own; scripts/compile.mjs looks after them.
+    if (relative(dist, file).startsWith('chunks/')) continue;
     const source = join(root, relative(dist, file).replace(/(\.d\.ts|\.js\.map|\.js)$/, '.ts'));
     if (!existsSync(source)) rmSync(file);
   }

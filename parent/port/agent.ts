@@ -6,15 +6,15 @@
  * in the engine. When an agent was lost ATTEMPTS times without having been ready in between, the connections that wait
  * are reset, and from then on it is tried once in RETRY_MS.
  */
-import { fileURLToPath } from 'node:url';
 import { native } from '../../native/index.js';
 import { decodeMessage, encodeMessage, PROTOCOL_VERSION } from '../../protocol/messages.js';
+import { packageFile } from '../../protocol/paths.js';
 import type { Channels, PacketChannel } from '../channels.js';
 import { errorText } from '../errors.js';
 import type { Launcher } from '../namespaces/launcher.js';
 import { AgentError } from './errors.js';
 
-const AGENT = fileURLToPath(new URL('../../child/agent.js', import.meta.url));
+const AGENT = packageFile('dist/child/agent.js');
 const ATTEMPTS = 5;
 const RETRY_MS = 1000;
 
