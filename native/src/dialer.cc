@@ -35,7 +35,7 @@ class PendingConnect : public Handler, public Buriable {
   Fd fd_;
 };
 
-bool Dialer::onPacket(PacketChannel* channel, std::string_view packet) {
+bool Dialer::onPacket(uint32_t channel, std::string_view packet) {
   wire::ConnectRequest in;
   if (!wire::decodeConnect(packet, &in)) return false;
   Request request{channel, in.id, in.proto == "udp" ? SOCK_DGRAM : SOCK_STREAM, in.attempt};
@@ -115,7 +115,7 @@ void Dialer::answer(const Request& request, Fd fd) {
   result.id = request.id;
   std::vector<Fd> fds;
   fds.push_back(std::move(fd));
-  request.channel->send(wire::encodeResult(result), std::move(fds));
+  reply_(request.channel, wire::encodeResult(result), std::move(fds));
 }
 
 void Dialer::refuse(const Request& request, int error, const Address* address) {
@@ -126,5 +126,5 @@ void Dialer::refuse(const Request& request, int error, const Address* address) {
   if (address != nullptr) message += " " + address->text();
   message += std::string(": ") + strerror(error);
   result.message = message;
-  request.channel->send(wire::encodeResult(result), {});
+  reply_(request.channel, wire::encodeResult(result), {});
 }

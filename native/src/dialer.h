@@ -12,17 +12,24 @@
 #include <unordered_map>
 #include <vector>
 
-#include "packet_channel.h"
+#include "fd.h"
+#include "loop.h"
 #include "sockets.h"
 #include "wire.h"
 
 class Dialer {
  public:
-  Dialer(Loop& loop, std::string congestion, std::function<void(const std::string&)> onPlanWanted)
-      : loop_(loop), congestion_(std::move(congestion)), onPlanWanted_(std::move(onPlanWanted)) {}
+  // `reply` sends a packet on the channel of that number, if it is still there: a request may outlive its channel.
+  using Reply = std::function<void(uint32_t channel, std::string data, std::vector<Fd> fds)>;
+
+  Dialer(Loop& loop, std::string congestion, std::function<void(const std::string&)> onPlanWanted, Reply reply)
+      : loop_(loop),
+        congestion_(std::move(congestion)),
+        onPlanWanted_(std::move(onPlanWanted)),
+        reply_(std::move(reply)) {}
 
   // False where the packet is no request.
-  bool onPacket(PacketChannel* channel, std::string_view packet);
+  bool onPacket(uint32_t channel, std::string_view packet);
   void setPlan(const std::string& target, std::vector<Address> addresses);
   // Forgets all plans, so that the next requests ask for new ones.
   void forgetPlans();
@@ -31,7 +38,7 @@ class Dialer {
   friend class PendingConnect;
 
   struct Request {
-    PacketChannel* channel;
+    uint32_t channel;
     uint32_t id;
     int type;
     uint32_t attempt;
@@ -51,5 +58,6 @@ class Dialer {
   Loop& loop_;
   std::string congestion_;
   std::function<void(const std::string&)> onPlanWanted_;
+  Reply reply_;
   std::unordered_map<std::string, Plan> plans_;
 };

@@ -17,11 +17,17 @@ Engine::Engine(EventSink& events, std::string congestion)
     : events_(events),
       agents_([this](const std::string& text) { log(text); }),
       context_{loop_, agents_, events, congestion},
-      dialer_(loop_, congestion, [this](const std::string& target) {
-        Event event{Event::Kind::planWanted};
-        event.data = target;
-        events_.emit(std::move(event));
-      }) {
+      dialer_(
+          loop_, congestion,
+          [this](const std::string& target) {
+            Event event{Event::Kind::planWanted};
+            event.data = target;
+            events_.emit(std::move(event));
+          },
+          [this](uint32_t channel, std::string data, std::vector<Fd> fds) {
+            auto it = channels_.find(channel);
+            if (it != channels_.end()) it->second->send(std::move(data), std::move(fds));
+          }) {
   loop_.onTick([this] {
     for (auto& [id, port] : ports_) port->onTick();
   });
@@ -136,7 +142,7 @@ void Engine::onPacket(PacketChannel* channel, std::string_view data, std::vector
     if (channel->id() == agentChannel_) {
       understood = agents_.onPacket(data, std::move(fds), lostFds);
     } else if (channel->id() == servedChannel_) {
-      understood = dialer_.onPacket(channel, data);
+      understood = dialer_.onPacket(channel->id(), data);
     }
     if (!understood) channel->fail("a packet came that is not understood (" + std::to_string(data.size()) + " bytes)");
     return;
