@@ -16,9 +16,12 @@
  * A packet that cannot be understood ends the connection between the two, with a line that says so; the parent then
  * starts another agent. Connections that are relayed already do not notice.
  */
-import { pack, unpack } from 'msgpackr';
+import { Packr } from 'msgpackr';
 
 export const PROTOCOL_VERSION = 1;
+
+/** Plain msgpack: maps as maps, and not as the extension that msgpackr makes of them by default. */
+const packr = new Packr({ useRecords: false, variableMapSize: true });
 
 /** Where a port's connections are to go, as far as the parent knows. Addresses are "" where there is none. */
 export interface ConnectTarget {
@@ -42,7 +45,7 @@ export class ProtocolError extends Error {
 }
 
 export function encodeTarget(target: ConnectTarget): Buffer {
-  return pack([target.proto, target.ip, target.port, target.parentIP, target.hostGatewayIP]);
+  return packr.pack([target.proto, target.ip, target.port, target.parentIP, target.hostGatewayIP]);
 }
 
 /** Throws ProtocolError. */
@@ -64,7 +67,7 @@ export function decodeTarget(data: Uint8Array): ConnectTarget {
 }
 
 export function encodeMessage(message: Message): Buffer {
-  return pack(message);
+  return packr.pack(message);
 }
 
 /** Throws ProtocolError. */
@@ -85,7 +88,7 @@ export function decodeMessage(data: Uint8Array): Message {
 
 function decode(data: Uint8Array): unknown {
   try {
-    return unpack(data);
+    return packr.unpack(data);
   } catch {
     throw new ProtocolError(`a torn message of ${data.length} bytes came`);
   }

@@ -141,7 +141,7 @@ export function parseSubIds(text: string, user: { uid: number; name: string }): 
   const ranges: IdRange[] = [];
   for (const line of text.split('\n')) {
     const [owner, start, length] = line.trim().split(':');
-    if (owner === undefined || (owner !== user.name && owner !== String(user.uid))) continue;
+    if (!owner || (owner !== user.name && owner !== String(user.uid))) continue;
     addRange(ranges, start, length);
   }
   return ranges;

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { dialPlan } from '../../child/dial-rule.js';
+import type { ConnectTarget } from '../../protocol/messages.js';
+
+function plan(target: Partial<ConnectTarget>, ...local: string[]): string[] {
+  const full: ConnectTarget = { proto: 'tcp', ip: '', port: 80, parentIP: '', hostGatewayIP: '192.0.2.1', ...target };
+  const addresses = dialPlan(full, (ip) => local.includes(ip));
+  assert(addresses.every(({ port }) => port === full.port));
+  return addresses.map(({ ip }) => ip);
+}
+
+describe('the dial rule', () => {
+  it('goes to ChildIP alone where it is given', () => {
+    assert.deepEqual(plan({ ip: '10.4.0.7', parentIP: '127.0.0.2' }), ['10.4.0.7']);
+    assert.deepEqual(plan({ ip: '::2' }), ['::2']);
+  });
+
+  it('goes to loopback from every address of the host, in the family that was asked first', () => {
+    for (const parentIP of ['', '0.0.0.0']) assert.deepEqual(plan({ parentIP }), ['127.0.0.1', '::1']);
+    for (const parentIP of ['::', '0:0::0']) assert.deepEqual(plan({ parentIP }), ['::1', '127.0.0.1']);
+  });
+
+  it('goes to the very loopback address that was published, then to the usual ones', () => {
+    assert.deepEqual(plan({ parentIP: '127.0.0.2' }), ['127.0.0.2', '127.0.0.1', '::1']);
+    assert.deepEqual(plan({ parentIP: '127.0.0.1' }), ['127.0.0.1', '::1']);
+    assert.deepEqual(plan({ parentIP: '::1' }), ['::1', '127.0.0.1']);
+    assert.deepEqual(plan({ parentIP: '::ffff:127.0.0.2' }), ['127.0.0.2', '127.0.0.1', '::1']);
+  });
+
+  it('never leaves the namespace for an address of the host that the child does not have', () => {
+    assert.deepEqual(plan({ parentIP: '192.0.2.1' }), ['127.0.0.1', '::1']);
+    assert.deepEqual(plan({ parentIP: '192.0.2.2' }), ['127.0.0.1', '::1']);
+    assert.deepEqual(plan({ parentIP: '2001:db8::2' }), ['::1', '127.0.0.1']);
+  });
+
+  it('tries an address that the child has as well', () => {
+    assert.deepEqual(plan({ parentIP: '192.0.2.2' }, '192.0.2.2'), ['192.0.2.2', '127.0.0.1', '::1']);
+    assert.deepEqual(plan({ parentIP: '192.0.2.1' }, '192.0.2.1'), ['127.0.0.1', '::1'], 'but not the gateway address');
+  });
+});
