@@ -181,9 +181,13 @@ export const connections: Group = (suite) => {
         const port = newPort();
         await using _server = await stack().program('tcp-server', 'abrupt', '127.0.0.1', port);
         const published = await stack().publish(`127.0.0.2:0:${port}`);
-        const { ended, error } = await tcpOutcome('127.0.0.2', published.port, 'go', { end: false });
-        // Whether the words arrive is not said: a reset may overtake data on a direct connection as well.
-        assert.deepEqual({ ended, error }, { ended: false, error: 'ECONNRESET' });
+        // Not with node, which takes what comes together with the last bytes for an end (libuv, uv__stream_io).
+        const script = 'exec 3<>/dev/tcp/127.0.0.2/$0 && printf go >&3 && exec cat <&3';
+        const { code, stdout, stderr } = await run('bash', ['-c', script, String(published.port)]);
+        assert.equal(code, 1);
+        assert.match(stderr, /Connection reset by peer/);
+        // Whether the words arrive is not said: a reset may overtake them on a direct connection as well.
+        assert.match(stdout, /^(last words)?$/);
       });
 
       it('pass on a reset of the client', async () => {
