@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { tcpOutcome } from '../../support/index.js';
+import { createSocket } from 'node:dgram';
+import { tcpOutcome, waitFor } from '../../support/index.js';
 import { ask, askUdp, type Group, NAME, newPort, RESET, withStack } from './common.js';
 
 export const servers: Group = (suite) => {
@@ -67,6 +68,18 @@ export const servers: Group = (suite) => {
           }
         });
       }
+    }
+
+    if (suite.capabilities.observable) {
+      it('udp: a server on another loopback address is not reached', async () => {
+        const published = await stack().publish(`127.0.0.2:0:${FOURTH}/udp`);
+        const answers: Buffer[] = [];
+        const client = createSocket('udp4').on('message', (data) => answers.push(data));
+        client.send('?', published.port, '127.0.0.2');
+        await waitFor(async () => (await stack().counters(published.id)).refused === 1, { what: 'the refusal' });
+        client.close();
+        assert.deepEqual(answers, []);
+      });
     }
 
     it('a server on another loopback address is not reached, and the client is told at once', async () => {

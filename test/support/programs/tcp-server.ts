@@ -1,5 +1,5 @@
 /**
- * A TCP server for tests: node tcp-server.js MODE HOST PORT [LENGTH]. Says "ready" when it listens, and a line about
+ * A TCP server for tests: node tcp-server.js MODE HOST PORT [LENGTH [BACKLOG]]. Says "ready" when it listens, and a line about
  * what each connection saw where the mode is about that.
  *
  *   name     says which address it is bound to, and ends
@@ -16,7 +16,7 @@ import { createHash } from 'node:crypto';
 import { createServer, type Socket } from 'node:net';
 import { pseudoRandom } from '../traffic.js';
 
-const [mode = '', host = '', port = '', length = '0'] = process.argv.slice(2);
+const [mode = '', host = '', port = '', length = '0', backlog = '4096'] = process.argv.slice(2);
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
@@ -68,6 +68,7 @@ const server = createServer({ allowHalfOpen: true }, (socket) => {
   socket.on('error', (error: NodeJS.ErrnoException) => say(`error ${error.code}`));
   serve(socket);
 });
-server.listen({ host, port: Number(port), backlog: 4096, ipv6Only: host.includes(':') && host !== '::' }, () =>
-  say('ready'),
+server.listen(
+  { host, port: Number(port), backlog: Number(backlog), ipv6Only: host.includes(':') && host !== '::' },
+  () => say('ready'),
 );
