@@ -17,6 +17,7 @@
         'src/loop.cc',
         'src/packet_channel.cc',
         'src/pipe_pool.cc',
+        'src/port.cc',
         'src/sockets.cc',
         'src/tcp_port.cc',
         'src/tcp_relay.cc',

@@ -9,6 +9,7 @@
  *             [1, id, target, attempt, sourceIP, sourcePort]   connect, parent to agent
  *             [2, id] with one socket                          connected, agent to parent
  *             [2, id, errno, message]                          failed, agent to parent
+ *             [3, id]                                          pending: connecting takes its time
  *           `target` is [proto, ip, port, parentIP, hostGatewayIP]; the dial rule (child/dial-rule.ts) says where it
  *           leads, and is asked once for each target.
  *   maps    everything else, below

@@ -41,7 +41,7 @@ void AgentLink::setChannel(PacketChannel* channel) {
   std::vector<uint32_t> unanswered;
   for (auto& [id, entry] : dials_) {
     if (!entry.sent) continue;
-    entry.sent = false;
+    entry.sent = entry.inFlight = false;
     unanswered.push_back(id);
   }
   std::sort(unanswered.begin(), unanswered.end());
@@ -52,7 +52,7 @@ void AgentLink::setChannel(PacketChannel* channel) {
 uint32_t AgentLink::request(Dial* dial, const DialTarget* target, const Address& source, uint32_t attempt) {
   uint32_t id = nextId_++;
   if (nextId_ == 0) nextId_ = 1;
-  dials_.emplace(id, Entry{dial, target, source, attempt, false});
+  dials_.emplace(id, Entry{dial, target, source, attempt});
   line_.push_back(id);
   sendMore();
   return id;
@@ -61,7 +61,7 @@ uint32_t AgentLink::request(Dial* dial, const DialTarget* target, const Address&
 void AgentLink::cancel(uint32_t id) {
   auto it = dials_.find(id);
   if (it == dials_.end()) return;
-  if (it->second.sent) inFlight_--;
+  landed(&it->second);
   dials_.erase(it);
 }
 
@@ -71,6 +71,11 @@ void AgentLink::failAll(int error, const std::string& message) {
   line_.clear();
   inFlight_ = 0;
   for (auto& [id, entry] : dials) entry.dial->onDialFailed(error, message);
+}
+
+void AgentLink::landed(Entry* entry) {
+  if (entry->inFlight) inFlight_--;
+  entry->inFlight = false;
 }
 
 void AgentLink::sendMore() {
@@ -87,21 +92,30 @@ void AgentLink::sendMore() {
     std::string ip = entry.source.ip();
     request.sourceIP = ip;
     request.sourcePort = entry.source.port();
-    entry.sent = true;
+    entry.sent = entry.inFlight = true;
     inFlight_++;
     channel_->send(wire::encodeConnect(request), {});
   }
 }
 
 bool AgentLink::onPacket(std::string_view packet, std::vector<Fd> fds, bool lostFds) {
+  uint32_t pending;
+  if (wire::decodePending(packet, &pending)) {
+    auto it = dials_.find(pending);
+    if (it == dials_.end() || !it->second.inFlight) return true;
+    landed(&it->second);
+    it->second.dial->onDialPending();
+    sendMore();
+    return true;
+  }
   wire::ConnectResult result;
   if (!wire::decodeResult(packet, &result)) return false;
   auto it = dials_.find(result.id);
   // Not asked for, or given up meanwhile: the descriptors close by themselves.
   if (it == dials_.end() || !it->second.sent) return true;
+  landed(&it->second);
   Entry entry = it->second;
   dials_.erase(it);
-  inFlight_--;
 
   if (result.error != 0) {
     entry.dial->onDialFailed(result.error, result.message);

@@ -1,7 +1,8 @@
 // The parent's side of asking the agent for sockets.
 //
 // Theory of operation. request() gives a dial an id and puts it in line. At most kInFlight requests are with the agent
-// at once (the kernel bounds how many descriptors may be under way, unix(7) ETOOMANYREFS); the others wait here. While
+// at once (the kernel bounds how many descriptors may be under way, unix(7) ETOOMANYREFS); the others wait here. One that
+// the agent calls pending does not count: a server that hangs must not hold up the others. While
 // there is no agent (it starts, or it died and comes again) all of them wait; when a new one comes, requests that the
 // old one did not answer are asked again. An answer ends a dial: with a descriptor that was checked, or with an errno.
 // The agent is not trusted: what it sends up must be a connected (TCP) or connected datagram (UDP) socket of the right
@@ -20,6 +21,8 @@
 class Dial {
  public:
   virtual ~Dial() = default;
+  // It takes longer; onDialed() or onDialFailed() follows.
+  virtual void onDialPending() {}
   virtual void onDialed(Fd fd) = 0;
   virtual void onDialFailed(int error, std::string_view message) = 0;
 };
@@ -54,10 +57,12 @@ class AgentLink {
     const DialTarget* target;
     Address source;
     uint32_t attempt;
-    bool sent;
+    bool sent = false;
+    bool inFlight = false;
   };
 
   void sendMore();
+  void landed(Entry* entry);
 
   std::function<void(const std::string&)> log_;
   PacketChannel* channel_ = nullptr;

@@ -103,6 +103,7 @@ void Dialer::connectFrom(const Request& request, const std::vector<Address>& add
     }
     if (errno == EALREADY || errno == EINPROGRESS) {
       new PendingConnect(*this, request, addresses, index, std::move(fd));
+      reply_(request.channel, wire::encodePending(request.id), {});
       return;
     }
     lastError = errno;

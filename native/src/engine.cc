@@ -29,7 +29,7 @@ Engine::Engine(EventSink& events, std::string congestion)
             if (it != channels_.end()) it->second->send(std::move(data), std::move(fds));
           }) {
   loop_.onTick([this] {
-    for (auto& [id, port] : ports_) port->onTick();
+    for (auto& [id, port] : ports_) port->tick();
   });
   loop_.start();
 }

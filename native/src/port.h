@@ -1,5 +1,6 @@
-// A published port, as the engine sees it.
+// A published port, as the engine sees it: its listeners, and what TCP and UDP have in common.
 #pragma once
+#include <memory>
 #include <vector>
 
 #include "context.h"
@@ -12,17 +13,46 @@ struct PortOptions {
 
 class Port {
  public:
-  explicit Port(uint32_t id) : id_(id) {}
+  Port(Context& context, PortOptions options);
   virtual ~Port() = default;
   uint32_t id() const { return id_; }
   Counters& counters() { return counters_; }
   // Begins to take connections.
-  virtual void open() = 0;
-  // Closes the listeners and every connection. The port may be deleted afterwards.
-  virtual void close() = 0;
-  virtual void onTick() {}
+  void open() { watchListeners(EPOLLIN); }
+  // Closes the listeners and every connection. The port may be deleted afterwards, when the round of events is over.
+  void close();
+  // About every 100 ms, while wantTicks(true).
+  void tick() {
+    if (wantsTicks_) onTick();
+  }
 
  protected:
+  class Listener : public Handler {
+   public:
+    Listener(Port* port, Fd socket) : fd(std::move(socket)), port_(port) {}
+    void onEvents(uint32_t) override { port_->onReadable(this); }
+    Fd fd;
+
+   private:
+    Port* port_;
+  };
+
+  virtual void onReadable(Listener* listener) = 0;
+  virtual void onTick() = 0;
+  virtual void closeConnections() = 0;
+
+  // 0 for nothing: what comes waits in the kernel.
+  void watchListeners(uint32_t events);
+  void wantTicks(bool wanted);
+
   uint32_t id_;
+  Context& context_;
+  DialTarget target_;
   Counters counters_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  bool closed_ = false;
+
+ private:
+  bool wantsTicks_ = false;
+  bool watched_ = false;
 };

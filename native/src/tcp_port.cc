@@ -26,6 +26,8 @@ class TcpConnection : public TcpRelay, public Dial {
 
   void dial() { dialId_ = context_.agents.request(this, &port_->target_, address_, 0); }
 
+  void onDialPending() override { watchClient(); }
+
   void onDialed(Fd fd) override {
     dialId_ = 0;
     fds_[kChild] = std::move(fd);
@@ -80,37 +82,14 @@ class TcpConnection : public TcpRelay, public Dial {
   bool open_ = false;
 };
 
-TcpPort::TcpPort(Context& context, PortOptions options)
-    : Port(options.id), context_(context), target_(std::move(options.target)) {
-  for (Fd& fd : options.listeners) {
-    auto listener = std::make_unique<Listener>();
-    listener->port = this;
-    listener->fd = std::move(fd);
-    listeners_.push_back(std::move(listener));
-  }
-}
-
-TcpPort::~TcpPort() = default;
-
-void TcpPort::open() {
-  for (auto& listener : listeners_) context_.loop.watch(listener->fd.get(), EPOLLIN, listener.get());
-}
-
-void TcpPort::close() {
-  if (closed_) return;
-  closed_ = true;
-  for (auto& listener : listeners_) {
-    context_.loop.unwatch(listener->fd.get());
-    listener->fd.reset();
-  }
+void TcpPort::closeConnections() {
   waiting_.clear();
   auto connections = std::move(connections_);
   connections_.clear();
   for (TcpConnection* connection : connections) connection->finish(true);
-  wantTicks(false);
 }
 
-void TcpPort::accept(Listener* listener) {
+void TcpPort::onReadable(Listener* listener) {
   for (int i = 0; i < kAcceptsAtOnce && !closed_ && !paused_; i++) {
     if (!context_.fds.hasRoom(2)) {
       pause(kNoFds);
@@ -136,7 +115,7 @@ void TcpPort::accept(Listener* listener) {
 void TcpPort::pause(const char* why) {
   if (paused_ || closed_) return;
   paused_ = true;
-  for (auto& listener : listeners_) context_.loop.rewatch(listener->fd.get(), 0, listener.get());
+  watchListeners(0);
   Event event{Event::Kind::portState};
   event.id = id_;
   event.text = why;
@@ -146,14 +125,13 @@ void TcpPort::pause(const char* why) {
 
 void TcpPort::resume() {
   paused_ = false;
-  for (auto& listener : listeners_) context_.loop.rewatch(listener->fd.get(), EPOLLIN, listener.get());
+  watchListeners(EPOLLIN);
   Event event{Event::Kind::portState};
   event.id = id_;
   context_.events.emit(std::move(event));
 }
 
 void TcpPort::onTick() {
-  if (!wantsTicks_) return;
   std::vector<TcpConnection*> waiting;
   waiting.swap(waiting_);
   for (TcpConnection* connection : waiting) connection->dial();
@@ -163,10 +141,4 @@ void TcpPort::onTick() {
     if (probe.valid()) resume();
   }
   updateTicks();
-}
-
-void TcpPort::wantTicks(bool wanted) {
-  if (wanted == wantsTicks_) return;
-  wantsTicks_ = wanted;
-  context_.loop.wantTicks(wanted);
 }

@@ -15,35 +15,21 @@ class TcpConnection;
 
 class TcpPort : public Port {
  public:
-  TcpPort(Context& context, PortOptions options);
-  ~TcpPort() override;
+  using Port::Port;
 
-  void open() override;
-  void close() override;
+ protected:
+  void onReadable(Listener* listener) override;
   void onTick() override;
+  void closeConnections() override;
 
  private:
   friend class TcpConnection;
 
-  class Listener : public Handler {
-   public:
-    void onEvents(uint32_t) override { port->accept(this); }
-    TcpPort* port = nullptr;
-    Fd fd;
-  };
-
-  void accept(Listener* listener);
   void pause(const char* why);
   void resume();
-  void wantTicks(bool wanted);
   void updateTicks() { wantTicks(paused_ || !waiting_.empty()); }
 
-  Context& context_;
-  DialTarget target_;
-  std::vector<std::unique_ptr<Listener>> listeners_;
   std::unordered_set<TcpConnection*> connections_;
   std::vector<TcpConnection*> waiting_;
   bool paused_ = false;
-  bool wantsTicks_ = false;
-  bool closed_ = false;
 };

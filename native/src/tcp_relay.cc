@@ -28,11 +28,18 @@ TcpRelay::~TcpRelay() {
   for (Way& way : ways_) dropPending(&way);
 }
 
+void TcpRelay::watchClient() {
+  // Errors and hang-ups are always told (epoll_ctl(2)); a mere end of file may be a client that waits for its answer.
+  if (!watched_[kClient]) watched_[kClient] = context_.loop.watch(fds_[kClient].get(), 0, &handlers_[kClient]);
+}
+
 bool TcpRelay::startRelay() {
+  constexpr uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  relaying_ = true;
   for (int side : {kClient, kChild}) {
-    if (!context_.loop.watch(fds_[side].get(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, &handlers_[side])) {
-      return false;
-    }
+    bool done = watched_[side] ? context_.loop.rewatch(fds_[side].get(), kEvents, &handlers_[side])
+                               : context_.loop.watch(fds_[side].get(), kEvents, &handlers_[side]);
+    if (!done) return false;
     watched_[side] = true;
   }
   return true;
@@ -64,6 +71,10 @@ bool TcpRelay::over() const {
 
 void TcpRelay::onSideEvents(int side, uint32_t events) {
   if (finished_) return;
+  if (!relaying_) {
+    finish(true);
+    return;
+  }
   Way& from = ways_[side];
   Way& to = ways_[1 - side];
   if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) from.readable = true;

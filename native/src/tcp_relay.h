@@ -35,6 +35,8 @@ class TcpRelay : public Buriable {
 
   enum Side { kClient = 0, kChild = 1 };
 
+  // Before the relay starts: finishes with a reset when the client's connection breaks.
+  void watchClient();
   // False where the sockets cannot be watched (no memory, no watches left).
   bool startRelay();
   bool finished() const { return finished_; }
@@ -91,5 +93,6 @@ class TcpRelay : public Buriable {
   SideHandler handlers_[2];
   Way ways_[2];
   bool finished_ = false;
+  bool relaying_ = false;
   bool watched_[2] = {false, false};
 };

@@ -351,36 +351,13 @@ size_t UdpPort::KeyHash::operator()(const Key& key) const {
   return std::hash<std::string_view>()(std::string_view(reinterpret_cast<const char*>(key.bytes), sizeof key.bytes));
 }
 
-UdpPort::UdpPort(Context& context, PortOptions options)
-    : Port(options.id), context_(context), target_(std::move(options.target)) {
-  for (Fd& fd : options.listeners) {
-    auto listener = std::make_unique<Listener>();
-    listener->port = this;
-    listener->fd = std::move(fd);
-    listeners_.push_back(std::move(listener));
-  }
-}
-
-UdpPort::~UdpPort() = default;
-
-void UdpPort::open() {
-  for (auto& listener : listeners_) context_.loop.watch(listener->fd.get(), EPOLLIN, listener.get());
-}
-
-void UdpPort::close() {
-  if (closed_) return;
-  closed_ = true;
-  for (auto& listener : listeners_) {
-    context_.loop.unwatch(listener->fd.get());
-    listener->fd.reset();
-  }
+void UdpPort::closeConnections() {
   for (UdpFlow* flow : byUse_) flow->end();
   byUse_.clear();
   flows_.clear();
-  wantTicks(false);
 }
 
-void UdpPort::receive(Listener* listener) {
+void UdpPort::onReadable(Listener* listener) {
   UdpBatch& in = batch();
   for (int round = 0; round < 4 && !closed_; round++) {
     int n = in.receive(listener->fd.get());
@@ -426,7 +403,6 @@ void UdpPort::remove(UdpFlow* flow) {
 }
 
 void UdpPort::onTick() {
-  if (!wantsTicks_) return;
   uint64_t now = context_.loop.now();
   if (now < nextScan_) return;
   nextScan_ = now + 1000;
@@ -435,10 +411,4 @@ void UdpPort::onTick() {
     if (!flow->tick(now)) remove(flow);
   }
   if (flows_.empty()) wantTicks(false);
-}
-
-void UdpPort::wantTicks(bool wanted) {
-  if (wanted == wantsTicks_) return;
-  wantsTicks_ = wanted;
-  context_.loop.wantTicks(wanted);
 }

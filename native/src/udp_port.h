@@ -21,21 +21,16 @@ class UdpFlow;
 
 class UdpPort : public Port {
  public:
-  UdpPort(Context& context, PortOptions options);
-  ~UdpPort() override;
+  using Port::Port;
 
-  void open() override;
-  void close() override;
+ protected:
+  void onReadable(Listener* listener) override;
   void onTick() override;
+  void closeConnections() override;
 
  private:
   friend class UdpFlow;
 
-  struct Listener : public Handler {
-    void onEvents(uint32_t) override { port->receive(this); }
-    UdpPort* port = nullptr;
-    Fd fd;
-  };
   // The client's address and port, and the host's address that it asked; IPv4 as v4-mapped.
   struct Key {
     unsigned char bytes[34];
@@ -45,18 +40,11 @@ class UdpPort : public Port {
     size_t operator()(const Key& key) const;
   };
 
-  void receive(Listener* listener);
   UdpFlow* flowFor(Listener* listener, const Address& client, const in6_addr& asked);
   void remove(UdpFlow* flow);
-  void wantTicks(bool wanted);
 
-  Context& context_;
-  DialTarget target_;
-  std::vector<std::unique_ptr<Listener>> listeners_;
   std::unordered_map<Key, UdpFlow*, KeyHash> flows_;
   // The quiet ones first.
   std::list<UdpFlow*> byUse_;
-  bool wantsTicks_ = false;
   uint64_t nextScan_ = 0;
-  bool closed_ = false;
 };

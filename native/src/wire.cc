@@ -156,6 +156,19 @@ bool decodeResult(std::string_view packet, ConnectResult* out) {
   return in.atEnd();
 }
 
+std::string encodePending(uint32_t id) {
+  std::string out(1, char(0x92));
+  putUint(&out, kPending);
+  putUint(&out, id);
+  return out;
+}
+
+bool decodePending(std::string_view packet, uint32_t* id) {
+  Reader in(packet);
+  uint32_t length;
+  return head(&in, kPending, &length, id) && length == 2 && in.atEnd();
+}
+
 bool isDataPlane(std::string_view packet) {
   return !packet.empty() && ((uint8_t(packet[0]) & 0xf0) == 0x90 || uint8_t(packet[0]) == 0xdc);
 }

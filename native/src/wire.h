@@ -4,6 +4,7 @@
 //   connect    [1, id, target, attempt, sourceIP, sourcePort]     parent -> agent
 //   connected  [2, id]                  with one descriptor       agent -> parent
 //   failed     [2, id, errno, message]                            agent -> parent
+//   pending    [3, id]                  connecting takes its time agent -> parent
 //
 // `target` is [proto, ip, port, parentIP, hostGatewayIP]; its bytes are the key under which the agent keeps what its
 // dial rule said, so this side never looks into it but for the protocol.
@@ -17,6 +18,7 @@ namespace wire {
 
 constexpr uint32_t kConnect = 1;
 constexpr uint32_t kResult = 2;
+constexpr uint32_t kPending = 3;
 // Largest packet either side sends or takes.
 constexpr size_t kMaxPacket = 64 * 1024;
 
@@ -41,6 +43,8 @@ std::string encodeResult(const ConnectResult& result);
 // False where the packet is torn, too long, or of another form. Views point into the packet.
 bool decodeConnect(std::string_view packet, ConnectRequest* out);
 bool decodeResult(std::string_view packet, ConnectResult* out);
+std::string encodePending(uint32_t id);
+bool decodePending(std::string_view packet, uint32_t* id);
 
 // Whether the packet belongs to the data plane at all (a msgpack array).
 bool isDataPlane(std::string_view packet);

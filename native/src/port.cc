@@ -1,0 +1,34 @@
+#include "port.h"
+
+Port::Port(Context& context, PortOptions options)
+    : id_(options.id), context_(context), target_(std::move(options.target)) {
+  for (Fd& fd : options.listeners) listeners_.push_back(std::make_unique<Listener>(this, std::move(fd)));
+}
+
+void Port::watchListeners(uint32_t events) {
+  for (auto& listener : listeners_) {
+    if (watched_) {
+      context_.loop.rewatch(listener->fd.get(), events, listener.get());
+    } else {
+      context_.loop.watch(listener->fd.get(), events, listener.get());
+    }
+  }
+  watched_ = true;
+}
+
+void Port::close() {
+  if (closed_) return;
+  closed_ = true;
+  for (auto& listener : listeners_) {
+    context_.loop.unwatch(listener->fd.get());
+    listener->fd.reset();
+  }
+  closeConnections();
+  wantTicks(false);
+}
+
+void Port::wantTicks(bool wanted) {
+  if (wanted == wantsTicks_) return;
+  wantsTicks_ = wanted;
+  context_.loop.wantTicks(wanted);
+}
