@@ -1,16 +1,13 @@
 #include "engine.h"
 
-#include <sys/resource.h>
-
+#include "sockets.h"
 #include "tcp_port.h"
 #include "udp_port.h"
 #include "wire.h"
 
 FdBudget::FdBudget() {
-  constexpr uint64_t kReserve = 96;
-  rlimit limit{};
-  getrlimit(RLIMIT_NOFILE, &limit);
-  limit_ = limit.rlim_cur > 2 * kReserve ? limit.rlim_cur - kReserve : limit.rlim_cur / 2;
+  uint64_t limit = sockets::fdLimit();
+  limit_ = limit > 2 * sockets::kReservedFds ? limit - sockets::kReservedFds : limit / 2;
 }
 
 Engine::Engine(EventSink& events, std::string congestion)

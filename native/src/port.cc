@@ -5,6 +5,11 @@ Port::Port(Context& context, PortOptions options)
   for (Fd& fd : options.listeners) listeners_.push_back(std::make_unique<Listener>(this, std::move(fd)));
 }
 
+void Port::open() {
+  context_.fds.take(listeners_.size());
+  watchListeners(EPOLLIN);
+}
+
 void Port::watchListeners(uint32_t events) {
   for (auto& listener : listeners_) {
     if (watched_) {
@@ -22,6 +27,7 @@ void Port::close() {
   for (auto& listener : listeners_) {
     context_.loop.unwatch(listener->fd.get());
     listener->fd.reset();
+    context_.fds.give(1);
   }
   closeConnections();
   wantTicks(false);

@@ -18,7 +18,7 @@ class Port {
   uint32_t id() const { return id_; }
   Counters& counters() { return counters_; }
   // Begins to take connections.
-  void open() { watchListeners(EPOLLIN); }
+  void open();
   // Closes the listeners and every connection. The port may be deleted afterwards, when the round of events is over.
   void close();
   // About every 100 ms, while wantTicks(true).

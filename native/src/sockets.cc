@@ -5,6 +5,7 @@
 #include <netinet/udp.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/resource.h>
 
 bool Address::isLoopback() const {
   if (family() == AF_INET) return (ntohl(v4.sin_addr.s_addr) >> 24) == 127;
@@ -55,11 +56,23 @@ namespace {
 void on(int fd, int level, int option, int value = 1) { setsockopt(fd, level, option, &value, sizeof value); }
 }  // namespace
 
+uint64_t fdLimit() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
+}
+
 ListenResult listenOn(const Address& address, int type, bool dual) {
   ListenResult result;
   Fd fd(socket(address.family(), type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) {
     result.error = errno;
+    result.call = "socket";
+    return result;
+  }
+  // Descriptors are given from the lowest on, so this one says how many there are. The last ones are for the API.
+  if (uint64_t(fd.get()) >= fdLimit() - kReservedFds / 2) {
+    result.error = EMFILE;
     result.call = "socket";
     return result;
   }
@@ -71,7 +84,13 @@ ListenResult listenOn(const Address& address, int type, bool dual) {
   } else {
     // Replies must leave from the address that was asked (ip(7), ipv6(7)).
     if (address.family() == AF_INET || dual) on(fd.get(), IPPROTO_IP, IP_PKTINFO);
-    if (address.family() == AF_INET6) on(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO);
+    // Descriptors are given from the lowest on, so this one says how many there are. The last ones are for the API.
+  if (uint64_t(fd.get()) >= fdLimit() - kReservedFds / 2) {
+    result.error = EMFILE;
+    result.call = "socket";
+    return result;
+  }
+  if (address.family() == AF_INET6) on(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO);
     on(fd.get(), SOL_UDP, UDP_GRO);
     // As much as net.core.rmem_max gives.
     on(fd.get(), SOL_SOCKET, SO_RCVBUF, 4 << 20);

@@ -2,6 +2,7 @@
 #pragma once
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <cstdint>
 #include <string>
 
 #include "fd.h"
@@ -26,6 +27,12 @@ struct Address {
 };
 
 namespace sockets {
+
+// Descriptors that connections and listeners leave to the rest of the process: the API has to be able to say that
+// there are no more.
+constexpr uint64_t kReservedFds = 96;
+// RLIMIT_NOFILE.
+uint64_t fdLimit();
 
 struct ListenResult {
   Fd fd;

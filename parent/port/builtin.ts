@@ -129,12 +129,17 @@ export class BuiltinPortDriver implements PortDriver {
   }
 }
 
-/** First address of the host that is neither loopback nor IPv6, as RootlessKit has it; "" where there is none. */
+/**
+ * First address of the host that is neither loopback nor IPv6, as RootlessKit has it; "" where there is none, or where
+ * it cannot be seen for lack of descriptors.
+ */
 function hostGatewayIP(): string {
-  for (const addresses of Object.values(networkInterfaces())) {
-    for (const { family, internal, address } of addresses ?? []) if (family === 'IPv4' && !internal) return address;
+  try {
+    const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+    return addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '';
+  } catch {
+    return '';
   }
-  return '';
 }
 
 /**
