@@ -250,8 +250,9 @@ describe('when file descriptors run out', () => {
         );
         assert.match(waiting.listener?.reason ?? '', /file descriptors/);
         // What the API needs has to be there still, also for what it has not done before.
-        const added = await stack.publish(`127.0.0.3:0:${ECHO}`);
-        await stack.api.removePort(added.id);
+        const another = stack.publish(`127.0.0.3:0:${ECHO}`);
+        if (limit >= 256) await stack.api.removePort((await another).id);
+        else await another.catch((error) => assert.match(error.message, /too many open files/));
         const table = await stack.ctl('list-ports');
         assert.match(table.stdout, /waiting: .*file descriptors/);
         assert.equal((await stack.api.info()).childPID, stack.childPid);
@@ -297,6 +298,27 @@ describe('when file descriptors run out', () => {
     assert.equal(refused, 0);
     assert.ok(open < 256, `${open} are open`);
     assert.equal((await stack.api.info()).childPID, stack.childPid);
+  });
+
+  it('ports that do not fit are refused in a line, and those that do stay', async () => {
+    await using stack = await startStack({ wrapper: ['prlimit', '--nofile=256:256'] });
+    await using _server = await stack.program('tcp-server', 'echo', '127.0.0.1', ECHO);
+    const { id, port } = await stack.publish(`127.0.0.2:0:${ECHO}`);
+    const { code, stdout, stderr } = await stack.ctl('add-ports', ...Array(300).fill(`127.0.0.3:0:${ECHO}`));
+    assert.equal(code, 1);
+    const errors = stderr.split('\n').filter((line) => line.startsWith('error: '));
+    assert.equal(errors.length, 1, stderr);
+    assert.match(errors[0] ?? '', /too many open files/);
+    assert.doesNotMatch(stderr + stack.started.output(), /internal error/);
+    const added = stdout.trim().split('\n');
+    assert.deepEqual(
+      (await stack.published()).map((published) => published.id),
+      [id, ...added.map(Number)],
+    );
+    // There is room for what the API does still, and for connections when some ports are gone.
+    assert.equal((await stack.ctl('remove-ports', ...added)).code, 0);
+    assert.equal((await tcpRequest('127.0.0.2', port, 'as ever')).toString(), 'as ever');
+    assert.ok((await stack.publish(`127.0.0.3:0:${ECHO}`)).id > id);
   });
 
   it('where the agent has none left, connections wait for it, and the port says so', async () => {

@@ -87,6 +87,23 @@ export const connections: Group = (suite) => {
       assert.ok(left < 20, `${left} descriptors more than before`);
     });
 
+    it('that are reset as soon as they are made leave nothing behind', async function () {
+      if (!observable) this.skip();
+      const published = await stack().publish(`127.0.0.2:0:${ECHO}`);
+      for (let round = 0; round < 5; round++) {
+        const sockets = await Promise.all(
+          Array.from({ length: 100 }, () => openConnection('127.0.0.2', published.port)),
+        );
+        for (const [i, socket] of sockets.entries()) {
+          socket.on('error', () => {});
+          if (i % 2) socket.write('a few bytes');
+          socket.resetAndDestroy();
+        }
+      }
+      assert.equal((await tcpRequest('127.0.0.2', published.port, 'next')).toString(), 'next');
+      await waitFor(async () => (await stack().counters(published.id)).open === 0, { what: 'all to be closed' });
+    });
+
     it('carry a stream that fills all buffers, in both directions at once', async () => {
       const length = 64 * 1024 * 1024;
       const { port } = await stack().publish(`127.0.0.2:0:${ECHO}`);
@@ -228,6 +245,36 @@ export const connections: Group = (suite) => {
         });
       });
     }
+
+    it('to a server that hangs hold up nobody else, and are served when it goes on', async () => {
+      const count = 800;
+      const port = newPort();
+      await using server = await stack().program('tcp-server', 'echo', '127.0.0.1', port, 0, 200);
+      const hanging = await stack().publish(`127.0.0.2:0:${port}`);
+      const good = await stack().publish(`127.0.0.3:0:${ECHO}`);
+      process.kill(server.pid, 'SIGSTOP');
+      const sockets = await Promise.all(Array.from({ length: count }, () => openConnection('127.0.0.2', hanging.port)));
+      // They keep their side open: the kernel resets some that end before a full backlog has let them in.
+      const answers = Promise.all(sockets.map((socket, i) => echo(socket, `hello ${i}`)));
+      answers.catch(() => {});
+      try {
+        for (let i = 0; i < 20; i++)
+          assert.equal((await tcpRequest('127.0.0.3', good.port, `${i}`)).toString(), `${i}`);
+        // Whoever leaves meanwhile is not waited for.
+        const leaving = await openConnection('127.0.0.2', hanging.port);
+        leaving.on('error', () => {}).resetAndDestroy();
+      } finally {
+        process.kill(server.pid, 'SIGCONT');
+      }
+      try {
+        for (const [i, text] of (await answers).entries()) assert.equal(text, `hello ${i}`);
+      } finally {
+        for (const socket of sockets) socket.destroy();
+      }
+      if (observable) {
+        await waitFor(async () => (await stack().counters(hanging.id)).open === 0, { what: 'all to be closed' });
+      }
+    });
 
     it('are reset at once where no server is there, and work when it comes', async () => {
       const port = newPort();
