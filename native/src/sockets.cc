@@ -84,13 +84,7 @@ ListenResult listenOn(const Address& address, int type, bool dual) {
   } else {
     // Replies must leave from the address that was asked (ip(7), ipv6(7)).
     if (address.family() == AF_INET || dual) on(fd.get(), IPPROTO_IP, IP_PKTINFO);
-    // Descriptors are given from the lowest on, so this one says how many there are. The last ones are for the API.
-  if (uint64_t(fd.get()) >= fdLimit() - kReservedFds / 2) {
-    result.error = EMFILE;
-    result.call = "socket";
-    return result;
-  }
-  if (address.family() == AF_INET6) on(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO);
+    if (address.family() == AF_INET6) on(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO);
     on(fd.get(), SOL_UDP, UDP_GRO);
     // As much as net.core.rmem_max gives.
     on(fd.get(), SOL_SOCKET, SO_RCVBUF, 4 << 20);
