@@ -34,7 +34,8 @@ export function normalizeGoFlags(args: readonly string[], { booleans, valued, st
         result.push(`${dashed}=${value}`);
       }
     } else {
-      result.push(arg);
+      // Not an option of ours: without its value, so that the name alone is looked for among those that are.
+      result.push(name.length > 1 ? dashed : arg);
     }
   }
   return result;

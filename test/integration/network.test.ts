@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { readFileSync, symlinkSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { binPath, hostAddresses, type RunOptions, run, startStack, tempDir, waitFor } from '../support/index.js';
+
+const sh = (script: string, args: readonly string[], options?: RunOptions) =>
+  run(process.execPath, [binPath('rootless-run'), ...args, '--', 'sh', '-c', script], options);
+
+/** A directory for PATH with the usual small programs, and these. */
+function pathWith(...programs: string[]): string {
+  const dir = tempDir();
+  for (const name of ['sh', 'cat', 'ip', 'sleep', 'id', 'newuidmap', 'newgidmap', 'cut', ...programs])
+    symlinkSync(`/usr/bin/${name}`, join(dir, name));
+  return dir;
+}
+
+/** A server of the host that says `text` to everybody. */
+async function greeter(address: string, text: string): Promise<AsyncDisposable & { port: number }> {
+  const server = createServer((socket) => socket.on('error', () => {}).end(text));
+  await new Promise<void>((resolve) => server.listen(0, address, resolve));
+  const bound = server.address();
+  return {
+    port: typeof bound === 'object' && bound ? bound.port : 0,
+    [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}
+
+describe('the network', () => {
+  it('is loopback alone with none, and published ports work', async () => {
+    const { stdout } = await sh('ls /sys/class/net; ip -br addr show lo | cut -c1-80', ['--net=none']);
+    assert.match(stdout, /^lo\n/);
+    assert.match(stdout, /127\.0\.0\.1\/8/);
+  });
+
+  for (const driver of ['slirp4netns', 'pasta']) {
+    it(`of ${driver} reaches the outside, has its addresses, and is gone at the end`, async () => {
+      assert(hostAddresses.v4, 'needs a second address of the host: run the tests as root');
+      await using server = await greeter(hostAddresses.v4, 'from outside');
+      const { stdout, stderr, code } = await sh(
+        `ip -br addr show tap0; cat /etc/resolv.conf; ip link show tap0; socat -T5 - TCP:${hostAddresses.v4}:${server.port}`,
+        [`--net=${driver}`, '--mtu=4000', '--cidr=10.77.0.0/24'],
+      );
+      assert.deepEqual([code, stderr], [0, '']);
+      assert.match(stdout, /10\.77\.0\.100\/24/);
+      assert.match(stdout, /^nameserver 10\.77\.0\.3$/m);
+      assert.match(stdout, /mtu 4000/);
+      assert.match(stdout, /from outside$/);
+    });
+
+    it(`of ${driver} does not lead to the host's loopback unless that is allowed`, async () => {
+      await using server = await greeter('127.0.0.1', 'loopback of the host');
+      const ask = `socat -T2 - TCP:10.0.2.2:${server.port},connect-timeout=2`;
+      assert.equal((await sh(ask, [`--net=${driver}`])).stdout, '');
+      assert.equal((await sh(ask, [`--net=${driver}`, '--allow-host-loopback'])).stdout, 'loopback of the host');
+    });
+  }
+
+  it('is the first that works with auto, and a line says when there is none', async () => {
+    const first = async (...programs: string[]) => {
+      const env = { PATH: pathWith(...programs) };
+      return run(process.execPath, [binPath('rootless-run'), '--debug', 'cat', '/etc/resolv.conf'], { env });
+    };
+    assert.match((await first('slirp4netns', 'pasta')).stderr, /network driver slirp4netns/);
+    assert.match((await first('pasta')).stderr, /network driver pasta/);
+    const none = await first();
+    assert.match(none.stderr, /network driver none/);
+    assert.match(
+      none.stderr,
+      /^rootless-run: no outbound network, loopback only: .*apt-get install slirp4netns.*apt-get install passt$/m,
+    );
+    assert.equal(none.code, 0);
+  });
+
+  it('that is lost is told in a line, and the command goes on', async () => {
+    await using stack = await startStack({ args: ['--net=slirp4netns'], publish: ['127.0.0.2:0:80'] });
+    const [driver] = stack.below('tap0');
+    assert(driver);
+    process.kill(driver.pid, 'SIGKILL');
+    await waitFor(() => /warning: the network is lost: slirp4netns ended/.test(stack.started.output()));
+    assert.equal((await stack.api.info()).networkDriver?.driver, 'slirp4netns');
+  });
+
+  it('has names: hosts with the host name on loopback', async () => {
+    const { stdout } = await sh('cat /etc/hosts', ['--net=none']);
+    assert(stdout.startsWith(readFileSync('/etc/hosts', 'utf8')));
+    assert(stdout.endsWith(`\n127.0.0.1 ${hostname()}\n::1 ${hostname()}\n`));
+  });
+});
+
+describe('directories that are copied up', () => {
+  it('can be written, show what the host has, and leave it as it is', async () => {
+    const before = readFileSync('/etc/passwd', 'utf8');
+    const { stdout, stderr } = await sh(
+      'stat -f -c %T /etc; readlink /etc/passwd; rm /etc/passwd && echo mine > /etc/passwd && cat /etc/passwd; cat /etc/.ro*/passwd | wc -c; test -L /etc/hosts || echo regular',
+      ['--net=none'],
+    );
+    const [type, link, mine, size, hosts] = stdout.trim().split('\n');
+    assert.equal(stderr, '');
+    assert.equal(type, 'tmpfs');
+    assert.match(link ?? '', /^\.ro\w+\/passwd$/);
+    assert.deepEqual([mine, Number(size), hosts], ['mine', Buffer.byteLength(before), 'regular']);
+    assert.equal(readFileSync('/etc/passwd', 'utf8'), before);
+  });
+
+  it('may be several, and what is mounted below them stays reachable', async () => {
+    const { stdout } = await sh(
+      'stat -f -c %T /etc /var/lib /run; touch /var/lib/new /run/new && echo written; ls -d /var/lib/dpkg/info',
+      ['--net=none', '--copy-up=/etc', '--copy-up=/var/lib,/run'],
+    );
+    assert.equal(stdout, 'tmpfs\ntmpfs\ntmpfs\nwritten\n/var/lib/dpkg/info\n');
+  });
+
+  it('keep links as they are', async () => {
+    const { stdout } = await sh('readlink /etc/os-release', ['--net=none']);
+    assert.equal(stdout, '../usr/lib/os-release\n');
+  });
+});
