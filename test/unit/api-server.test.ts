@@ -259,7 +259,8 @@ describe('API server', () => {
 
   it('survives what is not HTTP', async () => {
     assert.equal((await exchange(stack.socketPath, 'hello\r\n\r\n')).status, 400);
-    assert.equal((await exchange(stack.socketPath, Buffer.alloc(1024 * 1024, 'x'))).status, 400);
+    // More than a header may have, and less than the socket takes at once: the rest would meet a closed connection.
+    assert.equal((await exchange(stack.socketPath, Buffer.alloc(64 * 1024, 'x'))).status, 400);
     assert.equal((await ask(stack, 'GET', '/v1/info')).status, 200);
   });
 
