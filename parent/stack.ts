@@ -66,8 +66,8 @@ export class Stack {
     try {
       return await (abort ? Promise.race([starting, aborted(abort)]) : starting);
     } catch (error) {
-      // A step that is under way fails when what is below it goes; its error says nothing more.
-      starting.catch(() => {});
+      // A step that is under way fails when what is below it goes, or adds to what is to be undone.
+      starting.catch(() => {}).then(() => undo.unwind());
       await undo.unwind();
       throw error;
     }

@@ -256,18 +256,21 @@ static int order_bind_file(void) {
   return 0;
 }
 
-/* copy-up DIR: a tmpfs over DIR with links to what it had, which stays reachable below DIR/.roNNN */
+/* copy-up DIR: a tmpfs over DIR, of its mode, with links to what it had, which stays reachable below DIR/.roNNN */
 static int order_copy_up(void) {
   const char *dir = words[1];
   char bind[] = "/tmp/rootlesskit-bXXXXXX";
-  char hidden[PATH_MAX];
+  char hidden[PATH_MAX], mode[16];
+  struct stat own;
+  if (stat(dir, &own) != 0) return fail(errno, "copy up", dir);
+  snprintf(mode, sizeof mode, "mode=%o", own.st_mode & 07777);
   if (mkdtemp(bind) == NULL) return fail(errno, "mkdtemp", bind);
   if (mount(dir, bind, NULL, MS_BIND | MS_REC, NULL) != 0) {
     int error = errno;
     rmdir(bind);
     return fail(error, "bind", dir);
   }
-  if (mount("none", dir, "tmpfs", 0, "mode=0755") != 0) {
+  if (mount("none", dir, "tmpfs", 0, mode) != 0) {
     int error = errno;
     umount2(bind, MNT_DETACH);
     rmdir(bind);
