@@ -45,13 +45,14 @@ bool TcpRelay::startRelay() {
   return true;
 }
 
-void TcpRelay::finish(bool reset) {
+void TcpRelay::finish(bool reset, int gone) {
   if (finished_) return;
   finished_ = true;
   for (int side : {kClient, kChild}) {
-    // Not left to close(2): the agent may hold the child's socket too, and the watch would outlive us.
+    // Not left to close(2): somebody else may hold the socket too (the agent the child's; a fork of this process both,
+    // until it execs), and then the watch would outlive us.
     if (watched_[side]) context_.loop.unwatch(fds_[side].get());
-    if (reset) {
+    if (reset && side != gone) {
       sockets::closeWithReset(std::move(fds_[side]));
     } else {
       fds_[side].reset();
@@ -161,7 +162,7 @@ TcpRelay::Step TcpRelay::flush(int source) {
   way.rest.reset();
 
   if (way.wasReset) {
-    finish(true);
+    finish(true, source);
     return Step::wait;
   }
   if (way.ended && !way.passedOn) {

@@ -27,8 +27,8 @@ class TcpRelay : public Buriable {
   ~TcpRelay() override;
 
   void onAgain() override;
-  // Ends it at once; with RST to both sides if `reset`. Calls onFinished().
-  void finish(bool reset);
+  // Ends it at once; with RST if `reset`, but for a side that is `gone` by itself. Calls onFinished().
+  void finish(bool reset, int gone = -1);
 
  protected:
   TcpRelay(Context& context, Counters& counters);

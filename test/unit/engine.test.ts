@@ -92,20 +92,20 @@ describe('the engine of the parent', () => {
       return fd;
     };
     const cases: Record<string, { fds: (port: number) => Promise<number[]> | number[]; says: RegExp }> = {
-      'a file': { fds: () => [openSync('/dev/null', 'r')], says: /not an IP socket/ },
+      'a file': { fds: () => [openSync('/dev/null', 'r')], says: /no TCP socket/ },
       'a socket of another family': {
         fds: () => {
           const [a, b] = native().socketpair();
           native().closeFd(b);
           return [a];
         },
-        says: /not an IP socket/,
+        says: /no TCP socket/,
       },
       'a listening socket': {
         fds: () => [native().listen('127.0.0.1', 0, 'tcp', false).fd],
         says: /a listening socket/,
       },
-      'a UDP socket': { fds: () => [native().listen('127.0.0.1', 0, 'udp', false).fd], says: /of another type/ },
+      'a UDP socket': { fds: () => [native().listen('127.0.0.1', 0, 'udp', false).fd], says: /no TCP socket/ },
       'a connection to another port': { fds: async () => [await one(other.port)], says: /to another port/ },
       'no descriptor': { fds: () => [], says: /without exactly one socket/ },
       'two descriptors': {
@@ -154,7 +154,7 @@ describe('the engine of the parent', () => {
       client.send('anybody?', port, '127.0.0.1');
       pair.send(pack([2, await pair.asked(1)]), [await one(other.port)]);
       await pair.parent.wait('log');
-      assert.match(pair.parent.log[0] ?? '', /of another type/);
+      assert.match(pair.parent.log[0] ?? '', /of another protocol/);
       assert.equal(pair.parent.engine.counters(id)?.refused, 1);
       client.close();
     });
