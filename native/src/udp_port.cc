@@ -158,13 +158,18 @@ class UdpFlow : public Handler, public Buriable, public Dial {
     size_t bytes = 0;
     for (int i = 0; i < n; i++) bytes += batch()[start + i].length;
     if (state_ == State::refused) return;
+    if (lost_) restart();
     if (!settled_) {
       for (int i = 0; i < n; i++) keep(batch()[start + i]);
       if (state_ == State::dialing) return;
     }
     int error = batch().send(child_.get(), start, n, nullptr, nullptr);
     // The error of an earlier datagram (ICMP): this one was not sent.
-    if (error == ECONNREFUSED && settled_) error = batch().send(child_.get(), start, n, nullptr, nullptr);
+    if (error == ECONNREFUSED && settled_) {
+      restart();
+      for (int i = 0; i < n; i++) keep(batch()[start + i]);
+      return;
+    }
     port_->counters_.in += bytes;
     in_ += bytes;
     if (!settled_) lookForRefusal(error);
@@ -213,6 +218,7 @@ class UdpFlow : public Handler, public Buriable, public Dial {
     for (int round = 0; round < 4; round++) {
       int n = in.receive(child_.get());
       if (n < 0) {
+        if (errno == ECONNREFUSED && settled_) lost_ = true;
         if (errno == ECONNREFUSED && !settled_) nextAttempt();
         return;
       }
@@ -298,6 +304,14 @@ class UdpFlow : public Handler, public Buriable, public Dial {
     dial();
   }
 
+  // The server went away. It may come back on another address of the dial rule.
+  void restart() {
+    closeChild();
+    attempt_ = 0;
+    settled_ = lost_ = false;
+    dial();
+  }
+
   void refuse(uint64_t forMs, std::string reason) {
     port_->counters_.refused++;
     tell(Event::Kind::connectionRefused, std::move(reason));
@@ -334,7 +348,10 @@ class UdpFlow : public Handler, public Buriable, public Dial {
   State state_ = State::dialing;
   uint32_t dialId_ = 0;
   uint32_t attempt_ = 0;
+  // Something answered, or nothing refused for a while: the address is right.
   bool settled_ = false;
+  // … but it refuses now.
+  bool lost_ = false;
   bool told_ = false;
   std::deque<Kept> kept_;
   size_t keptBytes_ = 0;

@@ -169,7 +169,7 @@ export const datagrams: Group = (suite) => {
       }
     });
 
-    it('finds a server again that was started anew', async () => {
+    it('finds a server again that was started anew, on the same or another address', async () => {
       const port = newPort();
       const published = await stack().publish(`127.0.0.2:0:${port}/udp`);
       const socket = createSocket('udp4');
@@ -189,7 +189,11 @@ export const datagrams: Group = (suite) => {
         const first = await stack().program('udp-server', 'name', '127.0.0.1', port);
         await answered();
         await first.stop();
-        await using _second = await stack().program('udp-server', 'name', '127.0.0.1', port);
+        const second = await stack().program('udp-server', 'name', '127.0.0.1', port);
+        await answered();
+        await second.stop();
+        // The address that it was found on refuses now.
+        await using _third = await stack().program('udp-server', 'name', '127.0.0.2', port);
         await answered();
       } finally {
         socket.close();
