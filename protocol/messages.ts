@@ -6,7 +6,8 @@
  * reads another protocol version in it ends the connection. Then:
  *
  *   arrays  the data plane, one connection each; the engine reads and writes them without JavaScript (native/src/wire.h)
- *             [1, id, target, attempt, sourceIP, sourcePort]   connect, parent to agent
+ *             [1, id, target, attempt, sourceIP, sourcePort]   connect, parent to agent;
+ *                                                              several may share a packet
  *             [2, id] with one socket                          connected, agent to parent
  *             [2, id, errno, message]                          failed, agent to parent
  *             [3, id]                                          pending: connecting takes its time

@@ -40,6 +40,7 @@ const char* objection(int fd, const DialTarget& target) {
 
 void AgentLink::setChannel(PacketChannel* channel) {
   channel_ = channel;
+  outgoing_.clear();
   inFlight_ = 0;
   // What the last agent left unanswered goes first, in the old order.
   std::vector<uint32_t> unanswered;
@@ -98,8 +99,15 @@ void AgentLink::sendMore() {
     request.sourcePort = entry.source.port();
     entry.sent = entry.inFlight = true;
     inFlight_++;
-    channel_->send(wire::encodeConnect(request), {});
+    outgoing_ += wire::encodeConnect(request);
+    if (outgoing_.size() > kMaxOutgoing) flush();
   }
+}
+
+void AgentLink::flush() {
+  if (outgoing_.empty() || channel_ == nullptr) return;
+  channel_->send(std::move(outgoing_), {});
+  outgoing_.clear();
 }
 
 bool AgentLink::onPacket(std::string_view packet, std::vector<Fd> fds, bool lostFds) {

@@ -40,6 +40,8 @@ class AgentLink {
 
   // Null while there is no agent.
   void setChannel(PacketChannel* channel);
+  // Sends what has come up since the last call, as one packet. Called at the end of each round of events.
+  void flush();
   uint32_t request(Dial* dial, const DialTarget* target, const Address& source, uint32_t attempt);
   void cancel(uint32_t id);
   // Ends every dial that waits.
@@ -51,6 +53,7 @@ class AgentLink {
 
  private:
   static constexpr size_t kInFlight = 512;
+  static constexpr size_t kMaxOutgoing = 8 * 1024;
 
   struct Entry {
     Dial* dial;
@@ -66,6 +69,7 @@ class AgentLink {
 
   std::function<void(const std::string&)> log_;
   PacketChannel* channel_ = nullptr;
+  std::string outgoing_;
   std::unordered_map<uint32_t, Entry> dials_;
   std::deque<uint32_t> line_;
   size_t inFlight_ = 0;

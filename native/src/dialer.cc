@@ -36,18 +36,24 @@ class PendingConnect : public Handler, public Buriable {
 };
 
 bool Dialer::onPacket(uint32_t channel, std::string_view packet) {
-  wire::ConnectRequest in;
-  if (!wire::decodeConnect(packet, &in)) return false;
+  while (!packet.empty()) {
+    wire::ConnectRequest in;
+    if (!wire::decodeConnect(&packet, &in)) return false;
+    take(channel, in);
+  }
+  return true;
+}
+
+void Dialer::take(uint32_t channel, const wire::ConnectRequest& in) {
   Request request{channel, in.id, in.proto == "udp" ? SOCK_DGRAM : SOCK_STREAM, in.attempt};
   std::string target(in.target);
   auto [it, isNew] = plans_.try_emplace(target);
   if (it->second.known) {
     serve(request, it->second);
-    return true;
+    return;
   }
   it->second.waiting.push_back(request);
   if (isNew) onPlanWanted_(target);
-  return true;
 }
 
 void Dialer::setPlan(const std::string& target, std::vector<Address> addresses) {

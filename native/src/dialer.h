@@ -49,6 +49,7 @@ class Dialer {
     std::vector<Request> waiting;
   };
 
+  void take(uint32_t channel, const wire::ConnectRequest& in);
   void serve(const Request& request, const Plan& plan);
   // Goes on with the address at `index`; `lastError` is what the one before it said.
   void connectFrom(const Request& request, const std::vector<Address>& addresses, size_t index, int lastError);

@@ -130,6 +130,7 @@ void Loop::run() {
       for (auto& tick : ticks_) tick();
     }
 
+    if (roundEnd_) roundEnd_();
     for (size_t i = 0; i < buried_.size(); i++) delete buried_[i];
     buried_.clear();
   }

@@ -55,6 +55,8 @@ class Loop {
   void again(Buriable* object);
   // `tick` runs about every 100 ms while at least one is wanted; the idle loop sleeps without limit.
   void onTick(std::function<void()> tick) { ticks_.push_back(std::move(tick)); }
+  // Runs at the end of every round of events.
+  void onRoundEnd(std::function<void()> end) { roundEnd_ = std::move(end); }
   void wantTicks(bool wanted) { tickUsers_ += wanted ? 1 : -1; }
 
   // Milliseconds, monotonic, taken once a round.
@@ -73,6 +75,7 @@ class Loop {
   std::vector<Buriable*> buried_;
   std::vector<Buriable*> turns_;
   std::vector<std::function<void()>> ticks_;
+  std::function<void()> roundEnd_;
   int tickUsers_ = 0;
   uint64_t now_ = 0;
   uint64_t nextTick_ = 0;

@@ -129,8 +129,8 @@ std::string encodeResult(const ConnectResult& result) {
   return out;
 }
 
-bool decodeConnect(std::string_view packet, ConnectRequest* out) {
-  Reader in(packet);
+bool decodeConnect(std::string_view* packet, ConnectRequest* out) {
+  Reader in(*packet);
   uint32_t length, targetLength, number;
   if (!head(&in, kConnect, &length, &out->id) || length != 6) return false;
   size_t start = in.at();
@@ -139,8 +139,10 @@ bool decodeConnect(std::string_view packet, ConnectRequest* out) {
   if (!in.string(&out->proto) || !in.string(&text) || !in.uint(&number) || !in.string(&text) || !in.string(&text)) {
     return false;
   }
-  out->target = packet.substr(start, in.at() - start);
-  return in.uint(&out->attempt) && in.string(&out->sourceIP) && in.uint(&out->sourcePort) && in.atEnd();
+  out->target = packet->substr(start, in.at() - start);
+  if (!in.uint(&out->attempt) || !in.string(&out->sourceIP) || !in.uint(&out->sourcePort)) return false;
+  packet->remove_prefix(in.at());
+  return true;
 }
 
 bool decodeResult(std::string_view packet, ConnectResult* out) {

@@ -1,7 +1,7 @@
 // The packets of the data plane, as protocol/messages.ts describes them: msgpack arrays that begin with a number.
 // (Maps are messages between the two JavaScript sides, and pass through the engine unread.)
 //
-//   connect    [1, id, target, attempt, sourceIP, sourcePort]     parent -> agent
+//   connect    [1, id, target, attempt, sourceIP, sourcePort]     parent -> agent; several may share a packet
 //   connected  [2, id]                  with one descriptor       agent -> parent
 //   failed     [2, id, errno, message]                            agent -> parent
 //   pending    [3, id]                  connecting takes its time agent -> parent
@@ -41,7 +41,8 @@ std::string encodeConnect(const ConnectRequest& request);
 std::string encodeResult(const ConnectResult& result);
 
 // False where the packet is torn, too long, or of another form. Views point into the packet.
-bool decodeConnect(std::string_view packet, ConnectRequest* out);
+// decodeConnect takes the first request of the packet, and leaves the others in it.
+bool decodeConnect(std::string_view* packet, ConnectRequest* out);
 bool decodeResult(std::string_view packet, ConnectResult* out);
 std::string encodePending(uint32_t id);
 bool decodePending(std::string_view packet, uint32_t* id);
