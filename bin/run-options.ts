@@ -178,6 +178,7 @@ function checkCopyUp(dirs: string[], propagation: Propagation): string[] {
       `--propagation=${propagation} and copy-up exclude each other: the host would see what is mounted; use rslave`,
     );
   }
+  if (dirs.includes('')) throw new UsageError('--copy-up needs a directory, such as --copy-up=/etc');
   const absolute = [...new Set(dirs.map((dir) => resolve(dir)))];
   if (absolute.includes('/')) throw new UsageError('/ cannot be copied up');
   if (absolute.includes('/tmp')) throw new UsageError('/tmp cannot be copied up');

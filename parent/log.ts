@@ -10,5 +10,8 @@ log.methodFactory = (level) => {
   const mark = level === 'debug' || level === 'info' ? '' : level === 'warn' ? 'warning: ' : `${level}: `;
   return (...words: unknown[]) => process.stderr.write(`${program}: ${mark}${words.join(' ')}\n`);
 };
+// Whoever reads it may go away; that must not end the stack.
+process.stderr.on('error', () => {});
+
 log.setDefaultLevel('info');
 log.rebuild();

@@ -68,6 +68,7 @@ void AgentLink::cancel(uint32_t id) {
   if (it == dials_.end()) return;
   landed(&it->second);
   dials_.erase(it);
+  sendMore();
 }
 
 void AgentLink::failAll(int error, const std::string& message) {

@@ -46,7 +46,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_PACKET = 128 * 1024, MAX_WORDS = 4096, MAX_FDS = 4 };
+enum { MAX_PACKET = 192 * 1024, MAX_WORDS = 4096, MAX_FDS = 4 };
 
 static int control = -1;
 static char packet[MAX_PACKET];
@@ -314,8 +314,8 @@ static void child_starts(int death_signal) {
   prctl(PR_SET_PDEATHSIG, death_signal);
 }
 
-/* Forks and execs; words from `first` on are the command. On failure sets errno. `keep_fd` becomes fd 3. */
-static pid_t start(int first, int keep_fd, int *exec_failed) {
+/* Forks and execs the command. On failure sets errno. `keep_fd` becomes fd 3. */
+static pid_t start(char **command, int keep_fd, int *exec_failed) {
   int report[2];
   *exec_failed = 0;
   if (pipe2(report, O_CLOEXEC) != 0) return -1;
@@ -339,7 +339,7 @@ static pid_t start(int first, int keep_fd, int *exec_failed) {
         dup2(keep_fd, 3);
       }
     }
-    execvp(words[first], &words[first]);
+    execvp(command[0], command);
     int error = errno;
     ssize_t ignored = write(report[1], &error, sizeof error);
     (void)ignored;
@@ -443,7 +443,7 @@ static int supervise(pid_t command) {
       if (!had_it_from_terminal(number)) kill(command, number);
     } else if (word_count >= 2 && strcmp(words[0], "start") == 0) {
       int failed;
-      pid_t pid = start(1, packet_fd_count > 0 ? packet_fds[0] : -1, &failed);
+      pid_t pid = start(&words[1], packet_fd_count > 0 ? packet_fds[0] : -1, &failed);
       if (pid < 0) {
         say_error(errno, "start", words[1]);
       } else {
@@ -479,6 +479,16 @@ static const struct {
     {"copy-up", 2, order_copy_up},
 };
 
+/* The command, which may be longer than a packet: "more" and its words come before "run" and the last of them. */
+static char **gathered;
+static int gathered_count;
+
+static void gather(void) {
+  gathered = realloc(gathered, sizeof *gathered * (size_t)(gathered_count + word_count));
+  for (int i = 1; i < word_count; i++) gathered[gathered_count++] = strdup(words[i]);
+  gathered[gathered_count] = NULL;
+}
+
 /* Obeys until "run" has started the command; returns its pid. */
 static pid_t obey(void) {
   for (;;) {
@@ -489,15 +499,22 @@ static pid_t obey(void) {
       known = 1;
       if (orders[i].order() == 0) say("ok", NULL);
     }
+    if (word_count >= 2 && strcmp(words[0], "more") == 0) {
+      known = 1;
+      gather();
+      say("ok", NULL);
+    }
     if (!known && word_count >= 2 && (strcmp(words[0], "run") == 0 || strcmp(words[0], "start") == 0)) {
       int failed;
       known = 1;
-      pid_t pid = start(1, packet_fd_count > 0 ? packet_fds[0] : -1, &failed);
+      int is_run = strcmp(words[0], "run") == 0;
+      if (is_run) gather();
+      pid_t pid = start(is_run ? gathered : &words[1], packet_fd_count > 0 ? packet_fds[0] : -1, &failed);
       if (pid < 0) {
         say_error(errno, failed ? "exec" : "fork", words[1]);
       } else {
         say_number("ok", pid);
-        if (strcmp(words[0], "run") == 0) {
+        if (is_run) {
           close_packet_fds();
           return pid;
         }

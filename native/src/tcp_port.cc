@@ -56,6 +56,8 @@ class TcpConnection : public TcpRelay, public Dial {
     if (dialId_ != 0) context_.agents.cancel(dialId_);
     context_.fds.give(2);
     port_->connections_.erase(this);
+    auto& waiting = port_->waiting_;
+    waiting.erase(std::remove(waiting.begin(), waiting.end(), this), waiting.end());
     if (!open_) return;
     counters_.open--;
     tell(Event::Kind::connectionClosed, "");

@@ -219,7 +219,9 @@ function encodeJSON(value: unknown): string {
 
 function refuseUpgrade(socket: Duplex): void {
   socket.on('error', () => socket.destroy());
-  socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 19\r\n\r\n404 page not found\n');
+  socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 19\r\n\r\n404 page not found\n', () =>
+    socket.destroy(),
+  );
 }
 
 function oneLine(error: unknown): string {

@@ -12,6 +12,10 @@ import { inheritOrphans, killOrphans, userNamespaceOf } from './orphans.js';
 
 export type Namespace = 'user' | 'mnt' | 'net' | 'pid' | 'ipc' | 'uts' | 'cgroup';
 
+/** Of a packet to the launcher. */
+const MAX_BYTES = 64 * 1024;
+const MAX_WORDS = 1000;
+
 /** How the command ended. */
 export type CommandResult = { code: number } | { signal: number };
 
@@ -97,7 +101,9 @@ export class Launcher {
   /** Starts the command. Throws CommandError. */
   async run(command: readonly string[]): Promise<void> {
     try {
-      await this.order('run', ...command);
+      const parts = packets(command);
+      for (const part of parts.slice(0, -1)) await this.order('more', ...part);
+      await this.order('run', ...(parts.at(-1) ?? []));
     } catch (error) {
       if (!(error instanceof OrderError)) throw error;
       const name = command[0] ?? '';
@@ -168,6 +174,22 @@ export class Launcher {
     for (const { reject } of this.#replies.splice(0)) reject(new OrderError('EPIPE', 'the launcher has ended'));
     for (const resolve of this.#results.splice(0)) resolve(this.#result);
   }
+}
+
+/** The words in groups that fit a packet each; a word has at most 128 KiB (execve(2)). */
+function packets(words: readonly string[]): string[][] {
+  const groups: string[][] = [[]];
+  let size = 0;
+  for (const word of words) {
+    const bytes = Buffer.byteLength(word) + 1;
+    if (size > 0 && (size + bytes > MAX_BYTES || (groups.at(-1)?.length ?? 0) >= MAX_WORDS)) {
+      groups.push([]);
+      size = 0;
+    }
+    groups.at(-1)?.push(word);
+    size += bytes;
+  }
+  return groups;
 }
 
 function errnoName(errno: number): string {

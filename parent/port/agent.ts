@@ -18,6 +18,15 @@ const AGENT = packageFile('dist/child/agent.js');
 const ATTEMPTS = 5;
 const RETRY_MS = 1000;
 
+/** Throws AgentError. */
+function socketpair(): [number, number] {
+  try {
+    return native().socketpair();
+  } catch (error) {
+    throw new AgentError(`cannot start the agent: ${errorText(error)}`);
+  }
+}
+
 export type AgentState = 'none' | 'starting' | 'ready' | 'lost';
 
 export class AgentSupervisor {
@@ -43,8 +52,8 @@ export class AgentSupervisor {
   /** Starts the agent unless there is one. It need not be ready when this resolves. Throws AgentError. */
   async start(): Promise<void> {
     if (this.#closed || this.#state === 'starting' || this.#state === 'ready') return;
+    const [ours, theirs] = socketpair();
     this.#state = 'starting';
-    const [ours, theirs] = native().socketpair();
     const channel = this.channels.open(ours);
     this.#channel = channel;
     channel.onMessage((data) => this.#hear(channel, data));

@@ -32,6 +32,13 @@ export class StateDir {
     const locks: FileHandle[] = [];
     try {
       await makeDirectories(dir);
+      // What is in it is deleted below, and with it at the end: it has to be ours.
+      const names = await readdir(dir);
+      if (names.length > 0 && !names.includes('lock')) {
+        throw new StateDirError(
+          `${dir} is not empty and is no state directory (it has no file "lock"); choose a new or an empty one with --state-dir`,
+        );
+      }
       const whole = await open(dir, 'r');
       locks.push(whole);
       native().flock(whole.fd, false);

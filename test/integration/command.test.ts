@@ -75,6 +75,42 @@ describe('the command', () => {
     await refused(['--net=none', join(dir, 'plain')], /cannot execute .*plain: permission denied/, 126);
   });
 
+  it('gets all of its arguments, however many and long', async () => {
+    const many = Array.from({ length: 20_000 }, (_, i) => String(i));
+    const long = ['a'.repeat(100_000), 'b'.repeat(130_000)];
+    const result = await rootlessRun([
+      '--net=none',
+      '--',
+      'sh',
+      '-c',
+      'echo $#; printf %s "$1" | wc -c; printf %s "$2" | wc -c',
+      'x',
+      ...long,
+      ...many,
+    ]);
+    assert.deepEqual([result.stdout, result.code], ['20002\n100000\n130000\n', 0]);
+  });
+
+  it('goes on when nobody reads what rootless-run says', async () => {
+    const script = 'while ! test -s $1; do sleep 0.05; done; echo still here';
+    const pid = join(tempDir(), 'pid');
+    const line = `"$0" "$@" 2> >(exit 0) & echo $! > ${pid}; wait $!`;
+    const args = [
+      process.execPath,
+      binPath('rootless-run'),
+      '--debug',
+      '--net=none',
+      '--',
+      'sh',
+      '-c',
+      script,
+      'x',
+      pid,
+    ];
+    const result = await run('bash', ['-c', line, ...args]);
+    assert.deepEqual([result.stdout, result.code], ['still here\n', 0]);
+  });
+
   it('gets its standard streams, working directory, umask and environment', async () => {
     const cwd = tempDir();
     const script = 'cat; pwd; umask; echo "$MARK"; echo to-stderr >&2';
@@ -306,6 +342,9 @@ describe('a start that cannot be', () => {
       /state directory .*\/below: .*not a directory/,
     );
     await refused([`--state-dir=${dir}/closed/below`, '--net=none', 'true'], /state directory .*: permission denied/);
+    writeFileSync(join(dir, 'thesis'), 'mine');
+    await refused([`--state-dir=${dir}`, '--net=none', 'true'], /is not empty and is no state directory/);
+    assert.equal(readFileSync(join(dir, 'thesis'), 'utf8'), 'mine');
     await refused(['--state-dir=/proc/x', '--net=none', 'true'], /state directory \/proc\/x/);
     await refused([`--state-dir=${dir}/${'long'.repeat(30)}`, '--net=none', 'true'], /--state-dir/);
   });

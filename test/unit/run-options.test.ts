@@ -76,6 +76,7 @@ describe('the command line of rootless-run', () => {
     assert.match(problem('--cidr=10.0.2.1/24', 'true'), /10\.0\.2\.0\/24.*not like 10\.0\.2\.1\/24/);
     assert.match(problem('--cidr=nonsense', 'true'), /not like nonsense/);
     assert.match(problem('--cidr=fd00::/64', 'true'), /not like fd00::\/64/);
+    assert.match(problem('--copy-up=', 'true'), /--copy-up needs a directory/);
     assert.match(problem('--copy-up=/tmp', 'true'), /\/tmp cannot be copied up/);
     assert.match(problem('--propagation=rshared', 'true'), /copy-up/);
     assert.match(problem('--port-driver=none', '-p', '8080:80', 'true'), /port driver "none" does not support/);
