@@ -1,0 +1,252 @@
+import assert from 'node:assert/strict';
+import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { repoRoot, run, startStack, tempDir } from '../support/index.js';
+import { pathWith, refuses, runNested, runScript, runWords } from '../support/rootless-run.js';
+
+const plain = (...args: string[]) => runWords('--net=none', ...args);
+
+describe('a command line that cannot be', () => {
+  it('is told with the nearest that can, whatever follows', async () => {
+    await refuses(runWords('--propogation=rslave', 'true'), /unknown option '--propogation'.*--propagation/);
+    await refuses(runWords('--state-dri', '/x', 'true'), /unknown option '--state-dri'.*--state-dir/);
+    await refuses(runWords('-x', 'true'), /unknown option '-x'/);
+  });
+
+  it('is told with the value and with what there is', async () => {
+    for (const [args, expected] of [
+      [['--net=bridge'], /bridge.*slirp4netns.*pasta.*none/],
+      [['--port-driver=magic'], /magic.*builtin.*none/],
+      [['--propagation=up'], /up.*private.*rslave/],
+      [['--mtu=65522'], /mtu.*65521.*65522/],
+      [['--mtu='], /mtu/],
+      [['--mtu=1e3'], /mtu.*1e3/],
+      [['--cidr=10.0.2.0/24x'], /cidr.*10\.0\.2\.0\/24x/],
+      [['--cidr=10.0.2.0/30'], /cidr.*10\.0\.2\.0\/30/],
+      [['--pidns=maybe'], /pidns.*maybe/],
+      [['--port-driver=none', '-p', '8080:80'], /port driver "none" does not support publishing ports/],
+      [['--allow-host-loopback', '--disable-host-loopback'], /--allow-host-loopback.*--disable-host-loopback/],
+    ] as const) {
+      await refuses(runWords(...args, 'true'), expected);
+    }
+  });
+
+  it('says which port is meant', async () => {
+    for (const [spec, expected] of [
+      ['8080', /"8080".*child port/],
+      ['99999:80', /99999.*65535/],
+      ['8080:80/icmp', /icmp.*tcp.*udp/],
+      ['localhost:8080:80', /localhost/],
+      ['8000-8010:80-81', /8000-8010/],
+      ['', /-p|publish|port/],
+    ] as const) {
+      await refuses(plain('-p', spec, 'true'), expected);
+    }
+  });
+
+  it('has no command', async () => {
+    await refuses(runWords(), /no command specified/);
+    await refuses(runWords('--'), /no command specified/);
+    await refuses(plain('-p', '127.0.0.2:0:80'), /no command specified/);
+  });
+});
+
+describe('a command that cannot be executed', () => {
+  it('says what is wrong with it: not there 127, there but not to be run 126', async () => {
+    const directory = tempDir();
+    writeFileSync(join(directory, 'script'), '#!/no/such/interpreter\n', { mode: 0o755 });
+    writeFileSync(join(directory, 'file'), 'text');
+    await refuses(plain(join(directory, 'script')), /cannot execute .*script: .*interpreter/, { code: 126 });
+    await refuses(plain(join(directory, 'file', 'below')), /cannot execute .*file\/below/, { code: 126 });
+    await refuses(plain(directory), /cannot execute .*directory/, { code: 126 });
+    await refuses(plain(''), /command.*(""|''|empty)/, { code: 127 });
+  });
+
+  it('is looked for on the PATH of the user', async () => {
+    const directory = tempDir();
+    writeFileSync(join(directory, 'ours'), '#!/bin/sh\necho found\n', { mode: 0o755 });
+    const [program, ...args] = plain('ours');
+    const result = await run(program, args, { env: { PATH: `${directory}:${process.env.PATH}` } });
+    assert.deepEqual([result.stdout, result.code], ['found\n', 0]);
+    await refuses(plain('ours'), /command not found: ours/, { code: 127 });
+  });
+
+  it('takes nothing with it: ports and network are given back', async () => {
+    await refuses(runWords('--net=slirp4netns', '-p', '127.0.0.2:28080:80', 'no-such'), /no-such/, { code: 127 });
+    await using again = await startStack({ publish: ['127.0.0.2:28080:80'] });
+    assert.equal((await again.published()).length, 1);
+  });
+});
+
+describe('arguments', () => {
+  it('arrive as they were, however odd', async () => {
+    const odd = ['', ' ', 'a b', '-p', '--', 'new\nline', '"quoted"', '\\', '$HOME', 'ümläut', '*'];
+    const [program, ...args] = plain(...['sh', '-c', 'printf "%s\\0" "$@"', 'sh', ...odd]);
+    assert.equal((await run(program, args)).stdout, odd.map((word) => `${word}\0`).join(''));
+  });
+
+  it('arrive all, however many', async () => {
+    const many = Array.from({ length: 20_000 }, (_, i) => `${i}`);
+    const [program, ...args] = plain(...['sh', '-c', 'echo $# $1; shift 19999; echo $1', 'sh', ...many]);
+    const { stdout, stderr } = await run(program, args);
+    assert.deepEqual([stdout, stderr], ['20000 0\n19999\n', '']);
+  });
+
+  it('arrive whole, however long', async () => {
+    const long = Array.from({ length: 8 }, (_, i) => `${i}`.repeat(120_000));
+    const [program, ...args] = plain(...['sh', '-c', 'printf %s "$@" | cksum; echo $#', 'sh', ...long]);
+    const expected = await run('cksum', [], { input: long.join('') });
+    assert.equal((await run(program, args)).stdout, `${expected.stdout}8\n`);
+  });
+});
+
+describe('odd surroundings', () => {
+  it('without a working directory end in one line, or go on', async () => {
+    const gone = join(tempDir(), 'gone');
+    mkdirSync(gone);
+    const words = ['sh', '-c', 'rmdir "$PWD" && exec "$@"', 'sh', ...plain('echo', 'on')];
+    const { stdout, stderr, code } = await run(words[0] ?? '', words.slice(1), { cwd: gone });
+    assert.doesNotMatch(stderr, /internal error/);
+    if (code === 0) assert.deepEqual([stdout, stderr], ['on\n', '']);
+    else assert.match(stderr, /^rootless-run: error: [^\n]*directory[^\n]*\n$/);
+  });
+
+  it('without streams, without HOME and without PATH change nothing', async () => {
+    for (const closed of ['<&-', '>&-', '2>&-', '<&- >&- 2>&-']) {
+      const file = join(tempDir(), 'done');
+      const { code } = await run('sh', ['-c', `"$@" ${closed}`, 'sh', ...plain('touch', file)]);
+      assert.equal(code, 0, closed);
+      assert(existsSync(file));
+    }
+    const env = { HOME: undefined, USER: undefined, LOGNAME: undefined, XDG_RUNTIME_DIR: undefined };
+    const [program, ...args] = plain('true');
+    assert.deepEqual(await run(program, args, { env }), { code: 0, signal: null, stdout: '', stderr: '' });
+    const poor = await run(program, [...args.slice(0, -1), '/bin/true'], { env: { PATH: undefined } });
+    assert.match(poor.stderr, /^(rootless-run: warning: only root is mapped [^\n]*\n)?$/);
+    assert.equal(poor.code, 0);
+  });
+
+  it('without the native part say how to get it', async () => {
+    const copy = tempDir();
+    for (const path of ['package.json', 'dist']) {
+      cpSync(join(repoRoot, path), join(copy, path), { recursive: true });
+    }
+    mkdirSync(join(copy, 'node_modules'));
+    const program = join(copy, 'dist/bin/rootless-run.js');
+    await refuses([process.execPath, program, '--net=none', 'true'], /native part is not built.*npm run build/);
+    const help = await run(process.execPath, [program, '--help']);
+    assert.deepEqual([help.code, help.stderr], [0, '']);
+  });
+
+  it('with the library but without the launcher say so, too', async () => {
+    const copy = tempDir();
+    const native = 'native/build/Release/rootless_net.node';
+    mkdirSync(join(copy, 'native/build/Release'), { recursive: true });
+    for (const path of ['package.json', 'dist', native]) {
+      cpSync(join(repoRoot, path), join(copy, path), { recursive: true });
+    }
+    const program = join(copy, 'dist/bin/rootless-run.js');
+    await refuses([process.execPath, program, '--net=none', 'true'], /launcher.*npm run build/);
+  });
+
+  it('with a node that is too old say which one is needed', async () => {
+    const old = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.1' } });`;
+    const preload = join(tempDir(), 'old.cjs');
+    writeFileSync(preload, old);
+    for (const name of ['rootless-run', 'rootlessctl']) {
+      const program = join(repoRoot, 'dist/bin', `${name}.js`);
+      const { stdout, stderr, code } = await run(process.execPath, ['--require', preload, program, '--help']);
+      assert.deepEqual([stdout, code], ['', 1]);
+      assert.match(stderr, /^rootless-net needs Node\.js 20\.19 or later, this is 18\.20\.1 [^\n]*\n$/);
+    }
+  });
+});
+
+describe('a machine that does not allow it', () => {
+  it('to have another user namespace: one line, and nothing is left', async () => {
+    const script = 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"';
+    await refuses(
+      ['unshare', '-Ur', 'sh', '-c', script, 'sh', ...plain('true')],
+      /max_user_namespaces.*sudo sysctl -w user\.max_user_namespaces=\d+/,
+    );
+  });
+
+  it('to have another network namespace: one line, and nothing is left', async () => {
+    const script = 'echo 0 > /proc/sys/user/max_net_namespaces; exec "$@"';
+    await refuses(
+      ['unshare', '-Ur', 'sh', '-c', script, 'sh', ...plain('true')],
+      /max_net_namespaces.*sudo sysctl -w user\.max_net_namespaces=\d+/,
+    );
+  });
+
+  it('to map the sub-ids: what newuidmap or newgidmap said, and nothing is left', async () => {
+    for (const [failing, working] of [
+      ['newuidmap', 'newgidmap'],
+      ['newgidmap', 'newuidmap'],
+    ] as const) {
+      const fakes = { [failing]: 'echo "first line" >&2; echo "second line" >&2; exit 1' };
+      const env = { PATH: `${pathWith([working], fakes)}:${process.env.PATH}` };
+      const expected = new RegExp(
+        `failed to set up the id map: .*${failing} \\d+ 0 .*first line; second line.*/etc/sub`,
+      );
+      await refuses(plain('true'), expected, { env });
+    }
+  });
+
+  it('to open /dev/net/tun: what to do, and the network is loopback only where it may be', async () => {
+    const { uid, gid } = userInfo();
+    // Somebody else's file that nobody may open stands in for the device.
+    const script =
+      'mount --bind /dev/null /etc/subuid; mount --bind /etc/shadow /dev/net/tun;' +
+      ` exec unshare --user --map-user=${uid} --map-group=${gid} "$@"`;
+    const refused = await runNested(script, runWords('--net=slirp4netns', 'true'));
+    assert.match(
+      refused.stderr,
+      /^rootless-run: error: --net=slirp4netns .*\/dev\/net\/tun may not be opened.*chmod[^\n]*$/m,
+    );
+    assert.equal(refused.code, 1);
+    const none = await runNested(script, runWords('ls', '/sys/class/net'));
+    assert.equal(none.stdout, 'lo\n');
+    assert.match(none.stderr, /^rootless-run: no outbound network, loopback only: .*\/dev\/net\/tun[^\n]*$/m);
+    assert.equal(none.code, 0);
+  });
+});
+
+describe('a network driver that fails', () => {
+  const fails = 'echo "noise" >&2; echo "cannot do that today" >&2; exit 1';
+  const pathOf = (fakes: Record<string, string>) => ({ PATH: `${pathWith([], fakes)}:${process.env.PATH}` });
+
+  for (const driver of ['slirp4netns', 'pasta']) {
+    it(`is told with what it said (${driver})`, async () => {
+      const expected = new RegExp(`${driver} failed: cannot do that today; its command was: .*${driver} `);
+      await refuses(runWords(`--net=${driver}`, 'true'), expected, { env: pathOf({ [driver]: fails }) });
+    });
+
+    it(`is told where it ends without a word, by a signal or as if all were well (${driver})`, async () => {
+      for (const script of ['kill -9 $$', 'exit 0']) {
+        await refuses(runWords(`--net=${driver}`, 'true'), new RegExp(`${driver} failed: `), {
+          env: pathOf({ [driver]: script }),
+        });
+      }
+    });
+
+    it(`is told where it is not installed (${driver})`, async () => {
+      const env = { PATH: pathWith(['newuidmap', 'newgidmap']) };
+      await refuses(runWords(`--net=${driver}`, '/bin/true'), new RegExp(`${driver} is not installed.*apt-get`), {
+        env,
+      });
+    });
+  }
+
+  it('makes way for the next one with auto, and for loopback alone in the end', async () => {
+    const second = await runScript('ls /sys/class/net', [], { env: pathOf({ slirp4netns: fails }) });
+    assert.deepEqual([second.stdout, second.code], ['lo\ntap0\n', 0]);
+    const none = await runScript('ls /sys/class/net', [], { env: pathOf({ slirp4netns: fails, pasta: fails }) });
+    assert.deepEqual([none.stdout, none.code], ['lo\n', 0]);
+    assert.match(
+      none.stderr,
+      /^rootless-run: no outbound network, loopback only: slirp4netns failed: .*pasta failed: [^\n]*\n$/,
+    );
+  });
+});

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { run, startStack, tempDir, waitFor } from '../support/index.js';
+import { runNested, runWords } from '../support/rootless-run.js';
+
+/**
+ * A host of our own: user, mount and network namespaces with a device, a resolver (dnsmasq) on it, and a resolv.conf that
+ * names it. Runs "$@" there.
+ */
+const HOST = `
+ip link set lo up
+ip link add up0 type veth peer name up1
+ip link set up0 up
+ip link set up1 up
+ip addr add 198.51.100.2/24 dev up0
+ip route add default via 198.51.100.1
+printf 'nameserver 198.51.100.2\\nsearch corp.test\\noptions ndots:2 timeout:3\\n' > "$1/resolv.conf"
+mount --bind "$1/resolv.conf" /etc/resolv.conf
+shift
+dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts --listen-address=198.51.100.2 \
+  --bind-interfaces --address=/example.test/203.0.113.80 --pid-file= --user=root --group=root &
+resolver=$!
+code=0
+"$@" || code=$?
+kill $resolver
+wait $resolver
+exit $code
+`;
+
+describe('names', () => {
+  for (const driver of ['slirp4netns', 'pasta']) {
+    it(`are resolved by the host's resolver through ${driver}`, async () => {
+      const ask = 'dig +short +time=2 +tries=5 example.test; getent ahostsv4 example.test | cut -d" " -f1 | sort -u';
+      const { stdout, code } = await run('unshare', [
+        ...['--user', '--map-root-user', '--map-auto', '--mount', '--net', 'sh', '-euc', HOST, 'sh', tempDir()],
+        ...runWords(`--net=${driver}`, 'sh', '-c', ask),
+      ]);
+      assert.deepEqual([stdout, code], ['203.0.113.80\n203.0.113.80\n', 0]);
+    });
+  }
+
+  it("keep the host's search list and options, whatever resolves them", async () => {
+    const script =
+      'printf "# comment\\nnameserver 192.0.2.1\\nsearch a.test b.test\\noptions ndots:2\\n" > "$1/r";' +
+      ' mount --bind "$1/r" /etc/resolv.conf; shift; exec "$@"';
+    for (const [net, expected] of [
+      ['slirp4netns', 'nameserver 10.0.2.3\nsearch a.test b.test\noptions ndots:2\n'],
+      ['pasta', 'nameserver 10.0.2.3\nsearch a.test b.test\noptions ndots:2\n'],
+      ['none', 'search a.test b.test\noptions ndots:2\n'],
+    ]) {
+      const words = [tempDir(), ...runWords(`--net=${net}`, 'cat', '/etc/resolv.conf')];
+      assert.equal((await runNested(script, words)).stdout, expected);
+    }
+  });
+});
+
+describe('a network', () => {
+  for (const driver of ['slirp4netns', 'pasta']) {
+    it(`says what it is: device, addresses, MTU, resolver (${driver})`, async () => {
+      await using stack = await startStack({ args: [`--net=${driver}`] });
+      const { networkDriver } = await stack.api.info();
+      assert.deepEqual(networkDriver, { driver, dns: ['10.0.2.3'], childIP: '10.0.2.100' });
+      const inside = await stack.enter('sh', '-c', 'cat /sys/class/net/tap0/mtu; ip -4 -br addr show tap0; ip route');
+      assert.match(inside.stdout, /^65520\ntap0 +\S+ +10\.0\.2\.100\/24 *\ndefault via 10\.0\.2\.2 dev tap0/);
+    });
+
+    it(`that ends takes nothing else along (${driver})`, async () => {
+      await using stack = await startStack({ args: [`--net=${driver}`], publish: ['127.0.0.2:0:7002'] });
+      await using _server = await stack.program('tcp-server', 'echo', '127.0.0.1', 7002);
+      const [process_] = stack.below('tap0');
+      assert(process_);
+      process.kill(process_.pid, 'SIGKILL');
+      const line = new RegExp(`^rootless-run: warning: the network is lost: ${driver} ended: [^\n]*$`, 'm');
+      await waitFor(() => line.test(stack.started.output()), { what: 'the line that says so' });
+      const lines = stack.started
+        .output()
+        .split('\n')
+        .filter((text) => text.includes('warning'));
+      assert.equal(lines.length, 1, stack.started.output());
+      assert.equal((await stack.published()).length, 1);
+    });
+  }
+});
