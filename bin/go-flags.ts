@@ -4,26 +4,32 @@ export interface LongOptions {
   valued: readonly string[];
   /** Whether the first word that is no option begins another command, which is left alone. */
   stopAtCommand?: boolean;
+  /** Whether there is a `--no-NAME` for each that is on or off, which takes back what was said before. */
+  negatable?: boolean;
 }
 
 /**
  * Rewrites options as Go's flag package takes them, and as scripts for RootlessKit may write them, into the usual
- * form: `-socket X` becomes `--socket X`, `--json=true` becomes `--json`, `--json=0` goes. What is no such option
- * stays as it is, and so does everything after `--`.
+ * form: `-socket X` becomes `--socket X`, `--json=true` becomes `--json`, `--json=0` goes (or becomes `--no-json`). What is no such
+ * option stays as it is, and so does everything after `--`.
  */
-export function normalizeGoFlags(args: readonly string[], { booleans, valued, stopAtCommand }: LongOptions): string[] {
+export function normalizeGoFlags(
+  args: readonly string[],
+  { booleans, valued, stopAtCommand, negatable }: LongOptions,
+): string[] {
   const result: string[] = [];
   for (let index = 0; index < args.length; index++) {
     const arg = args[index] ?? '';
     if (arg === '--') return [...result, ...args.slice(index)];
     if (stopAtCommand && !arg.startsWith('-')) return [...result, '--', ...args.slice(index)];
-    const match = /^--?([a-z][a-z-]*)(?:=(.*))?$/s.exec(arg);
+    const match = /^--?([a-z][a-z0-9-]*)(?:=(.*))?$/s.exec(arg);
     const name = match?.[1] ?? '';
     const dashed = name.length === 1 ? `-${name}` : `--${name}`;
     const value = match?.[2];
     if (booleans.includes(name)) {
       if (value === undefined || isTrue(value)) result.push(dashed);
       else if (!isFalse(value)) result.push(arg);
+      else if (negatable) result.push(`--no-${name}`);
     } else if (valued.includes(name)) {
       if (value === undefined) {
         result.push(dashed);

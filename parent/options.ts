@@ -1,24 +1,29 @@
 import type { PortSpec } from '../protocol/ports.js';
+import type { SubIdSource } from './namespaces/id-map.js';
+import type { NetworkOptions } from './network/driver.js';
+import type { NetworkName } from './network/index.js';
+import type { PortDriverName } from './port/index.js';
 
-/** Everything that a stack is started with; checked, see bin/rootless-run.ts for where it comes from. */
+/** Everything that a stack is started with; checked, see bin/run-options.ts for where it comes from. */
 export interface StackOptions {
-  /** The command and its arguments. */
-  command: readonly string[];
+  /** The command and its arguments; absent for a stack without one, which lasts until it is closed. */
+  command?: readonly string[];
   /** Absent for a temporary one. */
   stateDir?: string;
-  /** One of networkNames, parent/network/index.ts. */
-  net: string;
-  mtu: number;
-  cidr: string;
-  hostLoopback: boolean;
-  ipv6: boolean;
-  portDriver: 'builtin' | 'none';
+  net: NetworkName;
+  network: NetworkOptions;
+  /** The command stays in the host's network namespace; the new one is pinned to the state directory's `netns`. */
+  detachNetns: boolean;
+  portDriver: PortDriverName;
   publish: readonly PortSpec[];
   /** Directories to be writable in the child without being the host's; absolute. */
   copyUp: readonly string[];
   propagation: Propagation;
   /** Namespaces beside user, mnt and net. */
   namespaces: readonly ('pid' | 'ipc' | 'uts' | 'cgroup')[];
+  /** Name of the cgroup below ours that all processes of ours are moved to. */
+  evacuateCgroup2?: string;
+  subIdSource: SubIdSource;
 }
 
 export const propagations = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave'] as const;

@@ -6,6 +6,7 @@
  * all ports listen.
  */
 import { constants } from 'node:os';
+import { join } from 'node:path';
 import { API_VERSION, type Info } from '../protocol/api.js';
 import { defaultCongestion } from '../protocol/congestion.js';
 import { VERSION } from '../protocol/version.js';
@@ -14,13 +15,16 @@ import { Channels } from './channels.js';
 import { NamespaceError, NetworkError } from './errors.js';
 import { EventBus } from './events.js';
 import { hostsFile, resolvConf } from './name-files.js';
+import { evacuateCgroup } from './namespaces/cgroup.js';
 import { planIdMap } from './namespaces/id-map.js';
-import { type CommandResult, Launcher, OrderError } from './namespaces/launcher.js';
-import type { Network } from './network/driver.js';
+import { type CommandResult, Launcher, type Namespace, OrderError } from './namespaces/launcher.js';
+import type { ChildNamespaces, Network } from './network/driver.js';
 import { setupNetwork } from './network/index.js';
 import type { StackOptions } from './options.js';
 import { BuiltinPortDriver } from './port/builtin.js';
 import type { PortDriver } from './port/driver.js';
+import { makePortDriver } from './port/index.js';
+import { Slirp4netnsPortDriver } from './port/slirp4netns.js';
 import { StateDir } from './state/state-dir.js';
 import { UndoStack } from './undo.js';
 
@@ -37,7 +41,7 @@ export class Stack {
     readonly events: EventBus,
     private readonly launcher: Launcher,
     private readonly network: Network,
-    /** Undefined with the port driver `none`. */
+    /** Undefined where no ports can be asked for: with the port drivers `none` and `implicit`. */
     readonly ports: PortDriver | undefined,
     private readonly stateDir: StateDir,
     private readonly undo: UndoStack,
@@ -49,7 +53,7 @@ export class Stack {
       version: VERSION,
       stateDir: this.stateDir.path,
       childPID: this.launcher.pid,
-      networkDriver: this.network.info,
+      ...(this.network.info ? { networkDriver: this.network.info } : {}),
       ...(this.ports ? { portDriver: this.ports.info } : {}),
     };
   }
@@ -74,7 +78,7 @@ export class Stack {
   }
 
   static async #start(options: StackOptions, log: StackLog, undo: UndoStack): Promise<Stack> {
-    const idMap = await planIdMap();
+    const idMap = await planIdMap(options.subIdSource);
     if (idMap.kind === 'single') log.warn(`only root is mapped in the user namespace: ${idMap.reason}`);
     if (idMap.kind === 'identity') log.debug('running as root: ids are mapped to themselves');
 
@@ -84,34 +88,46 @@ export class Stack {
     const channels = new Channels(defaultCongestion(), (line) => log.warn(line));
     undo.push('stop the engine', () => channels.close());
 
-    const launcher = await Launcher.start(channels, ['user', 'mnt', 'net', ...options.namespaces], idMap, {
+    const launcher = await Launcher.start(channels, namespacesOf(options), idMap, {
       ROOTLESSKIT_STATE_DIR: stateDir.path,
       ROOTLESSKIT_PARENT_EUID: String(process.geteuid?.() ?? 0),
       ROOTLESSKIT_PARENT_EGID: String(process.getegid?.() ?? 0),
     });
     undo.push('end the command', () => launcher.kill());
     log.debug(`namespaces are up, child pid ${launcher.pid}`);
+    if (options.evacuateCgroup2 !== undefined) {
+      for (const problem of await evacuateCgroup(options.evacuateCgroup2)) log.warn(problem);
+    }
+
+    const child = await childNamespaces(launcher, stateDir, options);
+    const slirpSocket = join(stateDir.path, '.s4nn.sock');
+    const demands = {
+      implicitPorts: options.portDriver === 'implicit',
+      ...(options.portDriver === 'slirp4netns' ? { apiSocket: slirpSocket } : {}),
+    };
+    // The network driver works from outside while the launcher sets up the inside; but not where it needs a path there,
+    // which copying up would move.
+    const inside = child.netns === undefined ? setUpInside(launcher, options, log) : undefined;
+    inside?.catch(() => {});
+    const network = await setupNetwork(options.net, child, options.network, demands, (line) => log.info(line));
+    undo.push('end the network', () => network.close());
+    log.debug(`network driver ${network.info?.driver ?? 'host'}`);
+    await (inside ?? setUpInside(launcher, options, log));
+    await writeNameFiles(launcher, stateDir, network, options, log);
 
     const bus = new EventBus();
-    const ports =
-      options.portDriver === 'none'
-        ? undefined
-        : new BuiltinPortDriver(
-            channels,
-            launcher,
-            (event) => bus.emit(event),
-            (line) => log.warn(line),
-          );
+    const ports = makePortDriver(options.portDriver, {
+      builtin: () =>
+        new BuiltinPortDriver(
+          channels,
+          launcher,
+          (event) => bus.emit(event),
+          (line) => log.warn(line),
+        ),
+      slirp4netns: () =>
+        new Slirp4netnsPortDriver(slirpSocket, network.info?.childIP ?? '', (event) => bus.emit(event)),
+    });
     if (ports) undo.push('close the published ports', () => ports.close());
-
-    // The network driver works from outside while the launcher sets up the inside.
-    const inside = setUpInside(launcher, options, log);
-    inside.catch(() => {});
-    const network = await setupNetwork(options.net, launcher.pid, options, (line) => log.info(line));
-    undo.push('end the network', () => network.close());
-    log.debug(`network driver ${network.info.driver}`);
-    await inside;
-    await bindNameFiles(launcher, stateDir, network, options, log);
 
     const stack = new Stack(options, bus, launcher, network, ports, stateDir, undo);
     bus.onWatched = (watched) => ports?.watchConnections(watched);
@@ -135,7 +151,8 @@ export class Stack {
     });
     undo.push('close the API', () => api.close());
 
-    await launcher.run(options.command);
+    if (options.command) await launcher.run(options.command);
+    else await launcher.idle();
     return stack;
   }
 
@@ -164,56 +181,113 @@ function aborted(signal: AbortSignal): Promise<never> {
   });
 }
 
+function namespacesOf(options: StackOptions): Namespace[] {
+  const ownNetwork = options.net !== 'host' && !options.detachNetns;
+  return ['user', 'mnt', ...(ownNetwork ? (['net'] as const) : []), ...options.namespaces];
+}
+
+/** Makes the detached network namespace, if there is to be one. Throws NamespaceError. */
+async function childNamespaces(
+  launcher: Launcher,
+  stateDir: StateDir,
+  options: StackOptions,
+): Promise<ChildNamespaces> {
+  const child: ChildNamespaces = {
+    pid: launcher.pid,
+    stateDir: stateDir.path,
+    hasDefaultRoute: async () => (await launcher.order('has-default-route'))[0] === 'yes',
+    startHelper: (command, fd) => launcher.startHelper(command, fd),
+  };
+  if (!options.detachNetns) return child;
+  const path = join(stateDir.path, 'netns');
+  await must(launcher, 'detach-netns', path);
+  return { ...child, netns: `/proc/${launcher.pid}/root${path}` };
+}
+
+/** Throws NamespaceError. */
+async function must(launcher: Launcher, ...order: string[]): Promise<void> {
+  try {
+    await launcher.order(...order);
+  } catch (error) {
+    if (!(error instanceof OrderError)) throw error;
+    throw new NamespaceError(`cannot set up the namespaces: ${error.message}`);
+  }
+}
+
 /** What the launcher can do before the network is known. Throws NamespaceError. */
 async function setUpInside(launcher: Launcher, options: StackOptions, log: StackLog): Promise<void> {
-  const must = async (...order: string[]) => {
-    try {
-      await launcher.order(...order);
-    } catch (error) {
-      if (!(error instanceof OrderError)) throw error;
-      throw new NamespaceError(`cannot set up the namespaces: ${error.what}: ${error.code}`);
-    }
-  };
   const may = async (...order: string[]) => {
     try {
       await launcher.order(...order);
       return true;
     } catch (error) {
       if (!(error instanceof OrderError)) throw error;
-      log.debug(`${error.what}: ${error.code}`);
+      log.debug(error.message);
       return false;
     }
   };
 
-  await must('propagation', options.propagation);
-  for (const dir of options.copyUp) await must('copy-up', dir);
-  await must('loopback-up');
+  await must(launcher, 'propagation', options.propagation);
+  for (const dir of options.copyUp) await copyUp(launcher, dir);
+  if (options.net !== 'host' || options.detachNetns) {
+    await must(launcher, 'loopback-up');
+    await may('congestion-control', 'cubic', 'reno');
+  }
   if (options.namespaces.includes('pid') && !(await may('mount-proc'))) {
     log.warn('/proc shows the processes of the host: it cannot be mounted anew here');
   }
-  if (!(await may('mount-sysfs'))) log.debug('/sys shows the devices of the host: it cannot be mounted anew here');
-  await may('congestion-control', 'cubic', 'reno');
+  if (bindsFiles(options) && !(await may('mount-sysfs'))) {
+    log.debug('/sys shows the devices of the host: it cannot be mounted anew here');
+  }
+  if (options.evacuateCgroup2 !== undefined && !(await may('mount-cgroup2'))) {
+    log.warn('/sys/fs/cgroup shows the cgroups of the host: it cannot be mounted anew here');
+  }
 }
 
-async function bindNameFiles(
+/** Throws NamespaceError. */
+async function copyUp(launcher: Launcher, dir: string): Promise<void> {
+  try {
+    await launcher.order('copy-up', dir);
+  } catch (error) {
+    if (!(error instanceof OrderError)) throw error;
+    const why = COPY_UP_PROBLEMS[error.code] ?? error.message;
+    throw new NamespaceError(`cannot copy up ${dir} (--copy-up): ${why}`);
+  }
+}
+
+const COPY_UP_PROBLEMS: Readonly<Record<string, string>> = {
+  ENOENT: 'it does not exist',
+  ENOTDIR: 'it is not a directory',
+  EACCES: 'permission denied',
+};
+
+/** Whether the command sees the network that is set up, and with it its names and devices. */
+function bindsFiles(options: StackOptions): boolean {
+  return options.net !== 'host' && !options.detachNetns;
+}
+
+/** Throws NetworkError. */
+async function writeNameFiles(
   launcher: Launcher,
   stateDir: StateDir,
   network: Network,
   options: StackOptions,
   log: StackLog,
 ): Promise<void> {
+  if (!network.info) return;
   const files = [
     ['/etc/hosts', await stateDir.write('hosts', await hostsFile())],
     ['/etc/resolv.conf', await stateDir.write('resolv.conf', await resolvConf(network.info.dns))],
   ] as const;
+  if (!bindsFiles(options)) return;
   const copied = options.copyUp.includes('/etc');
   for (const [target, source] of files) {
     try {
       await launcher.order('bind-file', source, target, copied ? 'replace' : 'keep');
     } catch (error) {
       if (!(error instanceof OrderError)) throw error;
-      if (copied) throw new NetworkError(`cannot set up ${target}: ${error.what}: ${error.code}`);
-      log.warn(`${target} is the host's: ${error.what}: ${error.code}; use --copy-up=/etc`);
+      if (copied) throw new NetworkError(`cannot set up ${target}: ${error.message}`);
+      log.warn(`${target} is the host's: ${error.message}; use --copy-up=/etc`);
     }
   }
   if (!copied)

@@ -3,6 +3,7 @@
  */
 export class UndoStack {
   readonly #steps: { what: string; undo: () => void | Promise<void> }[] = [];
+  #unwinding: Promise<void> = Promise.resolve();
 
   constructor(private readonly onError: (what: string, error: unknown) => void) {}
 
@@ -11,8 +12,16 @@ export class UndoStack {
     this.#steps.push({ what, undo });
   }
 
-  /** Runs all steps, each even if one before it failed. Doing it twice is harmless. */
-  async unwind(): Promise<void> {
+  /**
+   * Runs all steps, each even if one before it failed; resolves when the last is done. Doing it twice is harmless: the
+   * second call waits for the first, and does what was added meanwhile.
+   */
+  unwind(): Promise<void> {
+    this.#unwinding = this.#unwinding.then(() => this.#run());
+    return this.#unwinding;
+  }
+
+  async #run(): Promise<void> {
     for (let step = this.#steps.pop(); step; step = this.#steps.pop()) {
       try {
         await step.undo();

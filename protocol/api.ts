@@ -1,13 +1,19 @@
 import type { PortCounters, PortSpec, PortState, PortStatus } from './ports.js';
 
-/** Version of the REST API that is served: RootlessKit's 1.1.1, with additions beside it. */
-export const API_VERSION = '1.1.1';
+/** Version of the REST API that is served: RootlessKit's, with additions beside it. */
+export const API_VERSION = '1.1.2';
 
 export interface NetworkDriverInfo {
   driver: string;
   dns: string[];
   childIP?: string;
   dynamicChildIP?: boolean;
+  ipv6?: boolean;
+  /** Ours, beside RootlessKit's: the child's device, where there is one; its prefix length, default gateway and MTU in bytes. */
+  device?: string;
+  prefix?: number;
+  gateway?: string;
+  mtu?: number;
 }
 
 export interface PortDriverInfo {

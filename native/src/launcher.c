@@ -4,6 +4,8 @@
  *   launcher CONTROL-FD PARENT-PID NAMESPACE[,NAMESPACE…]        (user mnt net pid ipc uts cgroup)
  *   launcher die-with PARENT-PID COMMAND…      runs a helper of the parent in the parent's namespaces, to die with it
  *
+ * Other descriptors that are open are the command's: it alone inherits them.
+ *
  * Theory of operation. The parent (node) starts this program with one end of a SOCK_SEQPACKET socketpair. Packets are
  * words that end with a NUL each. The launcher speaks first; then the parent gives orders, and each order is answered
  * with "ok" (and words) or with "error", an errno, and what failed.
@@ -11,12 +13,15 @@
  *   launcher: unshared            the user namespace is made; the parent writes the id maps now
  *   parent:   mapped              the launcher becomes root in it, and makes the other namespaces
  *   launcher: ready PID           as the host counts; PID is in all of them (it is the launcher, or its child with pid)
- *   parent:   orders, see the table at the end of this file; "run" is the last one
+ *   parent:   orders, see the table at the end of this file; "run" is the last one, or "idle" where there is no command
  *   launcher: exited CODE | signaled NUMBER     the command is over; the launcher ends after it
  *
  * While the command runs the launcher is the reaper of everything below it. It passes on signals. When the command
  * ends, or the parent's end of the socket closes (also by SIGKILL), it kills what is left below it, however deep and
  * whether daemonised or not, and ends. With a pid namespace the kernel does the same when its first process ends.
+ *
+ * With a detached network namespace the launcher and the command stay in the host's; what has to be in the other one is
+ * done in a process that joins it for that.
  *
  * Order matters: pdeathsig is cleared whenever credentials change, so it is set again after that (prctl(2)).
  */
@@ -79,12 +84,11 @@ static void say_number(const char *word, long number) {
   say(word, text, NULL);
 }
 
-/* Answers an order that failed, with errno and what was done ("mount /proc"). */
+/* Answers an order that failed: errno, what was done ("mount tmpfs on"), and to what, or NULL. */
 static void say_error(int error, const char *what, const char *object) {
-  char code[16], text[700];
+  char code[16];
   snprintf(code, sizeof code, "%d", error);
-  snprintf(text, sizeof text, "%s%s%s", what, object ? " " : "", object ? object : "");
-  say("error", code, text, NULL);
+  say("error", code, what, object, NULL);
 }
 
 /* Reads one packet into `words`. 0 at the end of the socket. */
@@ -99,6 +103,8 @@ static int hear(void) {
   packet_fd_count = 0;
   word_count = 0;
   if (n <= 0) return 0;
+  /* The parent cuts what it says so that it fits; something else has gone wrong then. */
+  if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return 0;
   for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c != NULL; c = CMSG_NXTHDR(&msg, c)) {
     if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
     int count = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
@@ -110,6 +116,7 @@ static int hear(void) {
   for (ssize_t at = 0; at < n && word_count < MAX_WORDS;) {
     words[word_count++] = packet + at;
     at += (ssize_t)strlen(packet + at) + 1;
+    if (word_count == MAX_WORDS && at < n) return 0;
   }
   words[word_count] = NULL;
   return 1;
@@ -159,25 +166,82 @@ static int fail(int error, const char *what, const char *object) {
   return -1;
 }
 
-static int order_loopback_up(void) {
+/* --- a network namespace that the command is not in */
+
+static int netns_fd = -1;
+
+/* detach-netns PATH: makes a network namespace, and pins it to a new file at PATH in this mount namespace */
+static int order_detach_netns(void) {
+  int file = open(words[1], O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0400);
+  if (file < 0) return fail(errno, "make", words[1]);
+  close(file);
+  int report[2];
+  if (pipe2(report, O_CLOEXEC) != 0) return fail(errno, "pipe", NULL);
+  pid_t maker = fork();
+  if (maker < 0) return fail(errno, "fork", NULL);
+  if (maker == 0) {
+    struct { int error, pinning; } said = {0, 0};
+    if (unshare(CLONE_NEWNET) != 0) {
+      said.error = errno;
+    } else if (mount("/proc/self/ns/net", words[1], NULL, MS_BIND, NULL) != 0) {
+      said.error = errno;
+      said.pinning = 1;
+    }
+    ssize_t ignored = write(report[1], &said, sizeof said);
+    (void)ignored;
+    _exit(0);
+  }
+  close(report[1]);
+  struct { int error, pinning; } said = {EIO, 0};
+  while (read(report[0], &said, sizeof said) < 0 && errno == EINTR) {
+  }
+  close(report[0]);
+  waitpid(maker, NULL, 0);
+  if (said.error == 0 && (netns_fd = open(words[1], O_RDONLY | O_CLOEXEC)) < 0) {
+    said.error = errno;
+    said.pinning = 1;
+  }
+  if (said.error == 0) return 0;
+  return said.pinning ? fail(said.error, "pin the network namespace to", words[1]) : fail(said.error, "unshare", "net");
+}
+
+/* Does `task`, which returns an errno, in the network namespace that is set up: a detached one, or our own. */
+static int in_netns(int (*task)(void)) {
+  if (netns_fd < 0) return task();
+  pid_t pid = fork();
+  if (pid < 0) return errno;
+  if (pid == 0) _exit(setns(netns_fd, CLONE_NEWNET) == 0 ? task() : errno);
+  int status;
+  while (waitpid(pid, &status, 0) < 0) {
+    if (errno != EINTR) return errno;
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
+}
+
+static int bring_up_loopback(void) {
   struct ifreq ifr = {0};
   strcpy(ifr.ifr_name, "lo");
   ifr.ifr_flags = IFF_UP | IFF_RUNNING;
   int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (s < 0 || ioctl(s, SIOCSIFFLAGS, &ifr) != 0) return fail(errno, "bring up lo", NULL);
+  if (s < 0) return errno;
+  int error = ioctl(s, SIOCSIFFLAGS, &ifr) == 0 ? 0 : errno;
   close(s);
-  return 0;
+  return error;
+}
+
+static int order_loopback_up(void) {
+  int error = in_netns(bring_up_loopback);
+  return error ? fail(error, "bring up lo", NULL) : 0;
 }
 
 /*
  * congestion-control NAME…: the first that this network namespace may use, where its default paces (bbr; inherited from
  * the initial namespace, not from the parent's). Pacing makes loopback several times slower.
  */
-static int order_congestion_control(void) {
-  static const char path[] = "/proc/sys/net/ipv4/tcp_congestion_control";
+static int choose_congestion_control(void) {
   char now[64] = "";
-  int fd = open(path, O_RDWR | O_CLOEXEC);
-  if (fd < 0) return fail(errno, "open", path);
+  int fd = open("/proc/sys/net/ipv4/tcp_congestion_control", O_RDWR | O_CLOEXEC);
+  if (fd < 0) return errno;
   ssize_t n = read(fd, now, sizeof now - 1);
   int error = n < 0 ? errno : 0;
   if (n > 0 && strncmp(now, "bbr", 3) == 0) {
@@ -187,7 +251,32 @@ static int order_congestion_control(void) {
     }
   }
   close(fd);
-  return error ? fail(error, "write", path) : 0;
+  return error;
+}
+
+static int order_congestion_control(void) {
+  int error = in_netns(choose_congestion_control);
+  return error ? fail(error, "choose the congestion control", NULL) : 0;
+}
+
+/* 0 where the main routing table has an IPv4 default route, ENOENT where not (proc(5), /proc/PID/net/route). */
+static int find_default_route(void) {
+  char line[512], destination[32];
+  FILE *f = fopen("/proc/thread-self/net/route", "re");
+  if (f == NULL) return errno;
+  int error = ENOENT;
+  while (error != 0 && fgets(line, sizeof line, f) != NULL) {
+    if (sscanf(line, "%*s %31s", destination) == 1 && strcmp(destination, "00000000") == 0) error = 0;
+  }
+  fclose(f);
+  return error;
+}
+
+static int order_has_default_route(void) {
+  int error = in_netns(find_default_route);
+  if (error != 0 && error != ENOENT) return fail(error, "read the routes", NULL);
+  say("ok", error == 0 ? "yes" : "no", NULL);
+  return 1;
 }
 
 static const struct {
@@ -239,6 +328,12 @@ static int order_mount_sysfs(void) {
   return error ? fail(error, "mount /sys", NULL) : 0;
 }
 
+/* A cgroup2 whose root is that of the cgroup namespace. */
+static int order_mount_cgroup2(void) {
+  if (mount("none", "/sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0) return 0;
+  return fail(errno, "mount /sys/fs/cgroup", NULL);
+}
+
 /* bind SOURCE FILE: a copied-up link at FILE makes way for a regular file first */
 static int order_bind_file(void) {
   struct stat st;
@@ -254,6 +349,14 @@ static int order_bind_file(void) {
   }
   if (mount(words[1], words[2], NULL, MS_BIND, NULL) != 0) return fail(errno, "bind mount on", words[2]);
   return 0;
+}
+
+/* Takes back what order_copy_up() has mounted so far, and answers. */
+static int fail_copy_up(int error, const char *what, const char *object, const char *dir, const char *bind) {
+  umount2(dir, MNT_DETACH);
+  umount2(bind, MNT_DETACH);
+  rmdir(bind);
+  return fail(error, what, object);
 }
 
 /* copy-up DIR: a tmpfs over DIR, of its mode, with links to what it had, which stays reachable below DIR/.roNNN */
@@ -277,8 +380,8 @@ static int order_copy_up(void) {
     return fail(error, "mount tmpfs on", dir);
   }
   snprintf(hidden, sizeof hidden, "%s/.roXXXXXX", dir);
-  if (mkdtemp(hidden) == NULL) return fail(errno, "mkdtemp", hidden);
-  if (mount(bind, hidden, NULL, MS_MOVE, NULL) != 0) return fail(errno, "move mount to", hidden);
+  if (mkdtemp(hidden) == NULL) return fail_copy_up(errno, "mkdtemp", hidden, dir, bind);
+  if (mount(bind, hidden, NULL, MS_MOVE, NULL) != 0) return fail_copy_up(errno, "move mount to", hidden, dir, bind);
   rmdir(bind);
 
   DIR *d = opendir(hidden);
@@ -314,8 +417,47 @@ static void child_starts(int death_signal) {
   prctl(PR_SET_PDEATHSIG, death_signal);
 }
 
-/* Forks and execs the command. On failure sets errno. `keep_fd` becomes fd 3. */
-static pid_t start(char **command, int keep_fd, int *exec_failed) {
+/* What execvp(3) failed with; where the file is there, it is its interpreter or loader that is not. */
+static int exec_error(const char *file) {
+  int error = errno;
+  return error == ENOENT && strchr(file, '/') != NULL && access(file, F_OK) == 0 ? ELIBACC : error;
+}
+
+/* The descriptors that the command inherits from whoever started the parent, sockets of systemd above all. */
+static int *inherited;
+static int inherited_count;
+
+/* What is open beside the control socket is the command's: nothing else that is started is to have it. */
+static void find_inherited(void) {
+  DIR *d = opendir("/proc/self/fd");
+  if (d == NULL) return;
+  for (struct dirent *e; (e = readdir(d)) != NULL;) {
+    int fd = atoi(e->d_name);
+    if (fd < 3 || fd == control || fd == dirfd(d)) continue;
+    int *more = realloc(inherited, sizeof *inherited * (size_t)(inherited_count + 1));
+    if (more == NULL) break;
+    inherited = more;
+    inherited[inherited_count++] = fd;
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+  }
+  closedir(d);
+}
+
+static void keep_inherited(void) {
+  for (int i = 0; i < inherited_count; i++) fcntl(inherited[i], F_SETFD, 0);
+  /* sd_listen_fds(3) wants to see its own pid; the parent passes the variable on only where it was for it. */
+  if (getenv("LISTEN_PID") != NULL) {
+    char pid[24];
+    snprintf(pid, sizeof pid, "%d", getpid());
+    setenv("LISTEN_PID", pid, 1);
+  }
+}
+
+/*
+ * Forks and execs the command, or a helper with `helper_fd` as its descriptor 3, in a session of its own, where no
+ * terminal's signals reach it, and in the detached network namespace if there is one. On failure sets errno.
+ */
+static pid_t start(char **command, int helper_fd, int *exec_failed) {
   int report[2];
   *exec_failed = 0;
   if (pipe2(report, O_CLOEXEC) != 0) return -1;
@@ -331,16 +473,23 @@ static pid_t start(char **command, int keep_fd, int *exec_failed) {
   if (pid == 0) {
     child_starts(SIGKILL);
     if (getppid() != parent) _exit(1);
-    if (keep_fd >= 0) {
+    int error = 0;
+    if (helper_fd < 0) {
+      keep_inherited();
+    } else {
       if (report[1] == 3) report[1] = fcntl(3, F_DUPFD_CLOEXEC, 4);
-      if (keep_fd == 3) {
+      if (helper_fd == 3) {
         fcntl(3, F_SETFD, 0);
       } else {
-        dup2(keep_fd, 3);
+        dup2(helper_fd, 3);
       }
+      setsid();
+      if (netns_fd >= 0 && setns(netns_fd, CLONE_NEWNET) != 0) error = errno;
     }
-    execvp(command[0], command);
-    int error = errno;
+    if (error == 0) {
+      execvp(command[0], command);
+      error = exec_error(command[0]);
+    }
     ssize_t ignored = write(report[1], &error, sizeof error);
     (void)ignored;
     _exit(error == ENOENT ? 127 : 126);
@@ -429,7 +578,21 @@ static int read_signals(pid_t command, int *status) {
   return over;
 }
 
-/* Waits for the command. Returns its status, or -1 when the parent went away. */
+static void start_helper(void) {
+  int failed;
+  if (packet_fd_count == 0) {
+    say_error(EBADF, "start", words[1]);
+    return;
+  }
+  pid_t pid = start(&words[1], packet_fds[0], &failed);
+  if (pid < 0) {
+    say_error(errno, failed ? "exec" : "fork", words[1]);
+  } else {
+    say_number("ok", pid);
+  }
+}
+
+/* Waits for the command; without one (0), for the parent's end. Returns its status, or -1 when the parent went away. */
 static int supervise(pid_t command) {
   struct pollfd fds[2] = {{signals_fd, POLLIN, 0}, {control, POLLIN, 0}};
   int status = 0;
@@ -440,15 +603,9 @@ static int supervise(pid_t command) {
     if (!hear()) return -1;
     if (word_count == 2 && strcmp(words[0], "signal") == 0) {
       int number = atoi(words[1]);
-      if (!had_it_from_terminal(number)) kill(command, number);
+      if (command > 0 && !had_it_from_terminal(number)) kill(command, number);
     } else if (word_count >= 2 && strcmp(words[0], "start") == 0) {
-      int failed;
-      pid_t pid = start(&words[1], packet_fd_count > 0 ? packet_fds[0] : -1, &failed);
-      if (pid < 0) {
-        say_error(errno, "start", words[1]);
-      } else {
-        say_number("ok", pid);
-      }
+      start_helper();
     } else {
       say_error(EINVAL, "order not known:", word_count ? words[0] : "");
     }
@@ -468,6 +625,7 @@ static void take_signals(void) {
 static const struct {
   const char *name;
   int words; /* with the name */
+  /* 0 when it is done, 1 when it has given its answer itself, -1 when it failed, and said so. */
   int (*order)(void);
 } orders[] = {
     {"loopback-up", 1, order_loopback_up},
@@ -475,6 +633,9 @@ static const struct {
     {"propagation", 2, order_propagation},
     {"mount-proc", 1, order_mount_proc},
     {"mount-sysfs", 1, order_mount_sysfs},
+    {"mount-cgroup2", 1, order_mount_cgroup2},
+    {"detach-netns", 2, order_detach_netns},
+    {"has-default-route", 1, order_has_default_route},
     {"bind-file", 4, order_bind_file},
     {"copy-up", 2, order_copy_up},
 };
@@ -489,7 +650,7 @@ static void gather(void) {
   gathered[gathered_count] = NULL;
 }
 
-/* Obeys until "run" has started the command; returns its pid. */
+/* Obeys until "run" has started the command; returns its pid, 0 after "idle". */
 static pid_t obey(void) {
   for (;;) {
     if (!hear()) _exit(1);
@@ -504,21 +665,24 @@ static pid_t obey(void) {
       gather();
       say("ok", NULL);
     }
-    if (!known && word_count >= 2 && (strcmp(words[0], "run") == 0 || strcmp(words[0], "start") == 0)) {
+    if (word_count >= 2 && strcmp(words[0], "start") == 0) {
+      known = 1;
+      start_helper();
+    }
+    if (word_count >= 2 && strcmp(words[0], "run") == 0) {
       int failed;
       known = 1;
-      int is_run = strcmp(words[0], "run") == 0;
-      if (is_run) gather();
-      pid_t pid = start(is_run ? gathered : &words[1], packet_fd_count > 0 ? packet_fds[0] : -1, &failed);
-      if (pid < 0) {
-        say_error(errno, failed ? "exec" : "fork", words[1]);
-      } else {
+      gather();
+      pid_t pid = start(gathered, -1, &failed);
+      if (pid > 0) {
         say_number("ok", pid);
-        if (is_run) {
-          close_packet_fds();
-          return pid;
-        }
+        return pid;
       }
+      say_error(errno, failed ? "exec" : "fork", gathered[0]);
+    }
+    if (word_count == 1 && strcmp(words[0], "idle") == 0) {
+      say("ok", NULL);
+      return 0;
     }
     if (!known) say_error(EINVAL, "order not known:", word_count ? words[0] : "");
     close_packet_fds();
@@ -538,6 +702,8 @@ static void wait_for_first_process(pid_t first) {
 int main(int argc, char **argv) {
   if (argc > 3 && strcmp(argv[1], "die-with") == 0) {
     die_with((pid_t)atol(argv[2]), SIGKILL);
+    /* Out of reach of the terminal's signals, which are meant for the command. */
+    setsid();
     execvp(argv[3], &argv[3]);
     fprintf(stderr, "cannot execute %s: %s\n", argv[3], strerror(errno));
     return errno == ENOENT ? 127 : 126;
@@ -551,11 +717,12 @@ int main(int argc, char **argv) {
   int flags = parse_namespaces(argv[3]);
   if (flags < 0) return 2;
   fcntl(control, F_SETFD, FD_CLOEXEC);
+  find_inherited();
   die_with(parent, SIGKILL);
 
   if ((flags & CLONE_NEWUSER) != 0) {
     if (unshare(CLONE_NEWUSER) != 0) {
-      say_error(errno, "unshare user namespace", NULL);
+      say_error(errno, "unshare", "user");
       return 1;
     }
     die_with(parent, SIGKILL);
@@ -570,9 +737,13 @@ int main(int argc, char **argv) {
     /* The maps are written; /proc/PID of this process is to be readable for the parent again. */
     prctl(PR_SET_DUMPABLE, 1);
   }
-  if (unshare(flags & ~CLONE_NEWUSER) != 0) {
-    say_error(errno, "unshare namespaces", argv[3]);
-    return 1;
+  for (size_t i = 0; i < sizeof namespace_flags / sizeof *namespace_flags; i++) {
+    int flag = namespace_flags[i].flag;
+    if (flag == CLONE_NEWUSER || (flags & flag) == 0) continue;
+    if (unshare(flag) != 0) {
+      say_error(errno, "unshare", namespace_flags[i].name);
+      return 1;
+    }
   }
   if ((flags & CLONE_NEWPID) != 0) {
     int gate[2];

@@ -16,18 +16,21 @@ async function readSysctl(name: string): Promise<string> {
 export async function explainUnshare(
   code: string,
   what: string,
+  /** Name of the namespace that was refused, where it was one. */
+  namespace = 'user',
   sysctl: ReadSysctl = readSysctl,
   launcher: string = LAUNCHER,
 ): Promise<NamespaceError> {
-  const failed = `cannot make the namespaces (${what}: ${code})`;
+  const failed = `cannot make the namespaces (${what} ${namespace}: ${code})`;
   if ((await sysctl('kernel/unprivileged_userns_clone')) === '0') {
     return new NamespaceError(
       `${failed}: this kernel keeps user namespaces from users; to allow them: sudo sysctl -w kernel.unprivileged_userns_clone=1`,
     );
   }
-  if ((await sysctl('user/max_user_namespaces')) === '0' || code === 'ENOSPC') {
+  const limit = `max_${namespace}_namespaces`;
+  if ((await sysctl(`user/${limit}`)) === '0' || code === 'ENOSPC') {
     return new NamespaceError(
-      `${failed}: no more user namespaces are allowed (user.max_user_namespaces); to allow them: sudo sysctl -w user.max_user_namespaces=28633`,
+      `${failed}: no more ${namespace} namespaces are allowed (user.${limit}); to allow them: sudo sysctl -w user.${limit}=28633`,
     );
   }
   if ((await sysctl('kernel/apparmor_restrict_unprivileged_userns')) === '1') {

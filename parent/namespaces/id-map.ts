@@ -20,6 +20,10 @@ export type IdMap =
   /** As root: every id there is, as it is. */
   | { kind: 'identity' };
 
+/** Where sub-ids are looked up: by getsubids(1), in /etc/subuid and /etc/subgid, or in both. */
+export const subIdSources = ['auto', 'dynamic', 'static'] as const;
+export type SubIdSource = (typeof subIdSources)[number];
+
 interface User {
   uid: number;
   gid: number;
@@ -37,12 +41,12 @@ function currentUser(): User {
 }
 
 /** Decides how ids are mapped; changes nothing. */
-export async function planIdMap(): Promise<IdMap> {
+export async function planIdMap(source: SubIdSource = 'auto'): Promise<IdMap> {
   const user = currentUser();
   if (user.uid === 0) return { kind: 'identity' };
   const [uids, gids, newuidmap, newgidmap] = await Promise.all([
-    subIds('/etc/subuid', user, []),
-    subIds('/etc/subgid', user, ['-g']),
+    subIds('/etc/subuid', user, [], source),
+    subIds('/etc/subgid', user, ['-g'], source),
     findProgram('newuidmap'),
     findProgram('newgidmap'),
   ]);
@@ -124,16 +128,19 @@ async function runMapper(program: string, pid: number, own: number, ranges: IdRa
  * The user's ranges. From getsubids(1) where nsswitch.conf names another source for `subid`, and where the file has none;
  * else from the file, whose lines are NAME-OR-UID:START:LENGTH.
  */
-async function subIds(file: string, user: User, option: string[]): Promise<IdRange[]> {
-  const nsswitch = await readFile('/etc/nsswitch.conf', 'utf8').catch(() => '');
-  if (!/^\s*subid:/m.test(nsswitch)) {
+async function subIds(file: string, user: User, option: string[], source: SubIdSource): Promise<IdRange[]> {
+  if (source === 'static' || (source === 'auto' && !(await hasOtherSource()))) {
     const ranges = parseSubIds(await readFile(file, 'utf8').catch(() => ''), user);
-    if (ranges.length > 0) return ranges;
+    if (ranges.length > 0 || source === 'static') return ranges;
   }
   const getsubids = process.env.GETSUBIDS ?? (await findProgram('getsubids'));
   if (!getsubids || user.name === '') return [];
   const result = await execa(getsubids, [...option, user.name], { reject: false, stdin: 'ignore' });
   return result.exitCode === 0 ? parseGetSubIds(result.stdout) : [];
+}
+
+async function hasOtherSource(): Promise<boolean> {
+  return /^\s*subid:/m.test(await readFile('/etc/nsswitch.conf', 'utf8').catch(() => ''));
 }
 
 /** The lines of subuid(5) that belong to the user, by name or by id. */

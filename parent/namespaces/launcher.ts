@@ -8,6 +8,7 @@ import type { Channels, PacketChannel } from '../channels.js';
 import { CommandError, errorText, NamespaceError } from '../errors.js';
 import { explainUnshare } from './diagnose.js';
 import { type IdMap, writeIdMap } from './id-map.js';
+import { activation, FIRST_FD, inheritedDescriptors } from './inherited.js';
 import { inheritOrphans, killOrphans, userNamespaceOf } from './orphans.js';
 
 export type Namespace = 'user' | 'mnt' | 'net' | 'pid' | 'ipc' | 'uts' | 'cgroup';
@@ -25,9 +26,12 @@ export class OrderError extends Error {
   constructor(
     /** Name of the errno, such as EPERM. */
     readonly code: string,
+    /** What was tried, such as `unshare` … */
     readonly what: string,
+    /** … and with what, "" where there is nothing to name. */
+    readonly object = '',
   ) {
-    super(`${what}: ${code}`);
+    super(`${what}${object === '' ? '' : ` ${object}`}: ${code}`);
   }
 }
 
@@ -49,7 +53,8 @@ export class Launcher {
   }
 
   /**
-   * Makes the namespaces and maps the ids. `env` is added to the environment of everything in them.
+   * Makes the namespaces and maps the ids. `env` is added to the environment of everything in them; what this process
+   * has inherited beyond the standard streams goes on to the command.
    * Throws NamespaceError; nothing is left then.
    */
   static async start(
@@ -60,10 +65,12 @@ export class Launcher {
   ): Promise<Launcher> {
     inheritOrphans();
     const [ours, theirs] = native().socketpair();
-    const child = execa(LAUNCHER, ['3', String(process.pid), namespaces.join(',')], {
+    const inherited = inheritedDescriptors();
+    const control = FIRST_FD + inherited.length;
+    const child = execa(LAUNCHER, [String(control), String(process.pid), namespaces.join(',')], {
       // The types know descriptors as literals only.
-      stdio: ['inherit', 'inherit', 'inherit', theirs as 3],
-      env,
+      stdio: ['inherit', 'inherit', 'inherit', ...inherited, theirs] as ['inherit', 'inherit', 'inherit', 3],
+      env: { ...env, ...activation() },
       reject: false,
       cleanup: false,
       buffer: false,
@@ -82,7 +89,7 @@ export class Launcher {
       return launcher;
     } catch (error) {
       await launcher.kill();
-      if (error instanceof OrderError) throw await explainUnshare(error.code, error.what);
+      if (error instanceof OrderError) throw await explainUnshare(error.code, error.what, error.object);
       throw error;
     }
   }
@@ -98,6 +105,11 @@ export class Launcher {
     return Number(pid);
   }
 
+  /** Goes on without a command. */
+  async idle(): Promise<void> {
+    await this.order('idle');
+  }
+
   /** Starts the command. Throws CommandError. */
   async run(command: readonly string[]): Promise<void> {
     try {
@@ -107,6 +119,7 @@ export class Launcher {
     } catch (error) {
       if (!(error instanceof OrderError)) throw error;
       const name = command[0] ?? '';
+      if (name === '') throw new CommandError('the command is empty: ""; check the quotes around it', 127);
       if (error.code === 'ENOENT') throw new CommandError(`command not found: ${name}; check its name, and PATH`, 127);
       throw new CommandError(`cannot execute ${name}: ${describe(error.code)}`, 126);
     }
@@ -162,7 +175,7 @@ export class Launcher {
     }
     const waiting = this.#replies.shift();
     if (first === 'error') {
-      waiting?.reject(new OrderError(errnoName(Number(rest[0])), rest[1] ?? ''));
+      waiting?.reject(new OrderError(errnoName(Number(rest[0])), rest[1] ?? '', rest[2]));
     } else {
       waiting?.resolve(rest);
     }
@@ -192,7 +205,11 @@ function packets(words: readonly string[]): string[][] {
   return groups;
 }
 
+/** The one errno of those that we see that Node has no name for. */
+const ELIBACC = 79;
+
 function errnoName(errno: number): string {
+  if (errno === ELIBACC) return 'ELIBACC';
   try {
     return getSystemErrorName(-errno);
   } catch {
@@ -208,6 +225,7 @@ function describe(code: string): string {
     ENOEXEC: 'it is neither a binary for this machine nor a script that begins with #!',
     ENOTDIR: 'a part of its path is no directory',
     E2BIG: 'its arguments are too long',
+    ELIBACC: 'its interpreter (the line that begins with #!) or its loader does not exist',
   };
   return meanings[code] ?? code;
 }

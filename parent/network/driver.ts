@@ -5,14 +5,44 @@ export interface NetworkOptions {
   mtu: number;
   /** IPv4 network of the child, such as 10.0.2.0/24. */
   cidr: string;
+  /** Name of the device in the child; absent for the driver's own default. */
+  ifname?: string;
   /** Whether the child may reach the host's loopback through the gateway address. */
   hostLoopback: boolean;
   ipv6: boolean;
+  slirp4netns: { binary: string; sandbox: Switch; seccomp: Switch };
+  pasta: { binary: string };
+  lxcUserNic: { binary?: string; bridge: string };
+}
+
+/** `auto` is on where the program and the rest of the set-up allow it. */
+export type Switch = 'auto' | 'on' | 'off';
+
+/** The namespaces that a network is for. */
+export interface ChildNamespaces {
+  /** A process in all of them; but in the host's network namespace, where the child's is detached. */
+  readonly pid: number;
+  /** Path of a detached network namespace, as it is seen from here. */
+  readonly netns?: string;
+  /** The state directory, for sockets of the driver. */
+  readonly stateDir: string;
+  hasDefaultRoute(): Promise<boolean>;
+  /** Starts a program in the child's network namespace, as root there, with `fd` (closed here) as its descriptor 3. */
+  startHelper(command: readonly string[], fd: number): Promise<number>;
+}
+
+/** What the port driver wants of the network. */
+export interface NetworkDemands {
+  /** Path of a socket on which slirp4netns takes requests for ports. */
+  apiSocket?: string;
+  /** Ports that are opened in the child are to be published without being asked for. */
+  implicitPorts: boolean;
 }
 
 /** What a driver made, for as long as the stack runs. */
 export interface Network {
-  readonly info: NetworkDriverInfo;
+  /** Undefined for the host's network. */
+  readonly info?: NetworkDriverInfo;
   /** Called once if the driver's process ends by itself. */
   onLost(listener: (reason: string) => void): void;
   close(): Promise<void>;
@@ -24,7 +54,7 @@ export interface Network {
 export interface NetworkDriver {
   readonly name: string;
   /** Why it cannot be used on this machine, as one line; undefined where it can. Changes nothing. */
-  probe(): Promise<string | undefined>;
-  /** `pid` is a process in the child's namespaces. Resolves when the network is up. Throws NetworkError. */
-  setup(pid: number, options: NetworkOptions): Promise<Network>;
+  probe(options: NetworkOptions): Promise<string | undefined>;
+  /** Resolves when the network is up. Throws NetworkError, and then nothing of it is left. */
+  setup(child: ChildNamespaces, options: NetworkOptions, demands: NetworkDemands): Promise<Network>;
 }

@@ -1,19 +1,31 @@
 import { NetworkError, UsageError } from '../errors.js';
-import type { Network, NetworkDriver, NetworkOptions } from './driver.js';
+import type { ChildNamespaces, Network, NetworkDemands, NetworkDriver, NetworkOptions } from './driver.js';
+import { host } from './host.js';
 import { none } from './none.js';
 import { pasta } from './pasta.js';
 import { slirp4netns } from './slirp4netns.js';
 
-const drivers: readonly NetworkDriver[] = [slirp4netns, pasta, none];
+const drivers = { slirp4netns, pasta, none, host } satisfies Record<string, NetworkDriver>;
+
+/** What `auto` tries, in this order. */
+const automatic: readonly NetworkDriver[] = [slirp4netns, pasta, none];
+
+export type NetworkName = 'auto' | keyof typeof drivers;
 
 /** Names that `--net` takes. */
-export const networkNames: readonly string[] = ['auto', ...drivers.map(({ name }) => name)];
+export const networkNames = ['auto', ...Object.keys(drivers)] as readonly NetworkName[];
+
+/** Names that RootlessKit's `--net` takes as well. */
+const unsupported: readonly string[] = ['vpnkit', 'gvisor-tap-vsock'];
 
 /** Throws UsageError for a name that is not in networkNames. */
-export function checkNetworkName(name: string): void {
-  if (!networkNames.includes(name)) {
-    throw new UsageError(`unknown network mode: ${name}; choose one of ${networkNames.join(', ')}`);
+export function parseNetworkName(text: string): NetworkName {
+  if (unsupported.includes(text)) {
+    throw new UsageError(`network driver "${text}" is not supported; use --net=slirp4netns or --net=pasta instead`);
   }
+  const name = networkNames.find((known) => known === text);
+  if (!name) throw new UsageError(`unknown network mode: ${text}; choose one of ${networkNames.join(', ')}`);
+  return name;
 }
 
 /**
@@ -21,26 +33,27 @@ export function checkNetworkName(name: string): void {
  * then a line says so. Throws NetworkError.
  */
 export async function setupNetwork(
-  name: string,
-  pid: number,
+  name: NetworkName,
+  child: ChildNamespaces,
   options: NetworkOptions,
+  demands: NetworkDemands,
   say: (line: string) => void,
 ): Promise<Network> {
-  const chosen = drivers.find((driver) => driver.name === name);
-  if (chosen) {
-    const problem = await chosen.probe();
+  if (name !== 'auto') {
+    const chosen: NetworkDriver = drivers[name];
+    const problem = await chosen.probe(options);
     if (problem) throw new NetworkError(`--net=${name} cannot be used: ${problem}`);
-    return chosen.setup(pid, options);
+    return chosen.setup(child, options, demands);
   }
   const problems: string[] = [];
-  for (const driver of drivers) {
-    const problem = await driver.probe();
+  for (const driver of automatic) {
+    const problem = await driver.probe(options);
     if (problem) {
       problems.push(problem);
       continue;
     }
     try {
-      const network = await driver.setup(pid, options);
+      const network = await driver.setup(child, options, demands);
       if (driver === none) say(`no outbound network, loopback only: ${problems.join('; or ')}`);
       return network;
     } catch (error) {

@@ -5,7 +5,7 @@ export const none: NetworkDriver = {
   name: 'none',
   probe: async () => undefined,
   setup: async () => ({
-    info: { driver: 'none', dns: [], childIP: '127.0.0.1' },
+    info: { driver: 'none', dns: [], childIP: '127.0.0.1', ipv6: false },
     onLost: () => {},
     close: async () => {},
   }),

@@ -1,89 +1,73 @@
 /**
- * pasta(1), from passt: a user-mode network over a tap device, which it makes and configures in the namespaces of a pid.
+ * pasta(1), from passt: a user-mode network over a tap device, which it makes and configures in the child's namespaces.
  * It stays in the foreground, so that it is our child and ends with us.
  */
-import { readFile } from 'node:fs/promises';
-import { execa } from 'execa';
-import { LAUNCHER } from '../../native/index.js';
+import { setTimeout as delay } from 'node:timers/promises';
 import { NetworkError } from '../errors.js';
 import { findProgram } from '../find-program.js';
 import { userModeAddresses } from './addresses.js';
-import type { Network, NetworkDriver, NetworkOptions } from './driver.js';
+import type { ChildNamespaces, Network, NetworkDemands, NetworkDriver, NetworkOptions } from './driver.js';
+import { helpText } from './help-text.js';
+import { startHelperProcess } from './helper-process.js';
 import { tunProblem } from './tun.js';
 
 const DEFAULT_MTU = 65520;
+const POLL_MS = 5;
+/** Time that it has for bringing the network up, in ms. */
+const PATIENCE_MS = 15_000;
 
 export const pasta: NetworkDriver = {
   name: 'pasta',
 
-  async probe() {
-    if (!(await findProgram('pasta'))) return 'pasta is not installed; to get it: sudo apt-get install passt';
+  async probe({ pasta: { binary } }) {
+    if (!(await findProgram(binary))) return `${binary} is not installed; to get it: sudo apt-get install passt`;
     return tunProblem();
   },
 
-  async setup(pid: number, options: NetworkOptions): Promise<Network> {
-    const program = (await findProgram('pasta')) ?? 'pasta';
-    const addresses = userModeAddresses(options.cidr);
+  async setup(child: ChildNamespaces, options: NetworkOptions, demands: NetworkDemands): Promise<Network> {
+    const program = (await findProgram(options.pasta.binary)) ?? options.pasta.binary;
+    const ifname = options.ifname ?? 'tap0';
+    const mtu = options.mtu || DEFAULT_MTU;
+    const { child: childIP, gateway, dns, prefix } = userModeAddresses(options.cidr);
+    const ports = demands.implicitPorts ? 'auto' : 'none';
     const args = [
       '--foreground',
       '--quiet',
-      '--ns-ifname=tap0',
-      `--mtu=${options.mtu || DEFAULT_MTU}`,
+      `--ns-ifname=${ifname}`,
+      `--mtu=${mtu}`,
       '--config-net',
-      `--address=${addresses.child}`,
-      `--netmask=${addresses.prefix}`,
-      `--gateway=${addresses.gateway}`,
-      `--dns-forward=${addresses.dns}`,
-      // Ports are the port driver's business; and with `auto` pasta would take the child's own ports away (-T, -U).
-      '--tcp-ports=none',
-      '--udp-ports=none',
-      '--tcp-ns=none',
-      '--udp-ns=none',
+      `--address=${childIP}`,
+      `--netmask=${prefix}`,
+      `--gateway=${gateway}`,
+      `--dns-forward=${dns}`,
     ];
     if (!options.hostLoopback) args.push('--no-map-gw');
     if (!options.ipv6) args.push('--ipv4-only');
-    args.push(String(pid));
+    args.push(`--tcp-ports=${ports}`, `--udp-ports=${ports}`);
+    // With its default, `auto`, connections of the child to its own loopback would end at servers of the host's.
+    args.push('--tcp-ns=none', '--udp-ns=none');
+    if (demands.implicitPorts && (await helpText(program)).includes('--host-lo-to-ns-lo'))
+      args.push('--host-lo-to-ns-lo');
+    if (child.netns === undefined) args.push(String(child.pid));
+    else args.push(`--userns=/proc/${child.pid}/ns/user`, `--netns=${child.netns}`);
 
-    const child = execa(LAUNCHER, ['die-with', String(process.pid), program, ...args], {
-      stdin: 'ignore',
-      all: true,
-      reject: false,
-      forceKillAfterDelay: false,
-    });
-    let ended = false;
-    child.then(() => {
-      ended = true;
-    });
-    // In the foreground it does not say when it is ready: the device says.
-    while (!ended && !(await hasDefaultRoute(pid))) await new Promise((resolve) => setTimeout(resolve, 5));
-    if (ended) {
-      const result = await child;
-      const last = result.all.trim().split('\n').at(-1) || result.shortMessage;
-      throw new NetworkError(`pasta failed: ${last}; its command was: ${program} ${args.join(' ')}`);
+    const helper = startHelperProcess('pasta', program, args);
+    // In the foreground it does not say when it is ready: the route, which it makes last, says.
+    const deadline = Date.now() + PATIENCE_MS;
+    while (!helper.ended && !(await child.hasDefaultRoute())) {
+      if (Date.now() > deadline) {
+        await helper.close('SIGKILL');
+        throw new NetworkError(
+          `pasta made no default route in ${PATIENCE_MS / 1000} s; its command was: ${program} ${args.join(' ')}`,
+        );
+      }
+      await delay(POLL_MS);
     }
-
-    let closing = false;
+    if (helper.ended) throw await helper.failure();
     return {
-      info: { driver: 'pasta', dns: [addresses.dns], childIP: addresses.child },
-      onLost(listener) {
-        child.then((result) => {
-          if (!closing) listener(`pasta ended: ${result.all.trim().split('\n').at(-1) || result.shortMessage}`);
-        });
-      },
-      async close() {
-        closing = true;
-        child.kill('SIGTERM');
-        await child;
-      },
+      info: { driver: 'pasta', dns: [dns], childIP, ipv6: options.ipv6, device: ifname, prefix, gateway, mtu },
+      onLost: (listener) => helper.onEnd(listener),
+      close: () => helper.close('SIGTERM'),
     };
   },
 };
-
-/** Whether the main routing table of the process's network namespace has a default route (proc(5), /proc/net/route). */
-async function hasDefaultRoute(pid: number): Promise<boolean> {
-  const routes = await readFile(`/proc/${pid}/net/route`, 'utf8').catch(() => '');
-  return routes
-    .split('\n')
-    .slice(1)
-    .some((line) => line.split(/\s+/)[1] === '00000000');
-}

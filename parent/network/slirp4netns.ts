@@ -1,84 +1,79 @@
 /**
- * slirp4netns(1): a user-mode network over a tap device. It joins the child's namespaces by pid, makes and configures
- * tap0 itself, and says through a pipe when that is done.
+ * slirp4netns(1): a user-mode network over a tap device. It joins the child's namespaces, makes and configures the
+ * device itself, and says through a pipe when that is done.
  */
-import { execa } from 'execa';
-import { LAUNCHER } from '../../native/index.js';
 import { NetworkError } from '../errors.js';
 import { findProgram } from '../find-program.js';
 import { userModeAddresses } from './addresses.js';
-import type { Network, NetworkDriver, NetworkOptions } from './driver.js';
+import type { ChildNamespaces, Network, NetworkDemands, NetworkDriver, NetworkOptions, Switch } from './driver.js';
+import { helpText } from './help-text.js';
+import { READY_FD, startHelperProcess } from './helper-process.js';
 import { tunProblem } from './tun.js';
 
 const DEFAULT_MTU = 65520;
-const READY_FD = 3;
+/** Its resolver with --enable-ipv6. */
+const DNS6 = 'fd00::3';
 
 export const slirp4netns: NetworkDriver = {
   name: 'slirp4netns',
 
-  async probe() {
-    if (!(await findProgram('slirp4netns')))
-      return 'slirp4netns is not installed; to get it: sudo apt-get install slirp4netns';
+  async probe({ slirp4netns: { binary } }) {
+    if (!(await findProgram(binary))) return `${binary} is not installed; to get it: sudo apt-get install slirp4netns`;
     return tunProblem();
   },
 
-  async setup(pid: number, options: NetworkOptions): Promise<Network> {
-    const program = (await findProgram('slirp4netns')) ?? 'slirp4netns';
-    const addresses = userModeAddresses(options.cidr);
-    const args = [
-      '--configure',
-      `--mtu=${options.mtu || DEFAULT_MTU}`,
-      '-r',
-      String(READY_FD),
-      `--cidr=${options.cidr}`,
-    ];
-    if (!options.hostLoopback) args.push('--disable-host-loopback');
-    if (options.ipv6) args.push('--enable-ipv6');
-    args.push(String(pid), 'tap0');
+  async setup(child: ChildNamespaces, options: NetworkOptions, demands: NetworkDemands): Promise<Network> {
+    const { binary, sandbox, seccomp } = options.slirp4netns;
+    const program = (await findProgram(binary)) ?? binary;
+    const ifname = options.ifname ?? 'tap0';
+    const mtu = options.mtu || DEFAULT_MTU;
+    const { child: childIP, gateway, dns, prefix } = userModeAddresses(options.cidr);
+    const supports = await supported(program, [sandbox, seccomp], child.netns !== undefined);
 
-    const child = execa(LAUNCHER, ['die-with', String(process.pid), program, ...args], {
-      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-      all: true,
-      reject: false,
-      forceKillAfterDelay: false,
-    });
-    const ready = new Promise<boolean>((resolve) => {
-      const pipe = child.stdio[READY_FD] as unknown as NodeJS.ReadableStream | undefined;
-      pipe?.once('data', () => resolve(true));
-      pipe?.once('end', () => resolve(false));
-      child.then(() => resolve(false));
-    });
-    if (!(await ready)) {
-      child.kill('SIGKILL');
-      const result = await child;
-      throw new NetworkError(`slirp4netns failed: ${said(result)}; its command was: ${program} ${args.join(' ')}`);
+    const args = ['--configure', `--mtu=${mtu}`, '-r', String(READY_FD)];
+    if (!options.hostLoopback) args.push('--disable-host-loopback');
+    args.push(`--cidr=${options.cidr}`);
+    if (demands.apiSocket !== undefined) args.push('--api-socket', demands.apiSocket);
+    // Its sandbox cannot be had together with a namespace that is given by path (slirp4netns issue 317).
+    if (sandbox === 'on' || (sandbox === 'auto' && child.netns === undefined && supports('--enable-sandbox')))
+      args.push('--enable-sandbox');
+    if (seccomp === 'on' || (seccomp === 'auto' && supports('--enable-seccomp'))) args.push('--enable-seccomp');
+    if (options.ipv6) args.push('--enable-ipv6');
+    if (child.netns === undefined) {
+      args.push(String(child.pid), ifname);
+    } else {
+      if (!supports('--netns-type')) {
+        throw new NetworkError(`${program} is too old for --detach-netns: it has no --netns-type; use 0.4.0 or later`);
+      }
+      args.push(`--userns-path=/proc/${child.pid}/ns/user`, '--netns-type=path', child.netns, ifname);
     }
 
-    let closing = false;
+    const helper = startHelperProcess('slirp4netns', program, args);
+    if (!(await helper.ready)) throw await helper.failure();
     return {
       info: {
         driver: 'slirp4netns',
-        dns: [addresses.dns, ...(options.ipv6 ? ['fd00::3'] : [])],
-        childIP: addresses.child,
+        dns: [dns, ...(options.ipv6 ? [DNS6] : [])],
+        childIP,
+        ipv6: options.ipv6,
+        device: ifname,
+        prefix,
+        gateway,
+        mtu,
       },
-      onLost(listener) {
-        child.then((result) => {
-          if (!closing) listener(`slirp4netns ended: ${said(result)}`);
-        });
-      },
-      async close() {
-        closing = true;
-        child.kill('SIGKILL');
-        await child;
-      },
+      onLost: (listener) => helper.onEnd(listener),
+      close: () => helper.close('SIGKILL'),
     };
   },
 };
 
-/** The last words of a program that failed. */
-function said(result: { all?: unknown; shortMessage?: string | undefined }): string {
-  const lines = String(result.all ?? '')
-    .trim()
-    .split('\n');
-  return lines.at(-1) || result.shortMessage || 'it said nothing';
+/** Which options the program has; it is asked only where something depends on the answer. */
+async function supported(
+  program: string,
+  switches: readonly Switch[],
+  detached: boolean,
+): Promise<(option: string) => boolean> {
+  if (!switches.includes('auto') && !detached) return () => false;
+  const help = await helpText(program);
+  return (option) => help.includes(option);
 }

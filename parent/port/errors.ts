@@ -34,3 +34,16 @@ export class PortBindError extends PortError {
 export class AgentError extends PortError {
   override name = 'AgentError';
 }
+
+/** The driver does not forward this protocol. */
+export class UnsupportedProtocolError extends PortError {
+  override name = 'UnsupportedProtocolError';
+  constructor(proto: string, why = '') {
+    super(`unsupported port protocol ${proto}${why === '' ? '' : `: ${why}`}`);
+  }
+}
+
+/** slirp4netns refused a request, or does not answer. */
+export class SlirpError extends PortError {
+  override name = 'SlirpError';
+}

@@ -26,8 +26,10 @@ export class StateDir {
     this.socket = join(path, 'api.sock');
   }
 
-  /** Makes and locks the directory; a temporary one where no path is given. Throws StateDirError. */
+  /** Makes and locks the directory; a temporary one where no path is given. Throws StateDirError or NativeMissingError. */
   static async open(path: string | undefined): Promise<StateDir> {
+    // Without it nothing can be locked: not even a directory is to be made then.
+    const { flock } = native();
     const dir = path === undefined ? makeTemporary() : resolve(path);
     const locks: FileHandle[] = [];
     try {
@@ -41,10 +43,10 @@ export class StateDir {
       }
       const whole = await open(dir, 'r');
       locks.push(whole);
-      native().flock(whole.fd, false);
+      flock(whole.fd, false);
       const lock = await open(join(dir, 'lock'), 'w', 0o600);
       locks.push(lock);
-      if (!native().flock(lock.fd, true)) {
+      if (!flock(lock.fd, true)) {
         throw new StateDirError(
           `failed to lock ${join(dir, 'lock')}, another instance is running with the same state directory? Stop it, or choose another --state-dir`,
         );
@@ -100,7 +102,7 @@ function exists(path: string): Promise<boolean> {
 
 function makeTemporary(): string {
   try {
-    return mkdtempSync(join(tmpdir(), 'rootless-run-'));
+    return mkdtempSync(join(resolve(tmpdir()), 'rootless-run-'));
   } catch (error) {
     throw new StateDirError(
       `cannot make a temporary state directory in ${tmpdir()}: ${explain(errorCode(error))}; set TMPDIR, or use --state-dir`,

@@ -58,7 +58,16 @@ describe('a network', () => {
     it(`says what it is: device, addresses, MTU, resolver (${driver})`, async () => {
       await using stack = await startStack({ args: [`--net=${driver}`] });
       const { networkDriver } = await stack.api.info();
-      assert.deepEqual(networkDriver, { driver, dns: ['10.0.2.3'], childIP: '10.0.2.100' });
+      assert.deepEqual(networkDriver, {
+        driver,
+        dns: ['10.0.2.3'],
+        childIP: '10.0.2.100',
+        ipv6: false,
+        device: 'tap0',
+        prefix: 24,
+        gateway: '10.0.2.2',
+        mtu: 65520,
+      });
       const inside = await stack.enter('sh', '-c', 'cat /sys/class/net/tap0/mtu; ip -4 -br addr show tap0; ip route');
       assert.match(inside.stdout, /^65520\ntap0 +\S+ +10\.0\.2\.100\/24 *\ndefault via 10\.0\.2\.2 dev tap0/);
     });

@@ -110,8 +110,8 @@ describe('the namespaces', () => {
 
   it('with --pidns have the launcher as the first process, which reaps, and a /proc of their own', async () => {
     const zombies =
-      '(true &); n=0; while grep -q "^State:.Z" /proc/[0-9]*/status && test $n -lt 200; do n=$((n+1)); sleep 0.02; done;' +
-      ' grep -h "^State:.Z" /proc/[0-9]*/status | wc -l';
+      '(true &); n=0; while grep -qs "^State:.Z" /proc/[0-9]*/status && test $n -lt 200; do n=$((n+1)); sleep 0.02; done;' +
+      ' grep -hs "^State:.Z" /proc/[0-9]*/status | wc -l';
     const script = `cat /proc/1/comm; test -e /proc/$$ && echo ours; ${zombies}; tr "\\0" "\\n" < /proc/1/environ | grep -c ^ROOTLESSKIT_`;
     const { stdout, stderr, code } = await runScript(script, ['--net=none', '--pidns']);
     assert.deepEqual([stdout, stderr, code], ['launcher\nours\n0\n3\n', '', 0]);

@@ -52,7 +52,8 @@ describe('the network', () => {
 
     it(`of ${driver} does not lead to the host's loopback unless that is allowed`, async () => {
       await using server = await greeter('127.0.0.1', 'loopback of the host');
-      const ask = `socat -T2 - TCP:10.0.2.2:${server.port},connect-timeout=2`;
+      // The first bytes alone: pasta has been seen to deliver them again and again.
+      const ask = `socat -T2 - TCP:10.0.2.2:${server.port},connect-timeout=2 | head -c 20`;
       assert.equal((await sh(ask, [`--net=${driver}`])).stdout, '');
       assert.equal((await sh(ask, [`--net=${driver}`, '--allow-host-loopback'])).stdout, 'loopback of the host');
     });

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { NamespaceError } from '../../parent/errors.js';
 import { explainUnshare } from '../../parent/namespaces/diagnose.js';
 
-async function explain(code: string, sysctls: Record<string, string>): Promise<string> {
+async function explain(code: string, sysctls: Record<string, string>, namespace = 'user'): Promise<string> {
   const sysctl = async (name: string) => sysctls[name] ?? '';
-  const error = await explainUnshare(code, 'unshare user namespace', sysctl, '/opt/rootless-net/launcher');
+  const error = await explainUnshare(code, 'unshare', namespace, sysctl, '/opt/rootless-net/launcher');
   assert(error instanceof NamespaceError);
   assert.doesNotMatch(error.message, /\n/, 'one line');
-  assert.match(error.message, new RegExp(`unshare user namespace: ${code}`));
+  assert.match(error.message, new RegExp(`unshare ${namespace}: ${code}`));
   return error.message;
 }
 
@@ -20,6 +20,7 @@ describe('why namespaces cannot be made', () => {
   it('names the limit', async () => {
     assert.match(await explain('ENOSPC', {}), /sudo sysctl -w user\.max_user_namespaces=/);
     assert.match(await explain('ENOSPC', { 'user/max_user_namespaces': '0' }), /user\.max_user_namespaces=/);
+    assert.match(await explain('ENOSPC', {}, 'net'), /sudo sysctl -w user\.max_net_namespaces=/);
   });
 
   it('prints a profile for the launcher where AppArmor is in the way, for EPERM as for EACCES', async () => {

@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
+import { rootlesskit, rootlessRun } from '../../bin/dialect.js';
 import { parseCommandLine } from '../../bin/run-options.js';
 import { NetworkError, UsageError } from '../../parent/errors.js';
 import { PortSpecError } from '../../protocol/port-spec.js';
 
-const options = (...args: string[]) => parseCommandLine(args).options;
+const options = (...args: string[]) => parseCommandLine(args, rootlessRun).options;
+const kit = (...args: string[]) => parseCommandLine(args, rootlesskit);
 
 /** What is wrong with a command line. */
 function problem(...args: string[]): string {
   try {
-    parseCommandLine(args);
+    parseCommandLine(args, rootlessRun);
   } catch (error) {
     assert(
       error instanceof UsageError || error instanceof PortSpecError || error instanceof NetworkError,
@@ -25,15 +27,22 @@ describe('the command line of rootless-run', () => {
     assert.deepEqual(options('true'), {
       command: ['true'],
       net: 'auto',
-      mtu: 0,
-      cidr: '10.0.2.0/24',
-      hostLoopback: false,
-      ipv6: false,
+      network: {
+        mtu: 0,
+        cidr: '10.0.2.0/24',
+        hostLoopback: false,
+        ipv6: false,
+        slirp4netns: { binary: 'slirp4netns', sandbox: 'off', seccomp: 'off' },
+        pasta: { binary: 'pasta' },
+        lxcUserNic: { bridge: 'lxcbr0' },
+      },
+      detachNetns: false,
       portDriver: 'builtin',
       publish: [],
       copyUp: ['/etc'],
       propagation: 'rprivate',
       namespaces: [],
+      subIdSource: 'auto',
     });
   });
 
@@ -47,8 +56,9 @@ describe('the command line of rootless-run', () => {
   it('takes options as Go does: one dash or two, = or a blank, booleans with a value, the last one wins', () => {
     assert.equal(options('-net=none', 'true').net, 'none');
     assert.equal(options('--net', 'none', 'true').net, 'none');
-    assert.equal(options('--mtu=1500', '--mtu=0', 'true').mtu, 0);
+    assert.equal(options('--mtu=1500', '--mtu=0', 'true').network.mtu, 0);
     assert.deepEqual(options('--pidns=true', '--utsns=0', 'true').namespaces, ['pid']);
+    assert.deepEqual(options('--pidns', '--utsns', '--pidns=f', 'true').namespaces, ['uts']);
     assert.deepEqual(options('--pidns', 'false').command, ['false']);
   });
 
@@ -78,10 +88,94 @@ describe('the command line of rootless-run', () => {
     assert.match(problem('--cidr=fd00::/64', 'true'), /not like fd00::\/64/);
     assert.match(problem('--copy-up=', 'true'), /--copy-up needs a directory/);
     assert.match(problem('--copy-up=/tmp', 'true'), /\/tmp cannot be copied up/);
-    assert.match(problem('--propagation=rshared', 'true'), /copy-up/);
+    assert.match(problem('--propagation=rshared', '--copy-up=/etc', 'true'), /copy-up/);
     assert.match(problem('--port-driver=none', '-p', '8080:80', 'true'), /port driver "none" does not support/);
     assert.match(problem('-p', 'bad', 'true'), /bad/);
     assert.match(problem('--publish'), /publish/);
     assert.match(problem('--pidns=maybe', 'true'), /pidns/);
+  });
+
+  it('copies nothing up where the host would see it', () => {
+    assert.deepEqual(options('--propagation=rshared', 'true').copyUp, []);
+  });
+
+  it('gives no port driver to the network of the host', () => {
+    assert.equal(options('--net=host', 'true').portDriver, 'none');
+    assert.match(problem('--net=host', '-p', '8080:80', 'true'), /--net=host/);
+    assert.match(problem('--net=host', '--port-driver=builtin', 'true'), /--net=host/);
+  });
+
+  it('refuses what does not go together', () => {
+    assert.match(problem('--net=pasta', '--port-driver=slirp4netns', 'true'), /needs --net=slirp4netns/);
+    assert.match(problem('--net=slirp4netns', '--port-driver=implicit', 'true'), /needs --net=pasta/);
+    assert.match(problem('--net=pasta', '--port-driver=implicit', '-p', '1:1', 'true'), /"implicit" does not support/);
+    assert.match(problem('--net=none', '--cidr=10.0.2.0/24', 'true'), /--cidr cannot be used with --net=none/);
+    assert.match(problem('--net=host', '--ifname=eth0', 'true'), /--ifname cannot be used with --net=host/);
+    assert.match(problem('--slirp4netns-sandbox=true', '--detach-netns', 'true'), /exclude each other/);
+    assert.match(problem('--evacuate-cgroup2=x', 'true'), /evacuate-cgroup2 requires --cgroupns/);
+    assert.match(problem('--evacuate-cgroup2=x', '--cgroupns', 'true'), /evacuate-cgroup2 requires --pidns/);
+    assert.match(problem('--evacuate-cgroup2=a/b', '--cgroupns', '--pidns', 'true'), /a\/b/);
+    assert.match(problem('--ifname=a/b', 'true'), /ifname must not contain "\/"/);
+    assert.match(problem('--ifname=sixteen-letters-', 'true'), /15 characters/);
+    assert.match(problem('--reaper=maybe', 'true'), /--reaper must be auto, true or false, got "maybe"/);
+    assert.match(problem('--subid-source=nis', 'true'), /unknown subid source: nis/);
+    assert.match(problem('--copy-up-mode=overlay', 'true'), /unknown copy-up mode: overlay/);
+    assert.match(problem('--print-semver=all', 'true'), /expected --print-semver=\(major\|minor\|patch\), got "all"/);
+  });
+
+  it('names what to use for drivers that there are not', () => {
+    for (const net of ['vpnkit', 'gvisor-tap-vsock']) {
+      assert.match(problem(`--net=${net}`, 'true'), new RegExp(`"${net}" is not supported.*--net=slirp4netns`));
+    }
+    for (const driver of ['gvisor-tap-vsock', 'pesto']) {
+      assert.match(problem(`--port-driver=${driver}`, 'true'), new RegExp(`"${driver}" is not supported.*builtin`));
+    }
+  });
+});
+
+describe("the command line under RootlessKit's name", () => {
+  it("has RootlessKit's defaults", () => {
+    const { options: parsed, warnings } = kit('true');
+    const { net, portDriver, copyUp, network } = parsed;
+    assert.deepEqual({ net, portDriver, copyUp }, { net: 'host', portDriver: 'none', copyUp: [] });
+    assert.equal(network.hostLoopback, true);
+    assert.deepEqual(warnings, []);
+    assert.match(kit('--net=slirp4netns', 'true').warnings.join(), /--disable-host-loopback is highly recommended/);
+    assert.deepEqual(kit('--net=slirp4netns', '--disable-host-loopback', 'true').warnings, []);
+  });
+
+  it('takes every option of RootlessKit 3.2', () => {
+    const { options: parsed } = kit(
+      ...'--debug --state-dir=/s --net=pasta --pasta-binary=/p --slirp4netns-binary=/x --vpnkit-binary=/v'.split(' '),
+      ...'--slirp4netns-sandbox=auto --slirp4netns-seccomp=auto --lxc-user-nic-binary=/l'.split(' '),
+      ...'--lxc-user-nic-bridge=br0 --mtu=1500 --cidr=10.3.0.0/24 --ifname=eth0 --disable-host-loopback'.split(' '),
+      ...'--ipv6 --detach-netns --copy-up=/etc,/run --copy-up-mode=tmpfs+symlink --propagation=rslave'.split(' '),
+      ...'--port-driver=builtin -p 127.0.0.1:8080:80/tcp --source-ip-transparent=false'.split(' '),
+      ...'--source-ip-transparent-backend=nft --pidns --cgroupns --utsns --ipcns --reaper=true'.split(' '),
+      ...'--evacuate-cgroup2=evac --subid-source=static sh -c true'.split(' '),
+    );
+    assert.deepEqual(parsed, {
+      command: ['sh', '-c', 'true'],
+      stateDir: '/s',
+      net: 'pasta',
+      network: {
+        mtu: 1500,
+        cidr: '10.3.0.0/24',
+        ifname: 'eth0',
+        hostLoopback: false,
+        ipv6: true,
+        slirp4netns: { binary: '/x', sandbox: 'auto', seccomp: 'auto' },
+        pasta: { binary: '/p' },
+        lxcUserNic: { binary: '/l', bridge: 'br0' },
+      },
+      detachNetns: true,
+      portDriver: 'builtin',
+      publish: [{ proto: 'tcp', parentIP: '127.0.0.1', parentPort: 8080, childPort: 80 }],
+      copyUp: ['/etc', '/run'],
+      propagation: 'rslave',
+      namespaces: ['pid', 'ipc', 'uts', 'cgroup'],
+      evacuateCgroup2: 'evac',
+      subIdSource: 'static',
+    });
   });
 });

@@ -1,0 +1,106 @@
+/**
+ * rootless-run under either of its names: parse, start the stack, pass signals on, end as the command does.
+ */
+import { constants } from 'node:os';
+import { NativeMissingError } from '../native/index.js';
+import { APISocketError } from '../parent/api/socket.js';
+import { CommandError, UsageError, UserError } from '../parent/errors.js';
+import { log, setLinePrefix } from '../parent/log.js';
+import { PortError } from '../parent/port/errors.js';
+import { Stack } from '../parent/stack.js';
+import { PortSpecError } from '../protocol/port-spec.js';
+import { type Dialect, ENDED_BY_SIGNAL } from './dialect.js';
+import { Answered, makeCommand, parseCommandLine, UnknownOptionError } from './run-options.js';
+
+/**
+ * Signals that are not passed on to the command: those that cannot be caught, that are about this process alone, and
+ * those that a fault of its own would raise.
+ */
+const OWN_SIGNALS = new Set<NodeJS.Signals>([
+  'SIGKILL',
+  'SIGSTOP',
+  'SIGCHLD',
+  'SIGPIPE',
+  'SIGURG',
+  'SIGSEGV',
+  'SIGBUS',
+  'SIGFPE',
+  'SIGILL',
+  'SIGPROF',
+]);
+
+/** Signals that stop a process: passed on, and then obeyed. */
+const STOPPING_SIGNALS = new Set<NodeJS.Signals>(['SIGTSTP', 'SIGTTIN', 'SIGTTOU']);
+
+/** Signals that end a start that is under way, when there is no command yet. */
+const ENDING_SIGNALS = new Set<NodeJS.Signals>(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT']);
+
+/** Runs to the end of the command, and never throws; resolves with the exit code. */
+export async function runProgram(dialect: Dialect, args: readonly string[]): Promise<number> {
+  setLinePrefix(dialect.linePrefix);
+  try {
+    return await run(dialect, args);
+  } catch (error) {
+    return explain(error, dialect);
+  }
+}
+
+async function run(dialect: Dialect, args: readonly string[]): Promise<number> {
+  const { options, debug, warnings } = parseCommandLine(args, dialect);
+  if (debug) log.setLevel('debug');
+  checkWorkingDirectory();
+  for (const warning of warnings) log.warn(warning);
+
+  let stack: Stack | undefined;
+  const abort = new AbortController();
+  for (const name of Object.keys(constants.signals) as NodeJS.Signals[]) {
+    if (OWN_SIGNALS.has(name)) continue;
+    process.on(name, () => {
+      if (stack) stack.signal(name);
+      else if (ENDING_SIGNALS.has(name)) abort.abort(new UserError(`ended by ${name} while starting`, ENDED_BY_SIGNAL));
+      if (STOPPING_SIGNALS.has(name)) process.kill(process.pid, 'SIGSTOP');
+    });
+  }
+
+  stack = await Stack.start(options, log, abort.signal);
+  try {
+    const result = await stack.wait();
+    if (!result) {
+      log.error('the namespaces were ended from outside');
+      return ENDED_BY_SIGNAL;
+    }
+    if ('code' in result && result.code === 0) return 0;
+    for (const line of dialect.describeEnd(options.command ?? [], result)) process.stderr.write(`${line}\n`);
+    return 'code' in result ? result.code : ENDED_BY_SIGNAL;
+  } finally {
+    await stack.close();
+  }
+}
+
+/** Throws UsageError. Relative paths, and programs that are started, need it. */
+function checkWorkingDirectory(): void {
+  try {
+    process.cwd();
+  } catch {
+    throw new UsageError('the working directory does not exist any more; change to another one');
+  }
+}
+
+/** Shows the error as its one line, and returns the exit code that goes with it. */
+function explain(error: unknown, dialect: Dialect): number {
+  if (error instanceof Answered) return 0;
+  if (error instanceof UnknownOptionError && dialect.name === 'rootlesskit') {
+    process.stdout.write(`Incorrect Usage. ${error.message}\n\n${makeCommand(dialect).helpInformation()}`);
+  }
+  const known =
+    error instanceof UserError ||
+    error instanceof PortError ||
+    error instanceof PortSpecError ||
+    error instanceof APISocketError ||
+    error instanceof NativeMissingError;
+  const text = error instanceof Error ? error.message : String(error);
+  log.error(known ? text : `internal error: ${text}; please report it, with the output of --debug`);
+  if (!known && error instanceof Error) log.debug(error.stack);
+  if (error instanceof CommandError) return dialect.notExecuted(error.exitCode);
+  return error instanceof UserError ? error.exitCode : 1;
+}

@@ -1,0 +1,65 @@
+import { execa } from 'execa';
+import { LAUNCHER } from '../../native/index.js';
+import { NetworkError } from '../errors.js';
+
+/** Descriptor on which a helper says that it is ready. */
+export const READY_FD = 3;
+
+/** A program that makes a network, and keeps it up while it runs. It dies with us, however we end. */
+export interface HelperProcess {
+  /** Resolves with true when the program writes to READY_FD, with false when it ends. */
+  readonly ready: Promise<boolean>;
+  readonly ended: boolean;
+  onEnd(listener: (reason: string) => void): void;
+  /** Waits for the end, which has to come, and tells it. */
+  failure(): Promise<NetworkError>;
+  close(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
+}
+
+export function startHelperProcess(name: string, program: string, args: readonly string[]): HelperProcess {
+  const child = execa(LAUNCHER, ['die-with', String(process.pid), program, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    all: true,
+    reject: false,
+    forceKillAfterDelay: false,
+  });
+  let ended = false;
+  let closing = false;
+  child.then(() => {
+    ended = true;
+  });
+  const pipe = child.stdio[READY_FD] as unknown as NodeJS.ReadableStream | undefined;
+  pipe?.on('error', () => {});
+  const ready = new Promise<boolean>((resolve) => {
+    pipe?.once('data', () => resolve(true));
+    child.then(() => resolve(false));
+  });
+  return {
+    ready,
+    get ended() {
+      return ended;
+    },
+    onEnd(listener) {
+      child.then((result) => {
+        if (!closing) listener(`${name} ended: ${lastWords(result)}`);
+      });
+    },
+    async failure() {
+      const said = lastWords(await child);
+      return new NetworkError(`${name} failed: ${said}; its command was: ${program} ${args.join(' ')}`);
+    },
+    async close(signal) {
+      closing = true;
+      child.kill(signal);
+      await child;
+    },
+  };
+}
+
+/** The last line of a program that failed. */
+function lastWords(result: { all?: unknown; shortMessage?: string | undefined }): string {
+  const lines = String(result.all ?? '')
+    .trim()
+    .split('\n');
+  return lines.at(-1) || result.shortMessage || 'it said nothing';
+}
