@@ -300,6 +300,11 @@ function check(
     values.portDriver ?? (net === 'host' && publish.length === 0 ? 'none' : defaults.portDriver),
   );
   checkPortDriver(portDriver, net, publish.length > 0);
+  if (portDriver === 'implicit' && !hostLoopback) {
+    warnings.push(
+      "with --port-driver=implicit, pasta leads connections to loopback inside to TCP servers on the host's loopback; --port-driver=builtin does not",
+    );
+  }
   if (given('sourceIpTransparent') && values.sourceIpTransparent) {
     warnings.push('--source-ip-transparent is not there yet: servers inside see connections from loopback');
   }

@@ -44,8 +44,10 @@ export const pasta: NetworkDriver = {
     if (!options.hostLoopback) args.push('--no-map-gw');
     if (!options.ipv6) args.push('--ipv4-only');
     args.push(`--tcp-ports=${ports}`, `--udp-ports=${ports}`);
-    // With its default, `auto`, connections of the child to its own loopback would end at servers of the host's.
-    args.push('--tcp-ns=none', '--udp-ns=none');
+    // With its default, `auto`, connections of the child to its own loopback end at servers of the host's; but versions
+    // up to 2023 at least find no ports of the child without it.
+    if (!demands.implicitPorts) args.push('--tcp-ns=none');
+    args.push('--udp-ns=none');
     if (demands.implicitPorts && (await helpText(program)).includes('--host-lo-to-ns-lo'))
       args.push('--host-lo-to-ns-lo');
     if (child.netns === undefined) args.push(String(child.pid));

@@ -1,6 +1,6 @@
-import { type Capabilities, groups, portDriverSuite } from './port-suite.js';
+import { driverCapabilities, groups, portDriverSuite } from './port-suite.js';
 
-const capabilities: Capabilities = { observable: true, transparentEnds: true, repliesFromAsked: true };
+const capabilities = driverCapabilities.builtin;
 const portDriverArgs = ['--port-driver=builtin'];
 
 portDriverSuite('port driver builtin, without a network', { netArgs: ['--net=none'], portDriverArgs, capabilities });
@@ -9,11 +9,7 @@ portDriverSuite('port driver builtin, without a network', { netArgs: ['--net=non
 for (const net of ['slirp4netns', 'pasta']) {
   portDriverSuite(
     `port driver builtin, with ${net}`,
-    {
-      netArgs: [`--net=${net}`],
-      portDriverArgs,
-      capabilities: { ...capabilities, childAddress: '10.0.2.100' },
-    },
+    { netArgs: [`--net=${net}`], portDriverArgs, capabilities, childAddress: '10.0.2.100' },
     [groups.addresses, groups.servers],
   );
 }

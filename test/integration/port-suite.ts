@@ -11,7 +11,8 @@ import { ports } from './port-suite/ports.js';
 import { protocols } from './port-suite/protocols.js';
 import { servers } from './port-suite/servers.js';
 
-export type { Capabilities, Group, Suite } from './port-suite/common.js';
+export { driverCapabilities } from './port-suite/capabilities.js';
+export type { Group, Suite } from './port-suite/common.js';
 
 export const groups = { addresses, protocols, servers, connections, datagrams, observation, ports } satisfies Record<
   string,

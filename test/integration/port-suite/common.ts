@@ -10,18 +10,7 @@ import {
   tcpRequest,
   udpAsk,
 } from '../../support/index.js';
-
-/** What a driver can do beyond forwarding TCP and UDP. */
-export interface Capabilities {
-  /** Connections are counted and told of. */
-  observable: boolean;
-  /** The end and the reset of one side reach the other as they are. */
-  transparentEnds: boolean;
-  /** Replies leave from the host's address that was asked, where the port is published on all of them. */
-  repliesFromAsked: boolean;
-  /** The address of the child's network device, where there is one. */
-  childAddress?: string;
-}
+import type { Capabilities } from './capabilities.js';
 
 export interface Suite {
   /** Options of rootless-run that choose the network … */
@@ -29,6 +18,13 @@ export interface Suite {
   /** … and the port driver. */
   portDriverArgs: readonly string[];
   capabilities: Capabilities;
+  /** The address of the child's network device, where there is one. */
+  childAddress?: string;
+}
+
+/** Where servers listen that every driver is to reach. */
+export function serverAddress({ capabilities: { loopbackServers } }: Suite): string {
+  return loopbackServers ? '127.0.0.1' : '0.0.0.0';
 }
 
 export type Group = (suite: Suite) => void;

@@ -12,16 +12,17 @@ import {
   tcpRequest,
   waitFor,
 } from '../../support/index.js';
-import { ask, ECHO, firstBytes, type Group, newPort, RESET, withStack } from './common.js';
+import { ask, ECHO, firstBytes, type Group, newPort, RESET, serverAddress, withStack } from './common.js';
 
 export const connections: Group = (suite) => {
-  const { transparentEnds, observable } = suite.capabilities;
+  const at = serverAddress(suite);
+  const { manyAtOnce, observable, resetsUnserved, transparentEnds } = suite.capabilities;
   describe('TCP connections', () => {
-    const stack = withStack(suite, async (running) => [await running.program('tcp-server', 'echo', '127.0.0.1', ECHO)]);
+    const stack = withStack(suite, async (running) => [await running.program('tcp-server', 'echo', at, ECHO)]);
 
     it('carry what a server says first, and answers to it', async () => {
       const port = newPort();
-      await using _server = await stack().program('tcp-server', 'banner', '127.0.0.1', port);
+      await using _server = await stack().program('tcp-server', 'banner', at, port);
       const published = await stack().publish(`127.0.0.2:0:${port}`);
       const socket = await openConnection('127.0.0.2', published.port);
       const outcome = outcomeOf(socket);
@@ -46,7 +47,8 @@ export const connections: Group = (suite) => {
       assert.ok(back.equals(data), 'what came back is not what was sent');
     });
 
-    it('are many at once, each with its own bytes', async () => {
+    it('are many at once, each with its own bytes', async function () {
+      if (!manyAtOnce) this.skip();
       const count = 1000;
       const published = await stack().publish(`127.0.0.2:0:${ECHO}`);
       const sockets = await Promise.all(
@@ -119,7 +121,7 @@ export const connections: Group = (suite) => {
     it('wait for a client that does not read, without filling the memory', async () => {
       const length = 256 * 1024 * 1024;
       const port = newPort();
-      await using _server = await stack().program('tcp-server', 'source', '127.0.0.1', port, length);
+      await using _server = await stack().program('tcp-server', 'source', at, port, length);
       const published = await stack().publish(`127.0.0.2:0:${port}`);
       const memory = () =>
         Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${stack().started.pid}/status`, 'utf8'))?.[1]);
@@ -158,7 +160,7 @@ export const connections: Group = (suite) => {
     if (transparentEnds) {
       it('pass on the end of the server alone', async () => {
         const port = newPort();
-        await using server = await stack().program('tcp-server', 'half', '127.0.0.1', port);
+        await using server = await stack().program('tcp-server', 'half', at, port);
         const published = await stack().publish(`127.0.0.2:0:${port}`);
         const socket = await openConnection('127.0.0.2', published.port);
         const received = await new Promise((resolve) => {
@@ -178,7 +180,7 @@ export const connections: Group = (suite) => {
       it('pass on the end of the client alone', async () => {
         const length = 20_000_000;
         const port = newPort();
-        await using _server = await stack().program('tcp-server', 'digest', '127.0.0.1', port);
+        await using _server = await stack().program('tcp-server', 'digest', at, port);
         const published = await stack().publish(`127.0.0.2:0:${port}`);
         const socket = await openConnection('127.0.0.2', published.port);
         const outcome = outcomeOf(socket);
@@ -189,14 +191,14 @@ export const connections: Group = (suite) => {
 
       it('pass on a reset of the server', async () => {
         const port = newPort();
-        await using _server = await stack().program('tcp-server', 'reset', '127.0.0.1', port);
+        await using _server = await stack().program('tcp-server', 'reset', at, port);
         const published = await stack().publish(`127.0.0.2:0:${port}`);
         assert.deepEqual(await tcpOutcome('127.0.0.2', published.port, 'go', { end: false }), RESET);
       });
 
       it('pass on a reset of the server behind its last words', async () => {
         const port = newPort();
-        await using _server = await stack().program('tcp-server', 'abrupt', '127.0.0.1', port);
+        await using _server = await stack().program('tcp-server', 'abrupt', at, port);
         const published = await stack().publish(`127.0.0.2:0:${port}`);
         // Not with node, which takes what comes together with the last bytes for an end (libuv, uv__stream_io).
         const script = 'exec 3<>/dev/tcp/127.0.0.2/$0 && printf go >&3 && exec cat <&3';
@@ -209,7 +211,7 @@ export const connections: Group = (suite) => {
 
       it('pass on a reset of the client', async () => {
         const port = newPort();
-        await using server = await stack().program('tcp-server', 'watch', '127.0.0.1', port);
+        await using server = await stack().program('tcp-server', 'watch', at, port);
         const published = await stack().publish(`127.0.0.2:0:${port}`);
         const socket = await openConnection('127.0.0.2', published.port);
         socket.on('error', () => {});
@@ -223,7 +225,7 @@ export const connections: Group = (suite) => {
 
       it('pass on a reset of a client that the server never stops sending to', async () => {
         const port = newPort();
-        await using server = await stack().program('tcp-server', 'source', '127.0.0.1', port, 2 ** 40);
+        await using server = await stack().program('tcp-server', 'source', at, port, 2 ** 40);
         const published = await stack().publish(`127.0.0.2:0:${port}`);
         const socket = await openConnection('127.0.0.2', published.port);
         await new Promise((resolve) => socket.once('data', resolve));
@@ -235,7 +237,7 @@ export const connections: Group = (suite) => {
 
       it('pass on the end of a client that the server never stops sending to', async () => {
         const port = newPort();
-        await using server = await stack().program('tcp-server', 'source', '127.0.0.1', port, 2 ** 40);
+        await using server = await stack().program('tcp-server', 'source', at, port, 2 ** 40);
         const published = await stack().publish(`127.0.0.2:0:${port}`);
         const socket = await openConnection('127.0.0.2', published.port);
         await new Promise((resolve) => socket.once('data', resolve));
@@ -246,10 +248,11 @@ export const connections: Group = (suite) => {
       });
     }
 
-    it('to a server that hangs hold up nobody else, and are served when it goes on', async () => {
+    it('to a server that hangs hold up nobody else, and are served when it goes on', async function () {
+      if (!manyAtOnce) this.skip();
       const count = 800;
       const port = newPort();
-      await using server = await stack().program('tcp-server', 'echo', '127.0.0.1', port, 0, 200);
+      await using server = await stack().program('tcp-server', 'echo', at, port, 0, 200);
       const hanging = await stack().publish(`127.0.0.2:0:${port}`);
       const good = await stack().publish(`127.0.0.3:0:${ECHO}`);
       process.kill(server.pid, 'SIGSTOP');
@@ -276,7 +279,8 @@ export const connections: Group = (suite) => {
       }
     });
 
-    it('are reset at once where no server is there, and work when it comes', async () => {
+    it('are reset at once where no server is there, and work when it comes', async function () {
+      if (!resetsUnserved) this.skip();
       const port = newPort();
       const published = await stack().publish(`127.0.0.2:0:${port}`);
       for (let i = 0; i < 3; i++) assert.deepEqual(await tcpOutcome('127.0.0.2', published.port), RESET);
@@ -284,8 +288,8 @@ export const connections: Group = (suite) => {
         const { open, opened, refused } = await stack().counters(published.id);
         assert.deepEqual({ open, opened, refused }, { open: 0, opened: 0, refused: 3 });
       }
-      await using _server = await stack().program('tcp-server', 'name', '127.0.0.1', port);
-      assert.equal(await ask('127.0.0.2', published.port), '127.0.0.1');
+      await using _server = await stack().program('tcp-server', 'name', at, port);
+      assert.equal(await ask('127.0.0.2', published.port), at);
     });
   });
 };

@@ -13,19 +13,20 @@ import {
   udpAsk,
   waitFor,
 } from '../../support/index.js';
-import { ECHO, type Group, newPort, withStack } from './common.js';
+import { ECHO, type Group, newPort, serverAddress, withStack } from './common.js';
 
 export const observation: Group = (suite) => {
+  const at = serverAddress(suite);
   if (!suite.capabilities.observable) return;
   describe('counters and events', () => {
     const stack = withStack(suite, async (running) => [
-      await running.program('tcp-server', 'echo', '127.0.0.1', ECHO),
-      await running.program('udp-server', 'echo', '127.0.0.1', ECHO),
+      await running.program('tcp-server', 'echo', at, ECHO),
+      await running.program('udp-server', 'echo', at, ECHO),
     ]);
 
     it('list-ports --counters says how much went each way', async () => {
       const port = newPort();
-      await using _server = await stack().program('tcp-server', 'digest', '127.0.0.1', port);
+      await using _server = await stack().program('tcp-server', 'digest', at, port);
       const published = await stack().publish(`127.0.0.2:0:${port}`);
       await tcpRequest('127.0.0.2', published.port, Buffer.alloc(123_456));
       await tcpRequest('127.0.0.2', published.port, Buffer.alloc(1));

@@ -1,0 +1,42 @@
+/**
+ * What port drivers can do beyond forwarding TCP and UDP over IPv4: each is tested where a driver is said to have it, and
+ * docs/ports.md shows this table.
+ */
+export const capabilityTexts = {
+  loopbackServers: 'servers inside that listen on loopback alone are reached',
+  ipv6: 'IPv6, on the host and inside',
+  transparentEnds: 'the end and the reset of one side reach the other as they are',
+  closesConnections: 'connections are closed with their port',
+  repliesFromAsked: 'UDP published on every address answers from the one that was asked',
+  loopbackDatagrams: 'UDP on loopback addresses of the host, and datagrams of up to 65,507 bytes',
+  resetsUnserved: 'a client of a port that nothing inside listens on is reset at once',
+  manyAtOnce: 'a thousand connections at once; those to a server that hangs hold up nobody else',
+  observable: 'counters and events of connections',
+} as const;
+
+export type Capabilities = Readonly<Record<keyof typeof capabilityTexts, boolean>>;
+
+export const driverCapabilities = {
+  builtin: {
+    loopbackServers: true,
+    ipv6: true,
+    transparentEnds: true,
+    closesConnections: true,
+    repliesFromAsked: true,
+    loopbackDatagrams: true,
+    resetsUnserved: true,
+    manyAtOnce: true,
+    observable: true,
+  },
+  slirp4netns: {
+    loopbackServers: false,
+    ipv6: false,
+    transparentEnds: false,
+    closesConnections: false,
+    repliesFromAsked: false,
+    loopbackDatagrams: false,
+    resetsUnserved: false,
+    manyAtOnce: false,
+    observable: false,
+  },
+} as const satisfies Record<string, Capabilities>;
