@@ -1,7 +1,6 @@
 /**
  * rootless-run under either of its names: parse, start the stack, pass signals on, end as the command does.
  */
-import { constants } from 'node:os';
 import { NativeMissingError } from '../native/index.js';
 import { APISocketError } from '../parent/api/socket.js';
 import { CommandError, UsageError, UserError } from '../parent/errors.js';
@@ -11,29 +10,8 @@ import { Stack } from '../parent/stack.js';
 import { PortSpecError } from '../protocol/port-spec.js';
 import { type Dialect, ENDED_BY_SIGNAL } from './dialect.js';
 import { Answered, makeCommand, parseCommandLine, UnknownOptionError } from './run-options.js';
-
-/**
- * Signals that are not passed on to the command: those that cannot be caught, that are about this process alone, and
- * those that a fault of its own would raise.
- */
-const OWN_SIGNALS = new Set<NodeJS.Signals>([
-  'SIGKILL',
-  'SIGSTOP',
-  'SIGCHLD',
-  'SIGPIPE',
-  'SIGURG',
-  'SIGSEGV',
-  'SIGBUS',
-  'SIGFPE',
-  'SIGILL',
-  'SIGPROF',
-]);
-
-/** Signals that stop a process: passed on, and then obeyed. */
-const STOPPING_SIGNALS = new Set<NodeJS.Signals>(['SIGTSTP', 'SIGTTIN', 'SIGTTOU']);
-
-/** Signals that end a start that is under way, when there is no command yet. */
-const ENDING_SIGNALS = new Set<NodeJS.Signals>(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT']);
+import { signalName } from './signal-text.js';
+import { endsStart, takeSignals } from './signals.js';
 
 /** Runs to the end of the command, and never throws; resolves with the exit code. */
 export async function runProgram(dialect: Dialect, args: readonly string[]): Promise<number> {
@@ -53,14 +31,11 @@ async function run(dialect: Dialect, args: readonly string[]): Promise<number> {
 
   let stack: Stack | undefined;
   const abort = new AbortController();
-  for (const name of Object.keys(constants.signals) as NodeJS.Signals[]) {
-    if (OWN_SIGNALS.has(name)) continue;
-    process.on(name, () => {
-      if (stack) stack.signal(name);
-      else if (ENDING_SIGNALS.has(name)) abort.abort(new UserError(`ended by ${name} while starting`, ENDED_BY_SIGNAL));
-      if (STOPPING_SIGNALS.has(name)) process.kill(process.pid, 'SIGSTOP');
-    });
-  }
+  takeSignals((number) => {
+    if (stack) stack.signal(number);
+    else if (endsStart(number))
+      abort.abort(new UserError(`ended by ${signalName(number)} while starting`, ENDED_BY_SIGNAL));
+  });
 
   stack = await Stack.start(options, log, abort.signal);
   try {

@@ -71,6 +71,8 @@ interface Binding {
   flock(fd: number, exclusive: boolean): boolean;
   becomeSubreaper(): void;
   dieWithParent(signal: number): void;
+  /** Calls the listener for each signal of that number, from now on; see src/signals.h. */
+  onSignal(number: number, listener: (number: number) => void): void;
   addLoopbackAddress(ip: string): void;
 }
 

@@ -5,7 +5,6 @@
  * in reverse, and so they are at the end. The command is let go last: when it runs, child_pid and api.sock are there and
  * all ports listen.
  */
-import { constants } from 'node:os';
 import { join } from 'node:path';
 import { API_VERSION, type Info } from '../protocol/api.js';
 import { defaultCongestion } from '../protocol/congestion.js';
@@ -162,8 +161,8 @@ export class Stack {
   }
 
   /** Passes a signal on to the command. */
-  signal(name: NodeJS.Signals): void {
-    this.launcher.signal(constants.signals[name]);
+  signal(number: number): void {
+    this.launcher.signal(number);
   }
 
   /** Ends the command if it still runs, and undoes everything. */

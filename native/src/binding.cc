@@ -11,6 +11,7 @@
 
 #include "engine.h"
 #include "local_address.h"
+#include "signals.h"
 #include "sockets.h"
 
 namespace {
@@ -450,6 +451,7 @@ napi_value init(napi_env env, napi_value exports) {
       {"closeFd", closeFd},             {"flock", lockFile},
       {"addLoopbackAddress", addLoopbackAddressOf},
       {"becomeSubreaper", becomeSubreaper}, {"dieWithParent", dieWithParent},
+      {"onSignal", onSignal},
   };
   for (const auto& f : functions) {
     napi_value value;

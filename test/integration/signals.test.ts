@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { start, tempDir, waitFor } from '../support/index.js';
+import { runWords } from '../support/rootless-run.js';
+
+/** All that can be caught; the C library keeps 32 and 33 for itself. */
+const all = Array.from({ length: 64 }, (_, index) => index + 1).filter((number) => ![9, 19, 32, 33].includes(number));
+/** Those that are about the process alone that gets them. */
+const own: number[] = [constants.signals.SIGCHLD, constants.signals.SIGPIPE, constants.signals.SIGURG];
+/** Those that stop a process: tested by themselves. */
+const stopping: number[] = [constants.signals.SIGTSTP, constants.signals.SIGTTIN, constants.signals.SIGTTOU];
+
+/** Says `ready`, and then the number of each signal that it gets, a line each. */
+const witness = `
+import signal, sys
+numbers = [n for n in range(1, 65) if n not in (9, 19, 32, 33, 17)]
+signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+print('ready', flush=True)
+while True:
+    print('got', signal.sigwait(numbers), flush=True)
+`;
+
+describe('signals', () => {
+  for (const args of [['--net=none'], ['--net=none', '--pidns']]) {
+    it(`are passed on, real-time ones and those of faults included (${args.join(' ')})`, async () => {
+      const [program, ...words] = runWords(...args, `--state-dir=${join(tempDir(), 'state')}`);
+      const started = await start(program, [...words, '--', 'python3', '-c', witness], {
+        ready: { output: /^ready$/m },
+      });
+      const got = () =>
+        started
+          .output()
+          .split('\n')
+          .flatMap((line) => /^got (\d+)$/.exec(line)?.[1] ?? [])
+          .map(Number);
+      const sent = all.filter((number) => !own.includes(number) && !stopping.includes(number));
+      for (const number of sent) {
+        process.kill(started.pid, number);
+        await waitFor(() => got().includes(number), { what: `signal ${number}` });
+      }
+      assert.deepEqual(got(), sent, 'each once');
+      await started.stop('SIGKILL');
+    });
+  }
+
+  it('that stop a process stop the command, and rootless-run after it, until they are told to go on', async () => {
+    const [program, ...words] = runWords('--net=none', `--state-dir=${join(tempDir(), 'state')}`);
+    const started = await start(program, [...words, '--', 'python3', '-c', witness], {
+      ready: { output: /^ready$/m },
+    });
+    process.kill(started.pid, 'SIGTSTP');
+    await waitFor(() => started.output().includes(`got ${constants.signals.SIGTSTP}`));
+    process.kill(started.pid, 'SIGCONT');
+    await waitFor(() => started.output().includes(`got ${constants.signals.SIGCONT}`));
+    await started.stop('SIGKILL');
+  });
+});
