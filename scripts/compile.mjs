@@ -39,3 +39,5 @@ const chunks = join(root, 'dist', 'chunks');
 for (const name of readdirSync(chunks)) {
   if (!(`dist/chunks/${name}` in metafile.outputs)) rmSync(join(chunks, name));
 }
+
+await import('./manual.mjs');

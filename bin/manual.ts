@@ -1,0 +1,83 @@
+/**
+ * Manual pages, made of the same command objects that print `--help` (man-pages(7), groff_man(7)).
+ */
+import type { Command, Option } from 'commander';
+
+/** What a manual page says beyond what the command object knows. */
+export interface ManualText {
+  /** After "NAME": a few words, without the program's name. */
+  summary: string;
+  /** Sections after the options: title and paragraphs; a paragraph that begins with a blank is shown as it is. */
+  sections: readonly (readonly [title: string, ...paragraphs: string[]])[];
+  seeAlso: readonly string[];
+}
+
+/** A page of section 1 in roff. `date` is as in 2026-11-21. */
+export function manualPage(command: Command, text: ManualText, version: string): string {
+  const name = command.name();
+  const help = command.createHelp();
+  const lines = [
+    `.TH ${name.toUpperCase()} 1 "" "rootless-net ${version}" "User Commands"`,
+    '.SH NAME',
+    `${roff(name)} \\- ${roff(text.summary)}`,
+    '.SH SYNOPSIS',
+    `.B ${roff(name)}`,
+    roff(command.usage()),
+    '.SH DESCRIPTION',
+    roff(command.description()),
+  ];
+  lines.push('.SH OPTIONS');
+  for (const [group, options] of grouped(help.visibleOptions(command))) {
+    if (group !== NO_GROUP) lines.push(`.SS ${group.replace(/:$/, '')}`);
+    lines.push(...options.flatMap((option) => describeOption(option)));
+  }
+  const commands = help.visibleCommands(command).filter((sub) => sub.name() !== 'help');
+  if (commands.length > 0) lines.push('.SH COMMANDS');
+  for (const sub of commands) {
+    lines.push('.TP', `.B ${roff(`${sub.name()} ${sub.usage()}`.trim())}`, roff(sub.description()));
+    for (const option of help.visibleOptions(sub).filter(({ long }) => long !== '--help')) {
+      lines.push('.RS', ...describeOption(option), '.RE');
+    }
+  }
+  for (const [title, ...paragraphs] of text.sections) {
+    lines.push(`.SH ${title.toUpperCase()}`, ...paragraphs.flatMap(describeParagraph));
+  }
+  lines.push(
+    '.SH SEE ALSO',
+    text.seeAlso.map((page) => `.BR ${roff(page).replace(/\((\w+)\)$/, ' ($1)')}`).join(' ,\n'),
+  );
+  return `${lines.join('\n')}\n`;
+}
+
+/** Those that commander adds itself. */
+const NO_GROUP = '';
+
+function grouped(options: Option[]): Map<string, Option[]> {
+  const groups = new Map<string, Option[]>();
+  for (const option of options) {
+    const title = option.helpGroupHeading ?? NO_GROUP;
+    groups.set(title, [...(groups.get(title) ?? []), option]);
+  }
+  return groups;
+}
+
+function describeOption(option: Option): string[] {
+  const value = option.defaultValue;
+  const shown = value === undefined || value === false || (Array.isArray(value) && value.length === 0);
+  return ['.TP', `.B ${roff(option.flags)}`, roff(`${option.description}${shown ? '' : ` (default: ${value})`}`)];
+}
+
+function describeParagraph(paragraph: string): string[] {
+  if (paragraph.startsWith(' ')) return ['.PP', '.nf', roff(paragraph), '.fi'];
+  return ['.PP', roff(paragraph)];
+}
+
+/** Text with what roff would take for itself escaped. */
+function roff(text: string): string {
+  return text
+    .replaceAll('\\', '\\e')
+    .replaceAll('-', '\\-')
+    .split('\n')
+    .map((line) => (/^[.']/.test(line) ? `\\&${line}` : line))
+    .join('\n');
+}

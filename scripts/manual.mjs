@@ -1,0 +1,20 @@
+// Writes the manual pages to dist/man/, from what was compiled.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const dist = resolve(dirname(fileURLToPath(import.meta.url)), '..', 'dist');
+const { manualPage } = await import('../dist/bin/manual.js');
+const { rootlesskitManual, rootlessRunManual } = await import('../dist/bin/manual-texts.js');
+const { makeCommand } = await import('../dist/bin/run-options.js');
+const { rootlesskit, rootlessRun } = await import('../dist/bin/dialect.js');
+const { VERSION } = await import('../dist/protocol/version.js');
+
+const pages = [
+  [makeCommand(rootlessRun), rootlessRunManual],
+  [makeCommand(rootlesskit), rootlesskitManual],
+];
+mkdirSync(join(dist, 'man'), { recursive: true });
+for (const [command, text] of pages) {
+  writeFileSync(join(dist, 'man', `${command.name()}.1`), manualPage(command, text, VERSION));
+}
