@@ -152,7 +152,10 @@ export class Launcher {
   }
 
   async #send(words: readonly string[], fds: number[]): Promise<string[]> {
-    if (this.#over) throw new OrderError('EPIPE', `${words[0]} (the launcher has ended)`);
+    if (this.#over) {
+      for (const fd of fds) native().closeFd(fd);
+      throw new OrderError('EPIPE', `${words[0]} (the launcher has ended)`);
+    }
     this.#write(words, fds);
     return this.#reply();
   }

@@ -1,4 +1,5 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { native } from '../../native/index.js';
 
 /**
@@ -32,6 +33,7 @@ export async function killOrphans(userNamespace: string): Promise<void> {
       }
     }
     if (!found) return;
+    await delay(1);
   }
 }
 

@@ -10,7 +10,7 @@
  * shared mode, which keeps systemd-tmpfiles from cleaning it up (tmpfiles.d(5)).
  */
 import { mkdtempSync } from 'node:fs';
-import { access, type FileHandle, mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
+import { access, type FileHandle, mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { native } from '../../native/index.js';
@@ -50,6 +50,10 @@ export class StateDir {
         throw new StateDirError(
           `failed to lock ${join(dir, 'lock')}, another instance is running with the same state directory? Stop it, or choose another --state-dir`,
         );
+      }
+      // Whoever had it before may have removed it between our opening and our locking.
+      if ((await lock.stat()).ino !== (await stat(join(dir, 'lock'))).ino) {
+        throw new StateDirError(`${dir} was removed by another instance that was ending; try again`);
       }
       for (const name of await readdir(dir)) {
         if (name !== 'lock') await rm(join(dir, name), { recursive: true, force: true });
