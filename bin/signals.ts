@@ -26,6 +26,11 @@ const LAST_SIGNAL = 64;
 /** The C library keeps the first two real-time signals for itself. */
 const RESERVED: readonly number[] = [32, 33];
 
+/** Node refuses the last of these, and would never return from the others where they are faults of our own. */
+const FAULTS: readonly number[] = [signals.SIGSEGV, signals.SIGBUS, signals.SIGFPE, signals.SIGILL, signals.SIGPROF];
+
+const names = new Map(Object.entries(signals).map(([name, number]) => [number, name as NodeJS.Signals]));
+
 /** Whether the signal ends a start that is under way. */
 export function endsStart(number: number): boolean {
   return ENDING.includes(number);
@@ -38,6 +43,10 @@ export function takeSignals(listener: (number: number) => void): void {
     if (STOPPING.includes(number)) process.kill(process.pid, 'SIGSTOP');
   };
   for (let number = 1; number <= LAST_SIGNAL; number++) {
-    if (!NOT_PASSED_ON.includes(number) && !RESERVED.includes(number)) native().onSignal(number, take);
+    if (NOT_PASSED_ON.includes(number) || RESERVED.includes(number)) continue;
+    const name = FAULTS.includes(number) ? undefined : names.get(number);
+    // Where Node can do it, so that libraries see that the signal is taken, and do not end the process for it.
+    if (name === undefined) native().onSignal(number, take);
+    else process.on(name, () => take(number));
   }
 }

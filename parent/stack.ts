@@ -130,7 +130,10 @@ export class Stack {
 
     const stack = new Stack(options, bus, launcher, network, ports, stateDir, undo);
     bus.onWatched = (watched) => ports?.watchConnections(watched);
-    network.onLost((reason) => log.warn(`the network is lost: ${reason}; restart to get it back`));
+    network.onLost((reason) => {
+      // Its device goes with the namespaces.
+      if (!launcher.ended) log.warn(`the network is lost: ${reason}; restart to get it back`);
+    });
 
     for (const spec of options.publish) {
       const status = await ports?.add(spec);

@@ -21,6 +21,8 @@ export function startHelperProcess(name: string, program: string, args: readonly
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     all: true,
     reject: false,
+    // Signals that we get are not about it, and it dies with us however we end.
+    cleanup: false,
     forceKillAfterDelay: false,
   });
   let ended = false;
@@ -56,10 +58,12 @@ export function startHelperProcess(name: string, program: string, args: readonly
   };
 }
 
-/** The last line of a program that failed. */
-function lastWords(result: { all?: unknown; shortMessage?: string | undefined }): string {
-  const lines = String(result.all ?? '')
+/** How a program ended, and its last line, which need not be about that. */
+function lastWords(result: { all?: unknown; shortMessage?: string | undefined; signal?: string | undefined }): string {
+  const line = String(result.all ?? '')
     .trim()
-    .split('\n');
-  return lines.at(-1) || result.shortMessage || 'it said nothing';
+    .split('\n')
+    .at(-1);
+  if (result.signal !== undefined) return `${result.signal}${line ? `, after "${line}"` : ''}`;
+  return line || result.shortMessage || 'it said nothing';
 }

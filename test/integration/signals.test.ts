@@ -22,7 +22,7 @@ while True:
 `;
 
 describe('signals', () => {
-  for (const args of [['--net=none'], ['--net=none', '--pidns']]) {
+  for (const args of [['--net=slirp4netns'], ['--net=none', '--pidns']]) {
     it(`are passed on, real-time ones and those of faults included (${args.join(' ')})`, async () => {
       const [program, ...words] = runWords(...args, `--state-dir=${join(tempDir(), 'state')}`);
       const started = await start(program, [...words, '--', 'python3', '-c', witness], {
@@ -40,6 +40,7 @@ describe('signals', () => {
         await waitFor(() => got().includes(number), { what: `signal ${number}` });
       }
       assert.deepEqual(got(), sent, 'each once');
+      assert.doesNotMatch(started.output(), /rootless-run:/, 'and nothing else happens');
       await started.stop('SIGKILL');
     });
   }

@@ -22,6 +22,15 @@ export const debianPackages: Readonly<Record<string, string>> = {
   ip: 'iproute2',
   ss: 'iproute2',
   openssl: 'openssl',
+  dockerd: 'docker.io',
+  docker: 'docker.io',
+  containerd: 'containerd',
+  ctr: 'containerd',
+  podman: 'podman',
+  runc: 'runc',
+  jq: 'jq',
+  script: 'bsdutils',
+  'systemd-socket-activate': 'systemd',
 };
 
 /** PATH of the tests: servers often live in sbin. */

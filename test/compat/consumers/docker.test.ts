@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  accepts,
+  freePort,
+  isAlive,
+  processTree,
+  type RunResult,
+  run,
+  type Started,
+  start,
+  tempDir,
+  waitFor,
+} from '../../support/index.js';
+import { busyboxTree } from './busybox-tree.js';
+import { type Home, makeHome, removeTree } from './programs.js';
+
+const script = '/usr/share/docker.io/contrib/dockerd-rootless.sh';
+
+interface Docker {
+  daemon: Started;
+  docker(...args: string[]): Promise<RunResult>;
+  must(...args: string[]): Promise<string>;
+}
+
+async function startDocker(home: Home, env: Record<string, string> = {}): Promise<Docker> {
+  const all = { ...home.env, ...env, DOCKER_HOST: `unix://${home.env.XDG_RUNTIME_DIR}/docker.sock` };
+  const docker = (...args: string[]) => run('docker', args, { env: all });
+  const daemon = await start('sh', [script], {
+    env: all,
+    ready: { check: async () => (await docker('version')).code === 0 },
+  });
+  const must = async (...args: string[]) => {
+    const { code, stdout, stderr } = await docker(...args);
+    assert.equal(code, 0, `docker ${args.join(' ')}: ${stderr}`);
+    return stdout;
+  };
+  return { daemon, docker, must };
+}
+
+async function importImage(home: Home, must: Docker['must']): Promise<void> {
+  const tree = join(home.directory, 'tree');
+  mkdirSync(tree);
+  await busyboxTree(tree, 'from a container\n');
+  const archive = join(home.directory, 'image.tar');
+  assert.equal((await run('tar', ['-C', tree, '-cf', archive, '.'])).code, 0);
+  await must('import', archive, 'box:1');
+}
+
+const get = async (url: string) => (await run('curl', ['-sS', '--max-time', '5', url])).stdout;
+
+describe('rootless Docker', function () {
+  this.timeout(90_000);
+  let home: Home;
+  beforeEach(() => {
+    home = makeHome(tempDir());
+  });
+  afterEach(async () => {
+    await removeTree(home.directory);
+  });
+
+  it('runs on ours, publishes ports through it, restarts containers, ends without a trace, and starts again', async () => {
+    const port = await freePort('127.0.0.2');
+    {
+      const { daemon, must } = await startDocker(home);
+      assert.match(await must('info'), /^ +rootless$/m);
+      await importImage(home, must);
+      const published = ['-p', `127.0.0.2:${port}:80`, '-p', `127.0.0.2:${port}:81/udp`];
+      await must(
+        'run',
+        '-d',
+        '--stop-timeout=1',
+        '--name',
+        'web',
+        ...published,
+        'box:1',
+        'httpd',
+        '-f',
+        '-p',
+        '80',
+        '-h',
+        '/www',
+      );
+      await waitFor(() => accepts('127.0.0.2', port));
+      assert.equal(await get(`http://127.0.0.2:${port}/`), 'from a container\n');
+      const owner = await run('ss', ['-Hltnup', `sport = :${port}`]);
+      assert.equal(owner.stdout.match(new RegExp(`pid=${daemon.pid}\\b`, 'g'))?.length, 2, owner.stdout);
+
+      await must('restart', '-t', '0', 'web');
+      await waitFor(async () => (await get(`http://127.0.0.2:${port}/`)) === 'from a container\n');
+
+      const tree = processTree(daemon.pid);
+      assert(tree.length > 3);
+      const { code } = await daemon.stop('SIGTERM');
+      assert.equal(code, 0, daemon.output());
+      assert.deepEqual(
+        tree.filter(({ pid }) => isAlive(pid)),
+        [],
+      );
+      const said = daemon.output().split('\n');
+      assert.deepEqual(
+        said.filter((line) => line.startsWith('[rootlesskit')),
+        [],
+      );
+    }
+    const { daemon, must } = await startDocker(home);
+    await must('start', 'web');
+    await waitFor(async () => (await get(`http://127.0.0.2:${port}/`)) === 'from a container\n');
+    await must('rm', '-f', 'web');
+    assert.equal(await accepts('127.0.0.2', port), false);
+    await daemon.stop();
+  });
+
+  for (const [net, portDriver] of [
+    ['slirp4netns', 'slirp4netns'],
+    ['pasta', 'builtin'],
+  ] as const) {
+    it(`runs on ${net} with the port driver ${portDriver}`, async () => {
+      const port = await freePort('127.0.0.1');
+      // The script knows no pasta, but the last of several options is the one that counts.
+      const env: Record<string, string> = {
+        DOCKERD_ROOTLESS_ROOTLESSKIT_NET: 'slirp4netns',
+        DOCKERD_ROOTLESS_ROOTLESSKIT_PORT_DRIVER: portDriver,
+        DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS: `--net=${net}`,
+      };
+      const { daemon, must } = await startDocker(home, env);
+      await importImage(home, must);
+      const httpd = ['httpd', '-f', '-p', '80', '-h', '/www'];
+      await must('run', '-d', '--stop-timeout=1', '--name', 'web', '-p', `127.0.0.1:${port}:80`, 'box:1', ...httpd);
+      await waitFor(async () => (await get(`http://127.0.0.1:${port}/`)) === 'from a container\n');
+      assert.equal((await daemon.stop('SIGTERM')).code, 0, daemon.output());
+    });
+  }
+});
