@@ -19,7 +19,7 @@ class UsageError extends Error {
   override name = 'UsageError';
 }
 
-const LONG_OPTIONS = { booleans: ['debug', 'json', 'counters', 'help', 'version'], valued: ['socket'] };
+const LONG_OPTIONS = { booleans: ['debug', 'json', 'counters', 'persist', 'help', 'version'], valued: ['socket'] };
 
 const program = new Command('rootlessctl')
   .description('API client of a running rootless-run')
@@ -48,9 +48,10 @@ program
     'such as 127.0.0.2:8080:80/tcp, [::1]:8080:80, 8000-8010:8000-8010/udp, 0:80 for any free port',
   )
   .option('--json', 'one JSON object a line instead of the ids')
-  .action(async (texts: string[], { json = false }: { json?: boolean }) => {
+  .option('--persist', 'publish them again whenever the stack is started (with rootless-run serve)')
+  .action(async (texts: string[], { json = false, persist = false }: { json?: boolean; persist?: boolean }) => {
     if (texts.length === 0) throw new UsageError('no port specified');
-    await addPorts(stack(), texts.flatMap(parsePortSpecs), json);
+    await addPorts(stack(), texts.flatMap(parsePortSpecs), { json, persist });
   });
 
 program
@@ -97,10 +98,14 @@ function stack(): StackClient {
 }
 
 /** One after the other, and stops at the first that fails, as RootlessKit does; says then how far it came. */
-async function addPorts(client: StackClient, specs: readonly PortSpec[], json: boolean): Promise<void> {
+async function addPorts(
+  client: StackClient,
+  specs: readonly PortSpec[],
+  { json, persist }: { json: boolean; persist: boolean },
+): Promise<void> {
   const added: number[] = [];
   for (const spec of specs) {
-    const status = await client.addPort(spec).catch((error: unknown) => {
+    const status = await client.addPort(spec, { persist }).catch((error: unknown) => {
       throw error instanceof APIError && specs.length > 1 ? halfway(error, specs, added) : error;
     });
     added.push(status.id);

@@ -53,7 +53,7 @@ async function run(dialect: Dialect, args: readonly string[]): Promise<number> {
 }
 
 /** Throws UsageError. Relative paths, and programs that are started, need it. */
-function checkWorkingDirectory(): void {
+export function checkWorkingDirectory(): void {
   try {
     process.cwd();
   } catch {
@@ -62,7 +62,7 @@ function checkWorkingDirectory(): void {
 }
 
 /** Shows the error as its one line, and returns the exit code that goes with it. */
-function explain(error: unknown, dialect: Dialect): number {
+export function explain(error: unknown, dialect: Dialect): number {
   if (error instanceof Answered) return 0;
   if (error instanceof UnknownOptionError && dialect.name === 'rootlesskit') {
     process.stdout.write(`Incorrect Usage. ${error.message}\n\n${makeCommand(dialect).helpInformation()}`);

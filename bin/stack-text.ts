@@ -26,11 +26,14 @@ export function portTable(ports: readonly PortReport[], { counters = false } = {
   const states = ports.some(({ listener }) => listener !== undefined && listener.state !== 'listening');
   const header = ['ID', 'PROTO', 'PARENTIP', 'PARENTPORT', 'CHILDIP', 'CHILDPORT'];
   if (counters) header.push('OPEN', 'OPENED', 'REFUSED', 'BYTESIN', 'BYTESOUT');
+  const kept = ports.some(({ persistent }) => persistent);
+  if (kept) header.push('PERSISTENT');
   if (states) header.push('STATE');
   const rows = ports.map((port) => {
     const { proto, parentIP = '', parentPort, childIP = '', childPort } = port.spec;
     const row = [`${port.id}`, proto, parentIP, `${parentPort}`, childIP, `${childPort}`];
     if (counters) row.push(...counterCells(port.counters));
+    if (kept) row.push(port.persistent ? 'yes' : 'no');
     if (states) row.push(stateText(port.listener ?? { state: 'listening' }));
     return row;
   });

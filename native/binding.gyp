@@ -18,6 +18,7 @@
         'src/packet_channel.cc',
         'src/pipe_pool.cc',
         'src/port.cc',
+        'src/service_manager.cc',
         'src/signals.cc',
         'src/sockets.cc',
         'src/tcp_port.cc',

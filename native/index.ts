@@ -68,6 +68,13 @@ interface Binding {
   socketpair(): [number, number];
   listen(ip: string, port: number, type: 'tcp' | 'udp', dual: boolean): { fd: number; port: number };
   closeFd(fd: number): void;
+  /** To a UNIX socket; a path that begins with `@` is an abstract name. */
+  sendDatagram(path: string, text: string): void;
+  /**
+   * What an inherited TCP listener or bound UDP socket is; programs that are started do not inherit it any more. Throws
+   * an error with the code ENOTSUP where it is neither.
+   */
+  takeSocket(fd: number): { type: 'tcp' | 'udp'; ip: string; port: number; dual: boolean };
   flock(fd: number, exclusive: boolean): boolean;
   becomeSubreaper(): void;
   dieWithParent(signal: number): void;

@@ -59,6 +59,19 @@ export class Channels {
     };
   }
 
+  /** Resolves when the engine has done something: with a channel whose other end is closed already, it says so. */
+  async answers(): Promise<void> {
+    let ours: number, theirs: number;
+    try {
+      [ours, theirs] = native().socketpair();
+    } catch {
+      // Descriptors have run out, which is no fault of the engine.
+      return;
+    }
+    native().closeFd(theirs);
+    await new Promise<void>((resolve) => this.open(ours).onClose(() => resolve()));
+  }
+
   /** Resolves when the port's listeners and connections are closed. */
   removePort(id: number): Promise<void> {
     return new Promise((resolve) => {

@@ -5,6 +5,7 @@ import type { EventBody } from './port/driver.js';
 /** What happens in the stack, for whoever listens: the API's event stream, or a program that uses us as a library. */
 export class EventBus {
   readonly #emitter = new EventEmitter().setMaxListeners(0);
+  #watchers = 0;
   /** Called with true when the first listener comes and with false when the last one goes. */
   onWatched: (watched: boolean) => void = () => {};
 
@@ -13,13 +14,17 @@ export class EventBus {
     this.#emitter.emit('event', { time: Date.now(), ...body } satisfies StackEvent);
   }
 
-  /** Returns a function that ends the subscription. */
-  subscribe(listener: (event: StackEvent) => void): () => void {
+  /**
+   * Returns a function that ends the subscription. With `connections: false` the listener does without the events of
+   * connections, unless others want them.
+   */
+  subscribe(listener: (event: StackEvent) => void, { connections = true } = {}): () => void {
     this.#emitter.on('event', listener);
-    if (this.#emitter.listenerCount('event') === 1) this.onWatched(true);
+    if (connections && this.#watchers++ === 0) this.onWatched(true);
     return () => {
+      if (!this.#emitter.listeners('event').includes(listener)) return;
       this.#emitter.off('event', listener);
-      if (this.#emitter.listenerCount('event') === 0) this.onWatched(false);
+      if (connections && --this.#watchers === 0) this.onWatched(false);
     };
   }
 }

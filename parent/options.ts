@@ -3,6 +3,7 @@ import type { SubIdSource } from './namespaces/id-map.js';
 import type { NetworkOptions } from './network/driver.js';
 import type { NetworkName } from './network/index.js';
 import type { PortDriverName } from './port/index.js';
+import type { ActivatedPort } from './systemd/activated-ports.js';
 
 /** Everything that a stack is started with; checked, see bin/run-options.ts for where it comes from. */
 export interface StackOptions {
@@ -16,6 +17,10 @@ export interface StackOptions {
   detachNetns: boolean;
   portDriver: PortDriverName;
   publish: readonly PortSpec[];
+  /** Sockets that are published as they are; they belong to the stack from its start on. */
+  adopt?: readonly ActivatedPort[];
+  /** File of the ports that last; absent where none do. */
+  keptPorts?: string;
   /** Directories to be writable in the child without being the host's; absolute. */
   copyUp: readonly string[];
   propagation: Propagation;

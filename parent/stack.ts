@@ -11,7 +11,7 @@ import { defaultCongestion } from '../protocol/congestion.js';
 import { VERSION } from '../protocol/version.js';
 import { type APIServer, startAPIServer } from './api/server.js';
 import { Channels } from './channels.js';
-import { NamespaceError, NetworkError } from './errors.js';
+import { errorText, NamespaceError, NetworkError } from './errors.js';
 import { EventBus } from './events.js';
 import { hostsFile, resolvConf } from './name-files.js';
 import { evacuateCgroup } from './namespaces/cgroup.js';
@@ -22,7 +22,9 @@ import { setupNetwork } from './network/index.js';
 import type { StackOptions } from './options.js';
 import { BuiltinPortDriver } from './port/builtin.js';
 import type { PortDriver } from './port/driver.js';
+import { PortConflictError } from './port/errors.js';
 import { makePortDriver } from './port/index.js';
+import { KeptPorts } from './port/kept-ports.js';
 import { Slirp4netnsPortDriver } from './port/slirp4netns.js';
 import { StateDir } from './state/state-dir.js';
 import { UndoStack } from './undo.js';
@@ -38,12 +40,15 @@ export class Stack {
     readonly options: StackOptions,
     /** What happens in the stack. Connection events are only made while somebody listens. */
     readonly events: EventBus,
+    private readonly channels: Channels,
     private readonly launcher: Launcher,
     private readonly network: Network,
     /** Undefined where no ports can be asked for: with the port drivers `none` and `implicit`. */
     readonly ports: PortDriver | undefined,
+    private readonly kept: KeptPorts | undefined,
     private readonly stateDir: StateDir,
     private readonly undo: UndoStack,
+    private readonly log: StackLog,
   ) {}
 
   get info(): Info {
@@ -128,7 +133,8 @@ export class Stack {
     });
     if (ports) undo.push('close the published ports', () => ports.close());
 
-    const stack = new Stack(options, bus, launcher, network, ports, stateDir, undo);
+    const kept = options.keptPorts === undefined ? undefined : new KeptPorts(options.keptPorts);
+    const stack = new Stack(options, bus, channels, launcher, network, ports, kept, stateDir, undo, log);
     bus.onWatched = (watched) => ports?.watchConnections(watched);
     network.onLost((reason) => {
       // Its device goes with the namespaces.
@@ -143,11 +149,18 @@ export class Stack {
       }
     }
 
+    for (const { fd, spec } of options.adopt ?? []) {
+      if (ports?.adopt) await ports.adopt(fd, spec);
+      else log.warn(`a socket of systemd is not published: the port driver ${options.portDriver} cannot take it`);
+    }
+    await stack.publishKept();
+
     await stateDir.write('child_pid', String(launcher.pid), 0o444);
     const api: APIServer = await startAPIServer({
       socketPath: stateDir.socket,
       info: () => stack.info,
       ports,
+      kept,
       events: bus,
       log: (line) => log.warn(line),
     });
@@ -156,6 +169,32 @@ export class Stack {
     if (options.command) await launcher.run(options.command);
     else await launcher.idle();
     return stack;
+  }
+
+  /**
+   * Publishes what the file of kept ports has, and is not published yet. What cannot be is told in a line, and stays in
+   * the file.
+   */
+  async publishKept(): Promise<void> {
+    const { kept, ports, log } = this;
+    if (!kept || !ports) return;
+    const specs = await kept.load().catch((error: unknown) => {
+      log.warn(errorText(error));
+      return [];
+    });
+    for (const spec of specs) {
+      try {
+        await ports.add(spec);
+      } catch (error) {
+        if (!(error instanceof PortConflictError)) log.warn(`a kept port is not published: ${errorText(error)}`);
+      }
+    }
+  }
+
+  /** Resolves with whether everything still runs; not at all where the engine hangs. */
+  async healthy(): Promise<boolean> {
+    await this.channels.answers();
+    return !this.launcher.ended;
   }
 
   /** How the command ended; undefined where it was killed together with the launcher. */

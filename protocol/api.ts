@@ -36,6 +36,8 @@ export interface Info {
 export interface PortReport extends PortStatus {
   listener?: PortState;
   counters?: PortCounters;
+  /** Whether it is published again when the stack is started the next time. */
+  persistent?: boolean;
 }
 
 /** A message of `GET /v1/events`, one JSON object a WebSocket text frame. `time` is in ms since the epoch. */

@@ -1,4 +1,4 @@
-// The test command: node dist/test/run.js [unit|integration|compat …] [--grep PATTERN]. Without a kind, all of
+// The test command: node dist/test/run.js [unit|integration|compat|system …] [--grep PATTERN]. Without a kind, all of
 // them. Unit tests run as the caller; the others need programs and rights, see setup/prepare.ts, and when root
 // starts them they run as an unprivileged user in namespaces made for the run.
 import { appendFileSync } from 'node:fs';
@@ -44,7 +44,8 @@ for (const kind of asked) {
       prepare();
       prepared = true;
     }
-    const run = kind === 'unit' || !isRoot ? runAsCaller : runIsolated;
+    // System tests make a machine of their own, as root.
+    const run = kind === 'unit' || kind === 'system' || !isRoot ? runAsCaller : runIsolated;
     total = addCounts(total, await run(kind, options));
   } catch (error) {
     if (!(error instanceof PrepareError)) throw error;

@@ -11,6 +11,7 @@
 
 #include "engine.h"
 #include "local_address.h"
+#include "service_manager.h"
 #include "signals.h"
 #include "sockets.h"
 
@@ -385,6 +386,30 @@ napi_value listenOn(napi_env env, napi_callback_info info) {
   return out;
 }
 
+napi_value sendDatagram(napi_env env, napi_callback_info info) {
+  // (path, text)
+  Args args(env, info);
+  int error = service_manager::sendDatagram(args.string(0), args.string(1));
+  return error != 0 ? throwErrno(env, error, "sendto") : undefined(env);
+}
+
+napi_value takeSocket(napi_env env, napi_callback_info info) {
+  // (fd)
+  Args args(env, info);
+  service_manager::Socket socket;
+  int error = service_manager::takeSocket(int(args.number(0)), &socket);
+  if (error != 0) return throwErrno(env, error, "getsockopt");
+  napi_value out;
+  napi_create_object(env, &out);
+  set(env, out, "type", makeString(env, socket.type == SOCK_DGRAM ? "udp" : "tcp"));
+  set(env, out, "ip", makeString(env, socket.address.ip()));
+  set(env, out, "port", makeNumber(env, socket.address.port()));
+  napi_value dual;
+  napi_get_boolean(env, socket.dual, &dual);
+  set(env, out, "dual", dual);
+  return out;
+}
+
 napi_value closeFd(napi_env env, napi_callback_info info) {
   Args args(env, info);
   Fd(int(args.number(0)));
@@ -452,6 +477,7 @@ napi_value init(napi_env env, napi_value exports) {
       {"addLoopbackAddress", addLoopbackAddressOf},
       {"becomeSubreaper", becomeSubreaper}, {"dieWithParent", dieWithParent},
       {"onSignal", onSignal},
+      {"sendDatagram", sendDatagram},   {"takeSocket", takeSocket},
   };
   for (const auto& f : functions) {
     napi_value value;

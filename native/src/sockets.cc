@@ -62,6 +62,21 @@ uint64_t fdLimit() {
   return limit.rlim_cur;
 }
 
+void prepareListener(int fd, sa_family_t family, int type, bool dual) {
+  if (type == SOCK_STREAM) {
+    // Accepted sockets inherit it.
+    on(fd, IPPROTO_TCP, TCP_NODELAY);
+    return;
+  }
+  // Replies must leave from the address that was asked (ip(7), ipv6(7)).
+  if (family == AF_INET || dual) on(fd, IPPROTO_IP, IP_PKTINFO);
+  if (family == AF_INET6) on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO);
+  on(fd, SOL_UDP, UDP_GRO);
+  // As much as net.core.rmem_max gives.
+  on(fd, SOL_SOCKET, SO_RCVBUF, 4 << 20);
+  on(fd, SOL_SOCKET, SO_SNDBUF, 4 << 20);
+}
+
 ListenResult listenOn(const Address& address, int type, bool dual) {
   ListenResult result;
   Fd fd(socket(address.family(), type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -77,19 +92,8 @@ ListenResult listenOn(const Address& address, int type, bool dual) {
     return result;
   }
   if (address.family() == AF_INET6) on(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, dual ? 0 : 1);
-  if (type == SOCK_STREAM) {
-    on(fd.get(), SOL_SOCKET, SO_REUSEADDR);
-    // Accepted sockets inherit it.
-    on(fd.get(), IPPROTO_TCP, TCP_NODELAY);
-  } else {
-    // Replies must leave from the address that was asked (ip(7), ipv6(7)).
-    if (address.family() == AF_INET || dual) on(fd.get(), IPPROTO_IP, IP_PKTINFO);
-    if (address.family() == AF_INET6) on(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO);
-    on(fd.get(), SOL_UDP, UDP_GRO);
-    // As much as net.core.rmem_max gives.
-    on(fd.get(), SOL_SOCKET, SO_RCVBUF, 4 << 20);
-    on(fd.get(), SOL_SOCKET, SO_SNDBUF, 4 << 20);
-  }
+  if (type == SOCK_STREAM) on(fd.get(), SOL_SOCKET, SO_REUSEADDR);
+  prepareListener(fd.get(), address.family(), type, dual);
   if (bind(fd.get(), &address.sa, address.length) != 0) {
     result.error = errno;
     result.call = "bind";

@@ -67,8 +67,9 @@ export class StackClient {
   }
 
   /** Resolves when the port listens; its status holds the parent port that was taken where the spec says 0. */
-  async addPort(spec: PortSpec): Promise<PortStatus> {
-    return checked(await this.#call('POST', '/v1/ports', spec), isObject) as PortStatus;
+  async addPort(spec: PortSpec, { persist = false } = {}): Promise<PortStatus> {
+    const path = persist ? '/v1/ports?persist=true' : '/v1/ports';
+    return checked(await this.#call('POST', path, spec), isObject) as PortStatus;
   }
 
   /** Resolves when the port is free again. */

@@ -7,6 +7,7 @@ import type { PortStatus } from '../../protocol/ports.js';
 import type { EventBus } from '../events.js';
 import type { PortDriver } from '../port/driver.js';
 import { PortError } from '../port/errors.js';
+import type { KeptPorts } from '../port/kept-ports.js';
 import { EventStream } from './event-stream.js';
 import { RequestBodyError, readJSON } from './request-body.js';
 import { listenOnSocket } from './socket.js';
@@ -24,6 +25,8 @@ export interface APIServerOptions {
   info: () => Info;
   /** `undefined` where the stack publishes no ports: requests about ports are then answered with 400. */
   ports: PortDriver | undefined;
+  /** `undefined` where the stack keeps no ports: requests to keep one are then answered with 400. */
+  kept?: KeptPorts | undefined;
   events: EventBus;
   /** Gets one line for each failure of ours; the client learns of it too. */
   log?: (line: string) => void;
@@ -105,14 +108,14 @@ function routesOf(
   if (pathname === '/v1/info') return { GET: () => ({ status: 200, body: options.info() }) };
   if (pathname === '/v1/ports') {
     return {
-      GET: () => ({ status: 200, body: listPorts(driver(options), query.get('counters') === 'true') }),
-      POST: async () => ({ status: 201, body: await addPort(driver(options), request) }),
+      GET: () => ({ status: 200, body: listPorts(options, query.get('counters') === 'true') }),
+      POST: async () => ({ status: 201, body: await addPort(options, request, query.get('persist') === 'true') }),
     };
   }
   if (id !== undefined) {
     return {
       DELETE: async () => {
-        await driver(options).remove(parseId(id));
+        await removePort(options, parseId(id));
         return { status: 200 };
       },
     };
@@ -129,14 +132,16 @@ function driver(options: APIServerOptions): PortDriver {
 }
 
 /** RootlessKit answers `null` where no port is published; clients in Go cannot tell it from an empty list. */
-function listPorts(ports: PortDriver, counters: boolean): PortReport[] | null {
+function listPorts(options: APIServerOptions, counters: boolean): PortReport[] | null {
+  const ports = driver(options);
   const list = ports.list();
   if (list.length === 0) return null;
   return list.map((status) => {
     const report = ports.report(status.id);
-    if (!report) return status;
+    const persistent = counters && options.kept?.has(status.spec) ? { persistent: true } : {};
+    if (!report) return { ...status, ...persistent };
     const listener = counters || report.listener.state !== 'listening' ? { listener: report.listener } : {};
-    return { ...status, ...listener, ...(counters && { counters: report.counters }) };
+    return { ...status, ...listener, ...(counters && { counters: report.counters }), ...persistent };
   });
 }
 
@@ -149,10 +154,30 @@ const bodyParser = () => import('../../protocol/port-spec-json.js');
  */
 const LOAD_PARSER_AFTER_MS = 250;
 
-async function addPort(ports: PortDriver, request: IncomingMessage): Promise<PortStatus> {
+async function addPort(options: APIServerOptions, request: IncomingMessage, persistent: boolean): Promise<PortStatus> {
+  const ports = driver(options);
+  const { kept } = options;
   const body = await readJSON(request);
+  if (persistent && !kept) {
+    throw new PortError('this stack does not keep ports; start one that does with: rootless-run serve');
+  }
   const { parsePortSpecJSON } = await bodyParser();
-  return ports.add(parsePortSpecJSON(body));
+  const status = await ports.add(parsePortSpecJSON(body));
+  if (!persistent || !kept) return status;
+  try {
+    await kept.keep(status);
+  } catch (error) {
+    await ports.remove(status.id);
+    throw error;
+  }
+  return status;
+}
+
+async function removePort(options: APIServerOptions, id: number): Promise<void> {
+  const ports = driver(options);
+  const status = ports.list().find((port) => port.id === id);
+  await ports.remove(id);
+  if (status) await options.kept?.forget(status);
 }
 
 function parseId(text: string): number {

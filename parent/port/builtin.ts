@@ -46,8 +46,12 @@ export class BuiltinPortDriver implements PortDriver {
   async add(spec: PortSpec): Promise<PortStatus> {
     if (!PROTOS.includes(spec.proto)) throw new UnsupportedProtocolError(spec.proto);
     this.#table.checkConflict(spec);
-    const base = baseProtocol(spec.proto);
     const { fd, port } = bindListener(spec);
+    return this.adopt(fd, { ...spec, parentPort: port });
+  }
+
+  async adopt(fd: number, spec: PortSpec): Promise<PortStatus> {
+    const base = baseProtocol(spec.proto);
     const target = encodeTarget({
       proto: base,
       ip: spec.childIP ?? '',
@@ -55,7 +59,7 @@ export class BuiltinPortDriver implements PortDriver {
       parentIP: spec.parentIP ?? '',
       hostGatewayIP: hostGatewayIP(),
     });
-    const status: PortStatus = { id: this.#table.newId(), spec: { ...spec, parentPort: port } };
+    const status: PortStatus = { id: this.#table.newId(), spec };
     this.#table.add(status);
     this.channels.engine.addPort(status.id, base, [fd], spec.childPort, target);
     try {

@@ -12,6 +12,11 @@ export interface PortDriver {
   readonly info: PortDriverInfo;
   /** Resolves when the port listens on the host. Rejects with a PortError, and then nothing has changed. */
   add(spec: PortSpec): Promise<PortStatus>;
+  /**
+   * Publishes a socket that somebody else has opened, which belongs to the driver from then on; undefined where the
+   * driver cannot. As add() else.
+   */
+  adopt?(fd: number, spec: PortSpec): Promise<PortStatus>;
   list(): PortStatus[];
   /** Listener state and counters of one port; undefined where the driver cannot tell. */
   report(id: number): { listener: PortState; counters: PortCounters } | undefined;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { repoRoot } from '../support/paths.js';
 
 /** The kinds of tests; each has a directory of that name. */
-export const kinds = ['unit', 'integration', 'compat'] as const;
+export const kinds = ['unit', 'integration', 'compat', 'system'] as const;
 export type Kind = (typeof kinds)[number];
 
 /** The compiled test files of a kind, sorted. */

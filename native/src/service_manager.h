@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+
+#include "sockets.h"
+
+// What the protocols of service managers need and Node lacks.
+namespace service_manager {
+
+// Sends one datagram to a UNIX socket; a path that begins with @ is an abstract name (sd_notify(3)). 0 or an errno.
+int sendDatagram(const std::string& path, const std::string& data);
+
+struct Socket {
+  int type = 0;  // SOCK_STREAM or SOCK_DGRAM
+  Address address;
+  bool dual = false;  // takes both families
+};
+
+// What an inherited descriptor is; it is kept from programs that are started. 0 or an errno: ENOTSUP where it is neither
+// a TCP listener nor a bound UDP socket.
+int takeSocket(int fd, Socket* out);
+
+}  // namespace service_manager
