@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { PortSpec } from '../../protocol/ports.js';
 import { waitFor } from '../support/index.js';
 import { bootSystemd, type SystemManager } from './system-manager.js';
 
@@ -73,8 +74,10 @@ describe('the stack as a service', function () {
 
   it('reads the kept ports again on reload, and forgets those that are removed', async () => {
     const file = `${manager.home}/.config/rootless-net/ports.json`;
-    const ports: unknown[] = JSON.parse(await must('cat', file));
-    assert.deepEqual(ports, [{ proto: 'tcp', parentIP: '127.0.0.3', parentPort: 8080, childPort: 80 }]);
+    const ports: PortSpec[] = JSON.parse(await must('cat', file));
+    const [kept, ...more] = ports;
+    const expected: PortSpec = { proto: 'tcp', parentIP: '127.0.0.3', parentPort: 8080, childPort: 80 };
+    assert.deepEqual([kept, more], [expected, []]);
     ports.push({ proto: 'udp', parentPort: 5353, childPort: 53 });
     await must('sh', '-c', 'printf %s "$0" > "$1"', JSON.stringify(ports), file);
     await must('systemctl', '--user', 'reload', 'rootless-net');
