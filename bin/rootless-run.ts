@@ -5,6 +5,7 @@ import { runProgram } from './run-program.js';
 
 /** What there is beside running a command; a command of such a name comes after `--`. */
 const subcommands: Readonly<Record<string, () => Promise<(args: readonly string[]) => Promise<number>>>> = {
+  doctor: async () => (await import('./doctor.js')).doctor,
   serve: async () => (await import('./serve.js')).serve,
   systemd: async () => (await import('./systemd.js')).systemd,
 };

@@ -18,9 +18,27 @@ export class UsageError extends UserError {
   override name = 'UsageError';
 }
 
+/** What is wrong with the machine, and the command that mends it, where there is one. */
+export interface Problem {
+  what: string;
+  fix?: string;
+}
+
+/** In one line. */
+export function problemText({ what, fix }: Problem): string {
+  return fix === undefined ? what : `${what}; to mend it: ${fix}`;
+}
+
 /** The namespaces cannot be made or set up on this machine, or for this user. */
 export class NamespaceError extends UserError {
   override name = 'NamespaceError';
+  constructor(
+    message: string,
+    /** What it comes from, where that is known. */
+    readonly problem?: Problem,
+  ) {
+    super(message);
+  }
 }
 
 /** The command cannot be executed: 127 where it is not found, 126 where it is but cannot be run, as shells have it. */

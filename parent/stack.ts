@@ -11,7 +11,7 @@ import { defaultCongestion } from '../protocol/congestion.js';
 import { VERSION } from '../protocol/version.js';
 import { type APIServer, startAPIServer } from './api/server.js';
 import { Channels } from './channels.js';
-import { errorText, NamespaceError, NetworkError } from './errors.js';
+import { errorText, NamespaceError, NetworkError, problemText } from './errors.js';
 import { EventBus } from './events.js';
 import { hostsFile, resolvConf } from './name-files.js';
 import { evacuateCgroup } from './namespaces/cgroup.js';
@@ -83,7 +83,7 @@ export class Stack {
 
   static async #start(options: StackOptions, log: StackLog, undo: UndoStack): Promise<Stack> {
     const idMap = await planIdMap(options.subIdSource);
-    if (idMap.kind === 'single') log.warn(`only root is mapped in the user namespace: ${idMap.reason}`);
+    if (idMap.kind === 'single') log.warn(`only root is mapped in the user namespace: ${problemText(idMap.reason)}`);
     if (idMap.kind === 'identity') log.debug('running as root: ids are mapped to themselves');
 
     const stateDir = await StateDir.open(options.stateDir);

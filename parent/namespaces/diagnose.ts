@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { LAUNCHER } from '../../native/index.js';
-import { NamespaceError } from '../errors.js';
+import { NamespaceError, type Problem, problemText } from '../errors.js';
 
 /** Value of a sysctl, "" where the kernel lacks it. */
 export type ReadSysctl = (name: string) => Promise<string>;
@@ -21,27 +21,49 @@ export async function explainUnshare(
   sysctl: ReadSysctl = readSysctl,
   launcher: string = LAUNCHER,
 ): Promise<NamespaceError> {
-  const failed = `cannot make the namespaces (${what} ${namespace}: ${code})`;
+  const problem = await explainRefusal(code, namespace, sysctl, launcher);
+  return new NamespaceError(
+    `cannot make the namespaces (${what} ${namespace}: ${code}): ${problemText(problem)}`,
+    problem,
+  );
+}
+
+async function explainRefusal(code: string, namespace: string, sysctl: ReadSysctl, launcher: string): Promise<Problem> {
   if ((await sysctl('kernel/unprivileged_userns_clone')) === '0') {
-    return new NamespaceError(
-      `${failed}: this kernel keeps user namespaces from users; to allow them: sudo sysctl -w kernel.unprivileged_userns_clone=1`,
-    );
+    return {
+      what: 'this kernel keeps user namespaces from users',
+      fix: 'sudo sysctl -w kernel.unprivileged_userns_clone=1',
+    };
   }
   const limit = `max_${namespace}_namespaces`;
   if ((await sysctl(`user/${limit}`)) === '0' || code === 'ENOSPC') {
-    return new NamespaceError(
-      `${failed}: no more ${namespace} namespaces are allowed (user.${limit}); to allow them: sudo sysctl -w user.${limit}=28633`,
-    );
+    return {
+      what: `no more ${namespace} namespaces are allowed (user.${limit})`,
+      fix: `sudo sysctl -w user.${limit}=28633`,
+    };
   }
-  if ((await sysctl('kernel/apparmor_restrict_unprivileged_userns')) === '1') {
-    const name = launcher.slice(1).replaceAll('/', '.');
-    return new NamespaceError(
-      `${failed}: AppArmor restricts user namespaces; to allow them for this program: ` +
-        `printf 'abi <abi/4.0>,\\ninclude <tunables/global>\\nprofile ${name} ${launcher} flags=(unconfined) {\\n  userns,\\n}\\n' | ` +
-        `sudo tee /etc/apparmor.d/${name} && sudo systemctl reload apparmor`,
-    );
+  if (await appArmorRestricts(sysctl)) {
+    const { path, text } = appArmorProfile(launcher);
+    return {
+      what: 'AppArmor restricts user namespaces to programs with a profile',
+      fix: `printf '${text.replaceAll('\n', '\\n')}' | sudo tee ${path} && sudo systemctl reload apparmor`,
+    };
   }
-  return new NamespaceError(
-    `${failed}: user namespaces are not allowed here; inside a container, its runtime has to allow unshare(2) (seccomp), or run it unconfined`,
-  );
+  return {
+    what: 'user namespaces are not allowed here; inside a container, its runtime has to allow unshare(2) (seccomp), or run it unconfined',
+  };
+}
+
+/** Whether AppArmor lets only programs with a profile make user namespaces, as Ubuntu has it from 23.10 on. */
+export async function appArmorRestricts(sysctl: ReadSysctl): Promise<boolean> {
+  return (await sysctl('kernel/apparmor_restrict_unprivileged_userns')) === '1';
+}
+
+/** A profile that allows the launcher to make user namespaces, and where it belongs (apparmor.d(5)). */
+export function appArmorProfile(launcher: string): { path: string; text: string } {
+  const name = launcher.slice(1).replaceAll('/', '.');
+  return {
+    path: `/etc/apparmor.d/${name}`,
+    text: `abi <abi/4.0>,\ninclude <tunables/global>\nprofile ${name} ${launcher} flags=(unconfined) {\n  userns,\n}\n`,
+  };
 }

@@ -5,7 +5,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { execa } from 'execa';
-import { errorText, NamespaceError } from '../errors.js';
+import { errorText, NamespaceError, type Problem } from '../errors.js';
 import { findProgram } from '../find-program.js';
 
 export interface IdRange {
@@ -16,7 +16,7 @@ export interface IdRange {
 export type IdMap =
   | { kind: 'sub-ids'; newuidmap: string; newgidmap: string; uids: IdRange[]; gids: IdRange[] }
   /** Root is mapped to the user, and no other id is; `reason` says why. */
-  | { kind: 'single'; reason: string }
+  | { kind: 'single'; reason: Problem }
   /** As root: every id there is, as it is. */
   | { kind: 'identity' };
 
@@ -40,6 +40,12 @@ function currentUser(): User {
   }
 }
 
+/** Why the user has no sub-ids, with the cure; undefined where there are some, or none are needed. */
+export async function subIdProblem(): Promise<Problem | undefined> {
+  const map = await planIdMap();
+  return map.kind === 'single' ? map.reason : undefined;
+}
+
 /** Decides how ids are mapped; changes nothing. */
 export async function planIdMap(source: SubIdSource = 'auto'): Promise<IdMap> {
   const user = currentUser();
@@ -55,14 +61,20 @@ export async function planIdMap(source: SubIdSource = 'auto'): Promise<IdMap> {
     const file = uids.length === 0 ? '/etc/subuid' : '/etc/subgid';
     return {
       kind: 'single',
-      reason: `${who} has no sub-ids in ${file}; to get some: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${who}`,
+      reason: {
+        what: `${who} has no sub-ids in ${file}`,
+        fix: `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${who}`,
+      },
     };
   }
   if (!newuidmap || !newgidmap) {
     const missing = newuidmap ? 'newgidmap' : 'newuidmap';
     return {
       kind: 'single',
-      reason: `${missing} is not installed; to get it: sudo apt-get install uidmap (or the package shadow-utils)`,
+      reason: {
+        what: `${missing} is not installed`,
+        fix: 'sudo apt-get install uidmap (or the package shadow-utils)',
+      },
     };
   }
   return { kind: 'sub-ids', newuidmap, newgidmap, uids, gids };

@@ -1,4 +1,5 @@
 import type { NetworkDriverInfo } from '../../protocol/api.js';
+import type { Problem } from '../errors.js';
 
 export interface NetworkOptions {
   /** Bytes; 0 for the driver's own default. */
@@ -53,8 +54,8 @@ export interface Network {
  */
 export interface NetworkDriver {
   readonly name: string;
-  /** Why it cannot be used on this machine, as one line; undefined where it can. Changes nothing. */
-  probe(options: NetworkOptions): Promise<string | undefined>;
+  /** Why it cannot be used on this machine; undefined where it can. Changes nothing. */
+  probe(options: NetworkOptions): Promise<Problem | undefined>;
   /** Resolves when the network is up. Throws NetworkError, and then nothing of it is left. */
   setup(child: ChildNamespaces, options: NetworkOptions, demands: NetworkDemands): Promise<Network>;
 }

@@ -1,4 +1,4 @@
-import { NetworkError, UsageError } from '../errors.js';
+import { NetworkError, problemText, UsageError } from '../errors.js';
 import type { ChildNamespaces, Network, NetworkDemands, NetworkDriver, NetworkOptions } from './driver.js';
 import { host } from './host.js';
 import { none } from './none.js';
@@ -42,14 +42,14 @@ export async function setupNetwork(
   if (name !== 'auto') {
     const chosen: NetworkDriver = drivers[name];
     const problem = await chosen.probe(options);
-    if (problem) throw new NetworkError(`--net=${name} cannot be used: ${problem}`);
+    if (problem) throw new NetworkError(`--net=${name} cannot be used: ${problemText(problem)}`);
     return chosen.setup(child, options, demands);
   }
   const problems: string[] = [];
   for (const driver of automatic) {
     const problem = await driver.probe(options);
     if (problem) {
-      problems.push(problem);
+      problems.push(problemText(problem));
       continue;
     }
     try {

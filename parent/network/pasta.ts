@@ -20,7 +20,7 @@ export const pasta: NetworkDriver = {
   name: 'pasta',
 
   async probe({ pasta: { binary } }) {
-    if (!(await findProgram(binary))) return `${binary} is not installed; to get it: sudo apt-get install passt`;
+    if (!(await findProgram(binary))) return { what: `${binary} is not installed`, fix: 'sudo apt-get install passt' };
     return tunProblem();
   },
 

@@ -18,7 +18,8 @@ export const slirp4netns: NetworkDriver = {
   name: 'slirp4netns',
 
   async probe({ slirp4netns: { binary } }) {
-    if (!(await findProgram(binary))) return `${binary} is not installed; to get it: sudo apt-get install slirp4netns`;
+    if (!(await findProgram(binary)))
+      return { what: `${binary} is not installed`, fix: 'sudo apt-get install slirp4netns' };
     return tunProblem();
   },
 

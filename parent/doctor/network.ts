@@ -1,0 +1,85 @@
+import type { Check, Machine } from './check.js';
+
+export const tunDevice: Check = async (machine) => {
+  const problem = await machine.tunProblem();
+  if (problem === undefined) return { name: 'tun', status: 'ok', what: '/dev/net/tun can be opened' };
+  return { name: 'tun', status: 'warning', ...problem, what: `${problem.what}: there is no outbound network` };
+};
+
+/** Versions of slirp4netns before it cannot be given a namespace by path. */
+const LEAST_SLIRP = [0, 4];
+
+export const slirp4netns: Check = async (machine) => {
+  const name = 'slirp4netns';
+  const version = await versionOf(machine, name);
+  const other = (await machine.find('pasta')) !== undefined;
+  if (version === undefined) {
+    const what = `slirp4netns is not installed${other ? '; pasta is used' : ': there is no outbound network'}`;
+    return { name, status: other ? 'ok' : 'warning', what, fix: 'sudo apt-get install slirp4netns' };
+  }
+  const [major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(version) ?? []).slice(1).map(Number);
+  const [leastMajor = 0, leastMinor = 0] = LEAST_SLIRP;
+  if (major < leastMajor || (major === leastMajor && minor < leastMinor)) {
+    return {
+      name,
+      status: 'warning',
+      what: `${version} is older than 0.4.0: --detach-netns does not work`,
+      fix: 'upgrade slirp4netns',
+    };
+  }
+  return { name, status: 'ok', what: version };
+};
+
+export const pasta: Check = async (machine) => {
+  const version = await versionOf(machine, 'pasta');
+  if (version !== undefined) return { name: 'pasta', status: 'ok', what: version };
+  const other = (await machine.find('slirp4netns')) !== undefined;
+  const what = `pasta is not installed${other ? '; slirp4netns is used' : ': there is no outbound network'}`;
+  return { name: 'pasta', status: other ? 'ok' : 'warning', what, fix: 'sudo apt-get install passt' };
+};
+
+/** First line of what the program says of its version; undefined where it is not installed. */
+async function versionOf(machine: Machine, program: string): Promise<string | undefined> {
+  const path = await machine.find(program);
+  if (path === undefined) return undefined;
+  const { output } = await machine.run(path, '--version');
+  return output.trim().split('\n')[0] || `${program}, which does not tell its version`;
+}
+
+export const unprivilegedPorts: Check = async (machine) => {
+  const name = 'unprivileged-ports';
+  const first = Number((await machine.read('/proc/sys/net/ipv4/ip_unprivileged_port_start')) || '1024');
+  if (first <= 80) return { name, status: 'ok', what: `ports from ${first} on can be published` };
+  return {
+    name,
+    status: 'ok',
+    what: `ports from ${first} on can be published, those below it by systemd`,
+    fix: `rootless-run systemd install -s 80:8080\nor for everybody: sudo sysctl -w net.ipv4.ip_unprivileged_port_start=80`,
+  };
+};
+
+export const ping: Check = async (machine) => {
+  const name = 'ping';
+  const [from = 1, to = 0] = (await machine.read('/proc/sys/net/ipv4/ping_group_range'))
+    .trim()
+    .split(/\s+/)
+    .map(Number);
+  const { gid } = machine.user;
+  if (from <= gid && gid <= to) return { name, status: 'ok', what: 'ping reaches the outside' };
+  const fix = `sudo sysctl -w "net.ipv4.ping_group_range=0 2147483647"`;
+  return {
+    name,
+    status: 'warning',
+    what: `ping does not reach the outside: ping_group_range leaves group ${gid} out`,
+    fix,
+  };
+};
+
+export const congestionControl: Check = async (machine) => {
+  const name = 'congestion-control';
+  const algorithm = (await machine.read('/proc/sys/net/ipv4/tcp_congestion_control')).trim();
+  const what = algorithm.startsWith('bbr')
+    ? `${algorithm} paces loopback; published ports do without it there`
+    : `${algorithm || 'unknown'}`;
+  return { name, status: 'ok', what };
+};

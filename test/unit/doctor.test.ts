@@ -1,0 +1,205 @@
+import assert from 'node:assert/strict';
+import { examine, type Finding, type Machine } from '../../parent/doctor/index.js';
+import { NamespaceError } from '../../parent/errors.js';
+
+/** A machine on which everything works, with changes. */
+function machine(changes: Partial<Machine> & { files?: Record<string, string>; without?: string[] } = {}): Machine {
+  const { files = {}, without = [], ...rest } = changes;
+  const all: Record<string, string> = {
+    '/proc/sys/net/ipv4/ip_unprivileged_port_start': '1024\n',
+    '/proc/sys/net/ipv4/ping_group_range': '0\t2147483647\n',
+    '/proc/sys/net/ipv4/tcp_congestion_control': 'cubic\n',
+    '/proc/sys/user/max_user_namespaces': '28633\n',
+    '/proc/self/limits': 'Max open files            1024                 524288               files     \n',
+    '/proc/self/mountinfo': '30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n',
+    '/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/cgroup.controllers': 'cpu memory pids\n',
+    ...files,
+  };
+  return {
+    user: { uid: 1000, gid: 1000, name: 'alice' },
+    read: async (path) => all[path] ?? '',
+    stat: async (path) => (without.includes(path) ? undefined : { mode: 0o104755, uid: 0 }),
+    find: async (program) => (without.includes(program) ? undefined : `/usr/bin/${program}`),
+    run: async (program) => {
+      const outputs: Record<string, string> = {
+        '/usr/bin/slirp4netns': 'slirp4netns version 1.2.0\ncommit: x\n',
+        '/usr/bin/pasta': 'pasta unknown version\nCopyright\n',
+        systemctl: 'running\n',
+      };
+      return { code: 0, output: outputs[program] ?? '' };
+    },
+    tunProblem: async () => undefined,
+    subIdProblem: async () => undefined,
+    tryNamespaces: async () => {},
+    launcher: '/opt/rootless-net/launcher',
+    ...rest,
+  };
+}
+
+async function finding(name: string, of: Machine): Promise<Finding> {
+  const found = (await examine(of)).find((item) => item.name === name);
+  assert(found, name);
+  assert.doesNotMatch(found.what, /\n/, 'one line');
+  return found;
+}
+
+describe('the doctor', () => {
+  it('has nothing to say where all works', async () => {
+    const findings = await examine(machine());
+    assert.deepEqual(
+      findings.filter(({ status }) => status !== 'ok'),
+      [],
+    );
+    assert.equal(new Set(findings.map(({ name }) => name)).size, findings.length);
+    assert(findings.length >= 13);
+  });
+
+  it('prints a profile for the launcher where AppArmor is in the way', async () => {
+    const refused = machine({
+      tryNamespaces: async () => {
+        throw new NamespaceError('refused', { what: 'AppArmor', fix: 'one line' });
+      },
+      files: { '/proc/sys/kernel/apparmor_restrict_unprivileged_userns': '1\n' },
+    });
+    const { status, fix = '' } = await finding('user-namespaces', refused);
+    assert.equal(status, 'failed');
+    assert.match(fix, /^sudo tee \/etc\/apparmor\.d\/opt\.rootless-net\.launcher <<'END'\nabi <abi\/4\.0>,\n/);
+    assert.match(
+      fix,
+      /\nprofile opt\.rootless-net\.launcher \/opt\/rootless-net\/launcher flags=\(unconfined\) \{\n {2}userns,\n\}\nEND\nsudo systemctl reload apparmor$/,
+    );
+  });
+
+  const cases: [name: string, status: Finding['status'], what: RegExp, fix: RegExp | undefined, of: Machine][] = [
+    [
+      'user-namespaces',
+      'failed',
+      /^not today$/,
+      /^sudo sysctl -w x=1$/,
+      machine({
+        tryNamespaces: async () => {
+          throw new NamespaceError('cannot make them', { what: 'not today', fix: 'sudo sysctl -w x=1' });
+        },
+      }),
+    ],
+    [
+      'user-namespaces',
+      'warning',
+      /at most 15 /,
+      /max_user_namespaces=28633/,
+      machine({ files: { '/proc/sys/user/max_user_namespaces': '15\n' } }),
+    ],
+    ['user', 'warning', /root/, /another user/, machine({ user: { uid: 0, gid: 0, name: 'root' } })],
+    [
+      'sub-ids',
+      'warning',
+      /^alice has none: only root is mapped$/,
+      /^usermod$/,
+      machine({ subIdProblem: async () => ({ what: 'alice has none', fix: 'usermod' }) }),
+    ],
+    ['newuidmap', 'warning', /newgidmap is not installed/, /uidmap/, machine({ without: ['newgidmap'] })],
+    [
+      'newuidmap',
+      'failed',
+      /\/usr\/bin\/newuidmap may not map ids/,
+      /chmod u\+s \/usr\/bin\/newuidmap/,
+      machine({ stat: async () => ({ mode: 0o100755, uid: 0 }) }),
+    ],
+    [
+      'tun',
+      'warning',
+      /^closed: there is no outbound network$/,
+      /^chmod$/,
+      machine({ tunProblem: async () => ({ what: 'closed', fix: 'chmod' }) }),
+    ],
+    ['slirp4netns', 'ok', /not installed; pasta is used/, /slirp4netns/, machine({ without: ['slirp4netns'] })],
+    ['pasta', 'warning', /no outbound network/, /passt/, machine({ without: ['slirp4netns', 'pasta'] })],
+    [
+      'slirp4netns',
+      'warning',
+      /0\.3\.9 is older than 0\.4\.0/,
+      /upgrade/,
+      machine({ run: async () => ({ code: 0, output: 'slirp4netns version 0.3.9' }) }),
+    ],
+    ['pasta', 'ok', /^pasta unknown version$/, undefined, machine()],
+    ['unprivileged-ports', 'ok', /from 1024 on/, /systemd install -s 80:8080/, machine()],
+    [
+      'unprivileged-ports',
+      'ok',
+      /from 0 on/,
+      undefined,
+      machine({ files: { '/proc/sys/net/ipv4/ip_unprivileged_port_start': '0\n' } }),
+    ],
+    [
+      'ping',
+      'warning',
+      /group 1000/,
+      /ping_group_range=0 2147483647/,
+      machine({ files: { '/proc/sys/net/ipv4/ping_group_range': '1\t0\n' } }),
+    ],
+    [
+      'congestion-control',
+      'ok',
+      /^bbr paces/,
+      undefined,
+      machine({ files: { '/proc/sys/net/ipv4/tcp_congestion_control': 'bbr\n' } }),
+    ],
+    [
+      'open-files',
+      'warning',
+      /^up to 4096: about 2048 connections/,
+      /alice hard nofile/,
+      machine({
+        files: { '/proc/self/limits': 'Max open files            1024                 4096                 files\n' },
+      }),
+    ],
+    [
+      'cgroups',
+      'warning',
+      /not mounted/,
+      /unified_cgroup_hierarchy/,
+      machine({ files: { '/proc/self/mountinfo': '' } }),
+    ],
+    [
+      'cgroups',
+      'warning',
+      /beside cgroup v1/,
+      /unified_cgroup_hierarchy/,
+      machine({ files: { '/proc/self/mountinfo': '31 23 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n' } }),
+    ],
+    [
+      'cgroups',
+      'warning',
+      /not delegated to the user: cpu:/,
+      /delegate\.conf/,
+      machine({
+        files: {
+          '/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/cgroup.controllers': 'memory pids\n',
+        },
+      }),
+    ],
+    [
+      'systemd',
+      'warning',
+      /\(offline\)/,
+      /enable-linger alice/,
+      machine({ run: async () => ({ code: 1, output: 'offline\n' }) }),
+    ],
+    [
+      'systemd',
+      'warning',
+      /end when the user logs out/,
+      /^loginctl enable-linger alice$/,
+      machine({ without: ['/var/lib/systemd/linger/alice'] }),
+    ],
+  ];
+  for (const [name, status, what, fix, of] of cases) {
+    it(`says of ${name} ${what.source}`, async () => {
+      const found = await finding(name, of);
+      assert.equal(found.status, status);
+      assert.match(found.what, what);
+      if (fix) assert.match(found.fix ?? '', fix);
+      else assert.equal(found.fix, undefined);
+    });
+  }
+});
