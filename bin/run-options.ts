@@ -276,6 +276,8 @@ function check(
   const net = parseNetworkName(values.net);
   const hasDevice = net !== 'host' && net !== 'none';
   if (!hasDevice && given('cidr')) throw new UsageError(`--cidr cannot be used with --net=${net}: there is no device`);
+  if (net === 'lxc-user-nic' && given('cidr'))
+    throw new UsageError(`--cidr cannot be used with --net=${net}: addresses come by DHCP`);
   if (!hasDevice && given('ifname'))
     throw new UsageError(`--ifname cannot be used with --net=${net}: there is no device`);
   if (!hasDevice && mtu !== 0) warnings.push(`--mtu is ignored with --net=${net}: there is no device`);
@@ -289,8 +291,10 @@ function check(
   if (values.allowHostLoopback && values.disableHostLoopback) {
     throw new UsageError('--allow-host-loopback and --disable-host-loopback exclude each other');
   }
+  // A device of the host's bridge has no way to the host's loopback.
+  const hasGateway = hasDevice && net !== 'lxc-user-nic';
   const hostLoopback = values.allowHostLoopback ?? (defaults.hostLoopback && !values.disableHostLoopback);
-  if (hostLoopback && !values.allowHostLoopback && hasDevice) {
+  if (hostLoopback && !values.allowHostLoopback && hasGateway) {
     warnings.push(
       "specifying --disable-host-loopback is highly recommended: without it the namespace can connect to the host's 127.0.0.1",
     );

@@ -6,6 +6,7 @@
  * all ports listen.
  */
 import { join } from 'node:path';
+import { native } from '../native/index.js';
 import { API_VERSION, type Info } from '../protocol/api.js';
 import { defaultCongestion } from '../protocol/congestion.js';
 import { VERSION } from '../protocol/version.js';
@@ -103,7 +104,7 @@ export class Stack {
       for (const problem of await evacuateCgroup(options.evacuateCgroup2)) log.warn(problem);
     }
 
-    const child = await childNamespaces(launcher, stateDir, options);
+    const child = await childNamespaces(launcher, channels, stateDir, options);
     const slirpSocket = join(stateDir.path, '.s4nn.sock');
     const demands = {
       implicitPorts: options.portDriver === 'implicit',
@@ -230,6 +231,7 @@ function namespacesOf(options: StackOptions): Namespace[] {
 /** Makes the detached network namespace, if there is to be one. Throws NamespaceError. */
 async function childNamespaces(
   launcher: Launcher,
+  channels: Channels,
   stateDir: StateDir,
   options: StackOptions,
 ): Promise<ChildNamespaces> {
@@ -237,7 +239,12 @@ async function childNamespaces(
     pid: launcher.pid,
     stateDir: stateDir.path,
     hasDefaultRoute: async () => (await launcher.order('has-default-route'))[0] === 'yes',
-    startHelper: (command, fd) => launcher.startHelper(command, fd),
+    async start(command) {
+      const [ours, theirs] = native().socketpair();
+      const channel = channels.open(ours);
+      await launcher.startHelper(command, theirs);
+      return channel;
+    },
   };
   if (!options.detachNetns) return child;
   const path = join(stateDir.path, 'netns');

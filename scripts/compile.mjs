@@ -1,7 +1,7 @@
 // Compiles the TypeScript to dist/, then puts each program with all that it imports into few files: loading the hundred
 // small ones takes Node longer than everything that rootless-run does until its command starts.
 import { spawnSync } from 'node:child_process';
-import { readdirSync, rmSync } from 'node:fs';
+import { copyFileSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -11,6 +11,9 @@ const programs = ['bin/rootless-run.js', 'bin/rootlesskit.js', 'bin/rootlessctl.
 const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
 const compiled = spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.json')], { stdio: 'inherit', cwd: root });
 if (compiled.status !== 0) process.exit(compiled.status ?? 1);
+
+// What is no TypeScript goes along.
+copyFileSync(join(root, 'child/dhcp-event.sh'), join(root, 'dist/child/dhcp-event.sh'));
 
 const { build } = await import('esbuild');
 const { metafile } = await build({

@@ -1,4 +1,5 @@
 import type { NetworkDriverInfo } from '../../protocol/api.js';
+import type { PacketChannel } from '../channels.js';
 import type { Problem } from '../errors.js';
 
 export interface NetworkOptions {
@@ -28,8 +29,11 @@ export interface ChildNamespaces {
   /** The state directory, for sockets of the driver. */
   readonly stateDir: string;
   hasDefaultRoute(): Promise<boolean>;
-  /** Starts a program in the child's network namespace, as root there, with `fd` (closed here) as its descriptor 3. */
-  startHelper(command: readonly string[], fd: number): Promise<number>;
+  /**
+   * Starts a program in the child's network namespace, as root there. Its descriptor 3 is the other end of the channel,
+   * which is closed when the program ends; the program is not ended with the channel.
+   */
+  start(command: readonly string[]): Promise<PacketChannel>;
 }
 
 /** What the port driver wants of the network. */

@@ -1,11 +1,12 @@
 import { NetworkError, problemText, UsageError } from '../errors.js';
 import type { ChildNamespaces, Network, NetworkDemands, NetworkDriver, NetworkOptions } from './driver.js';
 import { host } from './host.js';
+import { lxcUserNic } from './lxc-user-nic.js';
 import { none } from './none.js';
 import { pasta } from './pasta.js';
 import { slirp4netns } from './slirp4netns.js';
 
-const drivers = { slirp4netns, pasta, none, host } satisfies Record<string, NetworkDriver>;
+const drivers = { slirp4netns, pasta, 'lxc-user-nic': lxcUserNic, none, host } satisfies Record<string, NetworkDriver>;
 
 /** What `auto` tries, in this order. */
 const automatic: readonly NetworkDriver[] = [slirp4netns, pasta, none];

@@ -7,11 +7,13 @@ import { dirname, join } from 'node:path';
 import { countsVariable, readCounts, writeCounts } from './counts.js';
 import { host4, host6, makeHostNetwork } from './host-network.js';
 import { endLeftovers } from './leftovers.js';
+import { makeLxcBridge } from './lxc-bridge.js';
 import { testPath } from './requirements.js';
 
 const [directory = '', user = '', node = '', root = '', ...mochaArguments] = process.argv.slice(2);
 
 makeHostNetwork();
+const dhcpServer = makeLxcBridge(user, directory);
 
 const temporary = join(directory, 'tmp');
 const counts = join(directory, 'run', 'counts.json');
@@ -47,6 +49,8 @@ const code = await new Promise<number>((resolve, reject) => {
 
 const result = readCounts(counts);
 if (code !== 0 && result.failed === 0) result.failed = 1;
+
+dhcpServer.kill('SIGKILL');
 
 // Everything in this pid namespace but its first process and this one came from the tests.
 for (const line of await endLeftovers(({ pid }) => pid !== 1 && pid !== process.pid)) {

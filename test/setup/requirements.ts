@@ -29,6 +29,7 @@ export const debianPackages: Readonly<Record<string, string>> = {
   podman: 'podman',
   runc: 'runc',
   jq: 'jq',
+  'lxc-checkconfig': 'lxc',
   script: 'bsdutils',
   'systemd-socket-activate': 'systemd',
 };
