@@ -1,41 +1,37 @@
 /**
- * What the command inherits beyond the standard streams: descriptors that whoever started us left open for it, sockets of
- * systemd above all (sd_listen_fds(3)), under the same numbers.
+ * Sockets that a service manager has opened for the command (sd_listen_fds(3)): it gets them under the same numbers. Other
+ * descriptors that we were started with are not told from Node's own, which closes all of them on exec.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
 
 /** The first descriptor after the standard streams, and the first that systemd passes (SD_LISTEN_FDS_START). */
 export const FIRST_FD = 3;
 
-/** Flag of an open descriptor that execve(2) closes, in octal as /proc/PID/fdinfo shows it (proc(5)). */
-const CLOSED_ON_EXEC = 0o2000000;
-
-/**
- * The descriptors right from FIRST_FD on that we have inherited, up to the first one that we have not. Node opens its own
- * to be closed on exec, so those that are not were there before it; and those are inherited by what we start in turn.
- */
-export function inheritedDescriptors(): number[] {
-  const open = new Set(readdirSync('/proc/self/fdinfo').map(Number));
-  const inherited: number[] = [];
-  for (let fd = FIRST_FD; open.has(fd) && !isClosedOnExec(fd); fd++) inherited.push(fd);
-  return inherited;
+/** The descriptors that were passed to us, from FIRST_FD on. */
+export function inheritedDescriptors(env: NodeJS.ProcessEnv = process.env): number[] {
+  if (!isForUs(env)) return [];
+  const count = Number(env.LISTEN_FDS ?? 0);
+  const descriptors = Array.from({ length: Number.isInteger(count) ? count : 0 }, (_, index) => FIRST_FD + index);
+  return descriptors.every(isOpen) ? descriptors : [];
 }
 
-function isClosedOnExec(fd: number): boolean {
+/**
+ * The variables of socket activation, as the launcher is to have them: it puts the command's pid for ours. Those that are
+ * meant for another process, though we inherited them, go no further.
+ */
+export function activation(env: NodeJS.ProcessEnv = process.env): Record<string, string | undefined> {
+  return isForUs(env) ? {} : { LISTEN_PID: undefined, LISTEN_FDS: undefined, LISTEN_FDNAMES: undefined };
+}
+
+function isForUs(env: NodeJS.ProcessEnv): boolean {
+  return env.LISTEN_PID === String(process.pid);
+}
+
+function isOpen(fd: number): boolean {
   try {
-    const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1] ?? '';
-    return (Number.parseInt(flags, 8) & CLOSED_ON_EXEC) !== 0;
-  } catch {
-    // The one that the directory was read through.
+    fstatSync(fd);
     return true;
+  } catch {
+    return false;
   }
-}
-
-/**
- * The variables of systemd's socket activation, as the launcher is to have them: it puts the command's pid for ours.
- * Those that are meant for another process, though we inherited them, go no further.
- */
-export function activation(): Record<string, string | undefined> {
-  if (process.env.LISTEN_PID === String(process.pid)) return {};
-  return { LISTEN_PID: undefined, LISTEN_FDS: undefined, LISTEN_FDNAMES: undefined };
 }

@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { binPath, repoRoot, run } from '../support/index.js';
+
+const directory = join(repoRoot, 'test', 'scripts');
+
+/** Scripts that take any program of RootlessKit's kind; here they get ours. */
+describe('the scripts of test/scripts', function () {
+  this.timeout(90_000);
+  for (const name of readdirSync(directory).filter((file) => file !== 'common.sh')) {
+    it(name.replace(/\.sh$/, ''), async function () {
+      const { code, stdout, stderr } = await run(join(directory, name), [], {
+        timeout: 80_000,
+        env: {
+          ROOTLESSKIT: `${process.execPath} ${binPath('rootlesskit')}`,
+          ROOTLESSCTL: `${process.execPath} ${binPath('rootlessctl')}`,
+        },
+      });
+      assert.equal(code, 0, `${stdout}${stderr}`);
+      assert.match(stdout, /^ok /m);
+      assert.doesNotMatch(stdout, /^not ok/m);
+      if (/^(ok .* # skipped: .*\n)+$/.test(stdout)) this.skip();
+    });
+  }
+});
