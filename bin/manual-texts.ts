@@ -22,6 +22,10 @@ export const rootlessRunManual: ManualText = {
   summary: 'run a command in a network namespace of its own, without root, and publish its ports',
   sections: [
     [
+      'Other commands',
+      "rootless-run serve runs the stack without a command, as a service. rootless-run systemd install, uninstall and status make it a unit of the user's systemd. rootless-run doctor examines the machine. Each has --help. A command of such a name is run behind --.",
+    ],
+    [
       'Exit status',
       "The command's own; 255 when a signal ended it, 127 when it was not found, 126 when it cannot be executed, 1 when the namespaces, the network or a port could not be set up.",
     ],

@@ -199,6 +199,9 @@ Examples:
   rootless-run -p 8080:80 -p '[::1]:8443:443' -p 127.0.0.3:5353:53/udp -- ./my-server
   rootless-run -- bash
 
+Beside it there are rootless-run serve, systemd and doctor, each with its --help: the stack as a service, and what this
+machine lacks.
+
 The command's exit code is passed on; 255 says that a signal ended it, 127 that it was not found, 126 that it cannot be
 executed, 1 that the namespaces, the network or a port could not be set up. rootlessctl adds and removes ports later.`;
 }

@@ -5,14 +5,16 @@ import { fileURLToPath } from 'node:url';
 
 const dist = resolve(dirname(fileURLToPath(import.meta.url)), '..', 'dist');
 const { manualPage } = await import('../dist/bin/manual.js');
-const { rootlesskitManual, rootlessRunManual } = await import('../dist/bin/manual-texts.js');
+const { rootlessctlManual, rootlesskitManual, rootlessRunManual } = await import('../dist/bin/manual-texts.js');
 const { makeCommand } = await import('../dist/bin/run-options.js');
 const { rootlesskit, rootlessRun } = await import('../dist/bin/dialect.js');
+const { program: rootlessctl } = await import('../dist/bin/rootlessctl-command.js');
 const { VERSION } = await import('../dist/protocol/version.js');
 
 const pages = [
   [makeCommand(rootlessRun), rootlessRunManual],
   [makeCommand(rootlesskit), rootlesskitManual],
+  [rootlessctl, rootlessctlManual],
 ];
 mkdirSync(join(dist, 'man'), { recursive: true });
 for (const [command, text] of pages) {

@@ -19,6 +19,8 @@ function showOwnDevices(directory: string): void {
   command('mount', '--rbind', '/sys/fs/cgroup', kept);
   command('mount', '-t', 'sysfs', 'sysfs', '/sys');
   command('mount', '--rbind', kept, '/sys/fs/cgroup');
+  // Else what is below it would go there, too.
+  command('mount', '--make-rprivate', kept);
   command('umount', '--lazy', kept);
 }
 
