@@ -1,4 +1,5 @@
 import { type Engine, type EngineCounters, type EngineEvent, native } from '../native/index.js';
+import { printable } from './errors.js';
 
 /** One end of a socketpair, with packets as messages. */
 export interface PacketChannel {
@@ -109,12 +110,12 @@ export class Channels {
         this.portEvents?.onPortState(event.port, event.reason);
         break;
       case 'log':
-        this.warn(event.text);
+        this.warn(printable(event.text));
         break;
       case 'plan-wanted':
         break;
       default:
-        this.portEvents?.onConnection(event);
+        this.portEvents?.onConnection({ ...event, reason: printable(event.reason) });
     }
   }
 }

@@ -66,3 +66,12 @@ export function errorText(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text.split('\n')[0] ?? '';
 }
+
+/** Longest text of somebody else's that is shown in a line. */
+const MAX_FOREIGN = 500;
+
+/** Text of somebody else's as part of a line: without line breaks and control characters, and not without end. */
+export function printable(text: string): string {
+  const plain = text.replaceAll(/[\s\p{Cc}]+/gu, ' ').trim();
+  return plain.length > MAX_FOREIGN ? `${plain.slice(0, MAX_FOREIGN)}…` : plain;
+}

@@ -4,6 +4,18 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
+namespace {
+// Where nothing listens on a local port that the kernel happens to choose for the client's side, a socket connects to
+// itself (simultaneous open, RFC 9293, section 3.5).
+bool isConnectedToItself(int fd, const Address& to) {
+  // Below that no ports are chosen for clients (ip(7), ip_local_port_range).
+  if (to.port() < 1024) return false;
+  Address own;
+  own.length = sizeof own.v6;
+  return getsockname(fd, &own.sa, &own.length) == 0 && own.port() == to.port() && own.ip() == to.ip();
+}
+}  // namespace
+
 // A connect(2) that takes its time.
 class PendingConnect : public Handler, public Buriable {
  public:
@@ -19,9 +31,13 @@ class PendingConnect : public Handler, public Buriable {
     getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &length);
     dialer_.loop_.unwatch(fd_.get());
     dialer_.loop_.bury(this);
-    if (error == 0) {
+    if (error == 0 && !isConnectedToItself(fd_.get(), addresses_[index_])) {
       dialer_.answer(request_, std::move(fd_));
       return;
+    }
+    if (error == 0) {
+      error = ECONNREFUSED;
+      sockets::closeWithReset(std::move(fd_));
     }
     fd_.reset();
     dialer_.connectFrom(request_, addresses_, index_ + 1, error);
@@ -104,8 +120,13 @@ void Dialer::connectFrom(const Request& request, const std::vector<Address>& add
     // To a local address the handshake is over by now; asking again tells.
     if (rc != 0 && errno == EINPROGRESS) rc = connect(fd.get(), &to.sa, to.length);
     if (rc == 0 || errno == EISCONN) {
-      answer(request, std::move(fd));
-      return;
+      if (!isConnectedToItself(fd.get(), to)) {
+        answer(request, std::move(fd));
+        return;
+      }
+      sockets::closeWithReset(std::move(fd));
+      lastError = ECONNREFUSED;
+      continue;
     }
     if (errno == EALREADY || errno == EINPROGRESS) {
       new PendingConnect(*this, request, addresses, index, std::move(fd));

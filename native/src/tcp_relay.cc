@@ -34,7 +34,7 @@ void TcpRelay::watchClient() {
 }
 
 bool TcpRelay::startRelay() {
-  constexpr uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  constexpr uint32_t kEvents = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET;
   relaying_ = true;
   for (int side : {kClient, kChild}) {
     bool done = watched_[side] ? context_.loop.rewatch(fds_[side].get(), kEvents, &handlers_[side])
@@ -55,7 +55,10 @@ void TcpRelay::finish(bool reset, int gone) {
     if (reset && side != gone) {
       sockets::closeWithReset(std::move(fds_[side]));
     } else {
+      // Whoever else held the child's socket may have set SO_LINGER, and then this waits (socket(7)).
+      context_.watchdog.enter();
       fds_[side].reset();
+      context_.watchdog.leave();
     }
   }
   for (Way& way : ways_) dropPending(&way);
@@ -78,7 +81,8 @@ void TcpRelay::onSideEvents(int side, uint32_t events) {
   }
   Way& from = ways_[side];
   Way& to = ways_[1 - side];
-  if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) from.readable = true;
+  if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) from.readable = true;
+  if (events & EPOLLPRI) from.urgent = true;
   if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) from.hangup = true;
   if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) to.writable = true;
 
@@ -178,7 +182,7 @@ TcpRelay::Step TcpRelay::flush(int source) {
 
 TcpRelay::Step TcpRelay::fill(int source) {
   Way& way = ways_[source];
-  if (way.bulk) {
+  if (way.bulk && !way.urgent) {
     way.pipe = context_.pipes.take(context_.loop.now());
     if (way.pipe) return fillBySplice(source);
   }
@@ -231,8 +235,9 @@ TcpRelay::Step TcpRelay::fillByRecv(int source) {
     return Step::more;
   }
   if (size_t(n) < size) {
-    // A stream that gives less than was asked for has no more (epoll(7)), but the end may come behind it.
-    if (!way.hangup) way.readable = false;
+    // A stream that gives less than was asked for has no more (epoll(7)), but the end may come behind it, or what
+    // follows urgent data, at which every read stops (tcp(7)).
+    if (!way.hangup && !way.urgent) way.readable = false;
     if (way.bulk && n < kSmall && ++way.smallReads >= kSmallReads) {
       way.bulk = false;
       way.smallReads = 0;

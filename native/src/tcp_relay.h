@@ -59,6 +59,7 @@ class TcpRelay : public Buriable {
     bool broken = false;     // the sink is gone
     bool wasReset = false;   // the source was reset
     bool resetAtEnd = false; // … and what it sent before is still being read
+    bool urgent = false;     // urgent data has come: reads stop short at it, and splice(2) does not get past it
     bool bulk = false;
     uint8_t smallReads = 0;
     uint32_t inPipe = 0;

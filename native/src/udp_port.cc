@@ -212,7 +212,7 @@ class UdpFlow : public Handler, public Buriable, public Dial {
     refuse(tryAgain ? 0 : kRefusedMs, std::string(message));
   }
 
-  void onEvents(uint32_t) override {
+  void onEvents(uint32_t events) override {
     if (buried() || !child_.valid()) return;
     UdpBatch& in = batch();
     for (int round = 0; round < 4; round++) {
@@ -220,6 +220,8 @@ class UdpFlow : public Handler, public Buriable, public Dial {
       if (n < 0) {
         if (errno == ECONNREFUSED && settled_) lost_ = true;
         if (errno == ECONNREFUSED && !settled_) nextAttempt();
+        // Errors that wait and that reading does not take: IP_RECVERR was set, which only somebody else can have done.
+        else if (errno == EAGAIN && (events & EPOLLERR) && round == 0) restart();
         return;
       }
       if (n == 0) return;

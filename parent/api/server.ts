@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { Info, PortReport, StackEvent } from '../../protocol/api.js';
 import { PortSpecError } from '../../protocol/port-spec.js';
 import type { PortStatus } from '../../protocol/ports.js';
+import { printable } from '../errors.js';
 import type { EventBus } from '../events.js';
 import type { PortDriver } from '../port/driver.js';
 import { PortError } from '../port/errors.js';
@@ -251,10 +252,6 @@ function refuseUpgrade(socket: Duplex): void {
 
 function oneLine(error: unknown): string {
   return printable(error instanceof Error ? error.message : String(error));
-}
-
-function printable(text: string): string {
-  return text.replaceAll(/[\s\p{Cc}]+/gu, ' ').trim();
 }
 
 function describe(error: unknown): string {

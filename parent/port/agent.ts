@@ -10,7 +10,7 @@ import { native } from '../../native/index.js';
 import { decodeMessage, encodeMessage, PROTOCOL_VERSION } from '../../protocol/messages.js';
 import { packageFile } from '../../protocol/paths.js';
 import type { Channels, PacketChannel } from '../channels.js';
-import { errorText } from '../errors.js';
+import { errorText, printable } from '../errors.js';
 import type { Launcher } from '../namespaces/launcher.js';
 import { AgentError } from './errors.js';
 
@@ -83,7 +83,7 @@ export class AgentSupervisor {
     try {
       const message = decodeMessage(data);
       if (message.type === 'log') {
-        this.warn(message.text);
+        this.warn(printable(message.text));
       } else if (message.version !== PROTOCOL_VERSION) {
         this.#drop(
           channel,

@@ -10,6 +10,8 @@ import { processTree, type RunResult, repoRoot, run, start, tempDir } from '../s
 export interface SystemManager extends AsyncDisposable {
   /** The program of that name, as words of a command. */
   program(name: 'rootless-run' | 'rootlesskit' | 'rootlessctl'): string[];
+  /** Path of one of test/scripts. */
+  script(name: string): string;
   /** Runs a program in it as root … */
   root(...command: string[]): Promise<RunResult>;
   /** … or as the test user, whose manager it can reach. */
@@ -56,6 +58,7 @@ export async function bootSystemd(): Promise<SystemManager> {
   const asUser = ['setpriv', `--reuid=${testUser}`, `--regid=${testUser}`, '--init-groups', 'env', '-i', '-C', home];
   return {
     program: (name) => [node, join(root, 'dist/bin', `${name}.js`)],
+    script: (name) => join(root, 'test/scripts', name),
     root: enter,
     user: (...command) => enter(...asUser, ...environment, ...command),
     home,

@@ -21,14 +21,14 @@ export const datagrams: Group = (suite) => {
       }
     });
 
-    it('carries large datagrams over IPv6', async function () {
-      if (!ipv6) this.skip();
-      const { port } = await stack().publish(`[::1]:0:${ECHO}/udp`);
-      for (const size of [8192, 60_000]) {
-        const data = randomBytes(size);
-        assert.ok((await udpAsk('::1', port, data)).equals(data));
-      }
-    });
+    if (ipv6)
+      it('carries large datagrams over IPv6', async () => {
+        const { port } = await stack().publish(`[::1]:0:${ECHO}/udp`);
+        for (const size of [8192, 60_000]) {
+          const data = randomBytes(size);
+          assert.ok((await udpAsk('::1', port, data)).equals(data));
+        }
+      });
 
     for (const host of ['127.0.0.1', '127.0.0.2', ...(ipv6 ? ['::1'] : [])]) {
       it(`carries all of what a client of ${host} sends at the start, be it one datagram or ten`, async () => {

@@ -74,46 +74,46 @@ export const ports: Group = (suite) => {
       }
     });
 
-    it('closes connections with their port, which is free at once; others go on', async function () {
-      if (!closesConnections) this.skip();
-      const tcp = await stack().publish(`127.0.0.2:0:${ECHO}`);
-      const other = await stack().publish(`127.0.0.3:0:${ECHO}`);
-      const sockets = await Promise.all(Array.from({ length: 20 }, () => openConnection('127.0.0.2', tcp.port)));
-      for (const socket of sockets) await echo(socket, 'here');
-      const ended = sockets.map(outcomeOf);
-      const survivor = await openConnection('127.0.0.3', other.port);
-      await echo(survivor, 'here');
+    if (closesConnections)
+      it('closes connections with their port, which is free at once; others go on', async () => {
+        const tcp = await stack().publish(`127.0.0.2:0:${ECHO}`);
+        const other = await stack().publish(`127.0.0.3:0:${ECHO}`);
+        const sockets = await Promise.all(Array.from({ length: 20 }, () => openConnection('127.0.0.2', tcp.port)));
+        for (const socket of sockets) await echo(socket, 'here');
+        const ended = sockets.map(outcomeOf);
+        const survivor = await openConnection('127.0.0.3', other.port);
+        await echo(survivor, 'here');
 
-      const { code, stderr } = await stack().ctl('remove-ports', String(tcp.id));
-      assert.equal(code, 0, stderr);
-      await listenOnce('127.0.0.2', tcp.port);
-      for (const outcome of await Promise.all(ended)) assert.ok(outcome.ended || outcome.error === 'ECONNRESET');
-      assert.equal(await echo(survivor, 'still here'), 'still here');
-      survivor.destroy();
-      // And for us, too.
-      const again = await stack().publish(`127.0.0.2:${tcp.port}:${ECHO}`);
-      assert.equal((await tcpRequest('127.0.0.2', again.port, 'x')).toString(), 'x');
-      assert.notEqual(again.id, tcp.id);
-    });
+        const { code, stderr } = await stack().ctl('remove-ports', String(tcp.id));
+        assert.equal(code, 0, stderr);
+        await listenOnce('127.0.0.2', tcp.port);
+        for (const outcome of await Promise.all(ended)) assert.ok(outcome.ended || outcome.error === 'ECONNRESET');
+        assert.equal(await echo(survivor, 'still here'), 'still here');
+        survivor.destroy();
+        // And for us, too.
+        const again = await stack().publish(`127.0.0.2:${tcp.port}:${ECHO}`);
+        assert.equal((await tcpRequest('127.0.0.2', again.port, 'x')).toString(), 'x');
+        assert.notEqual(again.id, tcp.id);
+      });
 
-    it('frees a UDP port in use, and takes it again', async function () {
-      if (!loopbackDatagrams) this.skip();
-      const first = await stack().publish(`127.0.0.2:0:${ECHO}/udp`);
-      await udpAsk('127.0.0.2', first.port, 'x');
-      await stack().api.removePort(first.id);
-      assert.equal(await takesUdp('127.0.0.2', first.port), false);
-      await stack().publish(`127.0.0.2:${first.port}:${ECHO}/udp`);
-      assert.equal((await udpAsk('127.0.0.2', first.port, 'y')).toString(), 'y');
-    });
+    if (loopbackDatagrams)
+      it('frees a UDP port in use, and takes it again', async () => {
+        const first = await stack().publish(`127.0.0.2:0:${ECHO}/udp`);
+        await udpAsk('127.0.0.2', first.port, 'x');
+        await stack().api.removePort(first.id);
+        assert.equal(await takesUdp('127.0.0.2', first.port), false);
+        await stack().publish(`127.0.0.2:${first.port}:${ECHO}/udp`);
+        assert.equal((await udpAsk('127.0.0.2', first.port, 'y')).toString(), 'y');
+      });
 
-    it('closes connections to nowhere and those that wait with their port', async function () {
-      if (!closesConnections) this.skip();
-      const published = await stack().publish(`127.0.0.2:0:${newPort()}`);
-      const outcomes = Array.from({ length: 50 }, () => tcpOutcome('127.0.0.2', published.port));
-      await stack().api.removePort(published.id);
-      for (const { error } of await Promise.all(outcomes)) assert.match(error ?? '', /^ECONNRE(SET|FUSED)$/);
-      await listenOnce('127.0.0.2', published.port);
-    });
+    if (closesConnections)
+      it('closes connections to nowhere and those that wait with their port', async () => {
+        const published = await stack().publish(`127.0.0.2:0:${newPort()}`);
+        const outcomes = Array.from({ length: 50 }, () => tcpOutcome('127.0.0.2', published.port));
+        await stack().api.removePort(published.id);
+        for (const { error } of await Promise.all(outcomes)) assert.match(error ?? '', /^ECONNRE(SET|FUSED)$/);
+        await listenOnce('127.0.0.2', published.port);
+      });
 
     it('is quick to repeat', async () => {
       const port = await freePort('127.0.0.2');
