@@ -6,6 +6,8 @@ import { rootlessctlManual, rootlesskitManual, rootlessRunManual } from '../../b
 import { program as rootlessctl } from '../../bin/rootlessctl-command.js';
 import { makeCommand } from '../../bin/run-options.js';
 
+const hasGroff = spawnSync('groff', ['--version']).error === undefined;
+
 describe('manual pages', () => {
   for (const [command, text] of [
     [makeCommand(rootlessRun), rootlessRunManual],
@@ -25,15 +27,13 @@ describe('manual pages', () => {
       for (const line of page.split('\n')) assert.match(line, /^([^.']|\.(TH|SH|SS|TP|PP|B|BR|RS|RE|nf|fi)\b|$)/);
     });
 
-    it(`${command.name()}(1) is shown by groff without a warning`, function () {
-      const { error, stdout, stderr } = spawnSync('groff', ['-man', '-ww', '-Tutf8'], {
-        input: page,
-        encoding: 'utf8',
+    if (hasGroff) {
+      it(`${command.name()}(1) is shown by groff without a warning`, () => {
+        const { stdout, stderr } = spawnSync('groff', ['-man', '-ww', '-Tutf8'], { input: page, encoding: 'utf8' });
+        assert.equal(stderr, '');
+        // It prints letters twice for bold.
+        assert.match(stdout.split(/.[\b]/).join(''), /--debug/);
       });
-      if (error) this.skip();
-      assert.equal(stderr, '');
-      // It prints letters twice for bold.
-      assert.match(stdout.split(/.[\b]/).join(''), /--debug/);
-    });
+    }
   }
 });
