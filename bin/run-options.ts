@@ -42,10 +42,10 @@ interface Values {
   lxcUserNicBinary?: string;
   lxcUserNicBridge: string;
   portDriver?: string;
-  publish: string[];
+  publish?: string[];
   sourceIpTransparent?: boolean;
   sourceIpTransparentBackend: string;
-  copyUp: string[];
+  copyUp?: string[];
   copyUpMode: string;
   propagation: string;
   pidns?: boolean;
@@ -76,7 +76,7 @@ export class UnknownOptionError extends UsageError {
   override name = 'UnknownOptionError';
 }
 
-const list = (value: string, before: string[]): string[] => [...before, ...value.split(',')];
+const list = (value: string, before: string[] = []): string[] => [...before, ...value.split(',')];
 
 /** The command line as commander knows it: also the source of `--help` and of the manual pages. */
 export function makeCommand(dialect: Dialect): Command {
@@ -100,7 +100,6 @@ export function makeCommand(dialect: Dialect): Command {
     '-p, --publish <spec>',
     'publish a port: [HOST-IP:]HOST-PORT:[CHILD-IP:]PORT[/tcp|udp], also 4 or 6 behind it; ranges 8000-8010:8000-8010; HOST-PORT 0 takes any free one; may be repeated',
     list,
-    [],
   );
   command.option(
     '--port-driver <driver>',
@@ -145,7 +144,6 @@ export function makeCommand(dialect: Dialect): Command {
     '--copy-up <dir>',
     `make a directory writable in the namespaces, over what the host has there; may be repeated${defaults.copyUp.length > 0 ? ` (default: ${defaults.copyUp.join(',')})` : ''}`,
     list,
-    [],
   );
   command.addOption(new Option('--copy-up-mode <mode>', 'how: tmpfs+symlink is the only way').default('tmpfs+symlink'));
   command.option('--propagation <mode>', `mount propagation of /: ${propagations.join(', ')}`, 'rprivate');
@@ -302,7 +300,7 @@ function check(
       "specifying --disable-host-loopback is highly recommended: without it the namespace can connect to the host's 127.0.0.1",
     );
   }
-  const publish = values.publish.flatMap(parsePortSpecs);
+  const publish = (values.publish ?? []).flatMap(parsePortSpecs);
   const portDriver = parsePortDriverName(
     values.portDriver ?? (net === 'host' && publish.length === 0 ? 'none' : defaults.portDriver),
   );
@@ -352,7 +350,7 @@ function check(
       detachNetns: values.detachNetns ?? false,
       portDriver,
       publish,
-      copyUp: checkCopyUp(values.copyUp, defaults.copyUp, propagation),
+      copyUp: checkCopyUp(values.copyUp ?? [], defaults.copyUp, propagation),
       propagation,
       namespaces: [
         ...(values.pidns ? ['pid' as const] : []),

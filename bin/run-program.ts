@@ -9,6 +9,7 @@ import { PortError } from '../parent/port/errors.js';
 import { Stack } from '../parent/stack.js';
 import { PortSpecError } from '../protocol/port-spec.js';
 import { type Dialect, ENDED_BY_SIGNAL } from './dialect.js';
+import { setProcessName } from './process-name.js';
 import { Answered, makeCommand, parseCommandLine, UnknownOptionError } from './run-options.js';
 import { signalName } from './signal-text.js';
 import { endsStart, takeSignals } from './signals.js';
@@ -16,6 +17,7 @@ import { endsStart, takeSignals } from './signals.js';
 /** Runs to the end of the command, and never throws; resolves with the exit code. */
 export async function runProgram(dialect: Dialect, args: readonly string[]): Promise<number> {
   setLinePrefix(dialect.linePrefix);
+  setProcessName(dialect.name);
   try {
     return await run(dialect, args);
   } catch (error) {

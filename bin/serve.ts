@@ -10,6 +10,7 @@ import { Stack } from '../parent/stack.js';
 import { takeActivatedPorts } from '../parent/systemd/activated-ports.js';
 import { Notifier } from '../parent/systemd/notifier.js';
 import { rootlessRun } from './dialect.js';
+import { setProcessName } from './process-name.js';
 import { makeCommand, parseCommandLine } from './run-options.js';
 import { checkWorkingDirectory, explain } from './run-program.js';
 
@@ -30,6 +31,7 @@ export function makeServeCommand() {
 /** Resolves with the exit code. */
 export async function serve(args: readonly string[]): Promise<number> {
   setLinePrefix(rootlessRun.linePrefix);
+  setProcessName(rootlessRun.name);
   const notifier = Notifier.fromEnvironment((line) => log.warn(line));
   try {
     return await run(args, notifier);

@@ -85,6 +85,8 @@ async function install(serveOptions: readonly string[], { socket, start }: Insta
   const first = await firstUnprivilegedPort();
   if (specs.some(({ parentPort }) => parentPort < first)) return await installForSystem(program, specs, first);
 
+  // Nothing is written where nothing could be started.
+  if (start) await systemctl('show', '--property=Version');
   const directory = userUnits();
   const sockets = specs.map(socketName);
   await remove(directory, await ownUnits(directory));

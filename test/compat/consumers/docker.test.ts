@@ -85,7 +85,7 @@ describe('rootless Docker', function () {
       await waitFor(() => accepts('127.0.0.2', port));
       assert.equal(await get(`http://127.0.0.2:${port}/`), 'from a container\n');
       const owner = await run('ss', ['-Hltnup', `sport = :${port}`]);
-      assert.equal(owner.stdout.match(new RegExp(`pid=${daemon.pid}\\b`, 'g'))?.length, 2, owner.stdout);
+      assert.equal(owner.stdout.match(new RegExp(`"rootlesskit",pid=${daemon.pid}\\b`, 'g'))?.length, 2, owner.stdout);
 
       await must('restart', '-t', '0', 'web');
       await waitFor(async () => (await get(`http://127.0.0.2:${port}/`)) === 'from a container\n');
