@@ -1,5 +1,6 @@
 #include "loop.h"
 
+#include <algorithm>
 #include <sys/eventfd.h>
 #include <signal.h>
 #include <time.h>
@@ -84,6 +85,30 @@ void Loop::again(Buriable* object) {
   turns_.push_back(object);
 }
 
+void Loop::later(Buriable* object) {
+  if (object->waitsForTurn_ || object->buried_) return;
+  object->waitsForTurn_ = true;
+  later_.push_back(object);
+  wantTicks(true);
+}
+
+// Those that wait for a turn, too: it may have been asked for in the round that buried them.
+void Loop::deleteBuried() {
+  for (size_t i = 0; i < buried_.size(); i++) {
+    Buriable* object = buried_[i];
+    if (object->waitsForTurn_) {
+      turns_.erase(std::remove(turns_.begin(), turns_.end(), object), turns_.end());
+      auto late = std::find(later_.begin(), later_.end(), object);
+      if (late != later_.end()) {
+        later_.erase(late);
+        wantTicks(false);
+      }
+    }
+    delete object;
+  }
+  buried_.clear();
+}
+
 void Loop::run() {
   constexpr int kEvents = 256;
   epoll_event events[kEvents];
@@ -128,10 +153,14 @@ void Loop::run() {
     if (tickUsers_ > 0 && now_ >= nextTick_) {
       nextTick_ = now_ + kTickMs;
       for (auto& tick : ticks_) tick();
+      for (Buriable* object : later_) {
+        turns_.push_back(object);
+        wantTicks(false);
+      }
+      later_.clear();
     }
 
     if (roundEnd_) roundEnd_();
-    for (size_t i = 0; i < buried_.size(); i++) delete buried_[i];
-    buried_.clear();
+    deleteBuried();
   }
 }

@@ -3,7 +3,8 @@
 // Theory of operation. All sockets of the engine belong to this thread; other threads only post functions, which run
 // between two rounds of events. A handler that is done calls Loop::bury(): it gets no more events, and is deleted when
 // the round is over, so that an event that was fetched in the same round never meets a freed object. Handlers that
-// still have work when their share of a round is used up ask to be run again with Loop::again().
+// still have work when their share of a round is used up ask to be run again with Loop::again(), or, when only time will
+// help, with Loop::later().
 #pragma once
 #include <sys/epoll.h>
 #include <cstdint>
@@ -25,7 +26,7 @@ class Handler {
 class Buriable {
  public:
   virtual ~Buriable() = default;
-  // Called in a later round, after Loop::again().
+  // Called in a later round, after Loop::again() or Loop::later().
   virtual void onAgain() {}
   bool buried() const { return buried_; }
 
@@ -53,6 +54,8 @@ class Loop {
   void unwatch(int fd);
   void bury(Buriable* object);
   void again(Buriable* object);
+  // As again(), but not before the next tick.
+  void later(Buriable* object);
   // `tick` runs about every 100 ms while at least one is wanted; the idle loop sleeps without limit.
   void onTick(std::function<void()> tick) { ticks_.push_back(std::move(tick)); }
   // Runs at the end of every round of events.
@@ -64,6 +67,7 @@ class Loop {
 
  private:
   void run();
+  void deleteBuried();
 
   Fd epoll_;
   Fd wake_;
@@ -74,6 +78,7 @@ class Loop {
 
   std::vector<Buriable*> buried_;
   std::vector<Buriable*> turns_;
+  std::vector<Buriable*> later_;
   std::vector<std::function<void()>> ticks_;
   std::function<void()> roundEnd_;
   int tickUsers_ = 0;

@@ -38,8 +38,9 @@ PacketChannel::Sent PacketChannel::trySend(const Packet& packet) {
   for (;;) {
     if (sendmsg(fd_.get(), &msg, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return Sent::yes;
     if (errno == EINTR) continue;
+    if (errno == EAGAIN) return Sent::full;
     // ETOOMANYREFS: more descriptors under way than the user may have (unix(7)); some will be taken out soon.
-    if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM || errno == ETOOMANYREFS) return Sent::later;
+    if (errno == ENOBUFS || errno == ENOMEM || errno == ETOOMANYREFS) return Sent::later;
     return Sent::never;
   }
 }
@@ -50,24 +51,39 @@ void PacketChannel::send(std::string data, std::vector<Fd> fds) {
   if (queue_.empty()) {
     Sent sent = trySend(packet);
     // Where the peer is gone, reading says so.
-    if (sent != Sent::later) return;
+    if (sent == Sent::yes || sent == Sent::never) return;
+    queue_.push_back(std::move(packet));
+    waitToSend(sent);
+    return;
   }
   queue_.push_back(std::move(packet));
-  if (!watchesOut_) {
-    watchesOut_ = true;
-    loop_->rewatch(fd_.get(), EPOLLIN | EPOLLOUT, this);
-  }
 }
 
 void PacketChannel::flush() {
   while (!queue_.empty()) {
-    if (trySend(queue_.front()) == Sent::later) return;
+    Sent sent = trySend(queue_.front());
+    if (sent == Sent::full || sent == Sent::later) {
+      waitToSend(sent);
+      return;
+    }
     queue_.pop_front();
   }
-  if (watchesOut_) {
-    watchesOut_ = false;
-    loop_->rewatch(fd_.get(), EPOLLIN, this);
-  }
+  watchOut(false);
+}
+
+void PacketChannel::waitToSend(Sent why) {
+  watchOut(why == Sent::full);
+  if (why == Sent::later) loop_->later(this);
+}
+
+void PacketChannel::watchOut(bool wanted) {
+  if (watchesOut_ == wanted) return;
+  watchesOut_ = wanted;
+  loop_->rewatch(fd_.get(), wanted ? EPOLLIN | EPOLLOUT : EPOLLIN, this);
+}
+
+void PacketChannel::onAgain() {
+  if (fd_.valid()) flush();
 }
 
 void PacketChannel::close() {

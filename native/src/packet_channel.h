@@ -33,16 +33,20 @@ class PacketChannel : public Handler, public Buriable {
   void fail(const std::string& reason);
 
   void onEvents(uint32_t events) override;
+  void onAgain() override;
 
  private:
   struct Packet {
     std::string data;
     std::vector<Fd> fds;
   };
-  enum class Sent { yes, later, never };
+  // `full`: when the socket takes more, epoll says so. `later`: nothing says when it will be taken.
+  enum class Sent { yes, full, later, never };
 
   Sent trySend(const Packet& packet);
   void flush();
+  void waitToSend(Sent why);
+  void watchOut(bool wanted);
 
   Loop* loop_;
   Fd fd_;
