@@ -22,26 +22,32 @@ export class KeptPorts {
   /** By the port that each takes on the host. */
   readonly #specs = new Map<string, PortSpec>();
   #writing: Promise<void> = Promise.resolve();
+  /** Why the file cannot be read; nothing is written over it then. */
+  #broken: KeptPortsError | undefined;
 
   constructor(readonly path: string) {}
 
   /** What the file says now. Throws KeptPortsError where it is broken; it is left as it is then. */
   async load(): Promise<PortSpec[]> {
+    this.#specs.clear();
+    this.#broken = undefined;
     let text: string;
     try {
       text = await readFile(this.path, 'utf8');
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return [];
-      throw new KeptPortsError(`cannot read the kept ports: ${errorText(error)}`);
+      this.#broken = new KeptPortsError(`cannot read the kept ports: ${errorText(error)}`);
+      throw this.#broken;
     }
     const { parsePortSpecJSON } = await import('../../protocol/port-spec-json.js');
-    this.#specs.clear();
     try {
       const value: unknown = JSON.parse(text);
       if (!Array.isArray(value)) throw new Error('it is no list');
       for (const item of value as unknown[]) this.#add(parsePortSpecJSON(item));
     } catch (error) {
-      throw new KeptPortsError(`${this.path} is broken: ${errorText(error)}; mend or remove it`);
+      this.#specs.clear();
+      this.#broken = new KeptPortsError(`${this.path} is broken: ${errorText(error)}; mend or remove it`);
+      throw this.#broken;
     }
     return [...this.#specs.values()];
   }
@@ -52,6 +58,7 @@ export class KeptPorts {
 
   /** Throws KeptPortsError. */
   async keep({ spec }: PortStatus): Promise<void> {
+    if (this.#broken) throw this.#broken;
     this.#add(spec);
     await this.#write();
   }

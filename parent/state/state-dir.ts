@@ -9,12 +9,15 @@
  * One that was left behind (SIGKILL) is not locked any more, and is taken over. The directory itself is locked too, in
  * shared mode, which keeps systemd-tmpfiles from cleaning it up (tmpfiles.d(5)).
  */
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmdirSync } from 'node:fs';
 import { access, type FileHandle, mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { native } from '../../native/index.js';
+import { MAX_SOCKET_PATH } from '../api/socket.js';
 import { errorCode, StateDirError } from '../errors.js';
+
+const LONGEST_SOCKET = '.s4nn.sock';
 
 export class StateDir {
   readonly socket: string;
@@ -31,6 +34,14 @@ export class StateDir {
     // Without it nothing can be locked: not even a directory is to be made then.
     const { flock } = native();
     const dir = path === undefined ? makeTemporary() : resolve(path);
+    // Before anything is made: the network driver's socket is the one with the longest name.
+    const length = Buffer.byteLength(join(dir, LONGEST_SOCKET));
+    if (length > MAX_SOCKET_PATH) {
+      if (path === undefined) rmdirSync(dir);
+      throw new StateDirError(
+        `the path of the state directory is too long for sockets in it (${length} bytes with their names, UNIX sockets allow ${MAX_SOCKET_PATH}): ${dir}; choose a shorter ${path === undefined ? 'TMPDIR' : '--state-dir'}`,
+      );
+    }
     const locks: FileHandle[] = [];
     try {
       await makeDirectories(dir);

@@ -24,8 +24,10 @@ export function takeActivatedPorts(
   delete env.LISTEN_FDNAMES;
   if (pid !== String(process.pid)) return [];
   const ports: ActivatedPort[] = [];
-  for (const [index, name] of names.split(':').slice(0, Number(count)).entries()) {
+  const named = names.split(':');
+  for (let index = 0; index < Number(count); index++) {
     const fd = FIRST_FD + index;
+    const name = named[index] ?? '';
     const match = /^publish(?:-(\d{1,5}))?$/.exec(name);
     try {
       if (!match) throw new Error('its name is neither "publish" nor "publish-PORT"');

@@ -63,6 +63,18 @@ describe('a state directory that is given', () => {
   });
 });
 
+describe('a state directory with a long path', () => {
+  it('is refused before anything is made where sockets would not fit in it', async () => {
+    const above = tempDir();
+    const long = join(above, 'x'.repeat(120 - above.length));
+    await refuses(
+      runWords('--net=none', `--state-dir=${long}`, 'true'),
+      /too long.*UNIX sockets allow 107.*--state-dir/,
+    );
+    assert.deepEqual(readdirSync(above), []);
+  });
+});
+
 describe('a temporary state directory', () => {
   it('is for the user alone, and known in full even if TMPDIR is not', async () => {
     const cwd = tempDir();
