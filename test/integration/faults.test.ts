@@ -130,7 +130,14 @@ describe('when the agent is killed', () => {
 });
 
 describe('when rootless-run is killed', () => {
-  const networks = [['--net=none'], ['--net=slirp4netns'], ['--net=pasta'], ['--net=none', '--pidns']];
+  const networks = [
+    ['--net=none'],
+    ['--net=slirp4netns'],
+    ['--net=pasta'],
+    ['--net=none', '--pidns'],
+    ['--net=slirp4netns', '--detach-netns'],
+    ['--net=pasta', '--detach-netns', '--pidns'],
+  ];
   for (const args of networks) {
     it(`with SIGKILL nothing is left of it, daemons included (${args.join(' ')})`, async () => {
       const file = join(tempDir(), 'pid');
