@@ -151,8 +151,12 @@ export class Stack {
     }
 
     for (const { fd, spec } of options.adopt ?? []) {
-      if (ports?.adopt) await ports.adopt(fd, spec);
-      else log.warn(`a socket of systemd is not published: the port driver ${options.portDriver} cannot take it`);
+      if (ports?.adopt) {
+        await ports.adopt(fd, spec);
+        continue;
+      }
+      native().closeFd(fd);
+      log.warn(`a socket of systemd is not published: the port driver ${options.portDriver} cannot take it`);
     }
     await stack.publishKept();
 

@@ -56,14 +56,18 @@ export const pasta: NetworkDriver = {
     const helper = startHelperProcess('pasta', program, args);
     // In the foreground it does not say when it is ready: the route, which it makes last, says.
     const deadline = Date.now() + PATIENCE_MS;
-    while (!helper.ended && !(await child.hasDefaultRoute())) {
-      if (Date.now() > deadline) {
-        await helper.close('SIGKILL');
-        throw new NetworkError(
-          `pasta made no default route in ${PATIENCE_MS / 1000} s; its command was: ${program} ${args.join(' ')}`,
-        );
+    try {
+      while (!helper.ended && !(await child.hasDefaultRoute())) {
+        if (Date.now() > deadline) {
+          throw new NetworkError(
+            `pasta made no default route in ${PATIENCE_MS / 1000} s; its command was: ${program} ${args.join(' ')}`,
+          );
+        }
+        await delay(POLL_MS);
       }
-      await delay(POLL_MS);
+    } catch (error) {
+      await helper.close('SIGKILL');
+      throw error;
     }
     if (helper.ended) throw await helper.failure();
     return {

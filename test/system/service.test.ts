@@ -142,6 +142,28 @@ describe('the stack as a service', function () {
     assert.equal((await manager.root('cat', '/proc/sys/net/ipv4/ip_unprivileged_port_start')).stdout.trim(), '1024');
   });
 
+  it('lets the command talk to systemd: ready from inside, reload and stop from outside', async () => {
+    const script = [
+      'trap "echo reloaded; systemd-notify --status=reloaded" HUP',
+      'trap "echo stopping; exit 0" TERM',
+      'test -L /run/user && systemd-notify --ready --status=inside',
+      'while :; do sleep 0.1; done',
+    ].join('\n');
+    const options = ['--net=slirp4netns', '--disable-host-loopback', '--copy-up=/etc', '--copy-up=/run'];
+    const unit = ['--user', '--quiet', '--unit=talks', '-p', 'Type=notify', '-p', 'NotifyAccess=all'];
+    const reload = ['-p', 'ExecReload=/bin/kill -HUP $MAINPID', '-p', 'KillMode=mixed', '-p', 'Delegate=yes'];
+    // It returns when the unit is ready.
+    await must('systemd-run', ...unit, ...reload, ...manager.program('rootlesskit'), ...options, 'sh', '-c', script);
+    const shown = async (name: string) => (await must('systemctl', '--user', 'show', 'talks', '-P', name)).trim();
+    assert.deepEqual([await shown('ActiveState'), await shown('StatusText')], ['active', 'inside']);
+    await must('systemctl', '--user', 'reload', 'talks');
+    await waitFor(async () => (await shown('StatusText')) === 'reloaded');
+    await must('systemctl', '--user', 'stop', 'talks');
+    const journal = await must('journalctl', '--user', '-u', 'talks', '-o', 'cat', '--no-pager');
+    assert.match(journal, /^reloaded\n(?:.*\n)*stopping$/m);
+    assert.doesNotMatch(journal, /\[rootlesskit:/);
+  });
+
   it('lets the command have a cgroup of its own, with all processes evacuated', async () => {
     const unit = ['systemd-run', '--user', '--quiet', '--wait', '--pipe', '--collect', '-p', 'Delegate=yes'];
     const command = `ROOTLESSKIT=${manager.program('rootlesskit').join(' ')}`;
