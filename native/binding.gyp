@@ -15,6 +15,7 @@
         'src/engine.cc',
         'src/local_address.cc',
         'src/loop.cc',
+        'src/netlink.cc',
         'src/packet_channel.cc',
         'src/pipe_pool.cc',
         'src/port.cc',
@@ -34,6 +35,17 @@
       'type': 'executable',
       'sources': ['src/launcher.c'],
       # Messages are cut where they are too long; that is what snprintf is for.
+      'cflags': ['-Wno-format-truncation'],
+    },
+    {
+      'target_name': 'container_monitor',
+      'type': 'executable',
+      'sources': ['src/container_monitor.c'],
+    },
+    {
+      'target_name': 'oci_hook',
+      'type': 'executable',
+      'sources': ['src/oci_hook.c'],
       'cflags': ['-Wno-format-truncation'],
     },
     {

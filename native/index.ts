@@ -11,6 +11,12 @@ const RELEASE = 'native/build/Release';
 /** Path of the program that makes the namespaces, see src/launcher.c. */
 export const LAUNCHER = packageFile(`${RELEASE}/launcher`);
 
+/** Path of the program that watches over one container, see src/container_monitor.c. */
+export const CONTAINER_MONITOR = packageFile(`${RELEASE}/container_monitor`);
+
+/** Path of the program that OCI runtimes run as a hook, see src/oci_hook.c. */
+export const OCI_HOOK = packageFile(`${RELEASE}/oci_hook`);
+
 export type EngineEvent =
   | { type: 'message'; channel: number; data: Buffer; fds: number[] }
   | { type: 'channel-closed'; channel: number; reason: string }
@@ -81,6 +87,10 @@ interface Binding {
   /** Calls the listener for each signal of that number, from now on; see src/signals.h. */
   onSignal(number: number, listener: (number: number) => void): void;
   addLoopbackAddress(ip: string): void;
+  /** A netlink socket of the network namespace at that path, of this process's where it is "". */
+  openNetlink(protocol: number, netns: string): number;
+  /** Sends messages, and returns the answers up to that many acknowledgements or ends of dumps; see src/netlink.h. */
+  netlinkExchange(fd: number, messages: Uint8Array, acknowledgements: number): Buffer;
 }
 
 /** The native part is not there, or cannot be loaded. */

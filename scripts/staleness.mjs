@@ -56,7 +56,7 @@ export function nativeStamp(root) {
 }
 
 /** What the rest of the stack loads and runs from native/build/Release. */
-export const nativeOutputs = ['rootless_net.node', 'launcher'];
+export const nativeOutputs = ['rootless_net.node', 'launcher', 'container_monitor', 'oci_hook'];
 
 /** True if the native part is there and no source has changed since. Any supported node can load it. */
 export function isNativeBuilt(root) {

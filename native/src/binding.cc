@@ -11,6 +11,7 @@
 
 #include "engine.h"
 #include "local_address.h"
+#include "netlink.h"
 #include "service_manager.h"
 #include "signals.h"
 #include "sockets.h"
@@ -433,6 +434,22 @@ napi_value addLoopbackAddressOf(napi_env env, napi_callback_info info) {
   return error != 0 && error != EEXIST ? throwErrno(env, error, "RTM_NEWADDR") : undefined(env);
 }
 
+napi_value openNetlink(napi_env env, napi_callback_info info) {
+  // (protocol, netns) -> fd
+  Args args(env, info);
+  int fd = -1;
+  int error = netlink::open(int(args.number(0)), args.string(1), &fd);
+  return error != 0 ? throwErrno(env, error, "netlink") : makeNumber(env, fd);
+}
+
+napi_value netlinkExchange(napi_env env, napi_callback_info info) {
+  // (fd, messages, acknowledgements) -> answers
+  Args args(env, info);
+  std::string answers;
+  int error = netlink::exchange(int(args.number(0)), args.bytes(1), unsigned(args.number(2)), &answers);
+  return error != 0 ? throwErrno(env, error, "netlink") : makeBuffer(env, answers);
+}
+
 napi_value becomeSubreaper(napi_env env, napi_callback_info) {
   if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return throwErrno(env, errno, "prctl");
   return undefined(env);
@@ -477,6 +494,7 @@ napi_value init(napi_env env, napi_value exports) {
       {"addLoopbackAddress", addLoopbackAddressOf},
       {"becomeSubreaper", becomeSubreaper}, {"dieWithParent", dieWithParent},
       {"onSignal", onSignal},
+      {"openNetlink", openNetlink},     {"netlinkExchange", netlinkExchange},
       {"sendDatagram", sendDatagram},   {"takeSocket", takeSocket},
   };
   for (const auto& f : functions) {

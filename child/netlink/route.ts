@@ -1,0 +1,334 @@
+/**
+ * Devices, addresses and routes of a network namespace (rtnetlink(7)).
+ */
+import ipaddr from 'ipaddr.js';
+import { type Answer, attribute, attributes, type Message, NetlinkSocket, NLM_F, text, u32 } from './socket.js';
+
+const NETLINK_ROUTE = 0;
+const RTM = {
+  NEWLINK: 16,
+  DELLINK: 17,
+  GETLINK: 18,
+  SETLINK: 19,
+  NEWADDR: 20,
+  DELADDR: 21,
+  GETADDR: 22,
+  NEWROUTE: 24,
+  DELROUTE: 25,
+  GETROUTE: 26,
+} as const;
+const IFLA = { ADDRESS: 1, IFNAME: 3, MTU: 4, MASTER: 10, PROTINFO: 12, LINKINFO: 18, IFALIAS: 20, NET_NS_FD: 28 };
+const IFLA_INFO = { KIND: 1, DATA: 2 };
+const VETH_INFO_PEER = 1;
+const IFLA_BRPORT_ISOLATED = 33;
+const IFA = { ADDRESS: 1, LOCAL: 2, BROADCAST: 4, FLAGS: 8 };
+const IFA_F_NODAD = 0x02;
+const RTA = { DST: 1, OIF: 4, GATEWAY: 5, PRIORITY: 6, TABLE: 15 };
+const IFF_UP = 1;
+const NLA_F_NESTED = 0x8000;
+const AF_INET = 2;
+const AF_INET6 = 10;
+const AF_BRIDGE = 7;
+
+export interface Link {
+  index: number;
+  name: string;
+  /** Index of the bridge that it is a port of; 0 where there is none. */
+  master: number;
+  /** bridge, veth, …; "" where it has none. */
+  kind: string;
+  mac: string;
+  mtu: number;
+  up: boolean;
+  /** What its maker has written to it. */
+  alias: string;
+}
+
+export interface Address {
+  index: number;
+  /** In CIDR notation. */
+  address: string;
+}
+
+export interface Route {
+  /** In CIDR notation; a default route is 0.0.0.0/0 or ::/0. */
+  destination: string;
+  gateway: string;
+  index: number;
+}
+
+export interface VethOptions {
+  name: string;
+  peerName: string;
+  /** Descriptor of the network namespace that the peer is made in. */
+  peerNetns: number;
+  mtu: number;
+  /** Of the peer; the kernel chooses one where it is absent. */
+  peerMac?: string;
+  /** Index of the bridge that the near end becomes a port of. */
+  master: number;
+  alias: string;
+}
+
+/** One network namespace's devices, addresses and routes. Every method throws NetlinkError. */
+export class RouteSocket implements Disposable {
+  readonly #socket: NetlinkSocket;
+
+  /** @param netns path of the network namespace; "" for that of this process */
+  constructor(netns = '') {
+    this.#socket = new NetlinkSocket(NETLINK_ROUTE, netns);
+  }
+
+  links(): Link[] {
+    return this.#socket
+      .dump({ type: RTM.GETLINK, payload: linkHeader(), what: 'list the devices' })
+      .map(({ payload }) => parseLink(payload));
+  }
+
+  link(name: string): Link | undefined {
+    return this.links().find((link) => link.name === name);
+  }
+
+  addresses(): Address[] {
+    return this.#socket
+      .dump({ type: RTM.GETADDR, payload: Buffer.alloc(8), what: 'list the addresses' })
+      .map(({ payload }) => parseAddress(payload));
+  }
+
+  /** Of the main table, IPv4 and IPv6. */
+  routes(): Route[] {
+    return [AF_INET, AF_INET6].flatMap((family) => {
+      const payload = Buffer.alloc(12);
+      payload[0] = family;
+      return this.#socket
+        .dump({ type: RTM.GETROUTE, payload, what: 'list the routes' })
+        .map(parseRoute)
+        .filter((route) => route !== undefined);
+    });
+  }
+
+  /** Makes a bridge, unless there is one of that name, and brings it up. Resolves to its index. */
+  ensureBridge(name: string, mtu: number): number {
+    const info = [attribute(IFLA_INFO.KIND, 'bridge')];
+    this.#socket.send({
+      type: RTM.NEWLINK,
+      flags: NLM_F.CREATE | NLM_F.EXCL,
+      payload: Buffer.concat([
+        linkHeader({ up: true }),
+        attribute(IFLA.IFNAME, name),
+        ...(mtu > 0 ? [attribute(IFLA.MTU, mtu)] : []),
+        attribute(IFLA.LINKINFO | NLA_F_NESTED, Buffer.concat(info)),
+      ]),
+      what: `make the bridge ${name}`,
+      accept: ['EEXIST'],
+    });
+    const bridge = this.link(name);
+    if (bridge === undefined) throw new Error(`the bridge ${name} is gone again`);
+    if (!bridge.up) this.setUp(bridge.index);
+    return bridge.index;
+  }
+
+  /** Makes a pair of devices: one end a port of a bridge here, the other in another namespace, which is not up yet. */
+  makeVeth({ name, peerName, peerNetns, mtu, peerMac, master, alias }: VethOptions): void {
+    // It cannot be brought up before it has the other end: veth(4) answers ENOTCONN.
+    const peer = Buffer.concat([
+      linkHeader(),
+      attribute(IFLA.IFNAME, peerName),
+      attribute(IFLA.NET_NS_FD, peerNetns),
+      ...(mtu > 0 ? [attribute(IFLA.MTU, mtu)] : []),
+      ...(peerMac ? [attribute(IFLA.ADDRESS, macBytes(peerMac))] : []),
+    ]);
+    const info = [
+      attribute(IFLA_INFO.KIND, 'veth'),
+      attribute(IFLA_INFO.DATA | NLA_F_NESTED, attribute(VETH_INFO_PEER | NLA_F_NESTED, peer)),
+    ];
+    this.#socket.send({
+      type: RTM.NEWLINK,
+      flags: NLM_F.CREATE | NLM_F.EXCL,
+      payload: Buffer.concat([
+        linkHeader({ up: true }),
+        attribute(IFLA.IFNAME, name),
+        ...(mtu > 0 ? [attribute(IFLA.MTU, mtu)] : []),
+        attribute(IFLA.MASTER, master),
+        attribute(IFLA.LINKINFO | NLA_F_NESTED, Buffer.concat(info)),
+      ]),
+      what: `make the device ${name}`,
+    });
+    this.#socket.send({
+      type: RTM.NEWLINK,
+      payload: Buffer.concat([linkHeader(), attribute(IFLA.IFNAME, name), attribute(IFLA.IFALIAS, Buffer.from(alias))]),
+      what: `mark the device ${name}`,
+    });
+  }
+
+  /** Ports that are isolated do not see each other (bridge(8), `isolated`). */
+  isolatePort(index: number): void {
+    this.#socket.send({
+      type: RTM.SETLINK,
+      payload: Buffer.concat([
+        linkHeader({ family: AF_BRIDGE, index }),
+        attribute(IFLA.PROTINFO | NLA_F_NESTED, attribute(IFLA_BRPORT_ISOLATED, Buffer.from([1]))),
+      ]),
+      what: 'isolate the port of the bridge',
+    });
+  }
+
+  setUp(index: number): void {
+    this.#socket.send({
+      type: RTM.NEWLINK,
+      payload: linkHeader({ index, up: true }),
+      what: 'bring up the device',
+    });
+  }
+
+  /** Does nothing where there is no such device. */
+  deleteLink(name: string): void {
+    this.#socket.send({
+      type: RTM.DELLINK,
+      payload: Buffer.concat([linkHeader(), attribute(IFLA.IFNAME, name)]),
+      what: `remove the device ${name}`,
+      accept: ['ENODEV'],
+    });
+  }
+
+  /** Addresses in CIDR notation, without duplicate address detection; those that are there already stay. */
+  addAddresses(index: number, addresses: readonly string[]): void {
+    this.#socket.send(
+      ...addresses.map(
+        (address): Message => ({
+          type: RTM.NEWADDR,
+          flags: NLM_F.CREATE | NLM_F.REPLACE,
+          payload: addressPayload(index, address),
+          what: `give the address ${address}`,
+        }),
+      ),
+    );
+  }
+
+  /** A default route through each gateway, one of each family. */
+  addDefaultRoutes(index: number, gateways: readonly string[]): void {
+    this.#socket.send(
+      ...gateways.map((gateway): Message => {
+        const bytes = ipBytes(gateway);
+        return {
+          type: RTM.NEWROUTE,
+          flags: NLM_F.CREATE | NLM_F.REPLACE,
+          payload: Buffer.concat([
+            routeHeader(bytes.length === 4 ? AF_INET : AF_INET6),
+            attribute(RTA.GATEWAY, bytes),
+            attribute(RTA.OIF, index),
+          ]),
+          what: `make the default route through ${gateway}`,
+        };
+      }),
+    );
+  }
+
+  /** Removes the default routes that lead out of a device. */
+  deleteDefaultRoutes(index: number): void {
+    const routes = this.routes().filter((route) => route.index === index && /^(0\.0\.0\.0|::)\/0$/.test(route.destination));
+    this.#socket.send(
+      ...routes.map(
+        ({ destination }): Message => ({
+          type: RTM.DELROUTE,
+          payload: Buffer.concat([
+            routeHeader(destination.startsWith('::') ? AF_INET6 : AF_INET),
+            attribute(RTA.OIF, index),
+          ]),
+          what: 'remove a default route',
+          accept: ['ESRCH'],
+        }),
+      ),
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket[Symbol.dispose]();
+  }
+}
+
+/** struct ifinfomsg. */
+function linkHeader({ family = 0, index = 0, up = false } = {}): Buffer {
+  const header = Buffer.alloc(16);
+  header[0] = family;
+  header.writeInt32LE(index, 4);
+  if (up) {
+    header.writeUInt32LE(IFF_UP, 8);
+    header.writeUInt32LE(IFF_UP, 12);
+  }
+  return header;
+}
+
+/** struct rtmsg of a route of the main table. */
+function routeHeader(family: number): Buffer {
+  const [main, bootProtocol, universe, unicast] = [254, 3, 0, 1];
+  return Buffer.concat([Buffer.from([family, 0, 0, 0, main, bootProtocol, universe, unicast]), u32(0)]);
+}
+
+/** struct ifaddrmsg and its attributes. */
+function addressPayload(index: number, cidr: string): Buffer {
+  const [address, length] = ipaddr.parseCIDR(cidr);
+  const bytes = Buffer.from(address.toByteArray());
+  const header = Buffer.from([bytes.length === 4 ? AF_INET : AF_INET6, length, 0, 0]);
+  const broadcast =
+    bytes.length === 4 && length < 31
+      ? [attribute(IFA.BROADCAST, Buffer.from(ipaddr.IPv4.broadcastAddressFromCIDR(cidr).toByteArray()))]
+      : [];
+  return Buffer.concat([
+    header,
+    u32(index),
+    attribute(IFA.LOCAL, bytes),
+    attribute(IFA.ADDRESS, bytes),
+    ...broadcast,
+    ...(bytes.length === 16 ? [attribute(IFA.FLAGS, IFA_F_NODAD)] : []),
+  ]);
+}
+
+function parseLink(payload: Buffer): Link {
+  const found = attributes(payload.subarray(16));
+  const info = found.get(IFLA.LINKINFO);
+  return {
+    index: payload.readInt32LE(4),
+    name: text(found.get(IFLA.IFNAME)),
+    master: found.get(IFLA.MASTER)?.readUInt32LE(0) ?? 0,
+    kind: info === undefined ? '' : text(attributes(info).get(IFLA_INFO.KIND)),
+    mac: [...(found.get(IFLA.ADDRESS) ?? [])].map((byte) => byte.toString(16).padStart(2, '0')).join(':'),
+    mtu: found.get(IFLA.MTU)?.readUInt32LE(0) ?? 0,
+    up: (payload.readUInt32LE(8) & IFF_UP) !== 0,
+    alias: text(found.get(IFLA.IFALIAS)),
+  };
+}
+
+function parseAddress(payload: Buffer): Address {
+  const found = attributes(payload.subarray(8));
+  // The far end's address stands in IFA_ADDRESS where there is a far end.
+  const bytes = found.get(IFA.LOCAL) ?? found.get(IFA.ADDRESS) ?? Buffer.alloc(4);
+  return { index: payload.readUInt32LE(4), address: `${ipText(bytes)}/${payload[1]}` };
+}
+
+function parseRoute({ payload }: Answer): Route | undefined {
+  const found = attributes(payload.subarray(12));
+  const main = 254;
+  const unicast = 1;
+  if ((found.get(RTA.TABLE)?.readUInt32LE(0) ?? payload[4]) !== main || payload[7] !== unicast) return undefined;
+  const destination = found.get(RTA.DST);
+  const everything = payload[0] === AF_INET ? '0.0.0.0' : '::';
+  const gateway = found.get(RTA.GATEWAY);
+  return {
+    destination: `${destination ? ipText(destination) : everything}/${payload[1]}`,
+    gateway: gateway ? ipText(gateway) : '',
+    index: found.get(RTA.OIF)?.readUInt32LE(0) ?? 0,
+  };
+}
+
+function ipText(bytes: Buffer): string {
+  return ipaddr.fromByteArray([...bytes]).toString();
+}
+
+function ipBytes(ip: string): Buffer {
+  return Buffer.from(ipaddr.parse(ip).toByteArray());
+}
+
+function macBytes(mac: string): Buffer {
+  return Buffer.from(mac.replaceAll(':', ''), 'hex');
+}

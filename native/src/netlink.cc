@@ -1,0 +1,70 @@
+#include "netlink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <thread>
+
+#include "fd.h"
+
+namespace netlink {
+
+namespace {
+
+// An answer of the kernel is there at once; this is for one that never comes.
+constexpr timeval TIMEOUT = {5, 0};
+constexpr int RECEIVE_BUFFER = 1 << 20;
+
+int makeSocket(int protocol, int* out) {
+  Fd fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
+  if (!fd.valid()) return errno;
+  setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &TIMEOUT, sizeof TIMEOUT);
+  setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &RECEIVE_BUFFER, sizeof RECEIVE_BUFFER);
+  int yes = 1;
+  setsockopt(fd.get(), SOL_NETLINK, NETLINK_EXT_ACK, &yes, sizeof yes);
+  setsockopt(fd.get(), SOL_NETLINK, NETLINK_CAP_ACK, &yes, sizeof yes);
+  *out = fd.release();
+  return 0;
+}
+
+}  // namespace
+
+int open(int protocol, const std::string& netns, int* out) {
+  if (netns.empty()) return makeSocket(protocol, out);
+  Fd file(::open(netns.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return errno;
+  int error = 0;
+  std::thread([&] { error = setns(file.get(), CLONE_NEWNET) != 0 ? errno : makeSocket(protocol, out); }).join();
+  return error;
+}
+
+int exchange(int fd, const std::string& messages, unsigned acknowledgements, std::string* answers) {
+  ssize_t sent;
+  do {
+    sent = send(fd, messages.data(), messages.size(), 0);
+  } while (sent < 0 && errno == EINTR);
+  if (sent < 0) return errno;
+
+  std::string buffer(256 * 1024, '\0');
+  unsigned seen = 0;
+  while (seen < acknowledgements) {
+    ssize_t n = recv(fd, buffer.data(), buffer.size(), 0);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno == EAGAIN ? ETIMEDOUT : errno;
+    answers->append(buffer, 0, size_t(n));
+    for (size_t at = 0; at + NLMSG_HDRLEN <= size_t(n);) {
+      nlmsghdr header;
+      memcpy(&header, buffer.data() + at, sizeof header);
+      if (header.nlmsg_len < NLMSG_HDRLEN) return EPROTO;
+      if (header.nlmsg_type == NLMSG_ERROR || header.nlmsg_type == NLMSG_DONE) seen++;
+      at += NLMSG_ALIGN(header.nlmsg_len);
+    }
+  }
+  return 0;
+}
+
+}  // namespace netlink
