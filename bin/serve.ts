@@ -19,6 +19,15 @@ export function configDirectory(): string {
   return join(process.env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'rootless-net');
 }
 
+/** Where containers are kept (XDG Base Directory Specification), and networks, as other CNI runtimes look for them. */
+function containerDirectories(): { dataDir: string; confDir: string } {
+  const home = homedir();
+  return {
+    dataDir: join(process.env.XDG_DATA_HOME || join(home, '.local', 'share'), 'rootless-net'),
+    confDir: join(process.env.XDG_CONFIG_HOME || join(home, '.config'), 'cni', 'net.d'),
+  };
+}
+
 export function makeServeCommand() {
   return makeCommand(rootlessRun)
     .name('rootless-run serve')
@@ -61,6 +70,7 @@ async function run(args: readonly string[], notifier: Notifier): Promise<number>
       stateDir: options.stateDir ?? defaultStateDir(),
       adopt: takeActivatedPorts((line) => log.warn(line)),
       keptPorts: join(configDirectory(), 'ports.json'),
+      ...(options.net === 'host' ? {} : { containers: containerDirectories() }),
     },
     log,
     abort.signal,

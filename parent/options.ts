@@ -21,6 +21,8 @@ export interface StackOptions {
   adopt?: readonly ActivatedPort[];
   /** File of the ports that last; absent where none do. */
   keptPorts?: string;
+  /** Where containers are kept, and the network configuration lists; absent for a stack that runs no containers. */
+  containers?: { dataDir: string; confDir: string };
   /** Directories to be writable in the child without being the host's; absolute. */
   copyUp: readonly string[];
   propagation: Propagation;

@@ -5,13 +5,16 @@
  * in reverse, and so they are at the end. The command is let go last: when it runs, child_pid and api.sock are there and
  * all ports listen.
  */
+import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { native } from '../native/index.js';
 import { API_VERSION, type Info } from '../protocol/api.js';
 import { defaultCongestion } from '../protocol/congestion.js';
 import { VERSION } from '../protocol/version.js';
+import { AgentSupervisor } from './agent.js';
 import { type APIServer, startAPIServer } from './api/server.js';
 import { Channels } from './channels.js';
+import { ContainerService } from './containers/service.js';
 import { errorText, NamespaceError, NetworkError, problemText } from './errors.js';
 import { EventBus } from './events.js';
 import { hostsFile, resolvConf } from './name-files.js';
@@ -121,14 +124,11 @@ export class Stack {
     await writeNameFiles(launcher, stateDir, network, options, log);
 
     const bus = new EventBus();
+    const agent = new AgentSupervisor(channels, launcher, (line) => log.warn(line));
+    undo.push('end the agent', async () => agent.close());
     const ports = makePortDriver(options.portDriver, {
       builtin: () =>
-        new BuiltinPortDriver(
-          channels,
-          launcher,
-          (event) => bus.emit(event),
-          (line) => log.warn(line),
-        ),
+new BuiltinPortDriver(channels, agent, (event) => bus.emit(event)),
       slirp4netns: () =>
         new Slirp4netnsPortDriver(slirpSocket, network.info?.childIP ?? '', (event) => bus.emit(event)),
     });
@@ -136,6 +136,16 @@ export class Stack {
 
     const kept = options.keptPorts === undefined ? undefined : new KeptPorts(options.keptPorts);
     const stack = new Stack(options, bus, channels, launcher, network, ports, kept, stateDir, undo, log);
+    const containers =
+      options.containers &&
+      new ContainerService(
+        agent,
+        ports,
+        () => network.info,
+        { ...options.containers, stack: randomUUID(), stateDir: stateDir.path },
+        (line) => log.warn(line),
+      );
+    if (containers) undo.push('end the containers', () => containers.close());
     bus.onWatched = (watched) => ports?.watchConnections(watched);
     network.onLost((reason) => {
       // Its device goes with the namespaces.
@@ -166,6 +176,7 @@ export class Stack {
       info: () => stack.info,
       ports,
       kept,
+      containers,
       events: bus,
       log: (line) => log.warn(line),
     });
@@ -173,6 +184,8 @@ export class Stack {
 
     if (options.command) await launcher.run(options.command);
     else await launcher.idle();
+    // What an earlier run left is put in order, and need not be waited for.
+    containers?.ready().catch((error: unknown) => log.warn(`containers cannot be run: ${errorText(error)}`));
     return stack;
   }
 

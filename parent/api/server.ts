@@ -4,12 +4,13 @@ import type { Duplex } from 'node:stream';
 import type { Info, PortReport, StackEvent } from '../../protocol/api.js';
 import { PortSpecError } from '../../protocol/port-spec.js';
 import type { PortStatus } from '../../protocol/ports.js';
-import { printable } from '../errors.js';
 import type { EventBus } from '../events.js';
 import type { PortDriver } from '../port/driver.js';
 import { PortError } from '../port/errors.js';
 import type { KeptPorts } from '../port/kept-ports.js';
+import { printable, UserError } from '../errors.js';
 import { EventStream } from './event-stream.js';
+import { type Backend, forward, forwardUpgrade, isForwarded } from './forward.js';
 import { RequestBodyError, readJSON } from './request-body.js';
 import { listenOnSocket } from './socket.js';
 
@@ -28,6 +29,8 @@ export interface APIServerOptions {
   ports: PortDriver | undefined;
   /** `undefined` where the stack keeps no ports: requests to keep one are then answered with 400. */
   kept?: KeptPorts | undefined;
+  /** `undefined` where the stack runs no containers: requests about them are then answered with 404. */
+  containers?: Backend | undefined;
   events: EventBus;
   /** Gets one line for each failure of ours; the client learns of it too. */
   log?: (line: string) => void;
@@ -53,7 +56,12 @@ export async function startAPIServer(options: APIServerOptions): Promise<APIServ
     handle(options, request, response).catch((error: unknown) => answerError(response, error, options.log));
   });
   server.on('upgrade', (request, socket, head) => {
-    if (target(request).pathname !== '/v1/events') return refuseUpgrade(socket);
+    const { pathname } = target(request);
+    if (options.containers && isForwarded(pathname)) {
+      forwardUpgrade(options.containers, request, socket, head).catch(() => socket.destroy());
+      return;
+    }
+    if (pathname !== '/v1/events') return refuseUpgrade(socket);
     stream.accept(request, socket, head).catch((error: unknown) => {
       socket.destroy();
       options.log?.(`event stream failed: ${describe(error)}`);
@@ -80,6 +88,8 @@ export async function startAPIServer(options: APIServerOptions): Promise<APIServ
   };
 }
 
+const NO_CONTAINERS = 'this stack runs no containers; start one that does with: rootless-run serve';
+
 /** A reply; without a body the response is empty, as RootlessKit's is where there is nothing to say. */
 interface Reply {
   status: number;
@@ -88,6 +98,10 @@ interface Reply {
 
 async function handle(options: APIServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { pathname, searchParams } = target(request);
+  if (isForwarded(pathname)) {
+    if (options.containers) return forward(options.containers, request, response);
+    return send(response, { status: 404, body: { message: NO_CONTAINERS } });
+  }
   const id = /^\/v1\/ports\/([^/]+)$/.exec(pathname)?.[1];
   const routes = routesOf(pathname, id, searchParams, options, request);
   if (!routes) return sendText(response, 404, '404 page not found\n');
@@ -212,6 +226,7 @@ function answerError(response: ServerResponse, error: unknown, log?: (line: stri
 /** What the client can mend is 400, as RootlessKit has it. */
 function statusOf(error: unknown): number {
   if (error instanceof RequestBodyError) return error.status;
+  if (error instanceof UserError) return 503;
   return error instanceof PortError || error instanceof PortSpecError ? 400 : 500;
 }
 

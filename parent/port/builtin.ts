@@ -7,8 +7,7 @@ import type { PortDriverInfo } from '../../protocol/api.js';
 import { encodeTarget } from '../../protocol/messages.js';
 import type { PortCounters, PortSpec, PortState, PortStatus } from '../../protocol/ports.js';
 import type { Channels, ConnectionEvent } from '../channels.js';
-import type { Launcher } from '../namespaces/launcher.js';
-import { AgentSupervisor } from './agent.js';
+import type { AgentSupervisor } from '../agent.js';
 import type { EventBody, PortDriver } from './driver.js';
 import { UnsupportedProtocolError } from './errors.js';
 import { baseProtocol, bindListener } from './listen.js';
@@ -23,19 +22,14 @@ export class BuiltinPortDriver implements PortDriver {
   readonly #table = new PortTable();
   readonly #waiting = new Map<number, PortState>();
   readonly #removing = new Map<number, Promise<void>>();
-  readonly #agent: AgentSupervisor;
 
   constructor(
     private readonly channels: Channels,
-    launcher: Launcher,
+    private readonly agent: AgentSupervisor,
     private readonly emit: (event: EventBody) => void,
-    warn: (line: string) => void,
   ) {
-    this.#agent = new AgentSupervisor(
-      channels,
-      launcher,
-      (state, reason) => emit({ type: 'driver-state', driver: 'builtin', state, ...(reason === '' ? {} : { reason }) }),
-      warn,
+    agent.onState.push((state, reason) =>
+      emit({ type: 'driver-state', driver: 'builtin', state, ...(reason === '' ? {} : { reason }) }),
     );
     channels.portEvents = {
       onPortState: (port, reason) => this.#onPortState(port, reason),
@@ -63,7 +57,7 @@ export class BuiltinPortDriver implements PortDriver {
     this.#table.add(status);
     this.channels.engine.addPort(status.id, base, [fd], spec.childPort, target);
     try {
-      await this.#agent.start();
+      await this.agent.start();
     } catch (error) {
       await this.remove(status.id);
       throw error;
@@ -102,7 +96,6 @@ export class BuiltinPortDriver implements PortDriver {
 
   async close(): Promise<void> {
     await Promise.all(this.list().map(({ id }) => this.remove(id)));
-    this.#agent.close();
     this.channels.portEvents = undefined;
   }
 

@@ -6,13 +6,13 @@
  * in the engine. When an agent was lost ATTEMPTS times without having been ready in between, the connections that wait
  * are reset, and from then on it is tried once in RETRY_MS.
  */
-import { native } from '../../native/index.js';
-import { decodeMessage, encodeMessage, PROTOCOL_VERSION } from '../../protocol/messages.js';
-import { packageFile } from '../../protocol/paths.js';
-import type { Channels, PacketChannel } from '../channels.js';
-import { errorText, printable } from '../errors.js';
-import type { Launcher } from '../namespaces/launcher.js';
-import { AgentError } from './errors.js';
+import { native } from '../native/index.js';
+import { decodeMessage, encodeMessage, type Message, PROTOCOL_VERSION } from '../protocol/messages.js';
+import { packageFile } from '../protocol/paths.js';
+import type { Channels, PacketChannel } from './channels.js';
+import { errorText, printable } from './errors.js';
+import type { Launcher } from './namespaces/launcher.js';
+import { AgentError } from './port/errors.js';
 
 const AGENT = packageFile('dist/child/agent.js');
 const ATTEMPTS = 5;
@@ -36,17 +36,24 @@ export class AgentSupervisor {
   #closed = false;
   #retry: NodeJS.Timeout | undefined;
   #pid = 0;
+  /** Told when an agent can be asked, and when it is lost. */
+  readonly onState: ((state: 'ready' | 'lost', reason: string) => void)[] = [];
+  /** Gets what is neither greeting nor log. */
+  onMessage: (message: Message) => void = () => {};
 
   constructor(
     private readonly channels: Channels,
     private readonly launcher: Launcher,
-    private readonly onState: (state: 'ready' | 'lost', reason: string) => void,
     private readonly warn: (line: string) => void,
   ) {}
 
   /** As the agent counts, so in its own pid namespace; 0 before its hello. */
   get pid(): number {
     return this.#pid;
+  }
+
+  get state(): AgentState {
+    return this.#state;
   }
 
   /** Starts the agent unless there is one. It need not be ready when this resolves. Throws AgentError. */
@@ -71,6 +78,11 @@ export class AgentSupervisor {
     }
   }
 
+  /** Says something to the agent; to nobody where there is none. */
+  send(message: Message): void {
+    this.#channel?.send(encodeMessage(message));
+  }
+
   close(): void {
     this.#closed = true;
     clearTimeout(this.#retry);
@@ -84,6 +96,8 @@ export class AgentSupervisor {
       const message = decodeMessage(data);
       if (message.type === 'log') {
         this.warn(printable(message.text));
+      } else if (message.type !== 'hello') {
+        this.onMessage(message);
       } else if (message.version !== PROTOCOL_VERSION) {
         this.#drop(
           channel,
@@ -94,11 +108,15 @@ export class AgentSupervisor {
         this.#state = 'ready';
         this.#failures = 0;
         this.channels.engine.setAgent(channel.id);
-        this.onState('ready', '');
+        this.#tell('ready', '');
       }
     } catch (error) {
       this.#drop(channel, errorText(error));
     }
+  }
+
+  #tell(state: 'ready' | 'lost', reason: string): void {
+    for (const listener of this.onState) listener(state, reason);
   }
 
   #drop(channel: PacketChannel, reason: string): void {
@@ -112,7 +130,7 @@ export class AgentSupervisor {
     // It ends with the command.
     if (this.#closed || this.launcher.ended) return;
     this.#state = 'lost';
-    this.onState('lost', reason);
+    this.#tell('lost', reason);
     if (this.#failures + 1 < ATTEMPTS) this.warn(`the agent was lost (${reason}); starting another one`);
     this.#failed(reason);
   }

@@ -1,0 +1,53 @@
+/** What a request about containers can fail with. Each has the HTTP status of its answer; messages are one line. */
+export class ContainerError extends Error {
+  override name = 'ContainerError';
+  constructor(
+    message: string,
+    readonly status: 400 | 404 | 409 | 500 = 400,
+  ) {
+    super(message);
+  }
+}
+
+/** There is no container of that name or id. */
+export class NoSuchContainerError extends ContainerError {
+  override name = 'NoSuchContainerError';
+  constructor(name: string) {
+    super(`no such container: ${name}`, 404);
+  }
+}
+
+/** There is no network of that name or id. */
+export class NoSuchNetworkError extends ContainerError {
+  override name = 'NoSuchNetworkError';
+  constructor(name: string) {
+    super(`no such network: ${name}; rootless-net network ls shows them`, 404);
+  }
+}
+
+/** What is asked for cannot be, as things are. */
+export class ConflictError extends ContainerError {
+  override name = 'ConflictError';
+  constructor(message: string) {
+    super(message, 409);
+  }
+}
+
+/** A program that we need failed, or is not there. */
+export class ProgramError extends ContainerError {
+  override name = 'ProgramError';
+  constructor(message: string) {
+    super(message, 500);
+  }
+}
+
+/** First line of what an error says. */
+export function firstLine(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.split('\n')[0] ?? '';
+}
+
+/** The `code` of a system error (ENOENT …), "" for anything else. */
+export function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+}

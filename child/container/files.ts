@@ -1,0 +1,51 @@
+/**
+ * Files that are whole at any moment, whenever we are killed.
+ */
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { codeOf } from './errors.js';
+
+let counter = 0;
+
+/** Writes to a new file that then takes the place of the old one. */
+export async function writeWhole(path: string, text: string, mode = 0o600): Promise<void> {
+  const temporary = `${path}.${process.pid}.${counter++}.new`;
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await writeFile(temporary, text, { mode });
+  await rename(temporary, path);
+}
+
+export async function writeJSON(path: string, value: unknown, mode?: number): Promise<void> {
+  await writeWhole(path, `${JSON.stringify(value, undefined, 2)}\n`, mode);
+}
+
+/** Undefined where the file is not there, or is no JSON. */
+export async function readJSON(path: string): Promise<unknown> {
+  const text = await readText(path);
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Undefined where the file is not there. */
+export async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+/** The names in a directory, sorted, without what an interrupted write left; none where it is not there. */
+export async function namesIn(directory: string): Promise<string[]> {
+  const names: string[] = await readdir(directory).catch(() => []);
+  return names.filter((name) => !name.endsWith('.new')).sort();
+}
+
+export async function remove(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true });
+}
