@@ -108,7 +108,7 @@ export class RouteSocket implements Disposable {
   }
 
   /** Makes a bridge, unless there is one of that name, and brings it up. Resolves to its index. */
-  ensureBridge(name: string, mtu: number): number {
+  ensureBridge(name: string, mtu: number, mac: string): number {
     const info = [attribute(IFLA_INFO.KIND, 'bridge')];
     this.#socket.send({
       type: RTM.NEWLINK,
@@ -117,6 +117,8 @@ export class RouteSocket implements Disposable {
         linkHeader({ up: true }),
         attribute(IFLA.IFNAME, name),
         ...(mtu > 0 ? [attribute(IFLA.MTU, mtu)] : []),
+        // Else it is the lowest of its ports', and changes with them.
+        attribute(IFLA.ADDRESS, macBytes(mac)),
         attribute(IFLA.LINKINFO | NLA_F_NESTED, Buffer.concat(info)),
       ]),
       what: `make the bridge ${name}`,

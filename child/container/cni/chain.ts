@@ -133,6 +133,10 @@ export class CNI {
     return { cniVersion, supportedVersions: supportedVersions.map(String) };
   }
 
+  async isAttached(network: string, attachment: AttachmentId): Promise<boolean> {
+    return (await this.#cache.read(network, attachment)) !== undefined;
+  }
+
   /** What was attached, as it was attached. */
   attachments(network: string): Promise<CacheEntry[]> {
     return this.#cache.list(network);

@@ -1,0 +1,298 @@
+/**
+ * A container's whole network: its published ports, its interfaces, its name on the networks that it is on.
+ *
+ * Theory of operation. attach() writes to the journal what it is about to do, then does it step by step:
+ *
+ *   ports            the listeners on the host, unless they were opened before; connections wait in them
+ *   … of each network, in the order given: eth0, eth1 …; see bridge-driver.ts and cni-driver.ts
+ *   publish          connections go to the container's address from here on
+ *   names            its peers find it, and it them
+ *
+ * Where a step fails everything is taken back. Where the agent dies, the next one finds the journal, and does so. Each
+ * step can be done again, and taken back whether it was done or not: so both lead to the same from any point.
+ */
+import { join } from 'node:path';
+import type { AttachmentReport, AttachmentRequest, PublishedPort } from '../../protocol/containers.js';
+import type { PublishSpec } from '../../protocol/publish-spec.js';
+import type { AttachDriver, Attachment } from './attach-driver.js';
+import type { CNIResult } from './cni/types.js';
+import { firstLine, NoSuchNetworkError } from './errors.js';
+import { readJSON, writeJSON } from './files.js';
+import type { Journal, JournalEntry } from './journal.js';
+import { isInternal, type Network, type Networks } from './networks.js';
+import type { PeerBook } from './peer-book.js';
+import type { Ports } from './ports.js';
+import { isV6 } from './subnets.js';
+
+export interface AttachRequest {
+  id: string;
+  own: boolean;
+  name: string;
+  hostname: string;
+  domainname?: string | undefined;
+  extraHosts: { ip: string; names: string[] }[];
+  /** Path, such as /proc/PID/ns/net. */
+  netns: string;
+  pid: number;
+  networks: readonly AttachmentRequest[];
+  publish: readonly PublishSpec[];
+  /** What was opened on the host before; undefined where that is still to be done. */
+  published?: readonly PublishedPort[] | undefined;
+}
+
+/** What a container's network has become. */
+export interface AttachState {
+  ports: PublishedPort[];
+  attachments: AttachmentReport[];
+  /** CNI results by network. */
+  results: Record<string, CNIResult>;
+}
+
+export class Attachments {
+  /** What was published for each container, for plugins that want to know. */
+  readonly #published = new Map<string, readonly PublishSpec[]>();
+
+  constructor(
+    private readonly stack: string,
+    private readonly directory: string,
+    private readonly networks: Networks,
+    private readonly drivers: { bridge: AttachDriver; cni: AttachDriver },
+    private readonly ports: Ports,
+    private readonly peers: PeerBook,
+    private readonly journal: Journal,
+    private readonly warn: (line: string) => void,
+  ) {}
+
+  publishedOf(id: string): readonly PublishSpec[] {
+    return this.#published.get(id) ?? [];
+  }
+
+  /** The networks that are asked for; the default one for an empty list. Throws NoSuchNetworkError. */
+  async resolve(requests: readonly AttachmentRequest[]): Promise<{ request: AttachmentRequest; network: Network }[]> {
+    if (requests.length === 0) {
+      const network = await this.networks.default();
+      return [{ request: { network: network.name }, network }];
+    }
+    return Promise.all(
+      requests.map(async (request) => ({
+        request,
+        network: request.network === 'bridge' ? await this.networks.default() : await this.networks.find(request.network),
+      })),
+    );
+  }
+
+  /** Throws ContainerError; nothing is left then but addresses that the container held before. */
+  async attach(request: AttachRequest): Promise<AttachState> {
+    const { id, own, name, netns, pid, publish } = request;
+    const resolved = await this.resolve(request.networks);
+    const main = resolved.find(({ network }) => !isInternal(network))?.network;
+    const attachments = resolved.map(
+      ({ request: asked, network }, index): Attachment => ({
+        containerId: id,
+        ifname: `eth${index}`,
+        network,
+        netns,
+        ip: asked.ip,
+        ip6: asked.ip6,
+        mac: asked.mac,
+        aliases: asked.aliases,
+        defaultRoute: network === main,
+      }),
+    );
+    this.#published.set(id, publish);
+    const held = (await this.journal.read(id)) !== undefined;
+    try {
+      await this.journal.begin({
+        id,
+        own,
+        stack: this.stack,
+        name,
+        netns,
+        pid,
+        attachments: attachments.map(({ network, ifname }) => ({ network: network.name, ifname })),
+        publish: [...publish],
+      });
+      const step = <T>(what: string, task: () => Promise<T> | T) => this.journal.step(id, what, task);
+      const state: AttachState = { ports: [...(request.published ?? [])], attachments: [], results: {} };
+      if (request.published === undefined && publish.length > 0) {
+        state.ports = await step('ports', () => this.ports.reserve(id, publish));
+      }
+      for (const attachment of attachments) {
+        const result = await this.driverOf(attachment.network).attach(attachment, step);
+        state.results[attachment.network.name] = result;
+        state.attachments.push(report(attachment, result));
+      }
+      if (publish.length > 0) await step('publish', () => this.ports.activate(id, dialledAddress(state)));
+      await step('names', async () => {
+        await this.#writeState(id, state);
+        await this.peers.join({ ...request, state, aliases: aliasesOf(attachments) });
+      });
+      await this.journal.complete(id);
+      return state;
+    } catch (error) {
+      await this.detach(id, { addresses: !own && !held }).catch((also: unknown) => {
+        this.warn(`what is left of ${id.slice(0, 12)} stays until the next start, or gc: ${firstLine(also)}`);
+      });
+      throw error;
+    }
+  }
+
+  /** One more network for a container that runs. Throws ContainerError. */
+  async connect(request: AttachRequest, asked: AttachmentRequest): Promise<AttachState> {
+    const state = await this.state(request.id);
+    const entry = await this.journal.read(request.id);
+    const network = await this.networks.find(asked.network);
+    const free = Array.from({ length: 64 }, (_, index) => `eth${index}`).find(
+      (ifname) => !state.attachments.some((attachment) => attachment.interface === ifname),
+    );
+    const attachment: Attachment = {
+      containerId: request.id,
+      ifname: free ?? 'eth64',
+      network,
+      netns: request.netns,
+      ip: asked.ip,
+      ip6: asked.ip6,
+      mac: asked.mac,
+      aliases: asked.aliases,
+      defaultRoute: false,
+    };
+    const { containerId, ifname } = attachment;
+    await this.#rewrite(request, entry, [...(entry?.attachments ?? []), { network: network.name, ifname }]);
+    try {
+      const step = <T>(what: string, task: () => Promise<T> | T) => this.journal.step(containerId, what, task);
+      const result = await this.driverOf(network).attach(attachment, step);
+      state.results[network.name] = result;
+      state.attachments.push(report(attachment, result));
+      await this.#writeState(containerId, state);
+      await this.peers.join({ ...request, state, aliases: await this.#aliases(request, state) });
+      await this.journal.complete(containerId);
+      return state;
+    } catch (error) {
+      await this.driverOf(network).detach(attachment);
+      await this.driverOf(network).release(attachment);
+      await this.#rewrite(request, entry, entry?.attachments ?? []);
+      await this.journal.complete(containerId);
+      throw error;
+    }
+  }
+
+  /** Takes a running container off a network, and gives its address there back. */
+  async disconnect(request: AttachRequest, network: Network): Promise<AttachState> {
+    const { id, netns } = request;
+    const state = await this.state(id);
+    const entry = await this.journal.read(id);
+    const found = state.attachments.find((attachment) => attachment.network === network.name);
+    if (found) {
+      const attachment = { containerId: id, ifname: found.interface, network, netns, defaultRoute: false };
+      await this.driverOf(network).detach(attachment);
+      await this.driverOf(network).release(attachment);
+      state.attachments = state.attachments.filter((other) => other !== found);
+      delete state.results[network.name];
+      const left = (entry?.attachments ?? []).filter(({ ifname }) => ifname !== found.interface);
+      await this.#rewrite(request, entry, left);
+      await this.#writeState(id, state);
+      await this.peers.join({ ...request, state, aliases: await this.#aliases(request, state) });
+      await this.journal.complete(id);
+    }
+    return state;
+  }
+
+  /**
+   * Takes everything away, whatever of it there is; with `addresses` the container gives these back too. Can be repeated.
+   * Throws ContainerError where something could not be taken away; the journal then still knows of it.
+   */
+  async detach(id: string, { addresses }: { addresses: boolean }): Promise<void> {
+    const entry = await this.journal.read(id);
+    await this.ports.release(id);
+    await this.peers.leave(id);
+    this.#published.delete(id);
+    if (!entry) return;
+    await this.journal.detaching(id);
+    let failure: unknown;
+    for (const { network: name, ifname } of [...entry.attachments].reverse()) {
+      try {
+        const network = await this.networks.find(name);
+        const attachment = { containerId: id, ifname, network, netns: '', defaultRoute: false };
+        await this.driverOf(network).detach(attachment);
+        if (addresses) await this.driverOf(network).release(attachment);
+      } catch (error) {
+        // Its network is gone, and what was on it with it.
+        if (!(error instanceof NoSuchNetworkError)) failure ??= error;
+      }
+    }
+    if (failure !== undefined) throw failure;
+    await this.journal.end(id);
+  }
+
+  /** Gives back what a container holds on networks, though it is not attached. */
+  async release(id: string, networks: readonly AttachmentRequest[]): Promise<void> {
+    const resolved = await this.resolve(networks).catch(() => []);
+    for (const [index, { network }] of resolved.entries()) {
+      await this.driverOf(network).release({ containerId: id, ifname: `eth${index}`, network });
+    }
+  }
+
+  /** Throws a ContainerError that says what is not as it was set up. */
+  async check(id: string): Promise<void> {
+    const entry = await this.journal.read(id);
+    for (const { network: name, ifname } of entry?.attachments ?? []) {
+      const network = await this.networks.find(name);
+      const attachment = { containerId: id, ifname, network, netns: entry?.netns ?? '', defaultRoute: false };
+      await this.driverOf(network).check(attachment);
+    }
+  }
+
+  /** As it was set up last; empty where nothing was. */
+  async state(id: string): Promise<AttachState> {
+    const value = (await readJSON(this.#stateFile(id))) as AttachState | undefined;
+    return value ?? { ports: [], attachments: [], results: {} };
+  }
+
+  driverOf(network: Network): AttachDriver {
+    return network.bridge ? this.drivers.bridge : this.drivers.cni;
+  }
+
+  async #rewrite(
+    request: AttachRequest,
+    entry: JournalEntry | undefined,
+    attachments: JournalEntry['attachments'],
+  ): Promise<void> {
+    const { id, own, name, netns, pid } = request;
+    const publish = entry?.publish ?? [];
+    await this.journal.begin({ id, own, stack: this.stack, name, netns, pid, attachments, publish });
+  }
+
+  async #aliases(request: AttachRequest, state: AttachState): Promise<Record<string, string[]>> {
+    const resolved = await this.resolve(request.networks);
+    const on = (name: string) => resolved.find(({ network }) => network.name === name)?.request.aliases ?? [];
+    return Object.fromEntries(state.attachments.map(({ network }) => [network, on(network)]));
+  }
+
+  #writeState(id: string, state: AttachState): Promise<void> {
+    return writeJSON(this.#stateFile(id), state);
+  }
+
+  #stateFile(id: string): string {
+    return join(this.directory, `${id}.json`);
+  }
+}
+
+function aliasesOf(attachments: readonly Attachment[]): Record<string, string[]> {
+  return Object.fromEntries(attachments.map(({ network, aliases }) => [network.name, aliases ?? []]));
+}
+
+function report({ network, ifname }: Attachment, result: CNIResult): AttachmentReport {
+  const inside = result.interfaces?.find(({ name, sandbox }) => name === ifname && sandbox);
+  return {
+    network: network.name,
+    interface: ifname,
+    mac: inside?.mac ?? '',
+    ips: (result.ips ?? []).map(({ address }) => address),
+  };
+}
+
+/** Where connections to published ports go: the first network's address, IPv4 before IPv6. */
+function dialledAddress({ attachments }: AttachState): string {
+  const plain = attachments.flatMap(({ ips }) => ips).map((cidr) => cidr.replace(/\/.*$/, ''));
+  return plain.find((ip) => !isV6(ip)) ?? plain[0] ?? '';
+}
