@@ -1,0 +1,677 @@
+/**
+ * Containers: made, started, ended, removed.
+ *
+ * Theory of operation. created → starting → running → exited → starting …; `rm` from any but running. One task at a time
+ * for each container, by its lock. start() opens the published ports, writes the name files and the OCI configuration, and
+ * has the monitor run the OCI runtime, whose createRuntime hook comes back to us (hooks.ts) for the network. When the
+ * container ends, its exit file appears, and onEnd() takes its network away. A container that nobody saw end is found by
+ * its process being gone: after a start of ours, and whenever somebody asks for it.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { EventEmitter } from 'node:events';
+import { existsSync, type FSWatcher, statSync, watch } from 'node:fs';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { AttachmentRequest, ContainerReport, ContainerRequest, ContainerStatus, PublishedPort } from '../../protocol/containers.js';
+import type { HostFacts } from '../../protocol/messages.js';
+import type { Attachments, AttachRequest, AttachState } from './attachments.js';
+import { ConflictError, ContainerError, firstLine } from './errors.js';
+import { readText, remove, writeJSON } from './files.js';
+import type { Journal } from './journal.js';
+import { KeyedLock } from './lock.js';
+import type { HostsEntry } from './name-files/hosts.js';
+import { chooseHostFile, containerResolvConf } from './name-files/resolv-conf.js';
+import type { Names } from './names.js';
+import { bundleCommand, makeSpec } from './oci-spec.js';
+import { OCIRuntime, startTimeOf } from './oci-runtime.js';
+import type { PeerBook } from './peer-book.js';
+import type { Ports } from './ports.js';
+import type { ContainerRecord, Records, RunRecord } from './records.js';
+import { Terminal } from './terminal.js';
+
+export interface ContainerDirectories {
+  stateDir: string;
+  agentSocket: string;
+}
+
+/** How long a container that is told to end may take, in ms, unless the caller says. */
+export const STOP_TIMEOUT = 10_000;
+/** How long the kernel may take after SIGKILL, in ms. */
+const KILL_TIMEOUT = 20_000;
+
+export class Containers {
+  readonly #locks = new KeyedLock();
+  /** Those whose start or end is under way; their hooks belong to it. */
+  readonly #busy = new Set<string>();
+  readonly #starting = new Map<string, { request: AttachRequest; state?: AttachState; failure?: unknown }>();
+  readonly #terminals = new Map<string, Terminal>();
+  readonly #stdins = new Map<string, NonNullable<ChildProcess['stdin']>>();
+  readonly #ended = new EventEmitter().setMaxListeners(0);
+  #watcher: FSWatcher | undefined;
+
+  constructor(
+    private readonly stack: string,
+    private readonly directories: ContainerDirectories,
+    readonly records: Records,
+    private readonly names: Names,
+    private readonly attachments: Attachments,
+    private readonly peers: PeerBook,
+    private readonly ports: Ports,
+    private readonly journal: Journal,
+    private readonly facts: () => Promise<HostFacts>,
+    private readonly warn: (line: string) => void,
+  ) {}
+
+  /** Finds out what an earlier run has left, finishes or takes it back, and watches from then on. */
+  async recover(): Promise<void> {
+    const exits = this.#exits();
+    await mkdir(exits, { recursive: true, mode: 0o700 });
+    this.#watcher = watch(exits, (_, name) => {
+      if (name && !name.endsWith('.new') && this.records.get(name)) this.#look(name);
+    });
+    await this.names.stale((id) => this.records.get(id)?.name, true);
+    for (const record of this.records.all()) {
+      await this.names.acquire(record.name, record.id).catch((error: unknown) => this.warn(firstLine(error)));
+    }
+    for (const record of this.records.all()) {
+      await this.#exclusively(record.id, async () => {
+        const run = this.records.run(record.id);
+        if (run === undefined || run.status === 'exited') return;
+        if (run.status === 'running' && !record.request.tty && (await this.#lives(run)) && (await this.#isWhole(record))) return;
+        await this.#clear(record, run);
+      }).catch((error: unknown) => this.warn(`cannot clear up after ${record.name}: ${firstLine(error)}`));
+    }
+  }
+
+  close(): void {
+    this.#watcher?.close();
+  }
+
+  async create(request: ContainerRequest): Promise<ContainerRecord> {
+    const id = randomBytes(32).toString('hex');
+    const directory = request.rootfs ?? request.bundle ?? '';
+    if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory()) {
+      throw new ContainerError(`${directory} is no directory; ${request.rootfs ? 'a root file system' : 'an OCI bundle'} has to be there`);
+    }
+    if (request.bundle !== undefined && request.command === undefined) await bundleCommand(request.bundle);
+    const { network } = request;
+    // Refused now rather than at the start.
+    if (network.mode === 'networks') await this.attachments.resolve(network.networks);
+    if (network.mode === 'container') this.records.find(network.container);
+    if (network.mode === 'ns' && !existsSync(network.path)) {
+      throw new ContainerError(`there is no network namespace at ${network.path}`);
+    }
+    const name = request.name ?? id.slice(0, 12);
+    const hostname = request.hostname ?? (network.mode === 'host' ? (await this.facts()).hostname : id.slice(0, 12));
+    await mkdir(this.records.directoryOf(id), { recursive: true, mode: 0o755 });
+    try {
+      await this.names.acquire(name, id);
+      const record = { id, name, hostname, created: new Date().toISOString(), request };
+      await this.#writeNameFiles(record);
+      await this.records.write(record);
+      return record;
+    } catch (error) {
+      await this.names.release(name, id);
+      await remove(this.records.directoryOf(id));
+      throw error;
+    }
+  }
+
+  /** Does nothing where it runs already. Throws ContainerError; it is then as it was before. */
+  start(text: string, options: { beforeRun?: (record: ContainerRecord) => void } = {}): Promise<ContainerRecord> {
+    const { id } = this.records.find(text);
+    return this.#exclusively(id, async () => {
+      const record = this.records.find(id);
+      await this.#notice(record);
+      if (this.records.run(id)?.status !== 'running') await this.#start(record, options.beforeRun);
+      return record;
+    });
+  }
+
+  /** Ends it: SIGTERM, and SIGKILL after a while. Does nothing where it does not run. */
+  stop(text: string, timeout = STOP_TIMEOUT): Promise<ContainerRecord> {
+    const record = this.records.find(text);
+    return this.#exclusively(record.id, async () => {
+      await this.#notice(record);
+      const run = this.records.run(record.id);
+      if (run?.status === 'running') await this.#end(record, run, timeout);
+      return record;
+    });
+  }
+
+  /** Throws ConflictError where it does not run. */
+  async kill(text: string, signal: NodeJS.Signals): Promise<ContainerRecord> {
+    const record = this.records.find(text);
+    const run = this.records.run(record.id);
+    if (run?.status !== 'running' || run.pid === undefined || !(await this.#lives(run))) {
+      throw new ConflictError(`the container ${record.name} is not running`);
+    }
+    process.kill(run.pid, signal);
+    return record;
+  }
+
+  /** Throws ConflictError where it runs, unless it is to be killed. */
+  remove(text: string, { force }: { force: boolean }): Promise<ContainerRecord> {
+    const record = this.records.find(text);
+    return this.#exclusively(record.id, async () => {
+      await this.#notice(record);
+      const run = this.records.run(record.id);
+      if (run?.status === 'running') {
+        if (!force) throw new ConflictError(`the container ${record.name} is running; stop it first, or use rm --force`);
+        await this.#end(record, run, 0);
+      }
+      if (this.records.get(record.id)) await this.#remove(this.records.find(record.id));
+      return record;
+    });
+  }
+
+  /** Throws ConflictError where the name belongs to another. */
+  rename(text: string, name: string): Promise<ContainerRecord> {
+    const { id } = this.records.find(text);
+    return this.#exclusively(id, async () => {
+      const before = this.records.find(id);
+      if (before.name === name) return before;
+      await this.names.acquire(name, id);
+      const record = { ...before, name };
+      await this.records.write(record);
+      await this.names.release(before.name, id);
+      const run = this.records.run(id);
+      if (run?.status === 'running' && this.#networksOf(record)) {
+        const state = await this.attachments.state(id);
+        await this.peers.join({ ...(await this.#attachRequest(record, run.pid ?? 0)), state, aliases: aliasesOf(record) });
+      }
+      return record;
+    });
+  }
+
+  async connect(text: string, asked: AttachmentRequest): Promise<AttachState> {
+    const { id } = this.records.find(text);
+    return this.#exclusively(id, async () => {
+      const record = this.records.find(id);
+      const networks = this.#networksOf(record);
+      if (!networks) throw new ConflictError(`the container ${record.name} is on no networks of its own (--network=${record.request.network.mode})`);
+      const [resolved] = await this.attachments.resolve([asked]);
+      const own = await this.attachments.resolve(networks);
+      if (own.some(({ network }) => network.name === resolved?.network.name)) {
+        throw new ConflictError(`the container ${record.name} is on the network ${resolved?.network.name} already`);
+      }
+      const requests = own.map(({ request, network }) => ({ ...request, network: network.name }));
+      const next = withNetworks(record, [...requests, { ...asked, network: resolved?.network.name ?? asked.network }]);
+      const run = this.records.run(id);
+      const state =
+        run?.status === 'running'
+          ? await this.attachments.connect(await this.#attachRequest(next, run.pid ?? 0), asked)
+          : await this.attachments.state(id);
+      await this.records.write(next);
+      return state;
+    });
+  }
+
+  async disconnect(text: string, name: string): Promise<AttachState> {
+    const { id } = this.records.find(text);
+    return this.#exclusively(id, async () => {
+      const record = this.records.find(id);
+      const own = await this.attachments.resolve(this.#networksOf(record) ?? []);
+      const [wanted] = await this.attachments.resolve([{ network: name }]);
+      const left = own.filter(({ network }) => network.name !== wanted?.network.name);
+      if (!wanted || left.length === own.length) {
+        throw new ConflictError(`the container ${record.name} is not on the network ${name}`);
+      }
+      if (left.length === 0) throw new ConflictError(`${name} is the only network of ${record.name}; connect it to another one first`);
+      const next = withNetworks(
+        record,
+        left.map(({ request, network }) => ({ ...request, network: network.name })),
+      );
+      const run = this.records.run(id);
+      const state =
+        run?.status === 'running'
+          ? await this.attachments.disconnect(await this.#attachRequest(next, run.pid ?? 0), wanted.network)
+          : await this.attachments.state(id);
+      await this.records.write(next);
+      return state;
+    });
+  }
+
+  async report(record: ContainerRecord): Promise<ContainerReport> {
+    const { id } = record;
+    if (!this.#busy.has(id)) await this.#exclusively(id, () => this.#notice(record)).catch(() => {});
+    const run = this.records.run(id);
+    const running = run?.status === 'running';
+    const state = running ? await this.attachments.state(id) : { ports: [], attachments: [], results: {} };
+    const status: ContainerStatus = running ? 'running' : run?.status === 'exited' ? 'exited' : 'created';
+    return {
+      id,
+      name: record.name,
+      status,
+      ...(running && run.pid !== undefined ? { pid: run.pid } : {}),
+      ...(run?.exitCode === undefined || running ? {} : { exitCode: run.exitCode }),
+      created: record.created,
+      ...(run?.started === undefined ? {} : { started: run.started }),
+      ...(run?.finished === undefined || running ? {} : { finished: run.finished }),
+      hostname: record.hostname,
+      ports: running ? await this.#publishedOf(record, state) : [],
+      attachments: state.attachments,
+      results: state.results,
+      request: record.request,
+      directory: this.records.directoryOf(id),
+    };
+  }
+
+  /** The container's terminal, while it runs in one. */
+  terminal(id: string): Terminal | undefined {
+    return this.#terminals.get(id);
+  }
+
+  /** The container's standard input, where it is the agent's to write. */
+  stdin(id: string): NonNullable<ChildProcess['stdin']> | undefined {
+    return this.#stdins.get(id);
+  }
+
+  logFiles(id: string): { stdout: string; stderr: string } {
+    const directory = this.records.directoryOf(id);
+    return { stdout: join(directory, 'stdout.log'), stderr: join(directory, 'stderr.log') };
+  }
+
+  /** Resolves with the exit code when the container does not run (any more); undefined where nobody saw it. */
+  async wait(id: string): Promise<number | undefined> {
+    for (;;) {
+      const record = this.records.get(id);
+      const run = this.records.run(id);
+      if (!record || !run || run.status === 'exited') return run?.exitCode;
+      await new Promise<void>((resolve) => {
+        this.#ended.once(id, resolve);
+      });
+    }
+  }
+
+  /** Calls back with the exit code, once, when the container has ended, and before it is removed. */
+  onceEnded(id: string, listener: (code: number | undefined) => void): void {
+    this.#ended.once(id, listener);
+  }
+
+  /** The runtime that a container is run with. */
+  runtimeOf(record: ContainerRecord): OCIRuntime {
+    return new OCIRuntime(record.request.runtime, join(this.directories.stateDir, 'oci'));
+  }
+
+  /** Ends all, at the end of the stack. */
+  async stopAll(): Promise<void> {
+    await Promise.all(
+      this.records.all().map(({ id }) => this.stop(id).catch((error: unknown) => this.warn(firstLine(error)))),
+    );
+  }
+
+  /** The createRuntime hook of a container of ours. Throws ContainerError. */
+  async onCreateRuntime(id: string, pid: number): Promise<void> {
+    const starting = this.#starting.get(id);
+    if (!starting) throw new ConflictError(`the container ${id.slice(0, 12)} is to be started with: rootless-net start`);
+    try {
+      starting.state = await this.attachments.attach({ ...starting.request, pid, netns: `/proc/${pid}/ns/net` });
+    } catch (error) {
+      starting.failure = error;
+      throw error;
+    }
+  }
+
+  /** The poststop hook of a container of ours: whoever has started or ended it goes on himself. */
+  async onPoststop(id: string): Promise<void> {
+    if (!this.#busy.has(id)) this.#look(id);
+  }
+
+  /** Whether anything of a container should be on networks now. */
+  isAttached(id: string): boolean {
+    const status = this.records.run(id)?.status;
+    return status === 'running' || status === 'starting' || this.#busy.has(id);
+  }
+
+  // --- starting
+
+  async #start(record: ContainerRecord, beforeRun?: (record: ContainerRecord) => void): Promise<void> {
+    const { id, request } = record;
+    const before = this.records.run(id);
+    const networks = this.#networksOf(record);
+    const published = request.publish.length > 0 ? await this.ports.reserve(id, request.publish) : [];
+    try {
+      await this.records.writeRun(id, { ...before, status: 'starting', stack: this.stack });
+      await this.#writeNameFiles(record);
+      await this.#writeNetworkConfig(id, published);
+      const bundle = join(this.#runDirectory(id), 'bundle');
+      const netns = await this.#netns(record);
+      const spec = await makeSpec({
+        id,
+        request,
+        hostname: record.hostname,
+        nameFiles: await this.#nameFiles(record),
+        netns,
+        hooks: networks !== undefined,
+        agentSocket: this.directories.agentSocket,
+      });
+      await mkdir(bundle, { recursive: true, mode: 0o700 });
+      await writeFile(join(bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 });
+      if (networks) {
+        const attach = await this.#attachRequest(record, 0);
+        this.#starting.set(id, { request: { ...attach, published } });
+      } else if (request.publish.length > 0) {
+        await this.ports.activate(id, '');
+      }
+      // A container of this id may be left by a run before.
+      const runtime = this.runtimeOf(record);
+      if (before !== undefined && before.stack === this.stack) await runtime.delete(id);
+      await rm(this.#exitFile(id), { force: true });
+      const pid = await this.#create(record, runtime, bundle);
+      const run: RunRecord = {
+        status: 'running',
+        stack: this.stack,
+        pid,
+        startTime: await startTimeOf(pid),
+        started: new Date().toISOString(),
+      };
+      await this.records.writeRun(id, run);
+      beforeRun?.(record);
+      if (!request.tty) await runtime.start(id);
+      await this.#pickUp(id);
+    } catch (error) {
+      const cause = this.#starting.get(id)?.failure ?? error;
+      await this.#takeBack(record, before);
+      throw cause instanceof ContainerError ? cause : new ContainerError(`cannot start ${record.name}: ${firstLine(cause)}`, 500);
+    } finally {
+      this.#starting.delete(id);
+    }
+  }
+
+  /** Resolves with the process id of a container that waits to be started, or runs, where it has a terminal. */
+  async #create(record: ContainerRecord, runtime: OCIRuntime, bundle: string): Promise<number> {
+    const { id, request } = record;
+    const pidFile = join(this.#runDirectory(id), 'pid');
+    await rm(pidFile, { force: true });
+    if (request.tty) {
+      const terminal = await Terminal.open(runtime.runCommand(id, bundle, pidFile));
+      this.#terminals.set(id, terminal);
+      terminal.onExit((code) => {
+        this.#terminals.delete(id);
+        writeFile(this.#exitFile(id), `${code}\n`).catch(() => {});
+      });
+      return await terminalPid(terminal, pidFile);
+    }
+    const { stdout, stderr } = this.logFiles(id);
+    const stdin = request.stdin ? 'pipe' : 'ignore';
+    const { pid, monitor } = await runtime.create({ id, bundle, pidFile, exitFile: this.#exitFile(id), stdin, stdout, stderr });
+    if (monitor.stdin) {
+      monitor.stdin.on('error', () => {});
+      this.#stdins.set(id, monitor.stdin);
+    }
+    return pid;
+  }
+
+  /** After a start that failed. */
+  async #takeBack(record: ContainerRecord, before: RunRecord | undefined): Promise<void> {
+    const { id } = record;
+    const attempt = (task: Promise<unknown>) => task.catch((error: unknown) => this.warn(firstLine(error)));
+    this.#terminals.get(id)?.end();
+    await attempt(this.runtimeOf(record).delete(id));
+    await attempt(this.attachments.detach(id, { addresses: false }));
+    this.#stdins.delete(id);
+    await attempt(remove(this.#runDirectory(id)));
+    await attempt(rm(this.#exitFile(id), { force: true }));
+    const run: RunRecord = before ? { ...before, status: 'exited' } : { status: 'exited', stack: this.stack };
+    await attempt(this.records.writeRun(id, run));
+  }
+
+  // --- ending
+
+  async #end(record: ContainerRecord, run: RunRecord, timeout: number): Promise<void> {
+    const { id } = record;
+    const { pid } = run;
+    const gone = (limit: number) => this.#untilGone(id, run, limit);
+    if (pid !== undefined && timeout > 0) {
+      signal(pid, 'SIGTERM');
+      if (await gone(timeout)) return this.#onEnd(record);
+    }
+    if (pid !== undefined) signal(pid, 'SIGKILL');
+    if (!(await gone(KILL_TIMEOUT))) throw new ContainerError(`the container ${record.name} does not end, not even by SIGKILL`, 500);
+    await this.#onEnd(record);
+  }
+
+  /** Whether the container has ended within so many ms. Its exit file may come a moment after its end. */
+  async #untilGone(id: string, run: RunRecord, limit: number): Promise<boolean> {
+    const deadline = performance.now() + limit;
+    for (let pause = 2; ; pause = Math.min(pause * 2, 50)) {
+      if (existsSync(this.#exitFile(id))) return true;
+      if (!(await this.#lives(run))) {
+        for (let i = 0; i < 20 && !existsSync(this.#exitFile(id)); i++) await delay(10);
+        return true;
+      }
+      if (performance.now() > deadline) return false;
+      await delay(pause);
+    }
+  }
+
+  /** Looks after a container whose exit file has appeared, or that may have ended. */
+  #look(id: string): void {
+    this.#exclusively(id, () => this.#pickUp(id)).catch((error: unknown) => {
+      this.warn(`cannot clear up after ${id.slice(0, 12)}: ${firstLine(error)}`);
+    });
+  }
+
+  async #pickUp(id: string): Promise<void> {
+    const record = this.records.get(id);
+    if (record && existsSync(this.#exitFile(id)) && this.records.run(id)?.status === 'running') await this.#onEnd(record);
+  }
+
+  /** Finds out whether a container that should run still does. */
+  async #notice(record: ContainerRecord): Promise<void> {
+    const run = this.records.run(record.id);
+    if (run?.status !== 'running') return;
+    if (!existsSync(this.#exitFile(record.id)) && (await this.#lives(run))) return;
+    await this.#untilGone(record.id, run, 0);
+    await this.#onEnd(record);
+  }
+
+  async #onEnd(record: ContainerRecord): Promise<void> {
+    const run = this.records.run(record.id);
+    if (run) await this.#clear(record, run);
+  }
+
+  /** Takes away what a run has left, and records its end. */
+  async #clear(record: ContainerRecord, run: RunRecord): Promise<void> {
+    const { id } = record;
+    const text = await readText(this.#exitFile(id));
+    const code = text === undefined ? undefined : Number(text);
+    if (run.stack === this.stack) await this.runtimeOf(record).delete(id);
+    await this.attachments.detach(id, { addresses: false });
+    this.#terminals.get(id)?.end();
+    this.#stdins.delete(id);
+    await remove(this.#runDirectory(id));
+    await rm(this.#exitFile(id), { force: true });
+    const { exitCode: _, ...rest } = run;
+    await this.records.writeRun(id, {
+      ...rest,
+      status: 'exited',
+      finished: new Date().toISOString(),
+      ...(code === undefined ? {} : { exitCode: code }),
+    });
+    this.#ended.emit(id, code);
+    if (record.request.autoRemove) await this.#remove(record);
+  }
+
+  async #remove(record: ContainerRecord): Promise<void> {
+    const { id, name } = record;
+    const networks = this.#networksOf(record);
+    await this.attachments.detach(id, { addresses: true });
+    if (networks) await this.attachments.release(id, networks);
+    await this.records.remove(id);
+    await this.names.release(name, id);
+    this.#ended.emit(id, undefined);
+  }
+
+  // --- files
+
+  async #writeNameFiles(record: ContainerRecord): Promise<void> {
+    const { id, request, hostname } = record;
+    const { network } = request;
+    if (network.mode === 'container') return;
+    const facts = await this.facts();
+    const ownLoopback = network.mode === 'networks' || network.mode === 'ns';
+    const resolvConf = containerResolvConf({
+      ownLoopback,
+      // What leads out of the stack's own namespace is the stack's resolver.
+      host: ownLoopback ? chooseHostFile(facts.resolvConf, facts.resolvedConf) : facts.resolvConf,
+      fallback: facts.dns,
+      dns: request.dns,
+      search: request.dnsSearch,
+      options: request.dnsOptions,
+    });
+    const directory = this.records.directoryOf(id);
+    const write = (name: string, text: string) => writeFile(join(directory, name), text, { mode: 0o644 });
+    await write('resolv.conf', resolvConf);
+    await write('hostname', `${hostname}\n`);
+    if (!existsSync(join(directory, 'hosts'))) await write('hosts', '');
+    const own = ownLoopback || network.mode === 'none' ? [] : [{ ip: '127.0.1.1', names: [hostname] }];
+    await this.peers.prepare(id, this.#extraHosts(record, facts), own);
+  }
+
+  #extraHosts({ request }: ContainerRecord, facts: HostFacts): HostsEntry[] {
+    return request.addHosts.flatMap(({ host, ip }) => {
+      if (ip !== 'host-gateway') return [{ ip, names: [host] }];
+      if (facts.hostGatewayIP === '') throw new ContainerError(`the host has no address for host-gateway of ${host}`);
+      return [{ ip: facts.hostGatewayIP, names: [host] }];
+    });
+  }
+
+  /** As nerdctl has it. */
+  async #writeNetworkConfig(id: string, published: readonly PublishedPort[]): Promise<void> {
+    const portMappings = published.map(({ hostIP, hostPort, containerPort, protocol }) => ({
+      HostPort: hostPort,
+      ContainerPort: containerPort,
+      Protocol: protocol,
+      HostIP: hostIP,
+    }));
+    await writeJSON(join(this.records.directoryOf(id), 'network-config.json'), { portMappings }, 0o644);
+  }
+
+  async #publishedOf({ id, request }: ContainerRecord, state: AttachState): Promise<PublishedPort[]> {
+    if (state.ports.length > 0 || request.publish.length === 0) return state.ports;
+    const text = await readText(join(this.records.directoryOf(id), 'network-config.json'));
+    const { portMappings = [] } = JSON.parse(text ?? '{}') as {
+      portMappings?: { HostPort: number; ContainerPort: number; Protocol: 'tcp' | 'udp'; HostIP: string }[];
+    };
+    return portMappings.map(({ HostPort, ContainerPort, Protocol, HostIP }) => ({
+      hostIP: HostIP,
+      hostPort: HostPort,
+      containerPort: ContainerPort,
+      protocol: Protocol,
+    }));
+  }
+
+  // --- what a container asked for
+
+  /** The networks that it wants to be on; undefined where it is on none of its own. */
+  #networksOf({ request }: ContainerRecord): AttachmentRequest[] | undefined {
+    return request.network.mode === 'networks' ? request.network.networks : undefined;
+  }
+
+  async #netns({ request }: ContainerRecord): Promise<string | undefined> {
+    const { network } = request;
+    switch (network.mode) {
+      case 'host':
+        return undefined;
+      case 'ns':
+        return network.path;
+      case 'container': {
+        const target = this.records.find(network.container);
+        const run = this.records.run(target.id);
+        if (run?.status !== 'running' || !(await this.#lives(run))) {
+          throw new ConflictError(`the container ${target.name}, whose network is asked for, is not running; start it first`);
+        }
+        return `/proc/${run.pid}/ns/net`;
+      }
+      default:
+        return '';
+    }
+  }
+
+  /** Directory of the files with names that it sees. */
+  async #nameFiles({ id, request }: ContainerRecord): Promise<string> {
+    const { network } = request;
+    return this.records.directoryOf(network.mode === 'container' ? this.records.find(network.container).id : id);
+  }
+
+  async #attachRequest(record: ContainerRecord, pid: number): Promise<AttachRequest> {
+    const { id, name, hostname, request } = record;
+    return {
+      id,
+      own: true,
+      name,
+      hostname,
+      domainname: request.domainname,
+      extraHosts: this.#extraHosts(record, await this.facts()),
+      netns: pid === 0 ? '' : `/proc/${pid}/ns/net`,
+      pid,
+      networks: this.#networksOf(record) ?? [],
+      publish: request.publish,
+    };
+  }
+
+  async #lives({ pid, startTime, stack }: RunRecord): Promise<boolean> {
+    return stack === this.stack && pid !== undefined && startTime !== '' && (await startTimeOf(pid)) === startTime;
+  }
+
+  /** Whether its network is as it should be: set up to the end, or none of its own. */
+  async #isWhole(record: ContainerRecord): Promise<boolean> {
+    if (!this.#networksOf(record)) return true;
+    const entry = await this.journal.read(record.id);
+    return entry !== undefined && entry.complete && !entry.detaching;
+  }
+
+  #exclusively<T>(id: string, task: () => Promise<T>): Promise<T> {
+    return this.#locks.run(id, async () => {
+      this.#busy.add(id);
+      try {
+        return await task();
+      } finally {
+        this.#busy.delete(id);
+      }
+    });
+  }
+
+  #runDirectory(id: string): string {
+    return join(this.directories.stateDir, 'containers', id);
+  }
+
+  #exits(): string {
+    return join(this.directories.stateDir, 'exits');
+  }
+
+  #exitFile(id: string): string {
+    return join(this.#exits(), id);
+  }
+}
+
+/** Waits until the runtime has written the process id of a container that it runs in a terminal. */
+async function terminalPid(terminal: Terminal, pidFile: string): Promise<number> {
+  for (;;) {
+    const pid = Number((await readText(pidFile)) ?? 0);
+    if (pid > 0) return pid;
+    if (terminal.exited) throw new ContainerError(terminal.lastWords() || 'the OCI runtime failed', 500);
+    await delay(2);
+  }
+}
+
+function withNetworks(record: ContainerRecord, networks: AttachmentRequest[]): ContainerRecord {
+  return { ...record, request: { ...record.request, network: { mode: 'networks', networks } } };
+}
+
+function aliasesOf({ request }: ContainerRecord): Record<string, string[]> {
+  const networks = request.network.mode === 'networks' ? request.network.networks : [];
+  return Object.fromEntries(networks.map(({ network, aliases }) => [network, aliases ?? []]));
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // It has ended by itself.
+  }
+}

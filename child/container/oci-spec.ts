@@ -1,0 +1,205 @@
+/**
+ * The configuration that an OCI runtime is given (runtime-spec, config.md): for a root file system one of our own, for a
+ * bundle the user's with what belongs to the network put in.
+ */
+import { readFileSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+import { z } from 'zod';
+import { OCI_HOOK } from '../../native/index.js';
+import type { ContainerRequest } from '../../protocol/containers.js';
+import { ContainerError, firstLine } from './errors.js';
+import { readText } from './files.js';
+import { PROGRAM_PATH } from './run-program.js';
+
+/** What of the configuration is decided elsewhere. */
+export interface SpecInput {
+  id: string;
+  request: ContainerRequest;
+  hostname: string;
+  /** Directory of hosts, hostname and resolv.conf. */
+  nameFiles: string;
+  /** "" for a new network namespace, else the path of the one to join; undefined for the stack's own. */
+  netns: string | undefined;
+  /** Whether the agent is to be told by hooks. */
+  hooks: boolean;
+  agentSocket: string;
+}
+
+type Mount = {
+  destination: string;
+  type?: string;
+  source?: string;
+  options?: string[];
+};
+
+const namespaceSchema = z.object({ type: z.string(), path: z.string().optional() });
+const hookSchema = z.looseObject({ path: z.string() });
+const bundleSchema = z.looseObject({
+  ociVersion: z.string(),
+  root: z.looseObject({ path: z.string() }),
+  process: z.looseObject({ args: z.array(z.string()).default([]), env: z.array(z.string()).default([]) }),
+  mounts: z.array(z.looseObject({ destination: z.string() })).default([]),
+  hooks: z.looseObject({ createRuntime: z.array(hookSchema).optional(), poststop: z.array(hookSchema).optional() }).optional(),
+  linux: z
+    .looseObject({ namespaces: z.array(namespaceSchema).default([]), sysctl: z.record(z.string(), z.string()).optional() })
+    .default({ namespaces: [] }),
+});
+export type Spec = z.infer<typeof bundleSchema>;
+
+/** Docker's default set (capabilities(7)). */
+const CAPABILITIES = [
+  'CAP_AUDIT_WRITE',
+  'CAP_CHOWN',
+  'CAP_DAC_OVERRIDE',
+  'CAP_FOWNER',
+  'CAP_FSETID',
+  'CAP_KILL',
+  'CAP_MKNOD',
+  'CAP_NET_BIND_SERVICE',
+  'CAP_NET_RAW',
+  'CAP_SETFCAP',
+  'CAP_SETGID',
+  'CAP_SETPCAP',
+  'CAP_SETUID',
+  'CAP_SYS_CHROOT',
+];
+const MASKED = ['acpi', 'asound', 'kcore', 'keys', 'latency_stats', 'timer_list', 'timer_stats', 'sched_debug', 'scsi'];
+const READ_ONLY = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'];
+const DEFAULT_ENV = ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'];
+
+/** Throws ContainerError. */
+export async function makeSpec(input: SpecInput): Promise<Spec> {
+  const { request } = input;
+  const base = request.bundle === undefined ? rootfsSpec(request) : await readBundle(request.bundle);
+  return addNetwork(base, input);
+}
+
+/** The program that a container runs, as it is shown. */
+export async function bundleCommand(bundle: string): Promise<string[]> {
+  return (await readBundle(bundle)).process.args;
+}
+
+/** Throws ContainerError. */
+async function readBundle(bundle: string): Promise<Spec> {
+  const file = join(bundle, 'config.json');
+  const text = await readText(file);
+  if (text === undefined) throw new ContainerError(`no OCI bundle in ${bundle}: ${file} does not exist`);
+  try {
+    const spec = bundleSchema.parse(JSON.parse(text));
+    const { path } = spec.root;
+    return { ...spec, root: { ...spec.root, path: isAbsolute(path) ? path : join(bundle, path) } };
+  } catch (error) {
+    throw new ContainerError(`${file} is no configuration of an OCI bundle: ${firstLine(error)}`);
+  }
+}
+
+function rootfsSpec(request: ContainerRequest): Spec {
+  const [uid = 0, gid = 0] = (request.user ?? '0:0').split(':').map(Number);
+  const mounts: Mount[] = [
+    { destination: '/proc', type: 'proc', source: 'proc' },
+    { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'] },
+    {
+      destination: '/dev/pts',
+      type: 'devpts',
+      source: 'devpts',
+      options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', ...(isMapped(5) ? ['gid=5'] : [])],
+    },
+    {
+      destination: '/dev/shm',
+      type: 'tmpfs',
+      source: 'shm',
+      options: ['nosuid', 'noexec', 'nodev', 'mode=1777', 'size=65536k'],
+    },
+    { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
+    { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] },
+  ];
+  return {
+    ociVersion: '1.0.2',
+    root: { path: request.rootfs ?? '', readonly: request.readOnly },
+    process: {
+      terminal: request.tty,
+      user: { uid, gid },
+      args: request.command ?? [],
+      env: [...DEFAULT_ENV, ...(request.tty ? ['TERM=xterm'] : [])],
+      cwd: request.cwd ?? '/',
+      capabilities: Object.fromEntries(
+        ['bounding', 'effective', 'permitted'].map((set) => [set, uid === 0 || set === 'bounding' ? CAPABILITIES : []]),
+      ),
+      noNewPrivileges: false,
+    },
+    mounts,
+    linux: {
+      namespaces: ['pid', 'ipc', 'uts', 'mount'].map((type) => ({ type })),
+      maskedPaths: [...MASKED.map((name) => `/proc/${name}`), '/sys/firmware'],
+      readonlyPaths: READ_ONLY.map((name) => `/proc/${name}`),
+    },
+  };
+}
+
+function addNetwork(spec: Spec, { id, request, hostname, nameFiles, netns, hooks, agentSocket }: SpecInput): Spec {
+  const namespaces = spec.linux.namespaces.filter(({ type }) => type !== 'network');
+  if (netns !== undefined) namespaces.push({ type: 'network', ...(netns === '' ? {} : { path: netns }) });
+  if (!namespaces.some(({ type }) => type === 'uts')) namespaces.push({ type: 'uts' });
+  const own = netns === '';
+  const sysctl = {
+    ...spec.linux.sysctl,
+    ...(own ? { 'net.ipv4.ip_unprivileged_port_start': '0' } : {}),
+    ...(request.domainname === undefined ? {} : { 'kernel.domainname': request.domainname }),
+  };
+
+  const asked = request.mounts.map(userMount);
+  const taken = new Set([...spec.mounts, ...asked].map(({ destination }) => destination));
+  const named = ['resolv.conf', 'hosts', 'hostname']
+    .map((name): Mount => {
+      const options = ['bind', 'rprivate'];
+      return { destination: `/etc/${name}`, type: 'bind', source: join(nameFiles, name), options };
+    })
+    .filter(({ destination }) => !taken.has(destination));
+
+  const args = request.command ?? spec.process.args;
+  const env = mergeEnv(spec.process.env, [`HOSTNAME=${hostname}`, ...request.env]);
+  const hook = (event: string) => ({
+    path: OCI_HOOK,
+    args: ['oci_hook', event, agentSocket],
+    env: [`PATH=${PROGRAM_PATH}`],
+    timeout: 120,
+  });
+  return {
+    ...spec,
+    hostname,
+    process: { ...spec.process, args, env, terminal: request.tty },
+    mounts: [...spec.mounts, ...asked, ...named],
+    annotations: { ...(spec.annotations as object | undefined), 'rootless-net/id': id },
+    ...(hooks
+      ? {
+          hooks: {
+            ...spec.hooks,
+            createRuntime: [...(spec.hooks?.createRuntime ?? []), hook('createRuntime')],
+            poststop: [...(spec.hooks?.poststop ?? []), hook('poststop')],
+          },
+        }
+      : {}),
+    linux: { ...spec.linux, namespaces, sysctl },
+  };
+}
+
+function userMount(text: string): Mount {
+  const [source = '', destination = '', mode = 'rw'] = text.split(':');
+  return { destination, type: 'bind', source, options: ['rbind', 'rprivate', mode] };
+}
+
+function mergeEnv(before: readonly string[], more: readonly string[]): string[] {
+  const variables = new Map([...before, ...more].map((text) => [text.slice(0, text.indexOf('=')), text]));
+  return [...variables.values()];
+}
+
+/** Whether a group id exists in our user namespace (user_namespaces(7)). */
+function isMapped(gid: number): boolean {
+  return readFileSync('/proc/self/gid_map', 'utf8')
+    .trim()
+    .split('\n')
+    .some((line) => {
+      const [first = 0, , count = 0] = line.trim().split(/\s+/).map(Number);
+      return first <= gid && gid < first + count;
+    });
+}
