@@ -14,10 +14,10 @@ export interface RequestParts {
 
 /** The configuration that a plugin reads from its standard input. Its keys that we do not know are unchanged. */
 export function pluginRequest(plugin: PluginConf, parts: RequestParts): Record<string, unknown> {
-  const { capabilities = {}, ...config } = plugin;
+  const { capabilities, ...config } = plugin;
   const { name, cniVersion, capabilityArgs = {}, prevResult, validAttachments } = parts;
   const supplied = Object.entries(capabilityArgs).filter(
-    ([key, value]) => Object.hasOwn(capabilities, key) && capabilities[key] === true && value !== undefined,
+    ([key, value]) => Object.hasOwn(capabilities ?? {}, key) && capabilities?.[key] === true && value !== undefined,
   );
   const attachments = validAttachments?.map(({ containerId, ifname }) => ({ containerID: containerId, ifname }));
   return {

@@ -9,8 +9,8 @@ export const SUPPORTED_VERSIONS: readonly string[] = ['0.3.0', '0.3.1', '0.4.0',
  *
  * @throws CNIError
  */
-export function chosenVersion({ name, cniVersion, cniVersions = [] }: ConfList): string {
-  const offered = [cniVersion, ...cniVersions];
+export function chosenVersion({ name, cniVersion, cniVersions }: ConfList): string {
+  const offered = [cniVersion, ...(cniVersions ?? [])];
   const chosen = SUPPORTED_VERSIONS.findLast((version) => offered.includes(version));
   if (chosen !== undefined) return chosen;
   throw new CNIError(
