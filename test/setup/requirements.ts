@@ -1,7 +1,7 @@
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { userInfo } from 'node:os';
 
-/** Programs that the integration tests run, and the Debian packages that bring them. */
+/** Programs (full paths of those that are not in PATH) that the integration tests run, and the Debian packages that bring them. */
 export const debianPackages: Readonly<Record<string, string>> = {
   nginx: 'nginx-light',
   'redis-server': 'redis-server',
@@ -32,16 +32,18 @@ export const debianPackages: Readonly<Record<string, string>> = {
   'lxc-checkconfig': 'lxc',
   script: 'bsdutils',
   'systemd-socket-activate': 'systemd',
+  '/usr/lib/cni/bridge': 'containernetworking-plugins',
 };
 
 /** PATH of the tests: servers often live in sbin. */
 export const testPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** True if the program is in `testPath`. */
+/** True if the program is in `testPath`, or at its full path. */
 export function hasProgram(name: string): boolean {
-  return testPath.split(':').some((directory) => {
+  const directories = name.startsWith('/') ? [''] : testPath.split(':').map((directory) => `${directory}/`);
+  return directories.some((directory) => {
     try {
-      accessSync(`${directory}/${name}`, constants.X_OK);
+      accessSync(`${directory}${name}`, constants.X_OK);
       return true;
     } catch {
       return false;

@@ -42,3 +42,19 @@ export interface AttachmentId {
   containerId: string;
   ifname: string;
 }
+
+/** What a plugin can be told to do. */
+export type Verb = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS' | 'VERSION';
+
+/** What the runtime knows of an attachment beside its name. */
+export interface Runtime {
+  /** Path of the container's network namespace; "" where it is gone, which only DEL allows. */
+  netns: string;
+  /** For the environment variable CNI_ARGS. */
+  args: Record<string, string>;
+  /** Goes to the plugins that have the capability of that name: portMappings, ips, mac … */
+  capabilityArgs: Record<string, unknown>;
+}
+
+/** A result as a plugin gave it, in the form of its `cniVersion`; only that form suits the next plugin. */
+export type RawResult = Record<string, unknown>;

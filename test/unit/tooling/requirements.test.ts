@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { freeSubIdStart, missingPackages, parseSubIds } from '../../setup/requirements.js';
+import { freeSubIdStart, hasProgram, missingPackages, parseSubIds } from '../../setup/requirements.js';
 
 describe('what the tests need of the machine', () => {
   it('names each missing package once', () => {
@@ -11,6 +11,15 @@ describe('what the tests need of the machine', () => {
       missingPackages(() => true),
       [],
     );
+  });
+
+  it('looks for a program in PATH, or where its full path says', () => {
+    assert.deepEqual(['sh', '/bin/sh', '/nonexistent/sh', 'no-such-program'].map(hasProgram), [
+      true,
+      true,
+      false,
+      false,
+    ]);
   });
 
   it('reads sub-id files', () => {

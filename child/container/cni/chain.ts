@@ -1,0 +1,264 @@
+/**
+ * The executor of the CNI specification, 1.0.0 and 1.1.0; https://www.cni.dev/docs/spec/
+ *
+ * A network is a list of plugins, programs that each do one thing to a container's network namespace: bridge makes the
+ * interface, portmap the rules for its published ports, and so on. ADD runs them in order, and hands to each what the
+ * one before answered (prevResult); the last answer is the network's. Everything else is about undoing that, whatever
+ * has happened in between:
+ *
+ * - The last answer, and the configuration and arguments that led to it, are kept in a file of the cache. DEL and CHECK
+ *   go by the file, not by what the caller says: the user may have changed the network since, and plugins find what
+ *   they made (rules of iptables for one) by what they were told then. Only where there is no file does DEL go by the
+ *   caller, so that it can be called to be safe.
+ * - An ADD that fails leaves nothing: DEL follows for the whole list, with the last answer there was. What is wrong
+ *   with that DEL is not told, as the first error says more.
+ * - An attachment that is in the cache cannot be added: plugins would refuse half-way at best. The other way round, the
+ *   file goes only when each plugin has succeeded at DEL, which can thus be repeated.
+ * - GC finds what is left of containers that went without DEL: those in the cache first, by DEL; then each plugin is
+ *   told who is still there, and sees to what only it knows.
+ *
+ * Plugins run in the namespaces that we are in. The specification wants operations on one container to come one after
+ * the other, and none beside GC of the same network; the caller, who has a lock for each container anyway, sees to it.
+ */
+import { AttachmentCache, type CachedAttachment } from './cache.js';
+import { CNIError, CNIErrors, ERROR_CODES } from './errors.js';
+import { findPlugin, invokePlugin, type PluginHost } from './invoke.js';
+import { checkAttachmentId, checkNetworkName } from './names.js';
+import { argsText, pluginRequest } from './request.js';
+import { currentResult, rawResult } from './result.js';
+import type { AttachmentId, CNIResult, ConfList, PluginConf, RawResult, Runtime, Verb } from './types.js';
+import { chosenVersion, isAtLeast, SUPPORTED_VERSIONS } from './versions.js';
+
+export interface CNIOptions {
+  /** Where plugins are looked for, in this order. */
+  pluginDirs: readonly string[];
+  /** Where attachments are kept; libcni's is /var/lib/cni. */
+  cacheDir: string;
+  /** What plugins inherit; our environment unless told. */
+  env?: Readonly<Record<string, string | undefined>>;
+  /** Milliseconds after which a plugin is ended; a minute unless told. */
+  timeout?: number;
+}
+
+/** What a plugin says of itself. */
+export interface PluginVersions {
+  cniVersion: string;
+  supportedVersions: string[];
+}
+
+/** What an operation on an attachment is about. */
+interface Operation {
+  list: ConfList;
+  version: string;
+  attachment: AttachmentId;
+  runtime: Runtime;
+}
+
+const PLUGIN_TIMEOUT = 60_000;
+
+export class CNI {
+  readonly #host: PluginHost;
+  readonly #cache: AttachmentCache;
+
+  constructor({ pluginDirs, cacheDir, env = process.env, timeout = PLUGIN_TIMEOUT }: CNIOptions) {
+    this.#host = { pluginDirs, env, timeout };
+    this.#cache = new AttachmentCache(cacheDir);
+  }
+
+  /**
+   * Attaches a container to a network. On failure nothing of it is left.
+   *
+   * @throws CNIError
+   */
+  async add(list: ConfList, attachment: AttachmentId, runtime: Runtime): Promise<CNIResult> {
+    const operation = begin(list, attachment, runtime);
+    needNetns('ADD', runtime);
+    if (await this.#cache.read(list.name, attachment)) {
+      const { containerId, ifname } = attachment;
+      throw new CNIError(
+        ERROR_CODES.internal,
+        `container ${containerId} is in network ${list.name} as ${ifname} already; DEL has to come first`,
+      );
+    }
+    // One that is missing would be found only when those before it have done their part.
+    for (const { type } of list.plugins) await findPlugin(type, this.#host.pluginDirs);
+
+    let result: RawResult | undefined;
+    try {
+      let last = '';
+      for (const plugin of list.plugins) {
+        last = plugin.type;
+        result = rawResult(await this.#onAttachment('ADD', plugin, operation, result), operation.version);
+      }
+      const current = currentResult(result ?? {}, last);
+      await this.#cache.write({ attachment, list, runtime, result: result ?? {} });
+      return current;
+    } catch (error) {
+      await this.#undo(operation, result);
+      throw error;
+    }
+  }
+
+  /**
+   * Detaches a container from a network. Succeeds where it is not attached, and where its namespace is gone.
+   *
+   * @throws CNIError
+   */
+  async del(list: ConfList, attachment: AttachmentId, runtime: Runtime): Promise<void> {
+    const asked = begin(list, attachment, runtime);
+    const cached = await this.#readForDel(list.name, attachment);
+    const operation = cached ? operationOf(cached, runtime.netns) : asked;
+    for (const plugin of operation.list.plugins.toReversed()) {
+      await this.#onAttachment('DEL', plugin, operation, cached?.result);
+    }
+    await this.#cache.delete(list.name, attachment);
+  }
+
+  /**
+   * Rejects if an attachment is not as ADD left it. Asks no plugin where the network has `disableCheck`, which is for
+   * plugins that are known to complain without reason.
+   *
+   * @throws CNIError
+   */
+  async check(list: ConfList, attachment: AttachmentId, runtime: Runtime): Promise<void> {
+    begin(list, attachment, runtime);
+    needNetns('CHECK', runtime);
+    const cached = await this.#cache.read(list.name, attachment);
+    if (!cached) {
+      const { containerId, ifname } = attachment;
+      const text = `container ${containerId} is not in network ${list.name} as ${ifname}; ADD has to come first`;
+      throw new CNIError(ERROR_CODES.unknownContainer, text);
+    }
+    const operation = operationOf(cached, runtime.netns);
+    if (!isAtLeast(operation.version, '0.4.0')) {
+      const text = `network ${list.name} has cniVersion ${operation.version}, and CHECK came with 0.4.0`;
+      throw new CNIError(ERROR_CODES.incompatibleVersion, text);
+    }
+    if (list.disableCheck || operation.list.disableCheck) return;
+    for (const plugin of operation.list.plugins) await this.#onAttachment('CHECK', plugin, operation, cached.result);
+  }
+
+  /**
+   * Removes what there is of attachments to a network that are not among these, and goes on where a part of it fails.
+   *
+   * @throws CNIErrors
+   */
+  async gc(list: ConfList, validAttachments: readonly AttachmentId[]): Promise<void> {
+    checkNetworkName(list.name);
+    const cniVersion = chosenVersion(list);
+    for (const attachment of validAttachments) checkAttachmentId(attachment);
+    const errors: CNIError[] = [];
+    const collect = (error: unknown) => {
+      if (!(error instanceof CNIError)) throw error;
+      errors.push(error);
+    };
+
+    const isValid = ({ containerId, ifname }: AttachmentId) =>
+      validAttachments.some((valid) => valid.containerId === containerId && valid.ifname === ifname);
+    for (const { attachment, list: added, runtime } of await this.#cache.list(list.name)) {
+      if (isValid(attachment)) continue;
+      await this.del(added, attachment, { ...runtime, netns: lastingNetns(runtime.netns) }).catch(collect);
+    }
+
+    if (isAtLeast(cniVersion, '1.1.0') && !list.disableGC) {
+      for (const plugin of list.plugins) {
+        const config = pluginRequest(plugin, { name: list.name, cniVersion, validAttachments });
+        await invokePlugin(this.#host, { verb: 'GC', type: plugin.type, config }).catch(collect);
+      }
+    }
+    if (errors.length > 0) throw new CNIErrors(`GC of network ${list.name} failed`, errors);
+  }
+
+  /**
+   * Rejects with what a plugin says if containers cannot be attached to a network now (code 50), or those that are have
+   * limited connectivity besides (code 51). Asks no plugin before version 1.1.0, which brought it.
+   *
+   * @throws CNIError
+   */
+  async status(list: ConfList): Promise<void> {
+    checkNetworkName(list.name);
+    const cniVersion = chosenVersion(list);
+    if (!isAtLeast(cniVersion, '1.1.0')) return;
+    for (const plugin of list.plugins) {
+      const config = pluginRequest(plugin, { name: list.name, cniVersion });
+      await invokePlugin(this.#host, { verb: 'STATUS', type: plugin.type, config });
+    }
+  }
+
+  /**
+   * The versions of the specification that a plugin speaks.
+   *
+   * @throws CNIError
+   */
+  async version(pluginType: string): Promise<PluginVersions> {
+    const config = { cniVersion: SUPPORTED_VERSIONS.at(-1) };
+    const answer = await invokePlugin(this.#host, { verb: 'VERSION', type: pluginType, config });
+    const { cniVersion, supportedVersions } = answer;
+    const isText = (value: unknown): value is string => typeof value === 'string';
+    if (!isText(cniVersion) || !Array.isArray(supportedVersions) || !supportedVersions.every(isText)) {
+      const text = 'its answer to VERSION lacks cniVersion and supportedVersions';
+      throw new CNIError(ERROR_CODES.decode, text, { plugin: pluginType });
+    }
+    return { cniVersion, supportedVersions };
+  }
+
+  /** DEL is what mends a broken file: it goes by the caller then, and removes it. */
+  async #readForDel(network: string, attachment: AttachmentId): Promise<CachedAttachment | undefined> {
+    try {
+      return await this.#cache.read(network, attachment);
+    } catch (error) {
+      if (error instanceof CNIError && error.code === ERROR_CODES.decode) return undefined;
+      throw error;
+    }
+  }
+
+  /** DEL after an ADD that failed: each plugin, also those that have not run, and whatever others say to it. */
+  async #undo(operation: Operation, result: RawResult | undefined): Promise<void> {
+    for (const plugin of operation.list.plugins.toReversed()) {
+      await this.#onAttachment('DEL', plugin, operation, result).catch(() => {});
+    }
+  }
+
+  #onAttachment(
+    verb: Extract<Verb, 'ADD' | 'DEL' | 'CHECK'>,
+    plugin: PluginConf,
+    { list, version, attachment, runtime }: Operation,
+    result: RawResult | undefined,
+  ): Promise<Record<string, unknown>> {
+    const config = pluginRequest(plugin, {
+      name: list.name,
+      cniVersion: version,
+      capabilityArgs: runtime.capabilityArgs,
+      // Before 0.4.0 only ADD had one.
+      prevResult: verb === 'ADD' || isAtLeast(version, '0.4.0') ? result : undefined,
+    });
+    return invokePlugin(this.#host, {
+      verb,
+      type: plugin.type,
+      config,
+      attachment: { ...attachment, netns: runtime.netns, args: argsText(runtime.args) },
+    });
+  }
+}
+
+/** Checks everything that can be checked before a plugin runs. */
+function begin(list: ConfList, attachment: AttachmentId, runtime: Runtime): Operation {
+  checkNetworkName(list.name);
+  checkAttachmentId(attachment);
+  argsText(runtime.args);
+  return { list, version: chosenVersion(list), attachment, runtime };
+}
+
+/** What ADD was, with the path that the namespace has now. */
+function operationOf({ list, attachment, runtime }: CachedAttachment, netns: string): Operation {
+  return { list, version: chosenVersion(list), attachment, runtime: { ...runtime, netns } };
+}
+
+function needNetns(verb: Verb, { netns }: Runtime): void {
+  if (netns === '') throw new CNIError(ERROR_CODES.badEnvironment, `${verb} needs a network namespace`);
+}
+
+/** The process that a path in /proc names may be another one by now, whose interface is not to be removed. */
+function lastingNetns(netns: string): string {
+  return netns.startsWith('/proc/') ? '' : netns;
+}

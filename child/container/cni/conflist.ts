@@ -1,0 +1,119 @@
+/**
+ * Files of network configurations.
+ *
+ * Import this module only where one is read: zod takes longer to load than a plugin takes to run.
+ */
+import { readdir, readFile } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+import { z } from 'zod';
+import { CNIError, ERROR_CODES, errorText, systemCode } from './errors.js';
+import { NAME } from './names.js';
+import type { ConfList } from './types.js';
+import { chosenVersion } from './versions.js';
+
+/** A network, and the file that it is in. */
+export interface ConfFile {
+  file: string;
+  list: ConfList;
+}
+
+/** A file that is no network, and why. */
+export interface ConfProblem {
+  file: string;
+  what: string;
+}
+
+const EXTENSIONS = ['.conf', '.conflist', '.json'];
+
+const text = z.string({ error: 'is not a string' });
+const flag = z.boolean({ error: 'is not true or false' });
+
+const PLUGIN_SCHEMA = z.looseObject(
+  {
+    // It becomes the name of a program in the directories of plugins.
+    type: text.regex(/^[^/\0]+$/, { error: 'is not the name of a plugin' }),
+    capabilities: z.record(z.string(), flag, { error: 'is not an object' }).optional(),
+    ipam: z.record(z.string(), z.unknown(), { error: 'is not an object' }).optional(),
+  },
+  { error: 'is not an object' },
+);
+
+const LIST_SCHEMA = z.looseObject(
+  {
+    cniVersion: text,
+    cniVersions: z.array(text, { error: 'is not a list' }).optional(),
+    name: text.regex(NAME, { error: `does not match ${NAME.source}` }),
+    disableCheck: flag.optional(),
+    disableGC: flag.optional(),
+    plugins: z.array(PLUGIN_SCHEMA, { error: 'is not a list' }).min(1, { error: 'is empty' }),
+  },
+  { error: 'is not an object' },
+);
+
+/**
+ * A network configuration list, or the configuration of a single plugin, which becomes a list of one.
+ *
+ * @throws CNIError
+ */
+export function parseConfList(json: string): ConfList {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch (error) {
+    throw new CNIError(ERROR_CODES.decode, `the network configuration is not JSON: ${errorText(error)}`);
+  }
+  const list = isSinglePlugin(value) ? listOfOne(value) : value;
+  const { error } = LIST_SCHEMA.safeParse(list);
+  if (error) throw new CNIError(ERROR_CODES.badConfig, `the network configuration is wrong: ${describe(error)}`);
+  // What was read, not what the schema made of it: the plugins get it.
+  const checked = list as ConfList;
+  chosenVersion(checked);
+  return checked;
+}
+
+/**
+ * The networks of these directories, sorted by the names of their files; where two have the same name the first
+ * counts, and the other is a problem. A directory that is not there is empty.
+ */
+export async function readConfDir(dirs: readonly string[]): Promise<{ networks: ConfFile[]; problems: ConfProblem[] }> {
+  const networks: ConfFile[] = [];
+  const problems: ConfProblem[] = [];
+  const found: { name: string; file: string }[] = [];
+  for (const dir of dirs) {
+    try {
+      const names = (await readdir(dir)).filter((name) => EXTENSIONS.includes(extname(name)));
+      found.push(...names.map((name) => ({ name, file: join(dir, name) })));
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') problems.push({ file: dir, what: errorText(error) });
+    }
+  }
+  // By bytes, as everybody else has it, not by the user's language. The sort is stable: directories stay in order.
+  found.sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
+  for (const { file } of found) {
+    try {
+      const list = parseConfList(await readFile(file, 'utf8'));
+      const other = networks.find(({ list: { name } }) => name === list.name);
+      if (other) problems.push({ file, what: `network ${list.name} is in ${other.file} already` });
+      else networks.push({ file, list });
+    } catch (error) {
+      problems.push({ file, what: error instanceof CNIError ? error.msg : errorText(error) });
+    }
+  }
+  return { networks, problems };
+}
+
+function isSinglePlugin(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && 'type' in value && !('plugins' in value);
+}
+
+function listOfOne(plugin: Record<string, unknown>): Record<string, unknown> {
+  const { cniVersion, cniVersions, name } = plugin;
+  return { cniVersion, ...(cniVersions !== undefined && { cniVersions }), name, plugins: [plugin] };
+}
+
+/** The first thing that is wrong: `plugins.0.type is not a string`. */
+function describe(error: z.ZodError): string {
+  const issue = error.issues[0];
+  if (!issue) return 'it is not one';
+  return `${issue.path.length > 0 ? issue.path.map(String).join('.') : 'it'} ${issue.message}`;
+}

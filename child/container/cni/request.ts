@@ -1,0 +1,47 @@
+import { CNIError, ERROR_CODES } from './errors.js';
+import type { AttachmentId, PluginConf, RawResult } from './types.js';
+
+/** What is added to a plugin's object in the list to make the request of it. */
+export interface RequestParts {
+  /** Name of the network. */
+  name: string;
+  cniVersion: string;
+  capabilityArgs?: Readonly<Record<string, unknown>>;
+  prevResult?: RawResult | undefined;
+  /** For GC. */
+  validAttachments?: readonly AttachmentId[];
+}
+
+/** The configuration that a plugin reads from its standard input. Its keys that we do not know are unchanged. */
+export function pluginRequest(plugin: PluginConf, parts: RequestParts): Record<string, unknown> {
+  const { capabilities, ...config } = plugin;
+  const { name, cniVersion, capabilityArgs = {}, prevResult, validAttachments } = parts;
+  const supplied = Object.entries(capabilityArgs).filter(
+    ([key, value]) => Object.hasOwn(capabilities ?? {}, key) && capabilities?.[key] === true && value !== undefined,
+  );
+  const attachments = validAttachments?.map(({ containerId, ifname }) => ({ containerID: containerId, ifname }));
+  return {
+    ...config,
+    name,
+    cniVersion,
+    ...(supplied.length > 0 && { runtimeConfig: Object.fromEntries(supplied) }),
+    ...(prevResult && { prevResult }),
+    // Plugins of before the key had its final name read the other.
+    ...(attachments && { 'cni.dev/valid-attachments': attachments, 'cni.dev/attachments': attachments }),
+  };
+}
+
+/**
+ * The environment variable CNI_ARGS: K=V;K=V. There is no way to quote a semicolon in it.
+ *
+ * @throws CNIError
+ */
+export function argsText(args: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(args).map(([key, value]) => {
+    if (key === '' || /[=;\0]/.test(key) || /[;\0]/.test(value)) {
+      throw new CNIError(ERROR_CODES.badEnvironment, `${JSON.stringify(`${key}=${value}`)} cannot be part of CNI_ARGS`);
+    }
+    return `${key}=${value}`;
+  });
+  return pairs.join(';');
+}
