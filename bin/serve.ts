@@ -4,12 +4,13 @@
  */
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { UsageError, UserError } from '../parent/errors.js';
+import { UserError } from '../parent/errors.js';
 import { log, setLinePrefix } from '../parent/log.js';
 import { Stack } from '../parent/stack.js';
 import { takeActivatedPorts } from '../parent/systemd/activated-ports.js';
 import { Notifier } from '../parent/systemd/notifier.js';
 import { rootlessRun } from './dialect.js';
+import { defaultStateDir } from './find-stack.js';
 import { setProcessName } from './process-name.js';
 import { makeCommand, parseCommandLine } from './run-options.js';
 import { checkWorkingDirectory, explain } from './run-program.js';
@@ -104,11 +105,4 @@ async function run(args: readonly string[], notifier: Notifier): Promise<number>
   } finally {
     await stack.close();
   }
-}
-
-/** Throws UsageError. */
-function defaultStateDir(): string {
-  const runtime = process.env.XDG_RUNTIME_DIR;
-  if (!runtime) throw new UsageError('XDG_RUNTIME_DIR is not set; use --state-dir, or log in anew');
-  return join(runtime, 'rootless-net');
 }

@@ -8,7 +8,9 @@
 import { networkInterfaces } from 'node:os';
 import { type Engine, type EngineEvent, native } from '../native/index.js';
 import { defaultCongestion } from '../protocol/congestion.js';
+import type { ContainersConfig } from '../protocol/messages.js';
 import { decodeMessage, decodeTarget, encodeMessage, type Message, PROTOCOL_VERSION } from '../protocol/messages.js';
+import type { ContainerRuntime } from './container/index.js';
 import { dialPlan } from './dial-rule.js';
 
 const PARENT_FD = 3;
@@ -51,6 +53,9 @@ function handle(event: EngineEvent): void {
       break;
     case 'message': {
       const message = decodeMessage(event.data);
+      if (message.type === 'containers') void runContainers(message.config);
+      if (message.type === 'containers-stop') void endContainers();
+      if (message.type === 'reply') containers?.onReply(message);
       if (message.type === 'hello' && message.version !== PROTOCOL_VERSION) {
         say({
           type: 'log',
@@ -68,6 +73,28 @@ function handle(event: EngineEvent): void {
       say({ type: 'log', level: 'warn', text: event.text });
       break;
   }
+}
+
+let containers: ContainerRuntime | undefined;
+
+/** Loaded only where they are wanted: what runs containers is larger than the rest of the agent. */
+async function runContainers(config: ContainersConfig): Promise<void> {
+  if (containers) return say({ type: 'containers-ready' });
+  try {
+    const { startContainers } = await import('./container/index.js');
+    const { runtime, ready } = startContainers(config, say, (text) => say({ type: 'log', level: 'warn', text }));
+    containers = runtime;
+    await ready;
+    say({ type: 'containers-ready' });
+  } catch (error) {
+    containers = undefined;
+    say({ type: 'containers-failed', text: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+async function endContainers(): Promise<void> {
+  await containers?.stop();
+  say({ type: 'containers-stopped' });
 }
 
 function stop(code: number): void {

@@ -6,7 +6,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-const programs = ['bin/rootless-run.js', 'bin/rootlesskit.js', 'bin/rootlessctl.js', 'child/agent.js'];
+const programs = ['bin/rootless-run.js', 'bin/rootlesskit.js', 'bin/rootlessctl.js', 'bin/rootless-net.js', 'child/agent.js'];
 
 const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
 const compiled = spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.json')], { stdio: 'inherit', cwd: root });
@@ -27,6 +27,8 @@ const { metafile } = await build({
   format: 'esm',
   platform: 'node',
   target: 'node20',
+  // Has a native part, and may be missing.
+  external: ['node-pty'],
   // As deep below dist/ as every module is, so that protocol/paths.ts finds the package from there too.
   chunkNames: 'chunks/[name]-[hash]',
   // Packages in CommonJS among them need it.

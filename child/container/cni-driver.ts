@@ -9,8 +9,8 @@ import { join } from 'node:path';
 import type { PublishSpec } from '../../protocol/publish-spec.js';
 import { RouteSocket } from '../netlink/route.js';
 import type { AttachDriver, Attachment, StepRunner } from './attach-driver.js';
-import type { CNI, RuntimeArgs } from './cni/chain.js';
-import type { CNIResult, PluginConf } from './cni/types.js';
+import type { CNI } from './cni/chain.js';
+import type { CNIResult, PluginConf, Runtime } from './cni/types.js';
 import { readJSON, remove, writeJSON } from './files.js';
 import { Ipam } from './ipam.js';
 import { rangeSetsOf } from './networks.js';
@@ -73,10 +73,10 @@ export class CNIDriver implements AttachDriver {
 
   async check({ network, containerId, ifname, netns }: Attachment): Promise<void> {
     await this.cni.status(network.list);
-    await this.cni.check(network.list, { containerId, ifname }, netns);
+    await this.cni.check(network.list, { containerId, ifname }, { netns, args: {}, capabilityArgs: {} });
   }
 
-  #runtime({ containerId, netns, ip, ip6, mac, aliases }: Attachment, held: readonly string[]): RuntimeArgs {
+  #runtime({ containerId, netns, ip, ip6, mac, aliases }: Attachment, held: readonly string[]): Runtime {
     const plain = held.map((cidr) => cidr.replace(/\/.*$/, ''));
     const address = ip ?? plain.find((text) => !isV6(text));
     const address6 = ip6 ?? plain.find(isV6);

@@ -67,26 +67,27 @@ export interface BridgeNetwork {
 
 export class Networks {
   readonly #locks = new KeyedLock();
+  /** Files whose problems were told of. */
+  readonly #told = new Set<string>();
 
   constructor(
     private readonly confDir: string,
     /** Where addresses are kept. */
     private readonly ipamDir: string,
+    /** Where plugins keep what they would keep in directories of the system's, which only its root may write. */
+    private readonly pluginDirs: { hostLocal: string; tuning: string },
     private readonly warn: (line: string) => void,
   ) {}
 
-  /** By file name. Broken files are told of, and left out. */
+  /** By file name. Broken files are told of once, and left out. */
   async list(): Promise<Network[]> {
-    const networks: Network[] = [];
     // nerdctl keeps those of its default namespace in a directory of their own.
-    for (const directory of [this.confDir, join(this.confDir, 'default')]) {
-      const { lists, problems } = await readConfDir(directory);
-      for (const { what } of problems) this.warn(`network configuration left out: ${what}`);
-      for (const { file, list } of lists) {
-        if (!networks.some(({ name }) => name === list.name)) networks.push(toNetwork(file, list));
-      }
+    const { networks, problems } = await readConfDir([this.confDir, join(this.confDir, 'default')]);
+    for (const { file, what } of problems) {
+      if (!this.#told.has(file)) this.warn(`the network configuration ${file} is left out: ${what}`);
+      this.#told.add(file);
     }
-    return networks;
+    return networks.map(({ file, list }) => toNetwork(file, this.#relocated(list)));
   }
 
   /** By name, id, or the beginning of an id. Throws NoSuchNetworkError, and ConflictError for the beginning of several. */
@@ -118,6 +119,18 @@ export class Networks {
   async remove(network: Network): Promise<void> {
     if (!network.own) throw new ConflictError(`the network ${network.name} is managed by somebody else (${network.file}) and cannot be removed here`);
     await remove(network.file);
+  }
+
+  /** Lists of others, for whom /var/lib/cni and /run/cni are writable. */
+  #relocated(list: ConfList): ConfList {
+    if (list[MARK] !== undefined) return list;
+    const plugins = list.plugins.map((plugin): PluginConf => {
+      const ipam =
+        plugin.ipam?.type === 'host-local' ? { ipam: { dataDir: this.pluginDirs.hostLocal, ...plugin.ipam } } : {};
+      const tuning = plugin.type === 'tuning' ? { dataDir: this.pluginDirs.tuning } : {};
+      return { ...tuning, ...plugin, ...ipam };
+    });
+    return { ...list, plugins };
   }
 
   async #create(request: NetworkRequest, firstSubnet: string): Promise<Network> {

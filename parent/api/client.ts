@@ -57,24 +57,24 @@ export class StackClient {
   constructor(readonly socketPath: string) {}
 
   async info(): Promise<Info> {
-    return checked(await this.#call('GET', '/v1/info'), isObject) as Info;
+    return checked(await this.call('GET', '/v1/info'), isObject) as Info;
   }
 
   /** With `counters` each entry has `listener` and `counters`, where the port driver knows them. */
   async listPorts({ counters = false } = {}): Promise<PortReport[]> {
-    const list = await this.#call('GET', counters ? '/v1/ports?counters=true' : '/v1/ports');
+    const list = await this.call('GET', counters ? '/v1/ports?counters=true' : '/v1/ports');
     return checked(list ?? [], Array.isArray) as PortReport[];
   }
 
   /** Resolves when the port listens; its status holds the parent port that was taken where the spec says 0. */
   async addPort(spec: PortSpec, { persist = false } = {}): Promise<PortStatus> {
     const path = persist ? '/v1/ports?persist=true' : '/v1/ports';
-    return checked(await this.#call('POST', path, spec), isObject) as PortStatus;
+    return checked(await this.call('POST', path, spec), isObject) as PortStatus;
   }
 
   /** Resolves when the port is free again. */
   async removePort(id: number): Promise<void> {
-    await this.#call('DELETE', `/v1/ports/${id}`);
+    await this.call('DELETE', `/v1/ports/${id}`);
   }
 
   /**
@@ -106,8 +106,11 @@ export class StackClient {
     }
   }
 
-  /** One request on a connection of its own. Resolves with the body's value, undefined where it is empty. */
-  async #call(method: string, path: string, body?: unknown): Promise<unknown> {
+  /**
+   * One request of the API, whatever it is, on a connection of its own. Resolves with the body's value, undefined where it
+   * is empty.
+   */
+  async call(method: string, path: string, body?: unknown): Promise<unknown> {
     const text = body === undefined ? undefined : JSON.stringify(body);
     const { status, text: answer } = await this.#exchange(method, path, text);
     if (status >= 300) throw new APIError(status, messageOf(answer) ?? `HTTP status ${status}`);

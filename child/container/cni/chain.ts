@@ -65,6 +65,16 @@ export class CNI {
     this.#cache = new AttachmentCache(cacheDir);
   }
 
+  /** The attachments of a network that were not followed by DEL. */
+  async attachments(network: string): Promise<AttachmentId[]> {
+    return (await this.#cache.list(network)).map(({ attachment }) => attachment);
+  }
+
+  /** Whether an attachment is known, from an ADD that was not followed by DEL. */
+  async isAttached(network: string, attachment: AttachmentId): Promise<boolean> {
+    return (await this.#readForDel(network, attachment)) !== undefined;
+  }
+
   /**
    * Attaches a container to a network. On failure nothing of it is left.
    *

@@ -1,3 +1,4 @@
+import { ContainerError } from '../errors.js';
 import type { Verb } from './types.js';
 
 /** Error codes that the specification reserves; those from 100 on are the plugins' own. */
@@ -23,8 +24,8 @@ export interface CNIErrorOptions {
 }
 
 /** An operation on a container network failed, in a plugin or before one ran. The message is one complete line. */
-export class CNIError extends Error {
-  override name = 'CNIError';
+export class CNIError extends ContainerError {
+  override name: string = 'CNIError';
   readonly details: string | undefined;
   readonly plugin: string | undefined;
 
@@ -35,7 +36,7 @@ export class CNIError extends Error {
     { details, plugin }: CNIErrorOptions = {},
   ) {
     const source = plugin === undefined ? 'CNI' : `CNI plugin ${oneLine(plugin)}`;
-    super(`${source}: ${oneLine(msg)}${details ? `; ${oneLine(details)}` : ''} (code ${code})`);
+    super(`${source}: ${oneLine(msg)}${details ? `; ${oneLine(details)}` : ''} (code ${code})`, 500);
     this.details = details;
     this.plugin = plugin;
   }

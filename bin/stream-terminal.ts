@@ -1,0 +1,42 @@
+/** Joins our own standard streams and a container's. */
+import type { ContainerStream } from '../parent/api/container-client.js';
+
+export interface StreamOptions {
+  /** The program has a terminal, which ours is to be like. */
+  tty: boolean;
+  /** It is to get our standard input. */
+  stdin: boolean;
+  /** Whether it gets our signals. */
+  signals?: boolean;
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
+
+/** Resolves with the program's exit code. Throws APIError. */
+export async function runStream(stream: ContainerStream, { tty, stdin, signals = true }: StreamOptions): Promise<number> {
+  stream.listen((name, data) => process[name].write(data));
+  const raw = tty && stdin && process.stdin.isTTY;
+  const resize = () => {
+    const { columns = 80, rows = 24 } = process.stdout;
+    stream.control({ type: 'resize', columns, rows });
+  };
+  const input = (data: Buffer) => stream.write(data);
+  const inputEnd = () => stream.control({ type: 'stdin-end' });
+  const pass = (signal: NodeJS.Signals) => stream.control({ type: 'signal', signal });
+  if (tty && process.stdout.isTTY) {
+    resize();
+    process.stdout.on('resize', resize);
+  }
+  if (raw) process.stdin.setRawMode(true);
+  if (stdin) process.stdin.on('data', input).on('end', inputEnd);
+  if (signals && !raw) for (const name of SIGNALS) process.on(name, pass);
+  try {
+    return await stream.exit;
+  } finally {
+    if (raw) process.stdin.setRawMode(false);
+    if (stdin) process.stdin.off('data', input).off('end', inputEnd).pause();
+    process.stdout.off('resize', resize);
+    for (const name of SIGNALS) process.off(name, pass);
+    stream.close();
+  }
+}

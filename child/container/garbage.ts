@@ -1,0 +1,157 @@
+/**
+ * Compares what should be with what is: the journal and the records against the kernel's devices and rules, the files of
+ * addresses and names, and the ports that the parent holds. Shows the differences, or repairs them.
+ */
+import { readdir } from 'node:fs/promises';
+import type { GarbageReport } from '../../protocol/containers.js';
+import { RouteSocket } from '../netlink/route.js';
+import type { Attachments } from './attachments.js';
+import { DEVICE_MARK } from './bridge-driver.js';
+import type { CNI } from './cni/chain.js';
+import type { AttachmentId } from './cni/types.js';
+import type { Containers } from './containers.js';
+import { firstLine } from './errors.js';
+import type { Firewall } from './firewall.js';
+import type { Ipam } from './ipam.js';
+import type { Journal, JournalEntry } from './journal.js';
+import type { Names } from './names.js';
+import { firewallBridge, type Networks } from './networks.js';
+import { startTimeOf } from './oci-runtime.js';
+import type { PeerBook } from './peer-book.js';
+import type { Ports } from './ports.js';
+
+export class GarbageCollector {
+  constructor(
+    private readonly stack: string,
+    private readonly containers: Containers,
+    private readonly attachments: Attachments,
+    private readonly networks: Networks,
+    private readonly journal: Journal,
+    private readonly ipam: Ipam,
+    private readonly names: Names,
+    private readonly peers: PeerBook,
+    private readonly ports: Ports,
+    private readonly firewall: Firewall,
+    private readonly cni: CNI,
+    private readonly warn: (line: string) => void,
+  ) {}
+
+  async run(repair: boolean): Promise<GarbageReport[]> {
+    const found: GarbageReport[] = [];
+    const note = async (kind: GarbageReport['kind'], what: string, mend: () => Promise<unknown> | unknown) => {
+      let repaired = false;
+      if (repair) {
+        try {
+          await mend();
+          repaired = true;
+        } catch (error) {
+          this.warn(`cannot repair ${what}: ${firstLine(error)}`);
+        }
+      }
+      found.push({ kind, what, repaired });
+    };
+    await this.#attachmentsOf(note);
+    await this.#reservations(note, repair);
+    await this.#devices(note);
+    await this.#rules(note);
+    for (const owner of await this.ports.owners()) {
+      if (await this.#lives(owner)) continue;
+      await note('port', `published ports of ${owner.slice(0, 12)}, which does not run`, () => this.ports.release(owner));
+    }
+    const nameOf = (id: string) => this.containers.records.get(id)?.name;
+    for (const name of await this.names.stale(nameOf, repair)) found.push({ kind: 'name', what: name, repaired: repair });
+    for (const id of this.peers.ids()) {
+      if (await this.#lives(id)) continue;
+      await note('meta', `meta.json of ${id.slice(0, 12)}, which does not run`, () => this.peers.leave(id));
+    }
+    for (const id of await this.peers.check(repair)) {
+      found.push({ kind: 'hosts', what: `hosts of ${id.slice(0, 12)}`, repaired: repair });
+    }
+    return found;
+  }
+
+  /** What the journal knows of containers that are gone. */
+  async #attachmentsOf(note: Note): Promise<void> {
+    for (const id of await this.journal.ids()) {
+      if (await this.#lives(id)) continue;
+      const addresses = this.containers.records.get(id) === undefined;
+      await note('attachment', `network of ${id.slice(0, 12)}, which does not run`, () =>
+        this.attachments.detach(id, { addresses }),
+      );
+    }
+  }
+
+  /**
+   * Addresses that no container holds. Other CNI runtimes may share the directory, and their ids say nothing to us: so
+   * only those count that have the form of ours, or are known from the journal.
+   */
+  async #reservations(note: Note, repair: boolean): Promise<void> {
+    for (const network of await this.ipam.networks()) {
+      for (const { ip, containerId, ifname } of await this.ipam.list(network)) {
+        const ours = /^[0-9a-f]{64}$/.test(containerId);
+        if (!ours || this.containers.records.get(containerId) || (await this.#lives(containerId))) continue;
+        await note('reservation', `${ip} on ${network} of ${containerId.slice(0, 12)}, which does not exist`, () =>
+          this.ipam.release(network, containerId, ifname),
+        );
+      }
+    }
+    for (const network of await this.networks.list()) {
+      if (network.bridge) continue;
+      const valid: AttachmentId[] = [];
+      const cached = await this.cni.attachments(network.name).catch(() => []);
+      for (const { containerId, ifname } of cached) {
+        if (await this.#lives(containerId)) {
+          valid.push({ containerId, ifname });
+          continue;
+        }
+        await note('attachment', `${ifname} of ${containerId.slice(0, 12)} on ${network.name}`, () =>
+          this.cni.del(network.list, { containerId, ifname }, { netns: '', args: {}, capabilityArgs: {} }),
+        );
+      }
+      // Of networks of others we do not know all that is valid.
+      if (repair && network.own) await this.cni.gc(network.list, valid).catch((error: unknown) => this.warn(firstLine(error)));
+    }
+  }
+
+  async #devices(note: Note): Promise<void> {
+    using socket = new RouteSocket();
+    for (const { name, alias } of socket.links()) {
+      if (!alias.startsWith(DEVICE_MARK)) continue;
+      const [id = ''] = alias.slice(DEVICE_MARK.length).split(' ');
+      if (await this.#lives(id)) continue;
+      await note('device', `${name} of ${id.slice(0, 12)}, which does not run`, () => socket.deleteLink(name));
+    }
+  }
+
+  /** Bridges and rules of networks that are gone. */
+  async #rules(note: Note): Promise<void> {
+    const bridges = (await this.networks.list()).map(firewallBridge).filter((bridge) => bridge !== undefined);
+    const known = bridges.map(({ device }) => device);
+    for (const stray of await this.firewall.strays(known)) {
+      await note('firewall', `rules of ${stray.device}, whose network is gone`, () => this.firewall.remove(stray));
+    }
+    using socket = new RouteSocket();
+    for (const { name, kind } of socket.links()) {
+      if (kind !== 'bridge' || !/^(rootless0$|rn-)/.test(name) || known.includes(name)) continue;
+      await note('device', `${name}, whose network is gone`, () => socket.deleteLink(name));
+    }
+  }
+
+  /** Whether a container is to have a network now. */
+  async #lives(id: string): Promise<boolean> {
+    if (this.containers.records.get(id)) return this.containers.isAttached(id);
+    const entry = await this.journal.read(id);
+    return entry !== undefined && !entry.detaching && (await this.#foreignLives(entry));
+  }
+
+  /** Of a container that somebody else runs there is the process, as long as this stack runs. */
+  async #foreignLives({ pid, stack }: JournalEntry): Promise<boolean> {
+    if (stack !== this.stack || (await startTimeOf(pid)) === '') return false;
+    return readdir(`/proc/${pid}/ns`).then(
+      () => true,
+      () => false,
+    );
+  }
+}
+
+type Note = (kind: GarbageReport['kind'], what: string, mend: () => Promise<unknown> | unknown) => Promise<void>;

@@ -1,0 +1,109 @@
+/**
+ * OCI hooks, as native/src/oci_hook.c hands them on: the network of a container is set up when an OCI runtime has made its
+ * namespaces (createRuntime), and taken away when it is deleted (poststop). For containers of ours, and for those of users
+ * who run an OCI runtime themselves; these say what they want by annotations:
+ *
+ *   rootless-net/networks     JSON list of names; the default network where it is absent
+ *   rootless-net/ports        JSON list of what -p takes
+ *   rootless-net/name, rootless-net/hostname, rootless-net/domainname
+ *   rootless-net/ip, rootless-net/ip6, rootless-net/mac    on the first network
+ *
+ * Runtimes differ: runc says `creating`, without a pid at poststop; crun says `created`, and pid 0. After a failed
+ * createRuntime runc runs poststop, crun does not. So nothing here depends on status, and poststop may come any number of
+ * times, also for what there never was.
+ */
+import { z } from 'zod';
+import { parsePublish } from '../../protocol/publish-spec.js';
+import type { Attachments } from './attachments.js';
+import type { Containers } from './containers.js';
+import { ContainerError, firstLine } from './errors.js';
+import type { Journal } from './journal.js';
+import type { KeyedLock } from './lock.js';
+
+/** What of the state is used (runtime-spec, runtime.md, "State"). */
+const stateSchema = z.looseObject({
+  id: z.string().regex(/^[\w+.-]{1,1024}$/),
+  pid: z.int().optional(),
+  annotations: z.record(z.string(), z.string()).default({}),
+});
+
+type State = z.infer<typeof stateSchema>;
+
+const PREFIX = 'rootless-net/';
+
+export class Hooks {
+  constructor(
+    private readonly containers: Containers,
+    private readonly attachments: Attachments,
+    private readonly journal: Journal,
+    /** Held for containers that are not ours. */
+    private readonly locks: KeyedLock,
+  ) {}
+
+  /** Throws ContainerError. */
+  async run(event: string, body: unknown): Promise<void> {
+    const parsed = stateSchema.safeParse(body);
+    if (!parsed.success) throw new ContainerError("what came is no container's state (OCI runtime specification)");
+    const state = parsed.data;
+    const own = this.containers.records.get(state.id) !== undefined;
+    if (event === 'createRuntime') return own ? this.containers.onCreateRuntime(state.id, pidOf(state)) : this.#create(state);
+    if (event === 'poststop') return own ? this.containers.onPoststop(state.id) : this.#poststop(state.id);
+    throw new ContainerError(`unknown hook ${event}; known are createRuntime and poststop`);
+  }
+
+  #create(state: State): Promise<void> {
+    const { id, annotations } = state;
+    const text = (name: string) => annotations[`${PREFIX}${name}`] || undefined;
+    const pid = pidOf(state);
+    const networks = listOf(text('networks'), 'networks').map((network, index) => ({
+      network,
+      ...(index === 0 ? { ip: text('ip'), ip6: text('ip6'), mac: text('mac') } : {}),
+    }));
+    const first = { network: 'bridge', ip: text('ip'), ip6: text('ip6'), mac: text('mac') };
+    const publish = listOf(text('ports'), 'ports').flatMap((port) => {
+      try {
+        return parsePublish(port);
+      } catch (error) {
+        throw new ContainerError(firstLine(error));
+      }
+    });
+    const name = text('name') ?? id;
+    return this.locks.run(id, async () => {
+      await this.attachments.attach({
+        id,
+        own: false,
+        name,
+        hostname: text('hostname') ?? name,
+        domainname: text('domainname'),
+        extraHosts: [],
+        netns: `/proc/${pid}/ns/net`,
+        pid,
+        networks: networks.length > 0 ? networks : [first],
+        publish,
+      });
+    });
+  }
+
+  /** Nobody else will say that the container is removed, so its addresses go, too. */
+  #poststop(id: string): Promise<void> {
+    return this.locks.run(id, async () => {
+      if (await this.journal.read(id)) await this.attachments.detach(id, { addresses: true });
+    });
+  }
+}
+
+/** Throws ContainerError. */
+function pidOf({ id, pid = 0 }: State): number {
+  if (pid <= 0) throw new ContainerError(`the state of ${id} has no pid, so its network namespace cannot be found`);
+  return pid;
+}
+
+/** Throws ContainerError. */
+function listOf(text: string | undefined, what: string): string[] {
+  if (text === undefined) return [];
+  try {
+    return z.array(z.string()).parse(JSON.parse(text));
+  } catch {
+    throw new ContainerError(`the annotation ${PREFIX}${what} is no JSON list of strings: ${text.slice(0, 100)}`);
+  }
+}

@@ -1,0 +1,237 @@
+/**
+ * A container's standard streams for a client, over a WebSocket.
+ *
+ * Theory of operation. Binary frames are data: their first byte says of which stream (STREAM in protocol/containers.ts).
+ * Text frames are JSON, see StreamControl there. The agent ends with `exit` and the exit code, or with `error`, and closes.
+ * What a container without a terminal writes goes to files, whoever reads them; here they are followed. Nothing is lost
+ * when a client goes away, and the container does not notice.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { watch } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import type { RawData, WebSocket } from 'ws';
+import { type ExecRequest, STREAM, type StreamControl } from '../../protocol/containers.js';
+import type { Containers } from './containers.js';
+import { ConflictError, firstLine } from './errors.js';
+import { PROGRAM_PATH } from './run-program.js';
+import { Terminal } from './terminal.js';
+
+/** Where a client's input and controls go. */
+interface Sink {
+  write(data: Buffer): void;
+  end(): void;
+  resize(columns: number, rows: number): void;
+  signal(name: string): void;
+}
+
+export class Streams {
+  constructor(private readonly containers: Containers) {}
+
+  /**
+   * Follows a container until it ends; with `start` starts it first. With `logs` gives what it wrote before, and with
+   * `follow` false only that.
+   */
+  async attach(socket: WebSocket, text: string, options: { start: boolean; logs: boolean; follow: boolean }): Promise<void> {
+    const record = this.containers.records.find(text);
+    const { id, request } = record;
+    const client = new Client(socket);
+    if (request.tty && !options.start && !options.logs && !this.containers.terminal(id)) {
+      throw new ConflictError(`the container ${record.name} is not running`);
+    }
+    const { stdout, stderr } = this.containers.logFiles(id);
+    await using out = await Tail.open(stdout, options.logs, (data) => client.data(STREAM.stdout, data));
+    await using err = await Tail.open(stderr, options.logs, (data) => client.data(STREAM.stderr, data));
+    const follow = () => {
+      const terminal = this.containers.terminal(id);
+      if (terminal) {
+        const stop = terminal.listen((data) => client.data(STREAM.stdout, Buffer.from(data)));
+        socket.on('close', stop);
+        client.pass(terminalSink(terminal));
+        return;
+      }
+      const stdin = this.containers.stdin(id);
+      client.pass({
+        write: (data) => stdin?.write(data),
+        end: () => stdin?.end(),
+        resize: () => {},
+        signal: (name) => void this.containers.kill(id, name as NodeJS.Signals).catch(() => {}),
+      });
+    };
+    if (options.follow) {
+      const ended = new Promise<number | undefined>((resolve) => this.containers.onceEnded(id, resolve));
+      if (options.start) await this.containers.start(id, { beforeRun: follow });
+      else follow();
+      client.control({ type: 'started' });
+      out.follow();
+      err.follow();
+      const running = this.containers.records.run(id)?.status === 'running' || options.start;
+      const code = running ? await Promise.race([ended, client.closed]) : this.containers.records.run(id)?.exitCode;
+      await out.rest();
+      await err.rest();
+      client.end({ type: 'exit', code: code ?? UNKNOWN_CODE });
+      return;
+    }
+    await out.rest();
+    await err.rest();
+    client.end({ type: 'exit', code: 0 });
+  }
+
+  /** Runs one more program in a container to its end. */
+  async exec(socket: WebSocket, text: string, request: ExecRequest): Promise<void> {
+    const record = this.containers.records.find(text);
+    const report = await this.containers.report(record);
+    if (report.status !== 'running') throw new ConflictError(`the container ${record.name} is not running; start it first`);
+    const client = new Client(socket);
+    const words = this.containers.runtimeOf(record).execCommand(record.id, request, request.command);
+    if (request.tty) {
+      const terminal = await Terminal.open(words);
+      socket.on('close', () => terminal.end());
+      terminal.listen((data) => client.data(STREAM.stdout, Buffer.from(data)));
+      client.pass(terminalSink(terminal));
+      client.control({ type: 'started' });
+      const code = await new Promise<number>((resolve) => terminal.onExit(resolve));
+      client.end({ type: 'exit', code });
+      return;
+    }
+    const [program = '', ...args] = words;
+    const child = spawn(program, args, {
+      stdio: [request.stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+      env: { ...process.env, PATH: PROGRAM_PATH },
+    });
+    socket.on('close', () => child.kill());
+    child.stdout?.on('data', (data: Buffer) => client.data(STREAM.stdout, data));
+    child.stderr?.on('data', (data: Buffer) => client.data(STREAM.stderr, data));
+    child.stdin?.on('error', () => {});
+    client.pass({
+      write: (data) => child.stdin?.write(data),
+      end: () => child.stdin?.end(),
+      resize: () => {},
+      signal: (name) => child.kill(name as NodeJS.Signals),
+    });
+    client.control({ type: 'started' });
+    client.end({ type: 'exit', code: await endOf(child) });
+  }
+}
+
+/** What is said of a container whose end nobody saw. */
+const UNKNOWN_CODE = 255;
+
+function endOf(child: ChildProcess): Promise<number> {
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, signal) => resolve(code ?? (signal ? 128 : 1)));
+  });
+}
+
+function terminalSink(terminal: Terminal): Sink {
+  return {
+    write: (data) => terminal.write(data),
+    // As a terminal's end of file is typed.
+    end: () => terminal.write('\x04'),
+    resize: (columns, rows) => terminal.resize(columns, rows),
+    signal: () => {},
+  };
+}
+
+/** The client's end of a stream. What it sends before anybody takes it is kept. */
+class Client {
+  readonly closed: Promise<undefined>;
+  #sink: Sink | undefined;
+  readonly #early: (() => void)[] = [];
+
+  constructor(private readonly socket: WebSocket) {
+    this.closed = new Promise((resolve) => socket.once('close', () => resolve(undefined)));
+    socket.on('message', (data: RawData, isBinary: boolean) => {
+      const handle = () => (isBinary ? this.#input(data as Buffer) : this.#controlled(data.toString()));
+      if (this.#sink) handle();
+      else this.#early.push(handle);
+    });
+  }
+
+  pass(sink: Sink): void {
+    this.#sink = sink;
+    for (const handle of this.#early.splice(0)) handle();
+  }
+
+  data(stream: number, data: Buffer): void {
+    this.socket.send(Buffer.concat([Buffer.from([stream]), data]));
+  }
+
+  control(message: StreamControl): void {
+    this.socket.send(JSON.stringify(message));
+  }
+
+  end(message: StreamControl): void {
+    this.control(message);
+    this.socket.close();
+  }
+
+  #input(data: Buffer): void {
+    if (data[0] === STREAM.stdin) this.#sink?.write(data.subarray(1));
+  }
+
+  #controlled(text: string): void {
+    try {
+      const message = JSON.parse(text) as StreamControl;
+      if (message.type === 'resize') this.#sink?.resize(Number(message.columns), Number(message.rows));
+      if (message.type === 'stdin-end') this.#sink?.end();
+      if (message.type === 'signal') this.#sink?.signal(String(message.signal));
+    } catch {
+      this.end({ type: 'error', message: 'a text frame came that is not JSON' });
+    }
+  }
+}
+
+/** A file that grows, and what is new in it. */
+class Tail implements AsyncDisposable {
+  #offset = 0;
+  #watcher: ReturnType<typeof watch> | undefined;
+  #reading: Promise<void> = Promise.resolve();
+
+  private constructor(
+    private readonly path: string,
+    private readonly file: FileHandle,
+    private readonly onData: (data: Buffer) => void,
+  ) {}
+
+  /** From its beginning, or from what is there now. */
+  static async open(path: string, fromBeginning: boolean, onData: (data: Buffer) => void): Promise<Tail> {
+    const file = await open(path, 'a+', 0o600);
+    const tail = new Tail(path, file, onData);
+    if (!fromBeginning) tail.#offset = (await file.stat()).size;
+    return tail;
+  }
+
+  follow(): void {
+    this.#watcher = watch(this.path, () => void this.rest());
+    void this.rest();
+  }
+
+  /** Resolves when all that is there now has been given out. */
+  rest(): Promise<void> {
+    this.#reading = this.#reading.then(() => this.#read()).catch(() => {});
+    return this.#reading;
+  }
+
+  async #read(): Promise<void> {
+    const buffer = Buffer.alloc(64 * 1024);
+    for (;;) {
+      const { bytesRead } = await this.file.read(buffer, 0, buffer.length, this.#offset);
+      if (bytesRead === 0) return;
+      this.#offset += bytesRead;
+      this.onData(Buffer.from(buffer.subarray(0, bytesRead)));
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#watcher?.close();
+    await this.#reading;
+    await this.file.close();
+  }
+}
+
+/** Says what went wrong, where a stream could not begin. */
+export function refuseStream(socket: WebSocket, error: unknown): void {
+  socket.send(JSON.stringify({ type: 'error', message: firstLine(error) } satisfies StreamControl));
+  socket.close();
+}
