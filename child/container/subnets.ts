@@ -60,6 +60,20 @@ export function includes(subnet: Subnet, { family, value }: IPAddress): boolean 
 }
 
 /**
+ * An address of a subnet, the network and broadcast addresses included.
+ * @param what how messages call it
+ * @throws SubnetError
+ */
+export function addressIn(subnet: Subnet, text: string, what: string): IPAddress {
+  const address = parseIP(text);
+  if (!address) throw new SubnetError(`the ${what} ${quote(text)} is not an IP address`);
+  if (!includes(subnet, address)) {
+    throw new SubnetError(`the ${what} ${text} is not in the subnet ${formatSubnet(subnet)}`);
+  }
+  return address;
+}
+
+/**
  * The first subnet from `base` on, and as large as that, which shares no address with those that are used (in CIDR
  * notation; addresses of interfaces will do). The last one tried is 10.255.255.0/24.
  * @throws SubnetError
@@ -133,7 +147,7 @@ export interface AddressRange {
  */
 export function ranges({ subnet, gateway, ipRange, auxAddresses }: RangesOptions): AddressRange[] {
   const whole = roomy(parseSubnet(subnet));
-  inSubnet(whole, gateway, 'gateway');
+  addressIn(whole, gateway, 'gateway');
   let start = whole.first + 1n;
   let end = lastHostOf(whole);
   if (ipRange !== undefined) {
@@ -150,7 +164,7 @@ export function ranges({ subnet, gateway, ipRange, auxAddresses }: RangesOptions
     const { family } = whole;
     found.push({ rangeStart: formatIP({ family, value: from }), rangeEnd: formatIP({ family, value: to }) });
   };
-  for (const { value } of auxAddresses.map((text) => inSubnet(whole, text, 'auxiliary address')).sort(compareIPs)) {
+  for (const { value } of auxAddresses.map((text) => addressIn(whole, text, 'auxiliary address')).sort(compareIPs)) {
     if (value < start || value > end) continue;
     add(start, value - 1n);
     start = value + 1n;
@@ -192,13 +206,4 @@ function roomy(subnet: Subnet): Subnet {
 
 function lastHostOf({ family, last }: Subnet): bigint {
   return family === 4 ? last - 1n : last;
-}
-
-function inSubnet(subnet: Subnet, text: string, what: string): IPAddress {
-  const address = parseIP(text);
-  if (!address) throw new SubnetError(`the ${what} ${quote(text)} is not an IP address`);
-  if (!includes(subnet, address)) {
-    throw new SubnetError(`the ${what} ${text} is not in the subnet ${formatSubnet(subnet)}`);
-  }
-  return address;
 }
