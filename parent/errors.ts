@@ -1,3 +1,5 @@
+export { errorCode, errorText } from '../protocol/error-text.js';
+
 /**
  * A failure that the user can cause or mend. The message is one complete line: what failed, with which value, and what
  * to do about it. Everything else that is thrown is a defect of ours.
@@ -54,17 +56,6 @@ export class StateDirError extends UserError {
 /** The network driver cannot be used, or failed. */
 export class NetworkError extends UserError {
   override name = 'NetworkError';
-}
-
-/** The `code` of a system error (ENOENT …), "" for anything else. */
-export function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
-}
-
-/** First line of what an error says. */
-export function errorText(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return text.split('\n')[0] ?? '';
 }
 
 /** Longest text of somebody else's that is shown in a line. */

@@ -1,4 +1,15 @@
-import { isIP, SocketAddress } from 'node:net';
+import {
+  type Address,
+  bracket,
+  checkAddress,
+  checkPort,
+  type Fail,
+  type Field,
+  parseRange,
+  plural,
+  quote,
+  splitFields,
+} from './port-text.js';
 import type { PortSpec } from './ports.js';
 
 /**
@@ -14,10 +25,6 @@ export const PORT_SPEC_FORM = '[parentIP:]parentPort:[childIP:]childPort[/proto]
 
 /** What a spec may ask for. No driver forwards SCTP yet, but RootlessKit's API knows the names, and drivers refuse them. */
 export const PORT_PROTOS = ['tcp', 'tcp4', 'tcp6', 'udp', 'udp4', 'udp6', 'sctp', 'sctp4', 'sctp6'] as const;
-
-const MAX_PORT = 65535;
-/** How much of a user's text a message quotes. */
-const MAX_QUOTED = 100;
 
 /** A port spec that cannot be meant. The message is one line and complete: it is shown as it is. */
 export class PortSpecError extends Error {
@@ -111,29 +118,6 @@ export function conflictKey(spec: PortSpec): string | undefined {
   return `${spec.proto} ${spec.parentIP ?? ''} ${spec.parentPort}`;
 }
 
-type Fail = (problem: string) => never;
-
-/** Splits at colons that are not in brackets, and takes the brackets off. */
-function splitFields(text: string, fail: Fail): Field[] {
-  const fields: Field[] = [];
-  let rest = text;
-  for (;;) {
-    const bracketed = /^\s*\[([^[\]]*)\]\s*(?=:|$)/.exec(rest);
-    const match = bracketed ?? /^[^:[\]]*/.exec(rest);
-    if (!match) return fail(`unexpected ${quote(rest.slice(0, 1))}`);
-    fields.push({ text: (bracketed?.[1] ?? match[0]).trim(), bracketed: bracketed !== null });
-    rest = rest.slice(match[0].length);
-    if (rest === '') return fields;
-    if (!rest.startsWith(':')) fail(`unexpected ${quote(rest.slice(0, 1))}, brackets belong around an IPv6 address`);
-    rest = rest.slice(1);
-  }
-}
-
-interface Field {
-  text: string;
-  bracketed: boolean;
-}
-
 interface Parts {
   parentIP?: string;
   parentPorts: string;
@@ -162,60 +146,9 @@ function assignFields(fields: Field[], fail: Fail): Parts {
   }
 }
 
-/** Digits, or two numbers of digits with a dash between them. Whether they are ports is checked with the spec. */
-function parseRange(text: string, what: string, fail: Fail): { first: number; count: number } {
-  const match = /^(\d{1,9})(?:\s*-\s*(\d{1,9}))?$/.exec(text);
-  if (!match) return fail(text === '' ? `no ${what}` : `${what} ${quote(text)} is not a number`);
-  const first = Number(match[1]);
-  const last = match[2] === undefined ? first : Number(match[2]);
-  if (last < first) fail(`${what}s ${quote(text)} run backwards`);
-  if (last > MAX_PORT) fail(`${what} ${last} is larger than ${MAX_PORT}`);
-  return { first, count: last - first + 1 };
-}
-
-function checkPort(port: number, what: string, least: number, fail: Fail): void {
-  if (!Number.isInteger(port) || port < least || port > MAX_PORT) {
-    fail(`${what} ${port} is not between ${least} and ${MAX_PORT}`);
-  }
-}
-
-interface Address {
-  family: 4 | 6;
-  unspecified: boolean;
-}
-
-/**
- * Literal addresses only, as inet_pton(3) reads them: no host names, no zones, no octal or shortened forms.
- * An IPv4 address inside IPv6 (`::ffff:127.0.0.1`) counts as IPv4, because that is what it reaches.
- */
-function checkAddress(text: string, what: string, fail: Fail): Address {
-  const version = isIP(text);
-  if (version === 4) return { family: 4, unspecified: text === '0.0.0.0' };
-  if (version !== 6) return fail(`${what} ${quote(text)} is not an IP address`);
-  if (text.includes('%')) return fail(`${what} ${quote(text)} has a zone, which is not supported`);
-  const canonical = new SocketAddress({ address: text, family: 'ipv6' }).address;
-  return {
-    family: canonical.startsWith('::ffff:') && canonical.includes('.') ? 4 : 6,
-    unspecified: canonical === '::',
-  };
-}
-
 /** `[::]` is every address, for tcp4 too; RootlessKit's users rely on it. 0.0.0.0 is never an address of tcp6. */
 function checkFamily(proto: string, text: string, address: Address, fail: Fail): void {
   const wanted = proto.endsWith('4') ? 4 : proto.endsWith('6') ? 6 : address.family;
   if (wanted === address.family || (wanted === 4 && address.unspecified)) return;
   fail(`no suitable address found: ${proto} cannot listen on the IPv${address.family} address ${text}`);
-}
-
-function bracket(address: string): string {
-  return address.includes(':') ? `[${address}]` : address;
-}
-
-/** Quoted so that blanks and line breaks show, and short enough for one line. */
-function quote(text: string): string {
-  return JSON.stringify(text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text);
-}
-
-function plural(count: number): string {
-  return count === 1 ? '' : 's';
 }

@@ -1,0 +1,85 @@
+import { isIP, SocketAddress } from 'node:net';
+
+/**
+ * What the grammars of published ports have in common: fields between colons, ports and ranges of them, literal
+ * addresses. Each grammar has an error of its own, and hands in what throws it.
+ */
+
+const MAX_PORT = 65535;
+/** How much of a user's text a message quotes. */
+const MAX_QUOTED = 100;
+
+/** Throws the error of the grammar, with the problem in it. */
+export type Fail = (problem: string) => never;
+
+export interface Field {
+  text: string;
+  bracketed: boolean;
+}
+
+/** Splits at colons that are not in brackets, and takes the brackets off. */
+export function splitFields(text: string, fail: Fail): Field[] {
+  const fields: Field[] = [];
+  let rest = text;
+  for (;;) {
+    const bracketed = /^\s*\[([^[\]]*)\]\s*(?=:|$)/.exec(rest);
+    const match = bracketed ?? /^[^:[\]]*/.exec(rest);
+    if (!match) return fail(`unexpected ${quote(rest.slice(0, 1))}`);
+    fields.push({ text: (bracketed?.[1] ?? match[0]).trim(), bracketed: bracketed !== null });
+    rest = rest.slice(match[0].length);
+    if (rest === '') return fields;
+    if (!rest.startsWith(':')) fail(`unexpected ${quote(rest.slice(0, 1))}, brackets belong around an IPv6 address`);
+    rest = rest.slice(1);
+  }
+}
+
+/** Digits, or two numbers of digits with a dash between them. Whether they are ports is checked with the spec. */
+export function parseRange(text: string, what: string, fail: Fail): { first: number; count: number } {
+  const match = /^(\d{1,9})(?:\s*-\s*(\d{1,9}))?$/.exec(text);
+  if (!match) return fail(text === '' ? `no ${what}` : `${what} ${quote(text)} is not a number`);
+  const first = Number(match[1]);
+  const last = match[2] === undefined ? first : Number(match[2]);
+  if (last < first) fail(`${what}s ${quote(text)} run backwards`);
+  if (last > MAX_PORT) fail(`${what} ${last} is larger than ${MAX_PORT}`);
+  return { first, count: last - first + 1 };
+}
+
+export function checkPort(port: number, what: string, least: number, fail: Fail): void {
+  if (!Number.isInteger(port) || port < least || port > MAX_PORT) {
+    fail(`${what} ${port} is not between ${least} and ${MAX_PORT}`);
+  }
+}
+
+export interface Address {
+  family: 4 | 6;
+  unspecified: boolean;
+}
+
+/**
+ * Literal addresses only, as inet_pton(3) reads them: no host names, no zones, no octal or shortened forms.
+ * An IPv4 address inside IPv6 (`::ffff:127.0.0.1`) counts as IPv4, because that is what it reaches.
+ */
+export function checkAddress(text: string, what: string, fail: Fail): Address {
+  const version = isIP(text);
+  if (version === 4) return { family: 4, unspecified: text === '0.0.0.0' };
+  if (version !== 6) return fail(`${what} ${quote(text)} is not an IP address`);
+  if (text.includes('%')) return fail(`${what} ${quote(text)} has a zone, which is not supported`);
+  const canonical = new SocketAddress({ address: text, family: 'ipv6' }).address;
+  return {
+    family: canonical.startsWith('::ffff:') && canonical.includes('.') ? 4 : 6,
+    unspecified: canonical === '::',
+  };
+}
+
+export function bracket(address: string): string {
+  return address.includes(':') ? `[${address}]` : address;
+}
+
+/** Quoted so that blanks and line breaks show, and short enough for one line. */
+export function quote(text: string): string {
+  return JSON.stringify(text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text);
+}
+
+export function plural(count: number): string {
+  return count === 1 ? '' : 's';
+}
