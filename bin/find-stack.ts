@@ -34,7 +34,9 @@ async function start(socket: string): Promise<void> {
   if (existsSync(unit)) {
     const result = await execa('systemctl', ['--user', 'start', SERVICE], { reject: false, stdin: 'ignore' });
     if (result.exitCode !== 0) {
-      throw new UserError(`cannot start ${SERVICE}: ${result.stderr.split('\n')[0]}; journalctl --user -u ${SERVICE} tells more`);
+      throw new UserError(
+        `cannot start ${SERVICE}: ${result.stderr.split('\n')[0]}; journalctl --user -u ${SERVICE} tells more`,
+      );
     }
     return;
   }

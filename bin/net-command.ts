@@ -20,6 +20,7 @@ export const program = new Command('rootless-net')
   .description('Containers and their networks, without root.')
   .addOption(new Option('--state-dir <path>', 'state directory of the stack (default: $XDG_RUNTIME_DIR/rootless-net)'))
   .version(`rootless-net version ${VERSION}`, '-v, --version')
+  .enablePositionalOptions()
   .exitOverride()
   .configureOutput({ outputError: () => {} });
 
@@ -70,7 +71,7 @@ function withCreateOptions(command: Command): Command {
     .option('--rootfs <dir>', 'directory of its root file system')
     .option('--bundle <dir>', 'directory of an OCI bundle')
     .option(
-      '--network, --net <network>',
+      '--net, --network <network>',
       'bridge, a network of yours, none, host, container:NAME, ns:PATH; may be repeated; NETWORK:ip=…,ip6=…,mac=…,alias=… for one of several',
       collect,
       [],
@@ -79,7 +80,12 @@ function withCreateOptions(command: Command): Command {
     .option('--ip6 <address>', 'IPv6 address on the first network')
     .option('--mac-address <address>', 'MAC address on the first network')
     .option('--network-alias <name>', 'further name on the first network; may be repeated', collect)
-    .option('-p, --publish <spec>', 'publish a port: [ip:][hostPort:]containerPort[/proto]; may be repeated', collect, [])
+    .option(
+      '-p, --publish <spec>',
+      'publish a port: [ip:][hostPort:]containerPort[/proto]; may be repeated',
+      collect,
+      [],
+    )
     .option('-P, --publish-all', 'publish all exposed ports on free ports of the host')
     .option('--expose <port>', 'port for --publish-all: containerPort[/proto]; may be repeated', collect, [])
     .option('-e, --env <variable>', 'NAME=value, or NAME to pass on; may be repeated', collect, [])
@@ -93,8 +99,13 @@ function withCreateOptions(command: Command): Command {
     .option('-v, --volume <mount>', 'SOURCE:TARGET[:ro]; may be repeated', collect, [])
     .option('--dns <address>', 'resolver instead of those of the host; may be repeated', collect, [])
     .option('--dns-search <domain>', 'search domain; may be repeated', collect, [])
-    .option('--dns-option, --dns-opt <option>', 'option of resolv.conf(5); may be repeated', collect, [])
-    .option('--add-host <host:ip>', 'line of its hosts file; host-gateway stands for the host; may be repeated', collect, [])
+    .option('--dns-opt, --dns-option <option>', 'option of resolv.conf(5); may be repeated', collect, [])
+    .option(
+      '--add-host <host:ip>',
+      'line of its hosts file; host-gateway stands for the host; may be repeated',
+      collect,
+      [],
+    )
     .option('-l, --label <label>', 'NAME=value; may be repeated', collect, [])
     .option('--runtime <program>', 'OCI runtime', 'runc')
     .option('--rm', 'remove it when it ends')
@@ -128,9 +139,7 @@ function toRequest(command: readonly string[], options: CreateOptions): NewConta
     runtime: options.runtime,
     autoRemove: options.rm ?? false,
   };
-  return rootfs === undefined
-    ? { ...request, bundle: resolve(bundle ?? '') }
-    : { ...request, rootfs: resolve(rootfs) };
+  return rootfs === undefined ? { ...request, bundle: resolve(bundle ?? '') } : { ...request, rootfs: resolve(rootfs) };
 }
 
 /** Throws UsageError. */
@@ -140,7 +149,12 @@ function parseNetwork(options: CreateOptions): ContainerNetwork {
   const special = network.find((text) => /^(host|none|container:.*|ns:.*)$/.test(text));
   if (special !== undefined) {
     if (network.length > 1) throw new UsageError(`--network=${special} cannot go with other networks`);
-    const unfit = Object.entries({ '--ip': ip, '--ip6': ip6, '--mac-address': macAddress, '--network-alias': networkAlias });
+    const unfit = Object.entries({
+      '--ip': ip,
+      '--ip6': ip6,
+      '--mac-address': macAddress,
+      '--network-alias': networkAlias,
+    });
     const given = unfit.find(([, value]) => value !== undefined)?.[0];
     if (given !== undefined) throw new UsageError(`${given} cannot go with --network=${special}`);
     if (first === 'host' || first === 'none') return { mode: first };
@@ -165,7 +179,10 @@ function parseAttachment(text: string): AttachmentRequest {
     const value = rest.join('=');
     if (key === 'ip' || key === 'ip6' || key === 'mac') request[key] = value;
     else if (key === 'alias') request.aliases = [...(request.aliases ?? []), value];
-    else throw new UsageError(`unknown option ${JSON.stringify(key)} of --network=${text}; known are ip, ip6, mac and alias`);
+    else
+      throw new UsageError(
+        `unknown option ${JSON.stringify(key)} of --network=${text}; known are ip, ip6, mac and alias`,
+      );
   }
   return request;
 }
@@ -387,7 +404,6 @@ program
     const stream = await (await client()).exec(name, request);
     process.exitCode = await runStream(stream, { tty, stdin: interactive });
   });
-program.enablePositionalOptions();
 
 // --- networks
 
@@ -451,7 +467,8 @@ network
       filter.every((text) => {
         const [key, value = '', ...rest] = text.split('=');
         if (key === 'name') return new RegExp(value).test(report.name);
-        if (key === 'label') return value in report.labels && (rest.length === 0 || report.labels[value] === rest.join('='));
+        if (key === 'label')
+          return value in report.labels && (rest.length === 0 || report.labels[value] === rest.join('='));
         throw new UsageError(`unknown filter ${JSON.stringify(text)}; use name=REGEXP or label=NAME[=value]`);
       }),
     );
@@ -516,7 +533,11 @@ network
   .option('--mac-address <address>', 'MAC address there')
   .option('--alias <name>', 'further name there; may be repeated', collect)
   .action(
-    async (name: string, container: string, options: { ip?: string; ip6?: string; macAddress?: string; alias?: string[] }) => {
+    async (
+      name: string,
+      container: string,
+      options: { ip?: string; ip6?: string; macAddress?: string; alias?: string[] },
+    ) => {
       const { ip, ip6, macAddress: mac, alias: aliases } = options;
       await (await client()).connect(name, container, { ip, ip6, mac, aliases });
     },
@@ -545,7 +566,9 @@ program
 
 program
   .command('oci-hook')
-  .description('for those who drive runc, crun or containerd themselves: createRuntime, poststop; or `config`, what to put into config.json')
+  .description(
+    'for those who drive runc, crun or containerd themselves: createRuntime, poststop; or `config`, what to put into config.json',
+  )
   .argument('<event>')
   .action(async (event: string) => {
     const { stateDir } = program.opts<{ stateDir?: string }>();
@@ -553,7 +576,9 @@ program
     if (event === 'config') {
       const agent = socket[0] ?? resolve(process.env.ROOTLESSKIT_STATE_DIR ?? defaultStateDir(), 'agent.sock');
       const hook = (name: string) => [{ path: OCI_HOOK, args: ['oci_hook', name, agent] }];
-      print(JSON.stringify({ hooks: { createRuntime: hook('createRuntime'), poststop: hook('poststop') } }, undefined, 4));
+      print(
+        JSON.stringify({ hooks: { createRuntime: hook('createRuntime'), poststop: hook('poststop') } }, undefined, 4),
+      );
       return;
     }
     const { status } = spawnSync(OCI_HOOK, [event, ...socket], { stdio: 'inherit' });

@@ -1,7 +1,6 @@
 /** What rootless-net prints. */
 import { UserError } from '../parent/errors.js';
 import type { ContainerReport, NetworkReport, PublishedPort } from '../protocol/containers.js';
-import { formatHostPort } from '../protocol/publish-spec.js';
 import { formatTable } from './tabular.js';
 
 export function shortId(id: string): string {
@@ -38,10 +37,13 @@ function portText({ hostIP, hostPort, containerPort, protocol }: PublishedPort):
 /** As `docker port` prints them. Throws UserError where that port is not published, or is no port. */
 export function portLines({ name, ports }: ContainerReport, wanted: string | undefined): string[] {
   if (wanted === undefined) {
-    return ports.map((port) => `${port.containerPort}/${port.protocol} -> ${formatHostPort(port.hostIP, port.hostPort)}`);
+    return ports.map(
+      (port) => `${port.containerPort}/${port.protocol} -> ${formatHostPort(port.hostIP, port.hostPort)}`,
+    );
   }
   const match = /^(\d+)(?:\/(tcp|udp))?$/.exec(wanted);
-  if (!match) throw new UserError(`${JSON.stringify(wanted)} is no port; expected containerPort[/proto], such as 80/tcp`);
+  if (!match)
+    throw new UserError(`${JSON.stringify(wanted)} is no port; expected containerPort[/proto], such as 80/tcp`);
   const [, number, protocol = 'tcp'] = match;
   const found = ports.filter((port) => port.containerPort === Number(number) && port.protocol === protocol);
   if (found.length === 0) throw new UserError(`no public port ${number}/${protocol} published for ${name}`);
@@ -56,6 +58,15 @@ export function networkTable(list: readonly NetworkReport[], withPseudo: boolean
     subnets.map(({ subnet }) => subnet).join(' '),
     own ? '' : file,
   ]);
-  const pseudo = withPseudo ? [['', 'host', '', '', ''], ['', 'none', '', '', '']] : [];
+  const pseudo = withPseudo
+    ? [
+        ['', 'host', '', '', ''],
+        ['', 'none', '', '', ''],
+      ]
+    : [];
   return formatTable([['ID', 'NAME', 'DRIVER', 'SUBNETS', 'MADE BY OTHERS'], ...rows, ...pseudo]);
+}
+
+function formatHostPort(hostIP: string, port: number): string {
+  return `${hostIP.includes(':') ? `[${hostIP}]` : hostIP || '*'}:${port}`;
 }

@@ -13,7 +13,10 @@ export interface StreamOptions {
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
 
 /** Resolves with the program's exit code. Throws APIError. */
-export async function runStream(stream: ContainerStream, { tty, stdin, signals = true }: StreamOptions): Promise<number> {
+export async function runStream(
+  stream: ContainerStream,
+  { tty, stdin, signals = true }: StreamOptions,
+): Promise<number> {
   stream.listen((name, data) => process[name].write(data));
   const raw = tty && stdin && process.stdin.isTTY;
   const resize = () => {

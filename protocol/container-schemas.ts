@@ -2,8 +2,9 @@
  * Checks of what clients send of containers and networks. Import this module only where a body is read: zod takes longer
  * to load than the rest.
  */
-import { isAbsolute } from 'node:path';
+
 import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import type { ContainerRequest, ExecRequest, NetworkRequest } from './containers.js';
 
@@ -38,7 +39,10 @@ const attachment = z.object({
   network: name,
   ip: check(isIPv4, 'an IPv4 address').optional(),
   ip6: check(isIPv6, 'an IPv6 address').optional(),
-  mac: check((text) => MAC.test(text) && (Number.parseInt(text.slice(0, 2), 16) & 1) === 0, 'a unicast MAC address').optional(),
+  mac: check(
+    (text) => MAC.test(text) && (Number.parseInt(text.slice(0, 2), 16) & 1) === 0,
+    'a unicast MAC address',
+  ).optional(),
   aliases: z.array(hostname).optional(),
 });
 
@@ -73,7 +77,9 @@ const container = z.object({
   stdin: z.boolean().default(false),
   readOnly: z.boolean().default(false),
   mounts: z
-    .array(check((text) => /^\/[^:\0]*:\/[^:\0]*(:r[ow])?$/.test(text), 'a mount: SOURCE:TARGET[:ro], with absolute paths'))
+    .array(
+      check((text) => /^\/[^:\0]*:\/[^:\0]*(:r[ow])?$/.test(text), 'a mount: SOURCE:TARGET[:ro], with absolute paths'),
+    )
     .default([]),
   network: network.default({ mode: 'networks', networks: [] }),
   publish: z.array(publish).max(20_000).default([]),
@@ -123,7 +129,9 @@ const exec = z.object({
 export function parseContainerRequest(value: unknown): ContainerRequest {
   const request: ContainerRequest = parse(container, value);
   if ((request.rootfs === undefined) === (request.bundle === undefined)) {
-    throw new ContainerRequestError('a container needs either a root file system (--rootfs) or an OCI bundle (--bundle)');
+    throw new ContainerRequestError(
+      'a container needs either a root file system (--rootfs) or an OCI bundle (--bundle)',
+    );
   }
   if (request.rootfs !== undefined && request.command === undefined) {
     throw new ContainerRequestError('no command: name the program to run after --, or use --bundle');
@@ -161,7 +169,8 @@ function checkNetworkOptions({ network: asked, publish: ports, ...request }: Con
   if (ports.length > 0 && mode !== 'networks' && mode !== 'host') refuse('published ports (-p)');
   if (mode === 'container') {
     if (request.hostname !== undefined || request.domainname !== undefined) refuse('a host name of its own');
-    if (request.dns.length + request.dnsSearch.length + request.dnsOptions.length > 0) refuse('resolvers of its own (--dns…)');
+    if (request.dns.length + request.dnsSearch.length + request.dnsOptions.length > 0)
+      refuse('resolvers of its own (--dns…)');
     if (request.addHosts.length > 0) refuse('hosts of its own (--add-host)');
   }
   if (asked.mode === 'networks') {

@@ -21,7 +21,7 @@ export interface PublishSpec {
   /** 0 is any free one. */
   hostPort: number;
   /** Given where the first free port from hostPort up to this one is to be taken. */
-  hostPortEnd?: number;
+  hostPortEnd?: number | undefined;
   containerPort: number;
   protocol: PublishProtocol;
 }

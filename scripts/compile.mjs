@@ -6,7 +6,13 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-const programs = ['bin/rootless-run.js', 'bin/rootlesskit.js', 'bin/rootlessctl.js', 'bin/rootless-net.js', 'child/agent.js'];
+const programs = [
+  'bin/rootless-run.js',
+  'bin/rootlesskit.js',
+  'bin/rootlessctl.js',
+  'bin/rootless-net.js',
+  'child/agent.js',
+];
 
 const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
 const compiled = spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.json')], { stdio: 'inherit', cwd: root });

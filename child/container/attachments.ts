@@ -17,12 +17,11 @@ import type { PublishSpec } from '../../protocol/publish-spec.js';
 import type { AttachDriver, Attachment } from './attach-driver.js';
 import type { CNIResult } from './cni/types.js';
 import { firstLine, NoSuchNetworkError } from './errors.js';
-import { readJSON, writeJSON } from './files.js';
 import type { Journal, JournalEntry } from './journal.js';
 import { isInternal, type Network, type Networks } from './networks.js';
 import type { PeerBook } from './peer-book.js';
 import type { Ports } from './ports.js';
-import { isV6 } from './subnets.js';
+import { readJSON, writeJSON } from './state-files.js';
 
 export interface AttachRequest {
   id: string;
@@ -30,7 +29,7 @@ export interface AttachRequest {
   name: string;
   hostname: string;
   domainname?: string | undefined;
-  extraHosts: { ip: string; names: string[] }[];
+  extraHosts: { host: string; ip: string }[];
   /** Path, such as /proc/PID/ns/net. */
   netns: string;
   pid: number;
@@ -76,7 +75,8 @@ export class Attachments {
     return Promise.all(
       requests.map(async (request) => ({
         request,
-        network: request.network === 'bridge' ? await this.networks.default() : await this.networks.find(request.network),
+        network:
+          request.network === 'bridge' ? await this.networks.default() : await this.networks.find(request.network),
       })),
     );
   }
@@ -294,5 +294,5 @@ function report({ network, ifname }: Attachment, result: CNIResult): AttachmentR
 /** Where connections to published ports go: the first network's address, IPv4 before IPv6. */
 function dialledAddress({ attachments }: AttachState): string {
   const plain = attachments.flatMap(({ ips }) => ips).map((cidr) => cidr.replace(/\/.*$/, ''));
-  return plain.find((ip) => !isV6(ip)) ?? plain[0] ?? '';
+  return plain.find((ip) => !ip.includes(':')) ?? plain[0] ?? '';
 }

@@ -13,10 +13,11 @@ import type { AttachDriver, Attachment, StepRunner } from './attach-driver.js';
 import type { CNIResult } from './cni/types.js';
 import { ContainerError, firstLine } from './errors.js';
 import type { Firewall } from './firewall.js';
-import type { Ipam, Lease } from './ipam.js';
+import { formatIP, parseIP } from './ip-address.js';
+import type { Ipam, IpamAddress } from './ipam.js';
 import { KeyedLock } from './lock.js';
 import { type BridgeNetwork, firewallBridge, type Network } from './networks.js';
-import { canonical, isV6, prefixLength } from './subnets.js';
+import { parseSubnet } from './subnets.js';
 
 /** The kernel would not set up a network. */
 export class BridgeError extends ContainerError {
@@ -60,7 +61,11 @@ export class BridgeDriver implements AttachDriver {
     });
   }
 
-  async release({ containerId, ifname, network }: Pick<Attachment, 'containerId' | 'ifname' | 'network'>): Promise<void> {
+  async release({
+    containerId,
+    ifname,
+    network,
+  }: Pick<Attachment, 'containerId' | 'ifname' | 'network'>): Promise<void> {
     await this.ipam.release(network.name, containerId, ifname);
   }
 
@@ -68,7 +73,8 @@ export class BridgeDriver implements AttachDriver {
     const { network, containerId, ifname, netns } = attachment;
     const bridge = bridgeOf(network);
     const rules = firewallBridge(network);
-    if (rules && !(await this.firewall.has(rules))) throw new BridgeError(`the packet filter has no rules for ${bridge.device}`);
+    if (rules && !(await this.firewall.has(rules)))
+      throw new BridgeError(`the packet filter has no rules for ${bridge.device}`);
     const device = deviceOf(containerId, ifname);
     explained(() => {
       using socket = new RouteSocket();
@@ -77,7 +83,8 @@ export class BridgeDriver implements AttachDriver {
       if (!port) throw new BridgeError(`the device ${device} is gone`);
       if (!port.up) throw new BridgeError(`the device ${device} is down`);
       const master = links.find(({ index }) => index === port.master);
-      if (master?.name !== bridge.device) throw new BridgeError(`the device ${device} is not on the bridge ${bridge.device}`);
+      if (master?.name !== bridge.device)
+        throw new BridgeError(`the device ${device} is not on the bridge ${bridge.device}`);
     });
     const held = (await this.ipam.list(network.name)).filter(
       (entry) => entry.containerId === containerId && entry.ifname === ifname,
@@ -87,7 +94,7 @@ export class BridgeDriver implements AttachDriver {
       const link = inside.link(ifname);
       const present = inside.addresses().filter(({ index }) => index === link?.index);
       for (const { ip } of held) {
-        if (!present.some(({ address }) => canonical(address.replace(/\/.*$/, '')) === canonical(ip))) {
+        if (!present.some(({ address }) => isSame(address.replace(/\/.*$/, ''), ip))) {
           throw new BridgeError(`${ifname} of the container has not the address ${ip}`);
         }
       }
@@ -106,7 +113,7 @@ export class BridgeDriver implements AttachDriver {
         using socket = new RouteSocket();
         const made = socket.ensureBridge(bridge.device, bridge.mtu || this.stackMtu(), macOf(bridge.device));
         const gateways = bridge.rangeSets.flatMap(([range]) =>
-          range?.gateway ? [`${range.gateway}/${prefixLength(range.subnet)}`] : [],
+          range?.gateway ? [`${range.gateway}/${parseSubnet(range.subnet).prefix}`] : [],
         );
         // An internal one has it too: the agent reaches published ports through it. Nobody is told of it as a gateway.
         socket.addAddresses(made, gateways);
@@ -132,7 +139,7 @@ export class BridgeDriver implements AttachDriver {
     });
   }
 
-  #connect(attachment: Attachment, bridge: BridgeNetwork, index: number, leases: readonly Lease[]): CNIResult {
+  #connect(attachment: Attachment, bridge: BridgeNetwork, index: number, leases: readonly IpamAddress[]): CNIResult {
     const { containerId, ifname, netns, mac, defaultRoute } = attachment;
     const device = deviceOf(containerId, ifname);
     using socket = new RouteSocket();
@@ -177,7 +184,7 @@ export class BridgeDriver implements AttachDriver {
       ],
       ips: leases.map(({ address, gateway }) => ({ address, interface: 2, ...(bridge.internal ? {} : { gateway }) })),
       ...(defaultRoute && gateways.length > 0
-        ? { routes: gateways.map((gateway) => ({ dst: isV6(gateway) ? '::/0' : '0.0.0.0/0', gw: gateway })) }
+        ? { routes: gateways.map((gateway) => ({ dst: gateway.includes(':') ? '::/0' : '0.0.0.0/0', gw: gateway })) }
         : {}),
       dns: {},
     };
@@ -214,6 +221,11 @@ function macOf(text: string): string {
 function bridgeOf(network: Network): BridgeNetwork {
   if (!network.bridge) throw new BridgeError(`the network ${network.name} is no bridge of ours`);
   return network.bridge;
+}
+
+function isSame(one: string, other: string): boolean {
+  const [a, b] = [parseIP(one), parseIP(other)];
+  return a !== undefined && b !== undefined && formatIP(a) === formatIP(b);
 }
 
 function requireLink(socket: RouteSocket, name: string): Link {

@@ -11,10 +11,9 @@ import { RouteSocket } from '../netlink/route.js';
 import type { AttachDriver, Attachment, StepRunner } from './attach-driver.js';
 import type { CNI } from './cni/chain.js';
 import type { CNIResult, PluginConf, Runtime } from './cni/types.js';
-import { readJSON, remove, writeJSON } from './files.js';
 import { Ipam } from './ipam.js';
 import { rangeSetsOf } from './networks.js';
-import { isV6 } from './subnets.js';
+import { readJSON, remove, writeJSON } from './state-files.js';
 
 /** Where host-local keeps addresses unless told. */
 const HOST_LOCAL_DIRECTORY = '/var/lib/cni/networks';
@@ -34,7 +33,9 @@ export class CNIDriver implements AttachDriver {
     const held = await this.#held(attachment);
     // ADD is only for what is not there, and host-local gives no address that is held, not even to its holder.
     if (held.length > 0 || (await this.cni.isAttached(network.name, id))) {
-      await step(`cni-del:${ifname}`, () => this.cni.del(network.list, id, { ...this.#runtime(attachment, []), netns: '' }));
+      await step(`cni-del:${ifname}`, () =>
+        this.cni.del(network.list, id, { ...this.#runtime(attachment, []), netns: '' }),
+      );
     }
     const result = await step(`cni-add:${ifname}`, async () => {
       try {
@@ -78,8 +79,8 @@ export class CNIDriver implements AttachDriver {
 
   #runtime({ containerId, netns, ip, ip6, mac, aliases }: Attachment, held: readonly string[]): Runtime {
     const plain = held.map((cidr) => cidr.replace(/\/.*$/, ''));
-    const address = ip ?? plain.find((text) => !isV6(text));
-    const address6 = ip6 ?? plain.find(isV6);
+    const address = ip ?? plain.find((text) => !text.includes(':'));
+    const address6 = ip6 ?? plain.find((text) => text.includes(':'));
     const addresses = [address, address6].filter((text) => text !== undefined);
     const ports = this.published(containerId).filter(({ hostPort }) => hostPort > 0);
     return {

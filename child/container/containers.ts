@@ -14,21 +14,27 @@ import { existsSync, type FSWatcher, statSync, watch } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { AttachmentRequest, ContainerReport, ContainerRequest, ContainerStatus, PublishedPort } from '../../protocol/containers.js';
+import type {
+  AttachmentRequest,
+  ContainerReport,
+  ContainerRequest,
+  ContainerStatus,
+  PublishedPort,
+} from '../../protocol/containers.js';
 import type { HostFacts } from '../../protocol/messages.js';
 import type { Attachments, AttachRequest, AttachState } from './attachments.js';
 import { ConflictError, ContainerError, firstLine } from './errors.js';
-import { readText, remove, writeJSON } from './files.js';
+import type { ExtraHost } from './files/hosts.js';
+import { containerResolvConf, hostResolvConf } from './files/resolv-conf.js';
 import type { Journal } from './journal.js';
 import { KeyedLock } from './lock.js';
-import type { HostsEntry } from './name-files/hosts.js';
-import { chooseHostFile, containerResolvConf } from './name-files/resolv-conf.js';
 import type { Names } from './names.js';
-import { bundleCommand, makeSpec } from './oci-spec.js';
 import { OCIRuntime, startTimeOf } from './oci-runtime.js';
+import { bundleCommand, makeSpec } from './oci-spec.js';
 import type { PeerBook } from './peer-book.js';
 import type { Ports } from './ports.js';
 import type { ContainerRecord, Records, RunRecord } from './records.js';
+import { readText, remove, writeJSON } from './state-files.js';
 import { Terminal } from './terminal.js';
 
 export interface ContainerDirectories {
@@ -79,7 +85,13 @@ export class Containers {
       await this.#exclusively(record.id, async () => {
         const run = this.records.run(record.id);
         if (run === undefined || run.status === 'exited') return;
-        if (run.status === 'running' && !record.request.tty && (await this.#lives(run)) && (await this.#isWhole(record))) return;
+        if (
+          run.status === 'running' &&
+          !record.request.tty &&
+          (await this.#lives(run)) &&
+          (await this.#isWhole(record))
+        )
+          return;
         await this.#clear(record, run);
       }).catch((error: unknown) => this.warn(`cannot clear up after ${record.name}: ${firstLine(error)}`));
     }
@@ -93,7 +105,9 @@ export class Containers {
     const id = randomBytes(32).toString('hex');
     const directory = request.rootfs ?? request.bundle ?? '';
     if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory()) {
-      throw new ContainerError(`${directory} is no directory; ${request.rootfs ? 'a root file system' : 'an OCI bundle'} has to be there`);
+      throw new ContainerError(
+        `${directory} is no directory; ${request.rootfs ? 'a root file system' : 'an OCI bundle'} has to be there`,
+      );
     }
     if (request.bundle !== undefined && request.command === undefined) await bundleCommand(request.bundle);
     const { network } = request;
@@ -159,7 +173,8 @@ export class Containers {
       await this.#notice(record);
       const run = this.records.run(record.id);
       if (run?.status === 'running') {
-        if (!force) throw new ConflictError(`the container ${record.name} is running; stop it first, or use rm --force`);
+        if (!force)
+          throw new ConflictError(`the container ${record.name} is running; stop it first, or use rm --force`);
         await this.#end(record, run, 0);
       }
       if (this.records.get(record.id)) await this.#remove(this.records.find(record.id));
@@ -180,7 +195,11 @@ export class Containers {
       const run = this.records.run(id);
       if (run?.status === 'running' && this.#networksOf(record)) {
         const state = await this.attachments.state(id);
-        await this.peers.join({ ...(await this.#attachRequest(record, run.pid ?? 0)), state, aliases: aliasesOf(record) });
+        await this.peers.join({
+          ...(await this.#attachRequest(record, run.pid ?? 0)),
+          state,
+          aliases: aliasesOf(record),
+        });
       }
       return record;
     });
@@ -191,7 +210,10 @@ export class Containers {
     return this.#exclusively(id, async () => {
       const record = this.records.find(id);
       const networks = this.#networksOf(record);
-      if (!networks) throw new ConflictError(`the container ${record.name} is on no networks of its own (--network=${record.request.network.mode})`);
+      if (!networks)
+        throw new ConflictError(
+          `the container ${record.name} is on no networks of its own (--network=${record.request.network.mode})`,
+        );
       const [resolved] = await this.attachments.resolve([asked]);
       const own = await this.attachments.resolve(networks);
       if (own.some(({ network }) => network.name === resolved?.network.name)) {
@@ -219,7 +241,8 @@ export class Containers {
       if (!wanted || left.length === own.length) {
         throw new ConflictError(`the container ${record.name} is not on the network ${name}`);
       }
-      if (left.length === 0) throw new ConflictError(`${name} is the only network of ${record.name}; connect it to another one first`);
+      if (left.length === 0)
+        throw new ConflictError(`${name} is the only network of ${record.name}; connect it to another one first`);
       const next = withNetworks(
         record,
         left.map(({ request, network }) => ({ ...request, network: network.name })),
@@ -306,7 +329,8 @@ export class Containers {
   /** The createRuntime hook of a container of ours. Throws ContainerError. */
   async onCreateRuntime(id: string, pid: number): Promise<void> {
     const starting = this.#starting.get(id);
-    if (!starting) throw new ConflictError(`the container ${id.slice(0, 12)} is to be started with: rootless-net start`);
+    if (!starting)
+      throw new ConflictError(`the container ${id.slice(0, 12)} is to be started with: rootless-net start`);
     try {
       starting.state = await this.attachments.attach({ ...starting.request, pid, netns: `/proc/${pid}/ns/net` });
     } catch (error) {
@@ -375,7 +399,9 @@ export class Containers {
     } catch (error) {
       const cause = this.#starting.get(id)?.failure ?? error;
       await this.#takeBack(record, before);
-      throw cause instanceof ContainerError ? cause : new ContainerError(`cannot start ${record.name}: ${firstLine(cause)}`, 500);
+      throw cause instanceof ContainerError
+        ? cause
+        : new ContainerError(`cannot start ${record.name}: ${firstLine(cause)}`, 500);
     } finally {
       this.#starting.delete(id);
     }
@@ -397,7 +423,15 @@ export class Containers {
     }
     const { stdout, stderr } = this.logFiles(id);
     const stdin = request.stdin ? 'pipe' : 'ignore';
-    const { pid, monitor } = await runtime.create({ id, bundle, pidFile, exitFile: this.#exitFile(id), stdin, stdout, stderr });
+    const { pid, monitor } = await runtime.create({
+      id,
+      bundle,
+      pidFile,
+      exitFile: this.#exitFile(id),
+      stdin,
+      stdout,
+      stderr,
+    });
     if (monitor.stdin) {
       monitor.stdin.on('error', () => {});
       this.#stdins.set(id, monitor.stdin);
@@ -430,7 +464,8 @@ export class Containers {
       if (await gone(timeout)) return this.#onEnd(record);
     }
     if (pid !== undefined) signal(pid, 'SIGKILL');
-    if (!(await gone(KILL_TIMEOUT))) throw new ContainerError(`the container ${record.name} does not end, not even by SIGKILL`, 500);
+    if (!(await gone(KILL_TIMEOUT)))
+      throw new ContainerError(`the container ${record.name} does not end, not even by SIGKILL`, 500);
     await this.#onEnd(record);
   }
 
@@ -457,7 +492,8 @@ export class Containers {
 
   async #pickUp(id: string): Promise<void> {
     const record = this.records.get(id);
-    if (record && existsSync(this.#exitFile(id)) && this.records.run(id)?.status === 'running') await this.#onEnd(record);
+    if (record && existsSync(this.#exitFile(id)) && this.records.run(id)?.status === 'running')
+      await this.#onEnd(record);
   }
 
   /** Finds out whether a container that should run still does. */
@@ -515,9 +551,8 @@ export class Containers {
     const facts = await this.facts();
     const ownLoopback = network.mode === 'networks' || network.mode === 'ns';
     const resolvConf = containerResolvConf({
-      ownLoopback,
-      // What leads out of the stack's own namespace is the stack's resolver.
-      host: ownLoopback ? chooseHostFile(facts.resolvConf, facts.resolvedConf) : facts.resolvConf,
+      mode: ownLoopback ? 'bridge' : network.mode === 'host' ? 'host' : 'none',
+      host: hostResolvConf(facts.resolvConf, facts.resolvedConf),
       fallback: facts.dns,
       dns: request.dns,
       search: request.dnsSearch,
@@ -532,11 +567,11 @@ export class Containers {
     await this.peers.prepare(id, this.#extraHosts(record, facts), own);
   }
 
-  #extraHosts({ request }: ContainerRecord, facts: HostFacts): HostsEntry[] {
-    return request.addHosts.flatMap(({ host, ip }) => {
-      if (ip !== 'host-gateway') return [{ ip, names: [host] }];
+  #extraHosts({ request }: ContainerRecord, facts: HostFacts): ExtraHost[] {
+    return request.addHosts.map(({ host, ip }) => {
+      if (ip !== 'host-gateway') return { host, ip };
       if (facts.hostGatewayIP === '') throw new ContainerError(`the host has no address for host-gateway of ${host}`);
-      return [{ ip: facts.hostGatewayIP, names: [host] }];
+      return { host, ip: facts.hostGatewayIP };
     });
   }
 
@@ -583,7 +618,9 @@ export class Containers {
         const target = this.records.find(network.container);
         const run = this.records.run(target.id);
         if (run?.status !== 'running' || !(await this.#lives(run))) {
-          throw new ConflictError(`the container ${target.name}, whose network is asked for, is not running; start it first`);
+          throw new ConflictError(
+            `the container ${target.name}, whose network is asked for, is not running; start it first`,
+          );
         }
         return `/proc/${run.pid}/ns/net`;
       }

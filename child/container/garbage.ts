@@ -56,10 +56,13 @@ export class GarbageCollector {
     await this.#rules(note);
     for (const owner of await this.ports.owners()) {
       if (await this.#lives(owner)) continue;
-      await note('port', `published ports of ${owner.slice(0, 12)}, which does not run`, () => this.ports.release(owner));
+      await note('port', `published ports of ${owner.slice(0, 12)}, which does not run`, () =>
+        this.ports.release(owner),
+      );
     }
     const nameOf = (id: string) => this.containers.records.get(id)?.name;
-    for (const name of await this.names.stale(nameOf, repair)) found.push({ kind: 'name', what: name, repaired: repair });
+    for (const name of await this.names.stale(nameOf, repair))
+      found.push({ kind: 'name', what: name, repaired: repair });
     for (const id of this.peers.ids()) {
       if (await this.#lives(id)) continue;
       await note('meta', `meta.json of ${id.slice(0, 12)}, which does not run`, () => this.peers.leave(id));
@@ -109,7 +112,8 @@ export class GarbageCollector {
         );
       }
       // Of networks of others we do not know all that is valid.
-      if (repair && network.own) await this.cni.gc(network.list, valid).catch((error: unknown) => this.warn(firstLine(error)));
+      if (repair && network.own)
+        await this.cni.gc(network.list, valid).catch((error: unknown) => this.warn(firstLine(error)));
     }
   }
 

@@ -46,7 +46,8 @@ export class Hooks {
     if (!parsed.success) throw new ContainerError("what came is no container's state (OCI runtime specification)");
     const state = parsed.data;
     const own = this.containers.records.get(state.id) !== undefined;
-    if (event === 'createRuntime') return own ? this.containers.onCreateRuntime(state.id, pidOf(state)) : this.#create(state);
+    if (event === 'createRuntime')
+      return own ? this.containers.onCreateRuntime(state.id, pidOf(state)) : this.#create(state);
     if (event === 'poststop') return own ? this.containers.onPoststop(state.id) : this.#poststop(state.id);
     throw new ContainerError(`unknown hook ${event}; known are createRuntime and poststop`);
   }

@@ -31,7 +31,13 @@ import { makeServer } from './server.js';
 import { Streams } from './streams.js';
 
 /** Where other CNI runtimes look for plugins (as libcni's users do), and where distributions put them. */
-const PLUGIN_DIRS = ['/opt/cni/bin', '/usr/local/libexec/cni', '/usr/local/lib/cni', '/usr/libexec/cni', '/usr/lib/cni'];
+const PLUGIN_DIRS = [
+  '/opt/cni/bin',
+  '/usr/local/libexec/cni',
+  '/usr/local/lib/cni',
+  '/usr/libexec/cni',
+  '/usr/lib/cni',
+];
 
 export interface ContainerRuntime {
   onReply(message: Extract<Message, { type: 'reply' }>): void;
@@ -54,7 +60,12 @@ export function startContainers(
   const home = process.env.HOME ?? '/root';
   const ipamDir = join(dataDir, 'addresses');
   const cni = new CNI({
-    pluginDirs: [...(process.env.CNI_PATH?.split(':') ?? []), join(home, 'opt/cni/bin'), join(home, '.local/libexec/cni'), ...PLUGIN_DIRS],
+    pluginDirs: [
+      ...(process.env.CNI_PATH?.split(':') ?? []),
+      join(home, 'opt/cni/bin'),
+      join(home, '.local/libexec/cni'),
+      ...PLUGIN_DIRS,
+    ],
     cacheDir: join(dataDir, 'cni'),
     env: environment,
   });

@@ -1,5 +1,5 @@
 /** Gives the addresses of networks to containers, as the CNI plugin host-local does; both can share a directory. */
-import { readdir } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode, errorText } from '../../protocol/error-text.js';
 import { quote } from '../../protocol/port-text.js';
@@ -149,6 +149,11 @@ export class Ipam {
     return this.#of(network)
       .read()
       .flatMap(({ address, owner }) => (owner ? [{ ip: formatIP(address), ...owner }] : []));
+  }
+
+  /** Drops all that is known of a network, which is removed. */
+  async forget(network: string): Promise<void> {
+    await rm(join(this.dataDir, network), { recursive: true, force: true });
   }
 
   /**

@@ -15,7 +15,7 @@
 import { appendFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PublishSpec } from '../../protocol/publish-spec.js';
-import { namesIn, readText, remove, writeWhole } from './files.js';
+import { namesIn, readText, remove, writeWhole } from './state-files.js';
 
 /** One interface of a container in one network. */
 export interface JournalledAttachment {

@@ -9,7 +9,7 @@
 import { link, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConflictError, codeOf } from './errors.js';
-import { namesIn, readText } from './files.js';
+import { namesIn, readText } from './state-files.js';
 
 let counter = 0;
 

@@ -10,19 +10,19 @@ import { RouteSocket } from '../netlink/route.js';
 import { readConfDir } from './cni/conflist.js';
 import type { ConfList, PluginConf } from './cni/types.js';
 import { ConflictError, ContainerError, NoSuchNetworkError } from './errors.js';
-import { remove, writeJSON } from './files.js';
 import type { FirewallBridge } from './firewall.js';
-import type { Range } from './ipam.js';
+import { formatIP, parseIP } from './ip-address.js';
+import type { IpamRange as Range } from './ipam.js';
 import { KeyedLock } from './lock.js';
+import { remove, writeJSON } from './state-files.js';
 import {
-  allocationRanges,
-  canonical,
   contains,
   firstFreeSubnet,
   firstHost,
-  isV6,
+  formatSubnet,
   overlaps,
   parseSubnet,
+  ranges,
   ulaSubnet,
 } from './subnets.js';
 
@@ -96,7 +96,8 @@ export class Networks {
     const exact = networks.find(({ name, id }) => name === text || id === text);
     if (exact) return exact;
     const matching = networks.filter(({ id }) => /^[0-9a-f]{3,}$/.test(text) && id.startsWith(text));
-    if (matching.length > 1) throw new ConflictError(`multiple networks found with the prefix ${text}; name more of the id`);
+    if (matching.length > 1)
+      throw new ConflictError(`multiple networks found with the prefix ${text}; name more of the id`);
     if (matching[0]) return matching[0];
     throw new NoSuchNetworkError(text);
   }
@@ -117,7 +118,10 @@ export class Networks {
   }
 
   async remove(network: Network): Promise<void> {
-    if (!network.own) throw new ConflictError(`the network ${network.name} is managed by somebody else (${network.file}) and cannot be removed here`);
+    if (!network.own)
+      throw new ConflictError(
+        `the network ${network.name} is managed by somebody else (${network.file}) and cannot be removed here`,
+      );
     await remove(network.file);
   }
 
@@ -135,9 +139,12 @@ export class Networks {
 
   async #create(request: NetworkRequest, firstSubnet: string): Promise<Network> {
     const networks = await this.list();
-    if (PSEUDO.includes(request.name)) throw new ContainerError(`the name ${request.name} stands for no network of its own; choose another one`);
+    if (PSEUDO.includes(request.name))
+      throw new ContainerError(`the name ${request.name} stands for no network of its own; choose another one`);
     if (networks.some(({ name }) => name === request.name)) {
-      throw new ConflictError(`network with name ${request.name} already exists; remove it first, or choose another name`);
+      throw new ConflictError(
+        `network with name ${request.name} already exists; remove it first, or choose another name`,
+      );
     }
     const used = usedSubnets(networks);
     const list = makeList(request, this.ipamDir, (subnets) => chooseSubnets(request, subnets, used, firstSubnet));
@@ -235,10 +242,11 @@ function chooseSubnets(
   used: readonly { subnet: string; by: string }[],
   firstSubnet: string,
 ): string[] {
-  const subnets = asked.map(parseSubnet);
+  const subnets = asked.map((text) => formatSubnet(parseSubnet(text)));
   for (const subnet of subnets) {
     const other = used.find((entry) => overlaps(entry.subnet, subnet));
-    if (other) throw new ConflictError(`the subnet ${subnet} overlaps with ${other.subnet} of ${other.by}; choose another one`);
+    if (other)
+      throw new ConflictError(`the subnet ${subnet} overlaps with ${other.subnet} of ${other.by}; choose another one`);
   }
   const taken = [...used.map(({ subnet }) => subnet), ...subnets];
   if (!subnets.some((subnet) => !isV6(subnet))) subnets.unshift(firstFreeSubnet(firstSubnet, taken));
@@ -258,16 +266,25 @@ const DRIVER_OPTIONS: Readonly<Record<string, readonly string[]>> = {
 const IPAM_DRIVERS = ['default', 'host-local', 'dhcp', 'static'];
 
 /** The list of a new network. Throws ContainerError. */
-function makeList(request: NetworkRequest, dataDir: string, choose: (subnets: readonly string[]) => string[]): ConfList {
+function makeList(
+  request: NetworkRequest,
+  dataDir: string,
+  choose: (subnets: readonly string[]) => string[],
+): ConfList {
   const { name, driver, options, internal, icc, labels, auxAddresses, ipamDriver } = request;
   const known = DRIVER_OPTIONS[driver];
-  if (!known) throw new ContainerError(`unsupported network driver ${JSON.stringify(driver)}; choose bridge or macvlan`);
+  if (!known)
+    throw new ContainerError(`unsupported network driver ${JSON.stringify(driver)}; choose bridge or macvlan`);
   const strange = Object.keys(options).find((key) => !known.includes(key));
   if (strange !== undefined) {
-    throw new ContainerError(`unsupported ${driver} network option ${JSON.stringify(strange)}; known are ${known.join(', ')}`);
+    throw new ContainerError(
+      `unsupported ${driver} network option ${JSON.stringify(strange)}; known are ${known.join(', ')}`,
+    );
   }
   if (!IPAM_DRIVERS.includes(ipamDriver)) {
-    throw new ContainerError(`unsupported IPAM driver ${JSON.stringify(ipamDriver)}; choose one of ${IPAM_DRIVERS.join(', ')}`);
+    throw new ContainerError(
+      `unsupported IPAM driver ${JSON.stringify(ipamDriver)}; choose one of ${IPAM_DRIVERS.join(', ')}`,
+    );
   }
   const mtu = options.mtu === undefined ? undefined : Number(options.mtu);
   if (mtu !== undefined && !(Number.isInteger(mtu) && mtu >= 68 && mtu <= 65_535)) {
@@ -275,9 +292,12 @@ function makeList(request: NetworkRequest, dataDir: string, choose: (subnets: re
   }
   const local = ipamDriver === 'default' || ipamDriver === 'host-local';
   if (!local && request.subnets.length + request.gateways.length + request.ipRanges.length > 0) {
-    throw new ContainerError(`the IPAM driver ${ipamDriver} takes no subnets; leave out --subnet, --gateway and --ip-range`);
+    throw new ContainerError(
+      `the IPAM driver ${ipamDriver} takes no subnets; leave out --subnet, --gateway and --ip-range`,
+    );
   }
-  if (!local && driver === 'bridge') throw new ContainerError(`a bridge of ours needs the IPAM driver host-local, not ${ipamDriver}`);
+  if (!local && driver === 'bridge')
+    throw new ContainerError(`a bridge of ours needs the IPAM driver host-local, not ${ipamDriver}`);
   const ipam = local ? localIpam(request, dataDir, choose(request.subnets)) : { type: ipamDriver };
   const mark: Mark = { labels, auxAddresses, icc };
   const plugins =
@@ -286,7 +306,7 @@ function makeList(request: NetworkRequest, dataDir: string, choose: (subnets: re
 }
 
 function localIpam(request: NetworkRequest, dataDir: string, subnets: readonly string[]): Record<string, unknown> {
-  const parts = request.ipRanges.map((text) => ({ text, subnet: parseSubnet(text) }));
+  const parts = request.ipRanges.map((text) => ({ text, subnet: formatSubnet(parseSubnet(text)) }));
   const excluded = request.auxAddresses.map((text) => text.slice(text.indexOf('=') + 1));
   const belongs = (what: string, ip: string) => {
     if (!subnets.some((subnet) => contains(subnet, ip))) {
@@ -297,14 +317,20 @@ function localIpam(request: NetworkRequest, dataDir: string, subnets: readonly s
   for (const { subnet } of parts) belongs('ip-range', firstHost(subnet));
   for (const ip of excluded) belongs('aux-address', ip);
 
-  const ranges = subnets.map((subnet) => {
+  const sets = subnets.map((subnet) => {
     const gateway = canonical(request.gateways.find((ip) => contains(subnet, ip)) ?? firstHost(subnet));
     const part = parts.find((range) => contains(subnet, firstHost(range.subnet)))?.subnet;
     const own = excluded.filter((ip) => contains(subnet, ip));
-    return allocationRanges(subnet, part, own).map((range) => ({ subnet, ...range, gateway }));
+    return ranges({ subnet, gateway, ...(part === undefined ? {} : { ipRange: part }), auxAddresses: own }).map(
+      (range) => ({
+        subnet,
+        ...range,
+        gateway,
+      }),
+    );
   });
   const routes = subnets.map((subnet) => ({ dst: isV6(subnet) ? '::/0' : '0.0.0.0/0' }));
-  return { type: 'host-local', dataDir, ranges, ...(request.internal ? {} : { routes }) };
+  return { type: 'host-local', dataDir, ranges: sets, ...(request.internal ? {} : { routes }) };
 }
 
 function bridgePlugins(
@@ -333,10 +359,15 @@ function bridgePlugins(
 }
 
 /** Throws ContainerError. */
-function macvlanPlugin(options: Record<string, string>, mtu: number | undefined, ipam: Record<string, unknown>): PluginConf {
+function macvlanPlugin(
+  options: Record<string, string>,
+  mtu: number | undefined,
+  ipam: Record<string, unknown>,
+): PluginConf {
   const modes = ['bridge', 'vepa', 'private', 'passthru'];
   const mode = options.mode ?? 'bridge';
-  if (!modes.includes(mode)) throw new ContainerError(`unknown macvlan mode ${JSON.stringify(mode)}; choose one of ${modes.join(', ')}`);
+  if (!modes.includes(mode))
+    throw new ContainerError(`unknown macvlan mode ${JSON.stringify(mode)}; choose one of ${modes.join(', ')}`);
   return {
     type: 'macvlan',
     ...(options.parent === undefined ? {} : { master: options.parent }),
@@ -345,6 +376,16 @@ function macvlanPlugin(options: Record<string, string>, mtu: number | undefined,
     ipam,
     capabilities: { ips: true },
   };
+}
+
+function isV6(text: string): boolean {
+  return text.includes(':');
+}
+
+/** In the one form that is compared. */
+function canonical(ip: string): string {
+  const parsed = parseIP(ip);
+  return parsed ? formatIP(parsed) : ip;
 }
 
 /** Name of a network's bridge; 15 characters at most. */

@@ -49,7 +49,9 @@ export class OCIRuntime {
       detached: true,
     });
     for (const file of files) closeSync(file);
-    const failed = new Promise<string>((resolve) => monitor.once('error', (error) => resolve(`failed ${error.message}`)));
+    const failed = new Promise<string>((resolve) =>
+      monitor.once('error', (error) => resolve(`failed ${error.message}`)),
+    );
     const report = monitor.stdio[3];
     const said = await Promise.race([failed, readAll(report as NodeJS.ReadableStream)]);
     const [word, number = ''] = said.trim().split(' ');
@@ -77,7 +79,11 @@ export class OCIRuntime {
   }
 
   /** The command line that runs one more program in a running container. */
-  execCommand(id: string, options: { tty: boolean; env: readonly string[]; cwd?: string | undefined; user?: string | undefined }, command: readonly string[]): string[] {
+  execCommand(
+    id: string,
+    options: { tty: boolean; env: readonly string[]; cwd?: string | undefined; user?: string | undefined },
+    command: readonly string[],
+  ): string[] {
     const { tty, env, cwd, user } = options;
     return [
       this.program,
@@ -103,7 +109,8 @@ export class OCIRuntime {
       stdin: 'ignore',
       timeout: 120_000,
     });
-    if (result.exitCode !== 0) throw this.#failure(command, args.at(-1) ?? '', result.stderr || String(result.shortMessage));
+    if (result.exitCode !== 0)
+      throw this.#failure(command, args.at(-1) ?? '', result.stderr || String(result.shortMessage));
   }
 
   #failure(command: string, id: string, said: string): OCIRuntimeError {
@@ -114,8 +121,12 @@ export class OCIRuntime {
     }
     const lines = said.split('\n').filter((line) => /\S/.test(line));
     const errors = lines.filter((line) => /level=error|error|failed|cannot|not supported|executable/i.test(line));
-    const words = (errors.at(-1) ?? lines.at(-1) ?? 'it failed').replace(/^time=\S+ level=\S+ msg=/, '').replaceAll(/^"|"$/g, '');
-    return new OCIRuntimeError(`${basename(this.program)} ${command} ${id.slice(0, 12)} failed: ${words.replaceAll('\\"', '"')}`);
+    const words = (errors.at(-1) ?? lines.at(-1) ?? 'it failed')
+      .replace(/^time=\S+ level=\S+ msg=/, '')
+      .replaceAll(/^"|"$/g, '');
+    return new OCIRuntimeError(
+      `${basename(this.program)} ${command} ${id.slice(0, 12)} failed: ${words.replaceAll('\\"', '"')}`,
+    );
   }
 }
 

@@ -8,8 +8,8 @@ import { z } from 'zod';
 import { OCI_HOOK } from '../../native/index.js';
 import type { ContainerRequest } from '../../protocol/containers.js';
 import { ContainerError, firstLine } from './errors.js';
-import { readText } from './files.js';
 import { PROGRAM_PATH } from './run-program.js';
+import { readText } from './state-files.js';
 
 /** What of the configuration is decided elsewhere. */
 export interface SpecInput {
@@ -39,9 +39,14 @@ const bundleSchema = z.looseObject({
   root: z.looseObject({ path: z.string() }),
   process: z.looseObject({ args: z.array(z.string()).default([]), env: z.array(z.string()).default([]) }),
   mounts: z.array(z.looseObject({ destination: z.string() })).default([]),
-  hooks: z.looseObject({ createRuntime: z.array(hookSchema).optional(), poststop: z.array(hookSchema).optional() }).optional(),
+  hooks: z
+    .looseObject({ createRuntime: z.array(hookSchema).optional(), poststop: z.array(hookSchema).optional() })
+    .optional(),
   linux: z
-    .looseObject({ namespaces: z.array(namespaceSchema).default([]), sysctl: z.record(z.string(), z.string()).optional() })
+    .looseObject({
+      namespaces: z.array(namespaceSchema).default([]),
+      sysctl: z.record(z.string(), z.string()).optional(),
+    })
     .default({ namespaces: [] }),
 });
 export type Spec = z.infer<typeof bundleSchema>;
@@ -97,7 +102,12 @@ function rootfsSpec(request: ContainerRequest): Spec {
   const [uid = 0, gid = 0] = (request.user ?? '0:0').split(':').map(Number);
   const mounts: Mount[] = [
     { destination: '/proc', type: 'proc', source: 'proc' },
-    { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'] },
+    {
+      destination: '/dev',
+      type: 'tmpfs',
+      source: 'tmpfs',
+      options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'],
+    },
     {
       destination: '/dev/pts',
       type: 'devpts',

@@ -5,9 +5,16 @@
 import { join } from 'node:path';
 import type { AttachmentReport } from '../../protocol/containers.js';
 import type { CNIResult } from './cni/types.js';
-import { namesIn, readJSON, readText, remove, writeJSON } from './files.js';
+import {
+  type ExtraHost,
+  type HostsContainer,
+  type HostsEntry,
+  peerLines,
+  renderHosts,
+  writeInPlace,
+} from './files/hosts.js';
 import { KeyedLock } from './lock.js';
-import { type HostsEntry, type Peer, peerEntries, renderHosts, writeInPlace } from './name-files/hosts.js';
+import { namesIn, readJSON, readText, remove, writeJSON } from './state-files.js';
 
 /** A container that is on networks, or wants to know who is. */
 export interface Member {
@@ -15,7 +22,7 @@ export interface Member {
   name: string;
   hostname: string;
   domainname?: string | undefined;
-  extraHosts: HostsEntry[];
+  extraHosts: readonly ExtraHost[];
   state: { attachments: AttachmentReport[]; results: Record<string, CNIResult> };
   /** By network. */
   aliases: Record<string, string[]>;
@@ -29,7 +36,7 @@ interface Meta {
   ExtraHosts: Record<string, string>;
   Name: string;
   Domainname: string;
-  extraHosts: HostsEntry[];
+  extraHosts: readonly ExtraHost[];
   aliases: Record<string, string[]>;
 }
 
@@ -60,7 +67,7 @@ export class PeerBook {
       ID: member.id,
       Networks: member.state.results,
       Hostname: member.hostname,
-      ExtraHosts: Object.fromEntries(member.extraHosts.flatMap(({ ip, names }) => names.map((host) => [host, ip]))),
+      ExtraHosts: Object.fromEntries(member.extraHosts.map(({ host, ip }) => [host, ip])),
       Name: member.name,
       Domainname: member.domainname ?? '',
       extraHosts: member.extraHosts,
@@ -82,7 +89,7 @@ export class PeerBook {
   }
 
   /** Writes a hosts file before its container is on any network. */
-  prepare(id: string, extraHosts: readonly HostsEntry[], own: readonly HostsEntry[]): Promise<void> {
+  prepare(id: string, extraHosts: readonly ExtraHost[], own: readonly HostsEntry[]): Promise<void> {
     return this.#locks.run(id, () => this.#write(id, extraHosts, own));
   }
 
@@ -95,7 +102,7 @@ export class PeerBook {
     const wrong: string[] = [];
     for (const meta of this.#members.values()) {
       const current = (await readText(this.#file(meta.ID, 'hosts'))) ?? '';
-      if (current === renderHosts(current, meta.extraHosts, this.#entriesOf(meta))) continue;
+      if (current === renderHosts({ current, extraHosts: meta.extraHosts, entries: this.#entriesOf(meta) })) continue;
       wrong.push(meta.ID);
       if (repair) await this.prepare(meta.ID, meta.extraHosts, this.#entriesOf(meta));
     }
@@ -118,15 +125,15 @@ export class PeerBook {
   }
 
   #entriesOf(meta: Meta): HostsEntry[] {
-    return peerEntries(toPeer(meta), [...this.#members.values()].map(toPeer));
+    return peerLines({ self: toPeer(meta), peers: [...this.#members.values()].map(toPeer) });
   }
 
-  async #write(id: string, extraHosts: readonly HostsEntry[], peers: readonly HostsEntry[]): Promise<void> {
+  async #write(id: string, extraHosts: readonly ExtraHost[], entries: readonly HostsEntry[]): Promise<void> {
     const path = this.#file(id, 'hosts');
     const current = await readText(path);
     // Containers that are not ours have none.
     if (current === undefined) return;
-    await writeInPlace(path, renderHosts(current, extraHosts, peers));
+    await writeInPlace(path, renderHosts({ current, extraHosts, entries }));
   }
 
   #file(id: string, name: string): string {
@@ -138,12 +145,12 @@ function networksOf(meta: Meta): string[] {
   return Object.keys(meta.Networks);
 }
 
-function toPeer(meta: Meta): Peer {
+function toPeer(meta: Meta): HostsContainer {
   return {
     id: meta.ID,
     name: meta.Name,
     hostname: meta.Hostname,
-    domainname: meta.Domainname || undefined,
+    ...(meta.Domainname === '' ? {} : { domainname: meta.Domainname }),
     networks: Object.entries(meta.Networks).map(([name, result]) => ({
       name,
       ips: (result.ips ?? []).map(({ address }) => address.replace(/\/.*$/, '')),

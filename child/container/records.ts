@@ -9,7 +9,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContainerRequest } from '../../protocol/containers.js';
 import { ConflictError, NoSuchContainerError } from './errors.js';
-import { namesIn, readJSON, remove, writeJSON } from './files.js';
+import { namesIn, readJSON, remove, writeJSON } from './state-files.js';
 
 export interface ContainerRecord {
   id: string;
@@ -75,7 +75,8 @@ export class Records {
     const named = [...this.#containers.values()].find(({ id, name }) => id === text || name === text);
     if (named) return named;
     const matching = text === '' ? [] : [...this.#containers.values()].filter(({ id }) => id.startsWith(text));
-    if (matching.length > 1) throw new ConflictError(`multiple containers found with the prefix ${text}; name more of the id`);
+    if (matching.length > 1)
+      throw new ConflictError(`multiple containers found with the prefix ${text}; name more of the id`);
     if (matching[0]) return matching[0];
     throw new NoSuchContainerError(text);
   }

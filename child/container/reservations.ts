@@ -6,6 +6,7 @@
  * Everything but the wait for the lock is synchronous: the files are small, and so nobody else in this process comes
  * between, whom the lock would have to keep out for no good.
  */
+
 import {
   closeSync,
   existsSync,
@@ -22,10 +23,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { native } from '../../native/index.js';
 import { errorCode, errorText } from '../../protocol/error-text.js';
 import type { AttachmentId } from './cni/types.js';
+import { ConflictError } from './errors.js';
 import { compareIPs, formatIP, type IPAddress, parseIP } from './ip-address.js';
 
 /** An address cannot be had, or the reservations cannot be read or written. The message is one complete line. */
-export class IpamError extends Error {
+export class IpamError extends ConflictError {
   override name = 'IpamError';
 }
 

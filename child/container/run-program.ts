@@ -15,7 +15,9 @@ export async function runProgram(program: string, args: readonly string[], input
   });
   if (result.exitCode === 0) return result.stdout;
   if (result.exitCode === undefined && result.code === 'ENOENT') {
-    throw new ProgramError(`${program} is not installed; install it (Debian: apt-get install ${PACKAGES[program] ?? program})`);
+    throw new ProgramError(
+      `${program} is not installed; install it (Debian: apt-get install ${PACKAGES[program] ?? program})`,
+    );
   }
   const said = result.stderr.trim().split('\n').at(-1) || result.shortMessage?.split('\n')[0];
   throw new ProgramError(`${program} ${args.join(' ')} failed: ${said}`);

@@ -4,7 +4,6 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { ContainerReport, NetworkReport } from '../../protocol/containers.js';
 import {
   ContainerRequestError,
   parseAttachmentRequest,
@@ -13,6 +12,7 @@ import {
   parseName,
   parseNetworkRequest,
 } from '../../protocol/container-schemas.js';
+import type { ContainerReport, NetworkReport } from '../../protocol/containers.js';
 import type { Attachments } from './attachments.js';
 import type { BridgeDriver } from './bridge-driver.js';
 import type { CNI } from './cni/chain.js';
@@ -119,7 +119,8 @@ const routes: Readonly<Record<string, Route>> = {
     await removeNetwork(services, await find(services, name));
     return ok();
   },
-  'POST /networks/*/check': async (services, name) => ok({ problems: await check(services, await find(services, name)) }),
+  'POST /networks/*/check': async (services, name) =>
+    ok({ problems: await check(services, await find(services, name)) }),
   'POST /networks/*/connect': async ({ containers }, name, query, body) => {
     const given = await body();
     const asked = parseAttachmentRequest({ ...(typeof given === 'object' ? given : {}), network: name });
@@ -160,7 +161,10 @@ async function reportNetwork({ containers }: Services, network: Network): Promis
     driver: network.driver,
     own: network.own,
     file: network.file,
-    subnets: subnetsOf(network).map(({ subnet, gateway }) => ({ subnet, ...(gateway === undefined ? {} : { gateway }) })),
+    subnets: subnetsOf(network).map(({ subnet, gateway }) => ({
+      subnet,
+      ...(gateway === undefined ? {} : { gateway }),
+    })),
     internal: isInternal(network),
     labels: network.labels,
     containers: Object.fromEntries(members),
@@ -226,7 +230,11 @@ async function upgrade(services: Services, request: IncomingMessage, socket: Dup
     const flag = (key: string) => url.searchParams.get(key) === 'true';
     const run = async () => {
       if (verb === 'attach') {
-        const options = { start: flag('start'), logs: flag('logs'), follow: url.searchParams.get('follow') !== 'false' };
+        const options = {
+          start: flag('start'),
+          logs: flag('logs'),
+          follow: url.searchParams.get('follow') !== 'false',
+        };
         return services.streams.attach(client, name, options);
       }
       if (verb === 'exec') {

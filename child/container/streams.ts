@@ -31,7 +31,11 @@ export class Streams {
    * Follows a container until it ends; with `start` starts it first. With `logs` gives what it wrote before, and with
    * `follow` false only that.
    */
-  async attach(socket: WebSocket, text: string, options: { start: boolean; logs: boolean; follow: boolean }): Promise<void> {
+  async attach(
+    socket: WebSocket,
+    text: string,
+    options: { start: boolean; logs: boolean; follow: boolean },
+  ): Promise<void> {
     const record = this.containers.records.find(text);
     const { id, request } = record;
     const client = new Client(socket);
@@ -80,7 +84,8 @@ export class Streams {
   async exec(socket: WebSocket, text: string, request: ExecRequest): Promise<void> {
     const record = this.containers.records.find(text);
     const report = await this.containers.report(record);
-    if (report.status !== 'running') throw new ConflictError(`the container ${record.name} is not running; start it first`);
+    if (report.status !== 'running')
+      throw new ConflictError(`the container ${record.name} is not running; start it first`);
     const client = new Client(socket);
     const words = this.containers.runtimeOf(record).execCommand(record.id, request, request.command);
     if (request.tty) {

@@ -1,10 +1,12 @@
 /** The subnets of container networks, IPv4 and IPv6: which are free, and which addresses of them containers get. */
+
 import { createHash } from 'node:crypto';
 import { quote } from '../../protocol/port-text.js';
+import { ContainerError } from './errors.js';
 import { ADDRESS_BITS, compareIPs, formatIP, type IPAddress, parseIP } from './ip-address.js';
 
 /** A subnet that cannot be used. The message is one complete line. */
-export class SubnetError extends Error {
+export class SubnetError extends ContainerError {
   override name = 'SubnetError';
 }
 

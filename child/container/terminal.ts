@@ -29,7 +29,9 @@ export class Terminal {
     try {
       module = await import('node-pty');
     } catch {
-      throw new ProgramError('no terminal can be opened: the package node-pty is not installed; install it with: npm install node-pty');
+      throw new ProgramError(
+        'no terminal can be opened: the package node-pty is not installed; install it with: npm install node-pty',
+      );
     }
     const env = { ...process.env, PATH: PROGRAM_PATH } as Record<string, string>;
     return new Terminal(module.spawn(program, args, { name: 'xterm', cols: 80, rows: 24, env }));

@@ -228,7 +228,9 @@ export class RouteSocket implements Disposable {
 
   /** Removes the default routes that lead out of a device. */
   deleteDefaultRoutes(index: number): void {
-    const routes = this.routes().filter((route) => route.index === index && /^(0\.0\.0\.0|::)\/0$/.test(route.destination));
+    const routes = this.routes().filter(
+      (route) => route.index === index && /^(0\.0\.0\.0|::)\/0$/.test(route.destination),
+    );
     this.#socket.send(
       ...routes.map(
         ({ destination }): Message => ({

@@ -69,7 +69,9 @@ export class ContainerClient {
 
   /** Resolves when it does not run, with its exit code; null where nobody saw it end. */
   async wait(name: string): Promise<number | null> {
-    const { exitCode } = (await this.#stack.call('POST', path('containers', name, 'wait'))) as { exitCode: number | null };
+    const { exitCode } = (await this.#stack.call('POST', path('containers', name, 'wait'))) as {
+      exitCode: number | null;
+    };
     return exitCode;
   }
 
@@ -100,11 +102,18 @@ export class ContainerClient {
   }
 
   async connect(network: string, container: string, request: Omit<AttachmentRequest, 'network'> = {}): Promise<void> {
-    await this.#stack.call('POST', `${path('networks', network, 'connect')}?container=${encodeURIComponent(container)}`, request);
+    await this.#stack.call(
+      'POST',
+      `${path('networks', network, 'connect')}?container=${encodeURIComponent(container)}`,
+      request,
+    );
   }
 
   async disconnect(network: string, container: string): Promise<void> {
-    await this.#stack.call('POST', `${path('networks', network, 'disconnect')}?container=${encodeURIComponent(container)}`);
+    await this.#stack.call(
+      'POST',
+      `${path('networks', network, 'disconnect')}?container=${encodeURIComponent(container)}`,
+    );
   }
 
   /** Differences between what should be and what is; they are repaired only if told. */
@@ -114,7 +123,10 @@ export class ContainerClient {
 
   /** Follows a container's streams until it ends; with `start` it is started first. */
   attach(name: string, { start = false, logs = false, follow = true } = {}): Promise<ContainerStream> {
-    return ContainerStream.open(this.socketPath, `${path('containers', name, 'attach')}?start=${start}&logs=${logs}&follow=${follow}`);
+    return ContainerStream.open(
+      this.socketPath,
+      `${path('containers', name, 'attach')}?start=${start}&logs=${logs}&follow=${follow}`,
+    );
   }
 
   /** Runs one more program in a container. */
@@ -139,7 +151,9 @@ export class ContainerStream {
         if (message.type === 'exit') resolve(message.code);
         if (message.type === 'error') reject(new APIError(400, message.message));
       });
-      socket.once('close', () => reject(new APIError(500, 'the stream was cut off: the stack has ended, or its agent was lost')));
+      socket.once('close', () =>
+        reject(new APIError(500, 'the stream was cut off: the stack has ended, or its agent was lost')),
+      );
     });
     this.exit.catch(() => {});
   }
@@ -155,7 +169,12 @@ export class ContainerStream {
     await new Promise<void>((resolve, reject) => {
       socket.once('open', resolve);
       socket.once('unexpected-response', (_request, response) => {
-        reject(new APIError(response.statusCode ?? 0, 'this stack runs no containers; start one that does with: rootless-run serve'));
+        reject(
+          new APIError(
+            response.statusCode ?? 0,
+            'this stack runs no containers; start one that does with: rootless-run serve',
+          ),
+        );
       });
       socket.once('error', (error: NodeJS.ErrnoException) => {
         reject(new StackUnreachableError(socketPath, error.code ?? error.message, { cause: error }));

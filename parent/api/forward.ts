@@ -1,7 +1,7 @@
 /**
  * Passes requests on to the agent, which serves its own part of the API on a socket of its own.
  */
-import { type IncomingMessage, request as httpRequest, type ServerResponse } from 'node:http';
+import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 

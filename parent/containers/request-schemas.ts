@@ -19,7 +19,9 @@ const reservation = z.object({
           containerPort: port.min(1),
           count: z.int().min(1).max(65_535),
         })
-        .refine((range) => range.hostPort + range.count - 1 <= 65_535 && range.containerPort + range.count - 1 <= 65_535),
+        .refine(
+          (range) => range.hostPort + range.count - 1 <= 65_535 && range.containerPort + range.count - 1 <= 65_535,
+        ),
     )
     .max(1000),
 });

@@ -140,7 +140,8 @@ export class ContainerService {
       },
       'ports-owners': async () => ({ owners: this.#ports.owners() }),
     };
-    if (!Object.hasOwn(answers, name)) throw new ContainersError(`the agent asks for ${printable(name)}, which is not known`);
+    if (!Object.hasOwn(answers, name))
+      throw new ContainersError(`the agent asks for ${printable(name)}, which is not known`);
     return answers[name as AgentRequest](params);
   }
 }

@@ -1,7 +1,9 @@
 /** The hosts(5) file of containers: the user's lines, and between two marks the addresses that we know names of. */
+
 import { type FileHandle, open } from 'node:fs/promises';
 import { errorCode, errorText } from '../../../protocol/error-text.js';
 import { quote } from '../../../protocol/port-text.js';
+import { ContainerError } from '../errors.js';
 import { compareIPs, type IPAddress, parseIP } from '../ip-address.js';
 
 const BEGIN = '# <rootless-net>';
@@ -12,7 +14,7 @@ const LOCALHOST = ['127.0.0.1\tlocalhost localhost.localdomain', '::1\tlocalhost
 const DEFAULT_NETWORK = 'bridge';
 
 /** A line cannot be in a hosts file, or the file cannot be written. The message is one complete line. */
-export class HostsError extends Error {
+export class HostsError extends ContainerError {
   override name = 'HostsError';
 }
 

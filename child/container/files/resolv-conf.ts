@@ -1,7 +1,9 @@
 /** The resolv.conf(5) of containers. */
+
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { quote } from '../../../protocol/port-text.js';
+import { ContainerError } from '../errors.js';
 
 /** What a resolv.conf says. */
 export interface ResolvConf {
@@ -25,7 +27,7 @@ export interface ContainerResolvConfOptions {
 }
 
 /** What the user wants in resolv.conf cannot be there. The message is one complete line. */
-export class ResolvConfError extends Error {
+export class ResolvConfError extends ContainerError {
   override name = 'ResolvConfError';
 }
 
