@@ -21,7 +21,7 @@ import type { Journal, JournalEntry } from './journal.js';
 import { isInternal, type Network, type Networks } from './networks.js';
 import type { PeerBook } from './peer-book.js';
 import type { Ports } from './ports.js';
-import { readJSON, writeJSON } from './state-files.js';
+import { readJSON, remove, writeJSON } from './state-files.js';
 
 export interface AttachRequest {
   id: string;
@@ -206,6 +206,7 @@ export class Attachments {
     await this.ports.release(id);
     await this.peers.leave(id);
     this.#published.delete(id);
+    await remove(this.#stateFile(id));
     if (!entry) return;
     await this.journal.detaching(id);
     let failure: unknown;

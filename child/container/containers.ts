@@ -562,9 +562,10 @@ export class Containers {
     const write = (name: string, text: string) => writeFile(join(directory, name), text, { mode: 0o644 });
     await write('resolv.conf', resolvConf);
     await write('hostname', `${hostname}\n`);
-    if (!existsSync(join(directory, 'hosts'))) await write('hosts', '');
-    const own = ownLoopback || network.mode === 'none' ? [] : [{ ip: '127.0.1.1', names: [hostname] }];
-    await this.peers.prepare(id, this.#extraHosts(record, facts), own);
+    if (!existsSync(join(directory, 'hosts'))) {
+      await write('hosts', network.mode === 'host' ? ((await readText('/etc/hosts')) ?? '') : '');
+    }
+    await this.peers.prepare(id, this.#extraHosts(record, facts), []);
   }
 
   #extraHosts({ request }: ContainerRecord, facts: HostFacts): ExtraHost[] {
@@ -659,7 +660,7 @@ export class Containers {
   async #isWhole(record: ContainerRecord): Promise<boolean> {
     if (!this.#networksOf(record)) return true;
     const entry = await this.journal.read(record.id);
-    return entry !== undefined && entry.complete && !entry.detaching;
+    return entry?.complete === true && !entry.detaching;
   }
 
   #exclusively<T>(id: string, task: () => Promise<T>): Promise<T> {

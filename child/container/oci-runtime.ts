@@ -2,7 +2,7 @@
  * Runs containers with an OCI runtime such as runc or crun, by its command line (runtime-spec, runtime.md).
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { execa } from 'execa';
@@ -27,7 +27,22 @@ export interface CreateOptions {
   stderr: string;
 }
 
+/**
+ * crun refuses to work where the host has cgroups of both versions at once, but does where it sees a cgroup2 of its own.
+ * Processes that it makes there are in the host's cgroups as before.
+ */
+const WITH_OWN_CGROUP2 = [
+  'unshare',
+  '--cgroup',
+  '--mount',
+  'sh',
+  '-c',
+  'mount -t cgroup2 none /sys/fs/cgroup && exec "$0" "$@"',
+] as const;
+
 export class OCIRuntime {
+  readonly #prefix: readonly string[];
+
   /**
    * @param program name or path
    * @param root directory of the runtime's own state
@@ -35,7 +50,9 @@ export class OCIRuntime {
   constructor(
     readonly program: string,
     private readonly root: string,
-  ) {}
+  ) {
+    this.#prefix = basename(program) === 'crun' && !existsSync('/sys/fs/cgroup/cgroup.controllers') ? WITH_OWN_CGROUP2 : [];
+  }
 
   /** Makes the container, which waits to be started. Resolves with its process id. Throws OCIRuntimeError. */
   async create(options: CreateOptions): Promise<{ pid: number; monitor: ChildProcess }> {
@@ -43,7 +60,7 @@ export class OCIRuntime {
     const files = [openSync(stdout, 'a', 0o600), openSync(stderr, 'a', 0o600)] as const;
     const words = [...this.#global(), 'create', '--bundle', bundle, '--pid-file', pidFile, id];
     const offset = sizeOf(stderr);
-    const monitor = spawn(CONTAINER_MONITOR, [exitFile, pidFile, this.program, ...words], {
+    const monitor = spawn(CONTAINER_MONITOR, [exitFile, pidFile, ...words], {
       stdio: [stdin, files[0], files[1], 'pipe'],
       env: { ...process.env, PATH: PROGRAM_PATH },
       detached: true,
@@ -62,7 +79,7 @@ export class OCIRuntime {
 
   /** The command line that runs a container in a terminal to its end. */
   runCommand(id: string, bundle: string, pidFile: string): string[] {
-    return [this.program, ...this.#global(), 'run', '--bundle', bundle, '--pid-file', pidFile, id];
+    return [...this.#global(), 'run', '--bundle', bundle, '--pid-file', pidFile, id];
   }
 
   /** Lets the container's process begin. Throws OCIRuntimeError. */
@@ -86,7 +103,6 @@ export class OCIRuntime {
   ): string[] {
     const { tty, env, cwd, user } = options;
     return [
-      this.program,
       ...this.#global(),
       'exec',
       ...(tty ? ['--tty'] : []),
@@ -98,12 +114,14 @@ export class OCIRuntime {
     ];
   }
 
+  /** How each command line begins. */
   #global(): string[] {
-    return ['--root', this.root];
+    return [...this.#prefix, this.program, '--root', this.root];
   }
 
   async #run(command: string, ...args: string[]): Promise<void> {
-    const result = await execa(this.program, [...this.#global(), command, ...args], {
+    const [program = '', ...words] = this.#global();
+    const result = await execa(program, [...words, command, ...args], {
       reject: false,
       env: { PATH: PROGRAM_PATH },
       stdin: 'ignore',

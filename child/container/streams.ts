@@ -208,7 +208,11 @@ class Tail implements AsyncDisposable {
   }
 
   follow(): void {
-    this.#watcher = watch(this.path, () => void this.rest());
+    try {
+      this.#watcher = watch(this.path, () => void this.rest());
+    } catch {
+      // The container has ended and was removed; what it wrote is still to be read.
+    }
     void this.rest();
   }
 
