@@ -117,7 +117,7 @@ function toRequest(command: readonly string[], options: CreateOptions): NewConta
   const { rootfs, bundle } = options;
   if ((rootfs === undefined) === (bundle === undefined)) throw new UsageError('name either --rootfs or --bundle');
   const exposed = options.publishAll ? options.expose : [];
-  const request: Omit<NewContainer, 'rootfs' | 'bundle'> = {
+  const request: NewContainer = {
     ...(command.length > 0 ? { command: [...command] } : {}),
     name: options.name,
     network: parseNetwork(options),

@@ -66,3 +66,8 @@ export function printable(text: string): string {
   const plain = text.replaceAll(/[\s\p{Cc}]+/gu, ' ').trim();
   return plain.length > MAX_FOREIGN ? `${plain.slice(0, MAX_FOREIGN)}…` : plain;
 }
+
+/** The agent does not run containers. */
+export class ContainersError extends UserError {
+  override name = 'ContainersError';
+}

@@ -51,7 +51,8 @@ export class OCIRuntime {
     readonly program: string,
     private readonly root: string,
   ) {
-    this.#prefix = basename(program) === 'crun' && !existsSync('/sys/fs/cgroup/cgroup.controllers') ? WITH_OWN_CGROUP2 : [];
+    this.#prefix =
+      basename(program) === 'crun' && !existsSync('/sys/fs/cgroup/cgroup.controllers') ? WITH_OWN_CGROUP2 : [];
   }
 
   /** Makes the container, which waits to be started. Resolves with its process id. Throws OCIRuntimeError. */

@@ -154,7 +154,6 @@ function addNetwork(spec: Spec, { id, request, hostname, nameFiles, netns, hooks
   const sysctl = {
     ...spec.linux.sysctl,
     ...(own ? { 'net.ipv4.ip_unprivileged_port_start': '0' } : {}),
-    ...(request.domainname === undefined ? {} : { 'kernel.domainname': request.domainname }),
   };
 
   const asked = request.mounts.map(userMount);
@@ -177,6 +176,8 @@ function addNetwork(spec: Spec, { id, request, hostname, nameFiles, netns, hooks
   return {
     ...spec,
     hostname,
+    // Since version 1.1 of the specification; older runtimes pass over it.
+    ...(request.domainname === undefined ? {} : { domainname: request.domainname }),
     process: { ...spec.process, args, env, terminal: request.tty },
     mounts: [...spec.mounts, ...asked, ...named],
     annotations: { ...(spec.annotations as object | undefined), 'rootless-net/id': id },

@@ -13,8 +13,8 @@ import type {
 import { STREAM } from '../../protocol/containers.js';
 import { APIError, StackClient, StackUnreachableError } from './client.js';
 
-/** A request without what has a default. */
-export type NewContainer = Partial<ContainerRequest> & ({ rootfs: string } | { bundle: string });
+/** A request without what has a default; one of rootfs and bundle is needed. */
+export type NewContainer = Partial<ContainerRequest>;
 export type NewNetwork = Partial<NetworkRequest> & { name: string };
 
 /**

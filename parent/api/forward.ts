@@ -4,6 +4,8 @@
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { ContainersError, errorText } from '../errors.js';
+import { readBody } from './request-body.js';
 
 /** Who serves containers. */
 export interface Backend {
@@ -20,21 +22,26 @@ export function isForwarded(pathname: string): boolean {
   return PATHS.test(pathname);
 }
 
-/** Resolves when the answer has begun, and rejects where there is none; what is half-way then is cut off. */
+/** Larger requests are refused; a container may publish thousands of ports. */
+const MAX_BODY = 8 * 1024 * 1024;
+
+/** Resolves when the answer has begun, and rejects where there is none. Throws ContainersError and RequestBodyError. */
 export async function forward(backend: Backend, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const body = await readBody(request, MAX_BODY);
   await backend.ready();
-  const { method, url, headers } = request;
+  const { method, url } = request;
+  const { 'transfer-encoding': _, ...given } = request.headers;
+  const headers = { ...given, connection: 'close', 'content-length': body.length };
   await new Promise<void>((resolve, reject) => {
-    const onward = httpRequest({ socketPath: backend.socketPath, method, path: url, headers }, (answer) => {
+    const options = { socketPath: backend.socketPath, method, path: url, headers, agent: false };
+    const onward = httpRequest(options, (answer) => {
       response.writeHead(answer.statusCode ?? 500, answer.headers);
       answer.pipe(response);
       answer.once('error', () => response.destroy());
       resolve();
     });
-    onward.once('error', reject);
-    // Who asks goes away: what it asked for goes on, but for streams.
-    response.once('close', () => onward.destroy());
-    request.pipe(onward);
+    onward.once('error', (error) => reject(new ContainersError(`the agent was lost (${errorText(error)}); try again`)));
+    onward.end(body);
   });
 }
 

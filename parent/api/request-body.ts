@@ -15,24 +15,31 @@ export class RequestBodyError extends Error {
 }
 
 /**
- * Reads a request's body as JSON, whatever its Content-Type says: Go's clients send none.
- * A body that is too large is read to its end and dropped. Closing the socket instead would take the answer with it:
- * a UNIX socket that is closed with bytes unread in it resets the connection.
+ * Reads a request's body. One that is too large is read to its end and dropped. Closing the socket instead would take the
+ * answer with it: a UNIX socket that is closed with bytes unread in it resets the connection.
  * @throws RequestBodyError
  */
-export async function readJSON(request: IncomingMessage): Promise<unknown> {
+export async function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   try {
     for await (const chunk of request as AsyncIterable<Buffer>) {
       size += chunk.length;
-      if (size <= MAX_BODY) chunks.push(chunk);
+      if (size <= limit) chunks.push(chunk);
     }
   } catch {
     throw new RequestBodyError(400, 'request ended before its body was there');
   }
-  if (size > MAX_BODY) throw new RequestBodyError(413, `request body is larger than ${MAX_BODY} bytes`);
-  const text = Buffer.concat(chunks).toString('utf8');
+  if (size > limit) throw new RequestBodyError(413, `request body is larger than ${limit} bytes`);
+  return Buffer.concat(chunks);
+}
+
+/**
+ * Reads a request's body as JSON, whatever its Content-Type says: Go's clients send none.
+ * @throws RequestBodyError
+ */
+export async function readJSON(request: IncomingMessage): Promise<unknown> {
+  const text = (await readBody(request, MAX_BODY)).toString('utf8');
   if (text.trim() === '') throw new RequestBodyError(400, 'request body is empty; expected a JSON object');
   try {
     return JSON.parse(text);

@@ -11,15 +11,10 @@ import { join } from 'node:path';
 import type { NetworkDriverInfo } from '../../protocol/api.js';
 import type { AgentRequest, AgentRequests, ContainersConfig, Message, PortRange } from '../../protocol/messages.js';
 import type { AgentSupervisor } from '../agent.js';
-import { errorText, printable, UserError } from '../errors.js';
+import { ContainersError, errorText, printable } from '../errors.js';
 import type { PortDriver } from '../port/driver.js';
 import { hostFacts } from './facts.js';
 import { HeldPorts } from './held-ports.js';
-
-/** The agent does not run containers. */
-export class ContainersError extends UserError {
-  override name = 'ContainersError';
-}
 
 /** How long the agent may take for ending the containers, in ms. */
 const STOP_TIMEOUT = 30_000;

@@ -5,6 +5,6 @@ import { fileURLToPath } from 'node:url';
 export const repoRoot = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
 
 /** The compiled program of that name; run it with `process.execPath`. */
-export function binPath(name: 'rootless-run' | 'rootlesskit' | 'rootlessctl' | 'demo'): string {
+export function binPath(name: 'rootless-run' | 'rootlesskit' | 'rootlessctl' | 'rootless-net' | 'demo'): string {
   return join(repoRoot, 'dist', 'bin', `${name}.js`);
 }

@@ -1,0 +1,176 @@
+// A stack that runs containers, with directories of its own, and rootless-net on it.
+import assert from 'node:assert/strict';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { StackClient } from '../../parent/api/client.js';
+import { ContainerClient } from '../../parent/api/container-client.js';
+import type { ContainerReport } from '../../protocol/containers.js';
+import { binPath } from './paths.js';
+import { isAlive, listProcesses, processTree } from './process-info.js';
+import { type RunOptions, type RunResult, run } from './run.js';
+import { type Started, start } from './start.js';
+import { tempDir } from './temp-dir.js';
+import { waitFor } from './wait-for.js';
+
+export interface ContainerStackOptions {
+  /** Options of rootless-run serve; loopback only (`--net=none`) unless told. */
+  args?: readonly string[];
+  env?: Record<string, string>;
+  /** Data and configuration of an earlier one; new unless told. */
+  home?: string;
+}
+
+/** `rootless-run serve`, with what a test does to it. Ends with the block (`await using`). */
+export interface ContainerStack extends AsyncDisposable {
+  readonly started: Started;
+  readonly home: string;
+  readonly stateDir: string;
+  /** Where containers, names, addresses and the journal are. */
+  readonly dataDir: string;
+  /** Where networks are. */
+  readonly confDir: string;
+  readonly containers: ContainerClient;
+  readonly api: StackClient;
+  /** Environment in which rootless-net finds the stack. */
+  readonly env: Record<string, string>;
+  /** Runs rootless-net to its end. */
+  net(...args: string[]): Promise<RunResult>;
+  /** As net(), which has to succeed without a word on standard error; resolves with its standard output, trimmed. */
+  must(...args: string[]): Promise<string>;
+  /** Runs a program in the stack's namespaces, as root there, to its end. */
+  enter(command: readonly string[], options?: RunOptions): Promise<RunResult>;
+  /** Process ids of the agent. */
+  agents(): number[];
+  /** Files below dataDir, relative to it, that tests of leftovers look at: all but the fixed ones. */
+  files(): string[];
+  /** SIGKILL to everything, and waits for its end. The directories stay. */
+  killAll(): Promise<void>;
+}
+
+export async function startContainerStack(options: ContainerStackOptions = {}): Promise<ContainerStack> {
+  const home = options.home ?? tempDir();
+  const env = {
+    HOME: home,
+    XDG_RUNTIME_DIR: join(home, 'run'),
+    XDG_DATA_HOME: join(home, 'data'),
+    XDG_CONFIG_HOME: join(home, 'config'),
+    XDG_STATE_HOME: join(home, 'state'),
+    ...options.env,
+  };
+  mkdirSync(env.XDG_RUNTIME_DIR, { recursive: true, mode: 0o700 });
+  const stateDir = join(env.XDG_RUNTIME_DIR, 'rootless-net');
+  const socket = join(stateDir, 'api.sock');
+  const api = new StackClient(socket);
+  const containers = new ContainerClient(socket);
+  const words = [binPath('rootless-run'), 'serve', ...(options.args ?? ['--net=none'])];
+  const started = await start(process.execPath, words, {
+    env,
+    ready: { check: async () => Array.isArray(await containers.list().catch(() => undefined)) },
+  });
+  const net = (...args: string[]) => run(process.execPath, [binPath('rootless-net'), ...args], { env });
+  const dataDir = join(env.XDG_DATA_HOME, 'rootless-net');
+  return {
+    started,
+    home,
+    stateDir,
+    dataDir,
+    confDir: join(env.XDG_CONFIG_HOME, 'cni', 'net.d'),
+    containers,
+    api,
+    env,
+    net,
+    async must(...args) {
+      const { code, stdout, stderr } = await net(...args);
+      assert.deepEqual({ code, stderr }, { code: 0, stderr: '' }, args.join(' '));
+      return stdout.trim();
+    },
+    async enter(command, runOptions) {
+      const pid = readFileSync(join(stateDir, 'child_pid'), 'utf8');
+      const into = ['--user', '--net', '--mount', '--preserve-credentials', `--target=${pid}`, '--'];
+      return run('nsenter', [...into, ...command], runOptions);
+    },
+    agents: () =>
+      processTree(started.pid)
+        .filter(({ args }) => args.some((word) => word.endsWith('child/agent.js')))
+        .map(({ pid }) => pid),
+    files: () =>
+      readdirSync(dataDir, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => join(entry.parentPath, entry.name).slice(dataDir.length + 1))
+        .filter((name) => !/^lock$|^addresses\/[^/]+\/(lock|last_reserved_ip\.\d)$/.test(name))
+        .sort(),
+    async killAll() {
+      const tree = processTree(started.pid);
+      for (const { pid } of tree) kill(pid);
+      await waitFor(() => tree.every(({ pid }) => !isAlive(pid)), { what: 'the end of all processes' });
+      await started.ended;
+    },
+    [Symbol.asyncDispose]: () => started[Symbol.asyncDispose](),
+  };
+}
+
+/** SIGKILL, to one that may have ended. */
+export function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has.
+  }
+}
+
+let made: string | undefined;
+
+/** A root file system of busybox, made at the first use, with /www/index.html. Containers share it. */
+export function busyboxRootfs(): string {
+  if (made !== undefined) return made;
+  const root = join(tempDir(), 'rootfs');
+  for (const name of ['bin', 'etc', 'proc', 'sys', 'dev', 'tmp', 'www', 'root', 'run']) {
+    mkdirSync(join(root, name), { recursive: true });
+  }
+  copyFileSync('/bin/busybox', join(root, 'bin', 'busybox'));
+  const applets =
+    'sh cat echo sleep ip ping nc httpd wget hostname id env ls mkdir rm touch stat stty tty true false kill ps grep sed nslookup test head seq date mount awk tail cut wc udhcpc readlink sort dd sha256sum';
+  for (const name of applets.split(' ')) symlinkSync('busybox', join(root, 'bin', name));
+  writeFileSync(join(root, 'etc', 'passwd'), 'root:x:0:0:root:/root:/bin/sh\n');
+  writeFileSync(join(root, 'www', 'index.html'), 'hello\n');
+  made = root;
+  return root;
+}
+
+/** A command that does nothing, and ends at once when it is told to. */
+export const IDLE = ['sh', '-c', 'trap "exit 0" TERM; while :; do sleep 1000 & wait $!; done'];
+
+/** A web server that answers with its container's host name, and ends at once when it is told to. */
+export const WEB = [
+  'sh',
+  '-c',
+  'trap "exit 0" TERM; mkdir -p /tmp/$HOSTNAME; hostname > /tmp/$HOSTNAME/index.html; httpd -f -p 80 -h /tmp/$HOSTNAME & wait $!',
+];
+
+/** Starts a container that goes on; resolves with its report. */
+export async function startContainer(
+  { containers }: ContainerStack,
+  request: Partial<Parameters<ContainerClient['create']>[0]> = {},
+): Promise<ContainerReport> {
+  const { id } = await containers.create({ rootfs: busyboxRootfs(), command: IDLE, ...request });
+  return containers.start(id);
+}
+
+/** Runs a program in a running container; resolves with what it wrote. */
+export async function execIn({ containers }: ContainerStack, name: string, ...command: string[]): Promise<string> {
+  const stream = await containers.exec(name, { command });
+  let text = '';
+  stream.listen((_, data) => {
+    text += data.toString();
+  });
+  const code = await stream.exit;
+  assert.equal(code, 0, `${command.join(' ')} in ${name}: ${text}`);
+  return text;
+}
+
+/** A process of the stack of that name. */
+export function processNamed(name: string): number[] {
+  return listProcesses()
+    .filter(({ comm, state }) => comm === name && state !== 'Z')
+    .map(({ pid }) => pid);
+}
