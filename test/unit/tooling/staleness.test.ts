@@ -7,6 +7,7 @@ import { repoRoot, tempDir } from '../../support/index.js';
 interface Staleness {
   isInstalled(root: string): boolean;
   isNativeBuilt(root: string): boolean;
+  nativeOutputs: readonly string[];
   nativeFingerprint(root: string): string;
   nativeStamp(root: string): string;
   typescriptFingerprint(root: string): string;
@@ -77,8 +78,7 @@ describe('the check for stale builds', () => {
 
   describe('of the native part', () => {
     beforeEach(() => {
-      write('native/build/Release/rootless_net.node');
-      write('native/build/Release/launcher');
+      for (const name of staleness.nativeOutputs) write(`native/build/Release/${name}`);
       writeFileSync(staleness.nativeStamp(root), staleness.nativeFingerprint(root));
     });
 
