@@ -78,6 +78,8 @@ async function run(args: readonly string[], notifier: Notifier): Promise<number>
   );
   const stopped = new Promise<true>((resolve) => {
     stop = () => resolve(true);
+    // Too late to end the start.
+    if (abort.signal.aborted) stop();
   });
   const status = () => {
     const count = stack.ports?.list().length ?? 0;

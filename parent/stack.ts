@@ -50,6 +50,7 @@ export class Stack {
     /** Undefined where no ports can be asked for: with the port drivers `none` and `implicit`. */
     readonly ports: PortDriver | undefined,
     private readonly kept: KeptPorts | undefined,
+    private readonly containers: ContainerService | undefined,
     private readonly stateDir: StateDir,
     private readonly undo: UndoStack,
     private readonly log: StackLog,
@@ -68,15 +69,19 @@ export class Stack {
 
   /**
    * Starts everything, the command included. Throws UserError (errors.ts), PortError (port/errors.ts) or
-   * NativeMissingError, and then nothing is left; likewise when `abort` fires, with its reason.
+   * NativeMissingError, and then nothing is left; likewise, with its reason, when `abort` fires before the command is let
+   * go.
    *
    * This process becomes the one that inherits orphans from below it, see namespaces/orphans.ts.
    */
   static async start(options: StackOptions, log: StackLog, abort?: AbortSignal): Promise<Stack> {
     const undo = new UndoStack((what, error) => log.warn(`cannot ${what}: ${error}`));
-    const starting = Stack.#start(options, log, undo);
+    const starting = Stack.#prepare(options, log, undo);
     try {
-      return await (abort ? Promise.race([starting, aborted(abort)]) : starting);
+      const stack = await (abort ? Promise.race([starting, aborted(abort)]) : starting);
+      // From here on the command may run, and be seen to: it is ended by signals then, not by `abort`.
+      await stack.#letGo();
+      return stack;
     } catch (error) {
       // A step that is under way fails when what is below it goes, or adds to what is to be undone.
       starting.catch(() => {}).then(() => undo.unwind());
@@ -85,7 +90,7 @@ export class Stack {
     }
   }
 
-  static async #start(options: StackOptions, log: StackLog, undo: UndoStack): Promise<Stack> {
+  static async #prepare(options: StackOptions, log: StackLog, undo: UndoStack): Promise<Stack> {
     const idMap = await planIdMap(options.subIdSource);
     if (idMap.kind === 'single') log.warn(`only root is mapped in the user namespace: ${problemText(idMap.reason)}`);
     if (idMap.kind === 'identity') log.debug('running as root: ids are mapped to themselves');
@@ -134,7 +139,6 @@ export class Stack {
     if (ports) undo.push('close the published ports', () => ports.close());
 
     const kept = options.keptPorts === undefined ? undefined : new KeptPorts(options.keptPorts);
-    const stack = new Stack(options, bus, channels, launcher, network, ports, kept, stateDir, undo, log);
     const containers =
       options.containers &&
       new ContainerService(
@@ -145,6 +149,7 @@ export class Stack {
         (line) => log.warn(line),
       );
     if (containers) undo.push('end the containers', () => containers.close());
+    const stack = new Stack(options, bus, channels, launcher, network, ports, kept, containers, stateDir, undo, log);
     bus.onWatched = (watched) => ports?.watchConnections(watched);
     network.onLost((reason) => {
       // Its device goes with the namespaces.
@@ -181,11 +186,15 @@ export class Stack {
     });
     undo.push('close the API', () => api.close());
 
+    return stack;
+  }
+
+  async #letGo(): Promise<void> {
+    const { containers, launcher, log, options } = this;
     if (options.command) await launcher.run(options.command);
     else await launcher.idle();
     // What an earlier run left is put in order, and need not be waited for.
     containers?.ready().catch((error: unknown) => log.warn(`containers cannot be run: ${errorText(error)}`));
-    return stack;
   }
 
   /**

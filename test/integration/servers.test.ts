@@ -183,7 +183,7 @@ describe('dnsmasq and dig', () => {
   ];
 
   it('speak over UDP and over TCP, and change from one to the other', async () => {
-    const port = await freePort('127.0.0.2', 'udp');
+    const port = await freePort('127.0.0.2');
     await using _stack = await serve(dnsmasq, 53, {
       publish: [`127.0.0.2:${port}:53/udp`, `127.0.0.2:${port}:53/tcp`],
       protocol: 'udp',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { start, tempDir, waitFor } from '../support/index.js';
-import { runWords } from '../support/rootless-run.js';
+import { runScript, runWords } from '../support/rootless-run.js';
 
 /** All that can be caught; the C library keeps 32 and 33 for itself. */
 const all = Array.from({ length: 64 }, (_, index) => index + 1).filter((number) => ![9, 19, 32, 33].includes(number));
@@ -44,6 +44,16 @@ describe('signals', () => {
       await started.stop('SIGKILL');
     });
   }
+
+  it('that come as soon as the command runs are for the command', async () => {
+    // The launcher's parent is rootless-run.
+    const script =
+      "trap 'exit 7' INT; kill -INT $(awk '/^PPid/{print $2}' /proc/$PPID/status); while :; do sleep 0.01; done";
+    for (let time = 1; time <= 5; time++) {
+      const { code, stderr } = await runScript(script);
+      assert.deepEqual([code, stderr], [7, '']);
+    }
+  });
 
   it('that stop a process stop the command, and rootless-run after it, until they are told to go on', async () => {
     const [program, ...words] = runWords('--net=none', `--state-dir=${join(tempDir(), 'state')}`);

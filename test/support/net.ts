@@ -1,27 +1,37 @@
+import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { connect, createServer } from 'node:net';
 
-/** A port that nobody uses on that address just now. */
-export function freePort(host: string, protocol: 'tcp' | 'udp' = 'tcp'): Promise<number> {
-  return new Promise((resolve, reject) => {
-    if (protocol === 'udp') {
-      const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
-      socket.once('error', reject);
-      socket.bind(0, host, () => {
-        const { port } = socket.address();
-        socket.close(() => resolve(port));
-      });
-      return;
+/** Below those that the kernel takes for clients, one of which may come between the choice of a port and its use. */
+const PORTS = [10_000, 32_000] as const;
+
+/** A port that nobody uses on that address just now, for neither protocol. Rejects where the address is not there. */
+export async function freePort(host: string): Promise<number> {
+  for (;;) {
+    const port = randomInt(...PORTS);
+    try {
+      await canListen(host, port);
+      await canBind(host, port);
+      return port;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
     }
+  }
+}
+
+function canListen(host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);
-    server.listen({ host, port: 0 }, () => {
-      const address = server.address();
-      server.close(() => {
-        if (address === null || typeof address === 'string') reject(new Error(`no port on ${host}`));
-        else resolve(address.port);
-      });
-    });
+    server.listen({ host, port }, () => server.close(() => resolve()));
+  });
+}
+
+function canBind(host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
+    socket.once('error', reject);
+    socket.bind(port, host, () => socket.close(() => resolve()));
   });
 }
 
