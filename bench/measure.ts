@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasProgram } from '../test/setup/requirements.js';
-import { isAlive, processTree } from '../test/support/process-info.js';
 import { run } from '../test/support/run.js';
 import { type Started, start } from '../test/support/start.js';
 import { waitFor } from '../test/support/wait-for.js';
@@ -10,6 +9,7 @@ import { type Candidate, candidates } from './candidates.js';
 import type { BenchOptions } from './options.js';
 import type { Figure, Row } from './rows.js';
 import { roundOrder } from './statistics.js';
+import { stop } from './stop.js';
 import { type Account, runAs } from './users.js';
 
 /** What one candidate did in a row. */
@@ -134,22 +134,6 @@ async function measureOnce(row: Row, port: number, seconds: number, where: Surro
   // iperf3 tells its errors in its JSON.
   if (code !== 0 && stdout === '') throw new Error(stderr.trim() || `exit code ${code}`);
   return row.parse(stdout);
-}
-
-/** Ends a candidate and whatever it leaves behind. */
-async function stop(started: Started): Promise<void> {
-  const tree = processTree(started.pid);
-  const stopping = started.stop().catch(() => {});
-  await waitFor(() => !isAlive(started.pid), { timeout: 12_000, what: 'the end of a candidate' }).catch(() => {});
-  for (const { pid } of tree) {
-    if (!isAlive(pid)) continue;
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      // It has ended in between.
-    }
-  }
-  await stopping;
 }
 
 /** The last line of the deepest cause: candidates say what went wrong at the end of their output. */

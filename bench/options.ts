@@ -2,6 +2,9 @@ import { parseArgs } from 'node:util';
 import { candidates, referenceName } from './candidates.js';
 import { rows } from './rows.js';
 
+/** All that can be asked for, in the order of the output. */
+export const rowNames: readonly string[] = [...Object.keys(rows), 'container'];
+
 export interface BenchOptions {
   /** Names of the rows to measure, in the order of the table. */
   rows: string[];
@@ -20,7 +23,7 @@ export class UsageError extends Error {
 }
 
 const usage = `Usage: npm run bench [-- ROW… --peers NAME,… --rounds N --seconds S --json FILE]
-  rows: ${Object.keys(rows).join(', ')} (all unless told)
+  rows: ${rowNames.join(', ')} (all unless told)
   peers: ${Object.keys(candidates)
     .filter((name) => name !== referenceName)
     .join(', ')} (all that are installed unless told)`;
@@ -28,9 +31,9 @@ const usage = `Usage: npm run bench [-- ROW… --peers NAME,… --rounds N --sec
 /** @throws {UsageError} */
 export function parseOptions(args: string[]): BenchOptions {
   const { positionals, values } = parse(args);
-  const askedRows = positionals.length > 0 ? positionals : Object.keys(rows);
+  const askedRows = positionals.length > 0 ? positionals : [...rowNames];
   const peers = values.peers === undefined ? Object.keys(candidates) : values.peers.split(',').filter(Boolean);
-  check(askedRows, Object.keys(rows), 'row');
+  check(askedRows, rowNames, 'row');
   check(peers, Object.keys(candidates), 'peer');
   return {
     rows: askedRows,

@@ -1,5 +1,6 @@
 // Turns results into tables for people. The figures for machines are those of the JSON file.
 import { candidates, referenceName } from './candidates.js';
+import type { SuiteReport } from './containers.js';
 import type { CandidateResult } from './measure.js';
 import type { Row } from './rows.js';
 import { median, roundRatios, type Summary, summarize } from './statistics.js';
@@ -80,11 +81,41 @@ export function formatRow(report: RowReport, decimals: number): string {
       note,
     ]);
   }
+  const goal = report.goal ? [formatGoal(report.goal)] : [];
+  return [report.title, ...alignColumns(lines), ...goal, `congestion control: ${describeCongestion(report)}`].join(
+    '\n',
+  );
+}
+
+/** The table of a measurement that is not of traffic, as text. */
+export function formatSuite({ title, lines, goals, notes }: SuiteReport): string {
+  const columns = [...new Set(lines.flatMap(({ cells }) => Object.keys(cells)))];
+  const table = [
+    ['', ...columns.flatMap((column) => [column, '(min to max)']), ''],
+    ...lines.map(({ name, description, cells }) => [
+      name,
+      ...columns.flatMap((column) => {
+        const cell = cells[column];
+        if (!cell) return ['-', ''];
+        const [middle, min, max] = [cell.median, cell.min, cell.max].map((value) =>
+          String(Number(value.toPrecision(3))),
+        );
+        return [middle ?? '', min === max ? '' : `(${min} to ${max})`];
+      }),
+      description,
+    ]),
+  ];
+  const verdicts = goals.map(({ text, met }) => `goal: ${text}: ${met ? 'met' : 'NOT met'}`);
+  return [title, ...alignColumns(table), ...verdicts, ...notes].join('\n');
+}
+
+/** Lines of cells as lines of text. The first and the last column are words, the others figures. */
+function alignColumns(lines: readonly (readonly string[])[]): string[] {
   // Columns that no candidate fills are left out.
   const columns = (lines[0] ?? []).map((_, index) => index);
   const used = columns.filter((column) => lines.slice(1).some((line) => line[column] !== ''));
   const widths = columns.map((column) => Math.max(...lines.map((line) => (line[column] ?? '').length)));
-  const table = lines.map((line) =>
+  return lines.map((line) =>
     used
       .map((column) => {
         const cell = line[column] ?? '';
@@ -94,8 +125,6 @@ export function formatRow(report: RowReport, decimals: number): string {
       .join('  ')
       .trimEnd(),
   );
-  const goal = report.goal ? [formatGoal(report.goal)] : [];
-  return [report.title, ...table, ...goal, `congestion control: ${describeCongestion(report)}`].join('\n');
 }
 
 /** With the span of the rounds, which says how much the verdict is worth. */

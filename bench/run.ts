@@ -11,9 +11,10 @@ import { readableCopy } from '../test/setup/readable-copy.js';
 import { repoRoot } from '../test/support/paths.js';
 import { ownName } from './candidates.js';
 import { checkLoad, checkPipes, checkSteal, describeMachine, describeVersions, processorTime } from './conditions.js';
+import { containersUnavailable, measureContainers, type SuiteReport } from './containers.js';
 import { measureRow, type Surroundings, unavailable } from './measure.js';
 import { type BenchOptions, parseOptions, UsageError } from './options.js';
-import { formatRow, type RowReport, reportRow } from './report.js';
+import { formatRow, formatSuite, type RowReport, reportRow } from './report.js';
 import { rows } from './rows.js';
 import { type Account, makeAccount } from './users.js';
 
@@ -75,9 +76,22 @@ async function bench(options: BenchOptions, where: Surroundings): Promise<number
   }
   warn(checkLoad());
 
-  const reports: RowReport[] = [];
+  const reports: (RowReport | SuiteReport)[] = [];
   let failed = false;
+  const show = (text: string) => process.stdout.write(`${reports.length > 1 ? '\n' : ''}${text}\n`);
   for (const name of options.rows) {
+    if (name === 'container') {
+      const reason = containersUnavailable();
+      if (reason !== undefined) {
+        say(`${name}: ${reason}`);
+        failed = true;
+        continue;
+      }
+      const report = await measureContainers(options.rounds, where);
+      reports.push(report);
+      show(formatSuite(report));
+      continue;
+    }
     const row = rows[name];
     if (row === undefined) continue;
     const reason = unavailable(row, where.root);
@@ -95,7 +109,7 @@ async function bench(options: BenchOptions, where: Surroundings): Promise<number
     checkAllPipes();
     warn(checkSteal(since));
     reports.push(report);
-    process.stdout.write(`${reports.length > 1 ? '\n' : ''}${formatRow(report, row.decimals)}\n`);
+    show(formatRow(report, row.decimals));
     const own = report.candidates.find((candidate) => candidate.name === ownName);
     if (own && own.median === undefined) failed = true;
   }

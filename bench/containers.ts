@@ -1,0 +1,282 @@
+// What it takes to give a container its network: ours against the chain of CNI plugins that nerdctl writes, both by the
+// same agent, so that the difference is that between the ways alone.
+import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { hasProgram } from '../test/setup/requirements.js';
+import { isAlive, processTree } from '../test/support/process-info.js';
+import { type Started, start } from '../test/support/start.js';
+import type { Surroundings } from './measure.js';
+import { roundOrder, type Summary, summarize } from './statistics.js';
+import { stop } from './stop.js';
+import { type Account, runAs } from './users.js';
+
+/** A measurement that is not of traffic through a forwarder. */
+export interface SuiteReport {
+  name: string;
+  title: string;
+  lines: SuiteLine[];
+  goals: { text: string; met: boolean }[];
+  /** What was left out, and why. */
+  notes: string[];
+}
+
+export interface SuiteLine {
+  name: string;
+  description: string;
+  /** By the name of the column, each with its unit. */
+  cells: Record<string, Summary>;
+}
+
+export const containersTitle = 'Containers: a bridge, an address, rules and one published port, each';
+
+/** Containers attached and detached in a round, one after the other. */
+const PER_ROUND = 10;
+const IN_PARALLEL = 64;
+
+/** Where the plugins are, as the package containernetworking-plugins has them. */
+const PLUGINS = '/usr/lib/cni';
+
+/** How containers are attached: networks by name, as the hook's annotations have it. */
+const ways = {
+  'rootless-net': { network: 'own', description: 'netlink, one nft transaction for the network, no process' },
+  plugins: { network: 'chain', description: 'bridge, host-local, portmap, firewall and tuning of /usr/lib/cni' },
+} as const;
+
+const goals = { attachMs: 10, processes: 3 };
+
+/** Why it cannot be measured here; undefined where it can. */
+export function containersUnavailable(): string | undefined {
+  if (process.getuid?.() !== 0) return 'to look into namespaces of others, it has to be root';
+  const missing = ['nft', 'nsenter'].filter((program) => !hasProgram(program));
+  if (!existsSync(join(PLUGINS, 'bridge'))) missing.push('containernetworking-plugins');
+  return missing.length > 0 ? `not installed: ${missing.join(', ')}` : undefined;
+}
+
+export async function measureContainers(rounds: number, where: Surroundings): Promise<SuiteReport> {
+  const account = where.account('rootless-run');
+  const stack = await startStack(account, where);
+  try {
+    const samples = new Map(Object.keys(ways).map((name) => [name, new Samples()]));
+    for (const { network } of Object.values(ways)) await attachAndDetach(stack, network, 1);
+    for (let round = 0; round < rounds; round++) {
+      for (const [name, { network }] of roundOrder(Object.entries(ways), round)) {
+        const { attach, detach } = await attachAndDetach(stack, network, PER_ROUND);
+        samples.get(name)?.add('attach, ms', ...attach);
+        samples.get(name)?.add('detach, ms', ...detach);
+        const all = await attachInParallel(stack, network);
+        samples.get(name)?.add(`${IN_PARALLEL} at once, ms`, all);
+        const shown = [...attach].sort((a, b) => a - b)[attach.length >> 1] ?? 0;
+        where.progress(
+          `containers, round ${round + 1}/${rounds}: ${name} ${shown.toFixed(1)} ms, ${IN_PARALLEL} at once ${all.toFixed(0)} ms`,
+        );
+      }
+    }
+    const notes: string[] = [];
+    if (hasProgram('strace')) {
+      for (const [name, { network }] of Object.entries(ways)) {
+        samples.get(name)?.add('processes', await countProcesses(stack, network));
+      }
+    } else notes.push('processes are counted by strace, which is not installed');
+    return report(samples, notes);
+  } finally {
+    await stop(stack.started);
+  }
+}
+
+class Samples {
+  readonly #values = new Map<string, number[]>();
+
+  add(column: string, ...values: number[]): void {
+    this.#values.set(column, [...(this.#values.get(column) ?? []), ...values]);
+  }
+
+  summaries(): Record<string, Summary> {
+    return Object.fromEntries([...this.#values].map(([column, values]) => [column, summarize(values)]));
+  }
+}
+
+function report(samples: ReadonlyMap<string, Samples>, notes: string[]): SuiteReport {
+  const lines = Object.entries(ways).map(([name, { description }]) => ({
+    name,
+    description,
+    cells: samples.get(name)?.summaries() ?? {},
+  }));
+  const own = lines[0]?.cells ?? {};
+  const attach = own['attach, ms']?.median ?? Number.NaN;
+  const processes = own.processes?.median;
+  return {
+    name: 'container',
+    title: containersTitle,
+    lines,
+    goals: [
+      { text: `rootless-net attaches in at most ${goals.attachMs} ms`, met: attach <= goals.attachMs },
+      ...(processes === undefined
+        ? []
+        : [
+            {
+              text: `rootless-net starts at most ${goals.processes} processes for it`,
+              met: processes <= goals.processes,
+            },
+          ]),
+    ],
+    notes,
+  };
+}
+
+interface BenchStack {
+  started: Started;
+  socket: string;
+  childPid: number;
+  agentPid: number;
+}
+
+async function startStack(account: Account, { node, root }: Surroundings): Promise<BenchStack> {
+  const config = join(account.directory, '.config', 'cni', 'net.d');
+  mkdirSync(config, { recursive: true });
+  writeFileSync(join(config, 'nerdctl-chain.conflist'), JSON.stringify(chain));
+  spawnSync('chown', ['-R', `${account.user}:`, account.directory]);
+  const stateDir = join(account.directory, 'rootless-net');
+  const socket = join(stateDir, 'agent.sock');
+  const [program = '', ...words] = runAs(account, [
+    node,
+    join(root, 'dist/bin/rootless-run.js'),
+    'serve',
+    '--net=none',
+  ]);
+  const started = await start(program, words, { ready: { check: () => call(socket, 'GET', '/v1/networks') } });
+  try {
+    await must(socket, 'POST', '/v1/networks', { name: 'own' });
+    const agent = processTree(started.pid).find(({ args }) => args.some((word) => word.endsWith('child/agent.js')));
+    if (agent === undefined) throw new Error('the agent is not to be seen');
+    return {
+      started,
+      socket,
+      childPid: Number(readFileSync(join(stateDir, 'child_pid'), 'utf8')),
+      agentPid: agent.pid,
+    };
+  } catch (error) {
+    await stop(started);
+    throw error;
+  }
+}
+
+/** As nerdctl 2 writes it for `nerdctl network create`. */
+const chain = {
+  cniVersion: '1.0.0',
+  name: 'chain',
+  plugins: [
+    {
+      type: 'bridge',
+      bridge: 'br-chain',
+      isGateway: true,
+      ipMasq: true,
+      hairpinMode: true,
+      ipam: {
+        type: 'host-local',
+        routes: [{ dst: '0.0.0.0/0' }],
+        ranges: [[{ subnet: '10.99.0.0/24', gateway: '10.99.0.1' }]],
+      },
+    },
+    { type: 'portmap', capabilities: { portMappings: true } },
+    { type: 'firewall' },
+    { type: 'tuning' },
+  ],
+};
+
+/** A container as far as its network is concerned: a process in a network namespace. */
+interface Sandbox extends AsyncDisposable {
+  id: string;
+  pid: number;
+}
+
+async function makeSandbox({ childPid }: BenchStack): Promise<Sandbox> {
+  const into = [`--target=${childPid}`, '--user', '--net', '--mount'];
+  const command = ['unshare', '--net', 'sh', '-c', 'echo "pid $$"; exec sleep 1000'];
+  const started = await start('nsenter', [...into, '--', ...command], { ready: { output: /^pid \d+$/m } });
+  return {
+    id: randomBytes(32).toString('hex'),
+    pid: Number(/^pid (\d+)$/m.exec(started.output())?.[1]),
+    [Symbol.asyncDispose]: () => started[Symbol.asyncDispose](),
+  };
+}
+
+/** Below the ports that the kernel takes for clients, and above those of the other rows. */
+const FIRST_PORT = 16_000;
+
+/** As the hook does it that an OCI runtime starts. Resolves with the time that it took, in ms. */
+async function hook({ socket }: BenchStack, event: string, { id, pid }: Sandbox, network: string, port: number) {
+  const annotations = {
+    'rootless-net/networks': JSON.stringify([network]),
+    'rootless-net/ports': JSON.stringify([`127.0.0.1:${port}:80`]),
+  };
+  const since = performance.now();
+  await must(socket, 'POST', `/v1/hooks/${event}`, { ociVersion: '1.0.2', id, pid, status: 'creating', annotations });
+  return performance.now() - since;
+}
+
+/** One after the other. Resolves with the times, in ms. */
+async function attachAndDetach(stack: BenchStack, network: string, count: number) {
+  const attach: number[] = [];
+  const detach: number[] = [];
+  for (let index = 0; index < count; index++) {
+    await using sandbox = await makeSandbox(stack);
+    attach.push(await hook(stack, 'createRuntime', sandbox, network, FIRST_PORT));
+    detach.push(await hook(stack, 'poststop', sandbox, network, FIRST_PORT));
+  }
+  return { attach, detach };
+}
+
+/** Resolves with the time until all are attached, in ms. */
+async function attachInParallel(stack: BenchStack, network: string): Promise<number> {
+  const sandboxes = await Promise.all(Array.from({ length: IN_PARALLEL }, () => makeSandbox(stack)));
+  const each = (event: string) =>
+    Promise.all(sandboxes.map((sandbox, index) => hook(stack, event, sandbox, network, FIRST_PORT + index)));
+  try {
+    const since = performance.now();
+    await each('createRuntime');
+    const took = performance.now() - since;
+    await each('poststop');
+    return took;
+  } finally {
+    for (const sandbox of sandboxes) await sandbox[Symbol.asyncDispose]();
+  }
+}
+
+/** Programs that are executed for one attachment. */
+async function countProcesses(stack: BenchStack, network: string): Promise<number> {
+  await using sandbox = await makeSandbox(stack);
+  const trace = ['-f', '-qq', '-e', 'trace=execve', '-e', 'status=successful', '-p', String(stack.agentPid)];
+  await using strace = await start('strace', trace, { ready: { check: () => isTraced(stack.agentPid) } });
+  await hook(stack, 'createRuntime', sandbox, network, FIRST_PORT);
+  const count = strace.output().match(/execve\(/g)?.length ?? 0;
+  await hook(stack, 'poststop', sandbox, network, FIRST_PORT);
+  return count;
+}
+
+function isTraced(pid: number): boolean {
+  return isAlive(pid) && !/^TracerPid:\t0$/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+}
+
+/** Whether the call succeeds. */
+function call(socketPath: string, method: string, path: string): Promise<boolean> {
+  return must(socketPath, method, path).then(
+    () => true,
+    () => false,
+  );
+}
+
+function must(socketPath: string, method: string, path: string, body?: object): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ socketPath, method, path, agent: false }, async (response) => {
+      let text = '';
+      for await (const chunk of response) text += String(chunk);
+      if ((response.statusCode ?? 500) < 300) resolve(text);
+      else reject(new Error(`${method} ${path}: ${text.trim()}`));
+    });
+    sent.on('error', reject);
+    sent.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}
