@@ -107,7 +107,7 @@ export function makeCommand(dialect: Dialect): Command {
   );
   flag(
     '--source-ip-transparent',
-    'taken for the sake of scripts: servers inside do not see the addresses of clients yet',
+    'servers inside see the addresses of clients that are not on loopback, with the builtin port driver (default: true)',
   );
   command.addOption(
     new Option('--source-ip-transparent-backend <backend>', 'taken for the sake of scripts')
@@ -310,9 +310,6 @@ function check(
       "with --port-driver=implicit, pasta leads connections to loopback inside to TCP servers on the host's loopback; --port-driver=builtin does not",
     );
   }
-  if (given('sourceIpTransparent') && values.sourceIpTransparent) {
-    warnings.push('--source-ip-transparent is not there yet: servers inside see connections from loopback');
-  }
   parseSwitch('reaper', values.reaper);
   const sandbox = parseSwitch('slirp4netns-sandbox', values.slirp4netnsSandbox);
   if (sandbox === 'on' && values.detachNetns) {
@@ -350,6 +347,7 @@ function check(
       detachNetns: values.detachNetns ?? false,
       portDriver,
       publish,
+      keepSource: values.sourceIpTransparent ?? true,
       copyUp: checkCopyUp(values.copyUp ?? [], defaults.copyUp, propagation),
       propagation,
       namespaces: [

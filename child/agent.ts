@@ -12,6 +12,7 @@ import type { ContainersConfig } from '../protocol/messages.js';
 import { decodeMessage, decodeTarget, encodeMessage, type Message, PROTOCOL_VERSION } from '../protocol/messages.js';
 import type { ContainerRuntime } from './container/index.js';
 import { dialPlan } from './dial-rule.js';
+import { SourceAddresses } from './source-addresses.js';
 
 const PARENT_FD = 3;
 const PARENT = 1;
@@ -26,6 +27,24 @@ function isLocal(ip: string): boolean {
   return Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === ip));
 }
 
+const sources = new SourceAddresses(
+  isLocal,
+  async (ip) => containers?.wayBack(ip),
+  () => engine.forgetClients(),
+  (text) => say({ type: 'log', level: 'warn', text }),
+);
+
+async function askForClient(target: Buffer, ip: string): Promise<void> {
+  const decoded = decodeTarget(target);
+  const keep = await sources.keep(target.toString('latin1'), decoded, dialPlan(decoded, isLocal), ip);
+  engine.setClient(target, ip, keep);
+}
+
+function forget(target: Buffer): void {
+  engine.forgetPlan(target);
+  sources.forget(target.toString('latin1'));
+}
+
 function plan(target: Buffer): void {
   const decoded = decodeTarget(target);
   const addresses = dialPlan(decoded, isLocal);
@@ -34,7 +53,7 @@ function plan(target: Buffer): void {
       if (ip.startsWith('127.') && ip !== '127.0.0.1') addLoopbackAddress(ip);
     }
   }
-  engine.setPlan(target, addresses);
+  engine.setPlan(target, addresses, decoded.source === 'keep');
 }
 
 /** So that servers that are bound to every address answer from the one that was asked; see native/src/local_address.h. */
@@ -51,8 +70,12 @@ function handle(event: EngineEvent): void {
     case 'plan-wanted':
       plan(event.target);
       break;
+    case 'client-wanted':
+      void askForClient(event.target, event.ip);
+      break;
     case 'message': {
       const message = decodeMessage(event.data);
+      if (message.type === 'forget') forget(Buffer.from(message.target));
       if (message.type === 'containers') void runContainers(message.config);
       if (message.type === 'containers-stop') void endContainers();
       if (message.type === 'reply') containers?.onReply(message);

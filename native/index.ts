@@ -21,6 +21,7 @@ export type EngineEvent =
   | { type: 'message'; channel: number; data: Buffer; fds: number[] }
   | { type: 'channel-closed'; channel: number; reason: string }
   | { type: 'plan-wanted'; target: Buffer }
+  | { type: 'client-wanted'; target: Buffer; ip: string }
   | { type: 'port-closed'; port: number }
   | { type: 'port-state'; port: number; reason: string }
   | { type: 'log'; text: string }
@@ -64,8 +65,16 @@ export interface Engine {
   /** Child: which channel leads to the parent. */
   serveConnects(channel: number): void;
   /** Child: where requests for `target` go, in this order. */
-  setPlan(target: Uint8Array, addresses: { ip: string; port: number }[]): void;
+  /**
+   * Child: where requests for `target` go, in this order. With `keepSource` servers see the addresses of clients that are
+   * not on loopback, as far as setClient() says so: each new one is asked for with `client-wanted`.
+   */
+  setPlan(target: Uint8Array, addresses: { ip: string; port: number }[], keepSource: boolean): void;
+  setClient(target: Uint8Array, ip: string, keep: boolean): void;
   forgetPlans(): void;
+  forgetPlan(target: Uint8Array): void;
+  /** Child: asks for each client again. */
+  forgetClients(): void;
   close(): void;
 }
 

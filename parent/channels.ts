@@ -113,6 +113,7 @@ export class Channels {
         this.warn(printable(event.text));
         break;
       case 'plan-wanted':
+      case 'client-wanted':
         break;
       default:
         this.portEvents?.onConnection({ ...event, reason: printable(event.reason) });

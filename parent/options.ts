@@ -17,6 +17,8 @@ export interface StackOptions {
   detachNetns: boolean;
   portDriver: PortDriverName;
   publish: readonly PortSpec[];
+  /** Whether servers inside see the addresses of clients that are not on loopback, with the builtin port driver. */
+  keepSource: boolean;
   /** Sockets that are published as they are; they belong to the stack from its start on. */
   adopt?: readonly ActivatedPort[];
   /** File of the ports that last; absent where none do. */

@@ -132,7 +132,7 @@ export class Stack {
     const agent = new AgentSupervisor(channels, launcher, (line) => log.warn(line));
     undo.push('end the agent', async () => agent.close());
     const ports = makePortDriver(options.portDriver, {
-      builtin: () => new BuiltinPortDriver(channels, agent, (event) => bus.emit(event)),
+      builtin: () => new BuiltinPortDriver(channels, agent, (event) => bus.emit(event), options.keepSource),
       slirp4netns: () =>
         new Slirp4netnsPortDriver(slirpSocket, network.info?.childIP ?? '', (event) => bus.emit(event)),
     });

@@ -11,7 +11,7 @@
  *             [2, id] with one socket                          connected, agent to parent
  *             [2, id, errno, message]                          failed, agent to parent
  *             [3, id]                                          pending: connecting takes its time
- *           `target` is [proto, ip, port, parentIP, hostGatewayIP]; the dial rule (child/dial-rule.ts) says where it
+ *           `target` is [proto, ip, port, parentIP, hostGatewayIP, source]; the dial rule (child/dial-rule.ts) says where it
  *           leads, and is asked once for each target.
  *   maps    everything else, below
  *
@@ -20,7 +20,7 @@
  */
 import { Packr } from 'msgpackr';
 
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /** Plain msgpack: maps as maps, and not as the extension that msgpackr makes of them by default. */
 const packr = new Packr({ useRecords: false, variableMapSize: true });
@@ -35,6 +35,8 @@ export interface ConnectTarget {
   parentIP: string;
   /** First address of the host that is not loopback: where traffic to the host as a gateway would arrive. */
   hostGatewayIP: string;
+  /** Whether servers see the addresses of clients that are not on loopback, or those of the agent. */
+  source: 'keep' | 'hide';
 }
 
 /** What the agent needs to run containers (child/container/). Directories are absolute, and the same inside. */
@@ -93,6 +95,8 @@ export type AgentRequest = keyof AgentRequests;
 export type Message =
   | { type: 'hello'; version: number; pid: number }
   | { type: 'log'; level: 'warn' | 'debug'; text: string }
+  /** Parent to agent: no port leads to that target any more. */
+  | { type: 'forget'; target: Uint8Array }
   /** Parent to agent: run containers. Answered with `containers-ready`, or `log` and the agent's end. */
   | { type: 'containers'; config: ContainersConfig }
   | { type: 'containers-ready' }
@@ -113,22 +117,24 @@ export class ProtocolError extends Error {
 }
 
 export function encodeTarget(target: ConnectTarget): Buffer {
-  return packr.pack([target.proto, target.ip, target.port, target.parentIP, target.hostGatewayIP]);
+  const { proto, ip, port, parentIP, hostGatewayIP, source } = target;
+  return packr.pack([proto, ip, port, parentIP, hostGatewayIP, source]);
 }
 
 /** Throws ProtocolError. */
 export function decodeTarget(data: Uint8Array): ConnectTarget {
   const value = decode(data);
-  if (Array.isArray(value) && value.length === 5) {
-    const [proto, ip, port, parentIP, hostGatewayIP]: unknown[] = value;
+  if (Array.isArray(value) && value.length === 6) {
+    const [proto, ip, port, parentIP, hostGatewayIP, source]: unknown[] = value;
     if (
       (proto === 'tcp' || proto === 'udp') &&
       typeof ip === 'string' &&
       typeof port === 'number' &&
       typeof parentIP === 'string' &&
-      typeof hostGatewayIP === 'string'
+      typeof hostGatewayIP === 'string' &&
+      (source === 'keep' || source === 'hide')
     ) {
-      return { proto, ip, port, parentIP, hostGatewayIP };
+      return { proto, ip, port, parentIP, hostGatewayIP, source };
     }
   }
   throw new ProtocolError('a connect target of another form came');
@@ -148,6 +154,9 @@ export function decodeMessage(data: Uint8Array): Message {
     }
     if (message.type === 'log' && typeof message.text === 'string') {
       return { type: 'log', level: message.level === 'debug' ? 'debug' : 'warn', text: message.text };
+    }
+    if (message.type === 'forget' && message.target instanceof Uint8Array) {
+      return { type: 'forget', target: message.target };
     }
     const simple = SIMPLE.find((type) => type === message.type);
     if (simple) return { type: simple };

@@ -14,6 +14,8 @@
 import { join } from 'node:path';
 import type { AttachmentReport, AttachmentRequest, PublishedPort } from '../../protocol/containers.js';
 import type { PublishSpec } from '../../protocol/publish-spec.js';
+import { RouteSocket } from '../netlink/route.js';
+import type { WayBack } from '../source-addresses.js';
 import type { AttachDriver, Attachment } from './attach-driver.js';
 import type { CNIResult } from './cni/types.js';
 import { firstLine, NoSuchNetworkError } from './errors.js';
@@ -21,7 +23,7 @@ import type { Journal, JournalEntry } from './journal.js';
 import { isInternal, type Network, type Networks } from './networks.js';
 import type { PeerBook } from './peer-book.js';
 import type { Ports } from './ports.js';
-import { readJSON, remove, writeJSON } from './state-files.js';
+import { namesIn, readJSON, remove, writeJSON } from './state-files.js';
 
 export interface AttachRequest {
   id: string;
@@ -249,6 +251,31 @@ export class Attachments {
     return value ?? { ports: [], attachments: [], results: {} };
   }
 
+  /**
+   * How answers of the container with that address come back to this namespace: undefined unless its default route leads
+   * here.
+   */
+  async wayBack(ip: string): Promise<WayBack | undefined> {
+    for (const file of await namesIn(this.directory)) {
+      const id = file.replace(/\.json$/, '');
+      const { attachments } = await this.state(id);
+      const addresses = attachments.flatMap(({ ips }) => ips);
+      if (!addresses.some((cidr) => plainAddress(cidr) === ip)) continue;
+      const entry = await this.journal.read(id);
+      if (!entry) return undefined;
+      const everything = ip.includes(':') ? '::/0' : '0.0.0.0/0';
+      using inside = new RouteSocket(entry.netns);
+      const gateways = inside.routes().filter(({ destination }) => destination === everything);
+      using socket = new RouteSocket();
+      const here = socket
+        .addresses()
+        .find(({ address }) => gateways.some(({ gateway }) => gateway === plainAddress(address)));
+      const device = socket.links().find(({ index }) => index === here?.index)?.name;
+      return device === undefined ? undefined : { device, except: addresses };
+    }
+    return undefined;
+  }
+
   driverOf(network: Network): AttachDriver {
     return network.bridge ? this.drivers.bridge : this.drivers.cni;
   }
@@ -292,8 +319,12 @@ function report({ network, ifname }: Attachment, result: CNIResult): AttachmentR
   };
 }
 
+function plainAddress(cidr: string): string {
+  return cidr.replace(/\/.*$/, '');
+}
+
 /** Where connections to published ports go: the first network's address, IPv4 before IPv6. */
 function dialledAddress({ attachments }: AttachState): string {
-  const plain = attachments.flatMap(({ ips }) => ips).map((cidr) => cidr.replace(/\/.*$/, ''));
+  const plain = attachments.flatMap(({ ips }) => ips).map(plainAddress);
   return plain.find((ip) => !ip.includes(':')) ?? plain[0] ?? '';
 }

@@ -7,6 +7,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { native } from '../../native/index.js';
 import type { ContainersConfig, HostFacts, Message } from '../../protocol/messages.js';
+import type { WayBack } from '../source-addresses.js';
 import { Attachments } from './attachments.js';
 import { BridgeDriver } from './bridge-driver.js';
 import { CNI } from './cni/chain.js';
@@ -41,6 +42,8 @@ const PLUGIN_DIRS = [
 
 export interface ContainerRuntime {
   onReply(message: Extract<Message, { type: 'reply' }>): void;
+  /** How answers of a container with that address come back to this namespace; undefined where they do not. */
+  wayBack(ip: string): Promise<WayBack | undefined>;
   /** Ends all containers. */
   stop(): Promise<void>;
 }
@@ -136,6 +139,7 @@ export function startContainers(
     ready,
     runtime: {
       onReply: (message) => parent.onReply(message),
+      wayBack: (ip) => attachments.wayBack(ip),
       async stop() {
         await containers.stopAll();
         containers.close();

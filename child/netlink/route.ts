@@ -325,11 +325,11 @@ function parseRoute({ payload }: Answer): Route | undefined {
   };
 }
 
-function ipText(bytes: Buffer): string {
+export function ipText(bytes: Buffer): string {
   return ipaddr.fromByteArray([...bytes]).toString();
 }
 
-function ipBytes(ip: string): Buffer {
+export function ipBytes(ip: string): Buffer {
   return Buffer.from(ipaddr.parse(ip).toByteArray());
 }
 

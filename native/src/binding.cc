@@ -135,6 +135,7 @@ const char* nameOf(Event::Kind kind) {
     case Event::Kind::message: return "message";
     case Event::Kind::channelClosed: return "channel-closed";
     case Event::Kind::planWanted: return "plan-wanted";
+    case Event::Kind::clientWanted: return "client-wanted";
     case Event::Kind::portClosed: return "port-closed";
     case Event::Kind::portState: return "port-state";
     case Event::Kind::connectionOpened: return "connection-opened";
@@ -220,6 +221,10 @@ class EngineObject : public EventSink {
         break;
       case Event::Kind::planWanted:
         set(env, object, "target", makeBuffer(env, event.data));
+        break;
+      case Event::Kind::clientWanted:
+        set(env, object, "target", makeBuffer(env, event.data));
+        set(env, object, "ip", makeString(env, event.text));
         break;
       case Event::Kind::portClosed:
         set(env, object, "port", makeNumber(env, event.id));
@@ -345,7 +350,20 @@ napi_value setPlan(EngineObject& object, napi_env, const Args& args) {
       addresses.push_back(address);
     }
   });
-  object.engine().setPlan(args.bytes(0), std::move(addresses));
+  object.engine().setPlan(args.bytes(0), std::move(addresses), args.boolean(2));
+  return nullptr;
+}
+napi_value setClient(EngineObject& object, napi_env, const Args& args) {
+  // (target, ip, keep)
+  object.engine().setClient(args.bytes(0), args.string(1), args.boolean(2));
+  return nullptr;
+}
+napi_value forgetPlan(EngineObject& object, napi_env, const Args& args) {
+  object.engine().forgetPlan(args.bytes(0));
+  return nullptr;
+}
+napi_value forgetClients(EngineObject& object, napi_env, const Args&) {
+  object.engine().forgetClients();
   return nullptr;
 }
 napi_value forgetPlans(EngineObject& object, napi_env, const Args&) {
@@ -476,7 +494,10 @@ napi_value init(napi_env env, napi_value exports) {
       METHOD("watchConnections", watchConnections),
       METHOD("serveConnects", serveConnects),
       METHOD("setPlan", setPlan),
+      METHOD("setClient", setClient),
       METHOD("forgetPlans", forgetPlans),
+      METHOD("forgetPlan", forgetPlan),
+      METHOD("forgetClients", forgetClients),
       METHOD("close", closeEngine),
 #undef METHOD
   };

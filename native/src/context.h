@@ -16,6 +16,7 @@ struct Event {
     message,            // id: channel; data: packet; fds
     channelClosed,      // id: channel; text: reason
     planWanted,         // data: key
+    clientWanted,       // data: key; text: the client's address
     portClosed,         // id: port
     portState,          // id: port; text: why it waits, "" when it listens
     connectionOpened,   // id: port; connection; text: client

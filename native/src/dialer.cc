@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <algorithm>
 
 namespace {
 // Where nothing listens on a local port that the kernel happens to choose for the client's side, a socket connects to
@@ -61,65 +62,138 @@ bool Dialer::onPacket(uint32_t channel, std::string_view packet) {
 }
 
 void Dialer::take(uint32_t channel, const wire::ConnectRequest& in) {
-  Request request{channel, in.id, in.proto == "udp" ? SOCK_DGRAM : SOCK_STREAM, in.attempt};
+  Request request{channel, in.id, in.proto == "udp" ? SOCK_DGRAM : SOCK_STREAM, in.attempt, {}};
+  if (!Address::parse(std::string(in.sourceIP), uint16_t(in.sourcePort), &request.source)) request.source = {};
   std::string target(in.target);
   auto [it, isNew] = plans_.try_emplace(target);
   if (it->second.known) {
-    serve(request, it->second);
+    serve(target, request, it->second);
     return;
   }
   it->second.waiting.push_back(request);
   if (isNew) onPlanWanted_(target);
 }
 
-void Dialer::setPlan(const std::string& target, std::vector<Address> addresses) {
+void Dialer::setPlan(const std::string& target, std::vector<Address> addresses, bool keepSource) {
   Plan& plan = plans_[target];
   plan.known = true;
-  plan.addresses = std::move(addresses);
+  plan.keepSource = keepSource;
+  plan.v4First = plan.v6First = plan.addresses = std::move(addresses);
+  auto first = [](std::vector<Address>* list, sa_family_t family) {
+    std::stable_partition(list->begin(), list->end(), [&](const Address& a) { return a.family() == family; });
+  };
+  first(&plan.v4First, AF_INET);
+  first(&plan.v6First, AF_INET6);
   std::vector<Request> waiting;
   waiting.swap(plan.waiting);
-  for (const Request& request : waiting) serve(request, plan);
+  for (const Request& request : waiting) serve(target, request, plan);
+}
+
+void Dialer::setClient(const std::string& target, const std::string& ip, bool keep) {
+  auto it = plans_.find(target);
+  if (it == plans_.end()) return;
+  Plan& plan = it->second;
+  plan.clients[ip] = keep;
+  std::vector<Request> waiting;
+  auto parked = plan.waitingClients.find(ip);
+  if (parked != plan.waitingClients.end()) {
+    waiting.swap(parked->second);
+    plan.waitingClients.erase(parked);
+  }
+  for (const Request& request : waiting) serve(target, request, plan);
 }
 
 void Dialer::forgetPlans() {
-  for (auto it = plans_.begin(); it != plans_.end();) it = it->second.known ? plans_.erase(it) : std::next(it);
+  for (auto it = plans_.begin(); it != plans_.end();) {
+    bool idle = it->second.known && it->second.waitingClients.empty();
+    it = idle ? plans_.erase(it) : std::next(it);
+  }
 }
 
-void Dialer::serve(const Request& request, const Plan& plan) {
+void Dialer::forgetPlan(const std::string& target) {
+  auto it = plans_.find(target);
+  if (it == plans_.end()) return;
+  // Whoever still waits is refused by the parent, which has given the port up.
+  plans_.erase(it);
+}
+
+void Dialer::forgetClients() {
+  for (auto& [target, plan] : plans_) plan.clients.clear();
+}
+
+void Dialer::serve(const std::string& target, Request request, Plan& plan) {
+  bool known = request.source.length > 0 && !request.source.isLoopback();
+  if (!plan.keepSource || !known) {
+    dial(request, plan.addresses);
+    return;
+  }
+  std::string ip = request.source.ip();
+  auto client = plan.clients.find(ip);
+  if (client == plan.clients.end()) {
+    auto [it, isNew] = plan.waitingClients.try_emplace(ip);
+    it->second.push_back(request);
+    if (isNew) onClientWanted_(target, ip);
+    return;
+  }
+  request.keepSource = client->second;
+  if (!request.keepSource) {
+    dial(request, plan.addresses);
+  } else {
+    dial(request, request.source.family() == AF_INET ? plan.v4First : plan.v6First);
+  }
+}
+
+void Dialer::dial(const Request& request, const std::vector<Address>& addresses) {
   if (request.type == SOCK_STREAM) {
-    connectFrom(request, plan.addresses, request.attempt, ECONNREFUSED);
+    connectFrom(request, addresses, request.attempt, ECONNREFUSED);
     return;
   }
-  if (request.attempt >= plan.addresses.size()) {
-    refuse(request, ECONNREFUSED, plan.addresses.empty() ? nullptr : &plan.addresses.back());
+  if (request.attempt >= addresses.size()) {
+    refuse(request, ECONNREFUSED, addresses.empty() ? nullptr : &addresses.back());
     return;
   }
-  const Address& to = plan.addresses[request.attempt];
-  Fd fd(socket(to.family(), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd.valid() || connect(fd.get(), &to.sa, to.length) != 0) {
+  const Address& to = addresses[request.attempt];
+  Fd fd = open(request, to, request.keepSource && request.source.family() == to.family());
+  if (errno != 0) {
     refuse(request, errno, &to);
     return;
   }
   answer(request, std::move(fd));
 }
 
+Fd Dialer::open(const Request& request, const Address& to, bool keepSource) {
+  Fd fd(socket(to.family(), request.type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return fd;
+  if (request.type == SOCK_STREAM) {
+    int on = 1;
+    setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (to.isLoopback()) sockets::setCongestion(fd.get(), congestion_);
+  }
+  if (keepSource && !sockets::bindTransparently(fd.get(), request.source)) return open(request, to, false);
+  if (connect(fd.get(), &to.sa, to.length) == 0) {
+    errno = 0;
+    return fd;
+  }
+  // Such a connection was there a moment ago (TIME_WAIT), or there is no way from that address.
+  if (keepSource && (errno == EADDRNOTAVAIL || errno == EINVAL || errno == ENETUNREACH || errno == EHOSTUNREACH)) {
+    return open(request, to, false);
+  }
+  return fd;
+}
+
 void Dialer::connectFrom(const Request& request, const std::vector<Address>& addresses, size_t index, int lastError) {
   for (; index < addresses.size(); index++) {
     const Address& to = addresses[index];
-    Fd fd(socket(to.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    Fd fd = open(request, to, request.keepSource && request.source.family() == to.family());
     if (!fd.valid()) {
       // No IPv6 here (EAFNOSUPPORT): the next address may do. No descriptors: nothing will.
       lastError = errno;
       if (lastError == EMFILE || lastError == ENFILE) break;
       continue;
     }
-    int on = 1;
-    setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (to.isLoopback()) sockets::setCongestion(fd.get(), congestion_);
-    int rc = connect(fd.get(), &to.sa, to.length);
     // To a local address the handshake is over by now; asking again tells.
-    if (rc != 0 && errno == EINPROGRESS) rc = connect(fd.get(), &to.sa, to.length);
-    if (rc == 0 || errno == EISCONN) {
+    if (errno == EINPROGRESS) errno = connect(fd.get(), &to.sa, to.length) == 0 ? 0 : errno;
+    if (errno == 0 || errno == EISCONN) {
       if (!isConnectedToItself(fd.get(), to)) {
         answer(request, std::move(fd));
         return;

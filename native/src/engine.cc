@@ -21,6 +21,12 @@ Engine::Engine(EventSink& events, std::string congestion)
             event.data = target;
             events_.emit(std::move(event));
           },
+          [this](const std::string& target, const std::string& ip) {
+            Event event{Event::Kind::clientWanted};
+            event.data = target;
+            event.text = ip;
+            events_.emit(std::move(event));
+          },
           [this](uint32_t channel, std::string data, std::vector<Fd> fds) {
             auto it = channels_.find(channel);
             if (it != channels_.end()) it->second->send(std::move(data), std::move(fds));
@@ -124,10 +130,22 @@ void Engine::serveConnects(uint32_t id) {
   loop_.post([this, id] { servedChannel_ = id; });
 }
 
-void Engine::setPlan(std::string target, std::vector<Address> addresses) {
-  loop_.post([this, target = std::move(target), addresses = std::move(addresses)] {
-    dialer_.setPlan(target, addresses);
+void Engine::setPlan(std::string target, std::vector<Address> addresses, bool keepSource) {
+  loop_.post([this, target = std::move(target), addresses = std::move(addresses), keepSource] {
+    dialer_.setPlan(target, addresses, keepSource);
   });
+}
+
+void Engine::setClient(std::string target, std::string ip, bool keep) {
+  loop_.post([this, target = std::move(target), ip = std::move(ip), keep] { dialer_.setClient(target, ip, keep); });
+}
+
+void Engine::forgetPlan(std::string target) {
+  loop_.post([this, target = std::move(target)] { dialer_.forgetPlan(target); });
+}
+
+void Engine::forgetClients() {
+  loop_.post([this] { dialer_.forgetClients(); });
 }
 
 void Engine::forgetPlans() {

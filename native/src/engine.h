@@ -36,8 +36,11 @@ class Engine : public PacketChannel::Owner {
 
   // Child: the channel whose other end is the parent.
   void serveConnects(uint32_t channel);
-  void setPlan(std::string target, std::vector<Address> addresses);
+  void setPlan(std::string target, std::vector<Address> addresses, bool keepSource);
+  void setClient(std::string target, std::string ip, bool keep);
   void forgetPlans();
+  void forgetPlan(std::string target);
+  void forgetClients();
 
   void onPacket(PacketChannel* channel, std::string_view data, std::vector<Fd> fds, bool lostFds) override;
   void onChannelClosed(PacketChannel* channel, const std::string& reason) override;

@@ -115,6 +115,20 @@ void setCongestion(int fd, const std::string& preferred) {
   setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
 }
 
+bool bindTransparently(int fd, Address source) {
+  int value = 1;
+  bool v4 = source.family() == AF_INET;
+  if (setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TRANSPARENT : IPV6_TRANSPARENT, &value, sizeof value) != 0) {
+    return false;
+  }
+  // One client may come through several published ports, from the same port of his.
+  on(fd, SOL_SOCKET, SO_REUSEADDR);
+  if (bind(fd, &source.sa, source.length) == 0) return true;
+  if (errno != EADDRINUSE) return false;
+  (v4 ? source.v4.sin_port : source.v6.sin6_port) = 0;
+  return bind(fd, &source.sa, source.length) == 0;
+}
+
 void closeWithReset(Fd fd) {
   if (!fd.valid()) return;
   linger hard{1, 0};

@@ -51,6 +51,10 @@ void prepareListener(int fd, sa_family_t family, int type, bool dual);
 // cubic and reno do not; bbr does, and throttles loopback to a third (tcp(7), TCP_CONGESTION).
 void setCongestion(int fd, const std::string& preferred);
 
+// Gives the socket an address of somebody else, and his port where it is free here (ip(7), IP_TRANSPARENT). False where
+// that cannot be done.
+bool bindTransparently(int fd, Address source);
+
 // Resets the connection when it is closed (SO_LINGER 0), so that the peer gets RST and not an end of file.
 void closeWithReset(Fd fd);
 

@@ -135,9 +135,10 @@ bool decodeConnect(std::string_view* packet, ConnectRequest* out) {
   if (!head(&in, kConnect, &length, &out->id) || length != 6) return false;
   size_t start = in.at();
   std::string_view text;
-  if (!in.array(&targetLength) || targetLength != 5) return false;
-  if (!in.string(&out->proto) || !in.string(&text) || !in.uint(&number) || !in.string(&text) || !in.string(&text)) {
-    return false;
+  if (!in.array(&targetLength) || targetLength != 6) return false;
+  if (!in.string(&out->proto) || !in.string(&text) || !in.uint(&number)) return false;
+  for (int i = 0; i < 3; i++) {
+    if (!in.string(&text)) return false;
   }
   out->target = packet->substr(start, in.at() - start);
   if (!in.uint(&out->attempt) || !in.string(&out->sourceIP) || !in.uint(&out->sourcePort)) return false;

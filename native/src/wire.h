@@ -6,7 +6,7 @@
 //   failed     [2, id, errno, message]                            agent -> parent
 //   pending    [3, id]                  connecting takes its time agent -> parent
 //
-// `target` is [proto, ip, port, parentIP, hostGatewayIP]; its bytes are the key under which the agent keeps what its
+// `target` is [proto, ip, port, parentIP, hostGatewayIP, source]; its bytes are the key under which the agent keeps what its
 // dial rule said, so this side never looks into it but for the protocol.
 #pragma once
 #include <cstddef>

@@ -22,11 +22,17 @@ export class BuiltinPortDriver implements PortDriver {
   readonly #table = new PortTable();
   readonly #waiting = new Map<number, PortState>();
   readonly #removing = new Map<number, Promise<void>>();
+  /** What each port asks the agent for … */
+  readonly #targets = new Map<number, string>();
+  /** … and how many ask for the same. */
+  readonly #users = new Map<string, number>();
 
   constructor(
     private readonly channels: Channels,
     private readonly agent: AgentSupervisor,
     private readonly emit: (event: EventBody) => void,
+    /** Whether servers see the addresses of clients. */
+    private readonly keepSource: boolean,
   ) {
     agent.onState.push((state, reason) =>
       emit({ type: 'driver-state', driver: 'builtin', state, ...(reason === '' ? {} : { reason }) }),
@@ -52,9 +58,11 @@ export class BuiltinPortDriver implements PortDriver {
       port: spec.childPort,
       parentIP: spec.parentIP ?? '',
       hostGatewayIP: hostGatewayIP(),
+      source: this.keepSource ? 'keep' : 'hide',
     });
     const status: PortStatus = { id: this.#table.newId(), spec };
     this.#table.add(status);
+    this.#useTarget(status.id, target.toString('latin1'));
     this.channels.engine.addPort(status.id, base, [fd], spec.childPort, target);
     try {
       await this.agent.start();
@@ -84,6 +92,7 @@ export class BuiltinPortDriver implements PortDriver {
       this.#table.delete(id);
       this.#waiting.delete(id);
       this.#removing.delete(id);
+      this.#forgetTarget(id);
       this.emit({ type: 'port-removed', id, spec });
     });
     this.#removing.set(id, removal);
@@ -97,6 +106,22 @@ export class BuiltinPortDriver implements PortDriver {
   async close(): Promise<void> {
     await Promise.all(this.list().map(({ id }) => this.remove(id)));
     this.channels.portEvents = undefined;
+  }
+
+  #useTarget(id: number, target: string): void {
+    this.#targets.set(id, target);
+    this.#users.set(target, (this.#users.get(target) ?? 0) + 1);
+  }
+
+  #forgetTarget(id: number): void {
+    const target = this.#targets.get(id);
+    if (target === undefined) return;
+    this.#targets.delete(id);
+    const left = (this.#users.get(target) ?? 1) - 1;
+    this.#users.set(target, left);
+    if (left > 0) return;
+    this.#users.delete(target);
+    this.agent.send({ type: 'forget', target: Buffer.from(target, 'latin1') });
   }
 
   #onPortState(id: number, reason: string): void {

@@ -77,7 +77,14 @@ export class HostilePair implements Disposable {
     const id = ++this.#ports;
     const { fd, port } = native().listen('127.0.0.1', 0, type, false);
     // Each port is a target of its own: the agent hears of each first request.
-    const target = encodeTarget({ proto: type, ip: `id ${id}`, port: childPort, parentIP: '', hostGatewayIP: '' });
+    const target = encodeTarget({
+      proto: type,
+      ip: `id ${id}`,
+      port: childPort,
+      parentIP: '',
+      hostGatewayIP: '',
+      source: 'hide',
+    });
     this.parent.engine.addPort(id, type, [fd], childPort, target);
     return { id, port };
   }

@@ -3,7 +3,15 @@ import { dialPlan } from '../../child/dial-rule.js';
 import type { ConnectTarget } from '../../protocol/messages.js';
 
 function plan(target: Partial<ConnectTarget>, ...local: string[]): string[] {
-  const full: ConnectTarget = { proto: 'tcp', ip: '', port: 80, parentIP: '', hostGatewayIP: '192.0.2.1', ...target };
+  const full: ConnectTarget = {
+    proto: 'tcp',
+    ip: '',
+    port: 80,
+    parentIP: '',
+    hostGatewayIP: '192.0.2.1',
+    source: 'keep',
+    ...target,
+  };
   const addresses = dialPlan(full, (ip) => local.includes(ip));
   assert(addresses.every(({ port }) => port === full.port));
   return addresses.map(({ ip }) => ip);

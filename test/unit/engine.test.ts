@@ -273,7 +273,7 @@ describe('the engine of the parent', () => {
       'tcp',
       [fd],
       9,
-      encodeTarget({ proto: 'tcp', ip: '', port: 9, parentIP: '', hostGatewayIP: '' }),
+      encodeTarget({ proto: 'tcp', ip: '', port: 9, parentIP: '', hostGatewayIP: '', source: 'hide' }),
     );
     const sockets = await Promise.all([1, 2, 3].map(() => openConnection('127.0.0.1', port)));
     const outcomes = sockets.map(outcomeOf);
@@ -368,11 +368,18 @@ describe('the engine of the agent', () => {
     const { agent, up } = side;
     for (let id = 1; id <= 5; id++) await promisify(write)(up, connectRequest(id, 9));
     const { target } = await agent.wait('plan-wanted');
-    assert.deepEqual(decodeTarget(target), { proto: 'tcp', ip: '', port: 9, parentIP: '127.0.0.1', hostGatewayIP: '' });
+    assert.deepEqual(decodeTarget(target), {
+      proto: 'tcp',
+      ip: '',
+      port: 9,
+      parentIP: '127.0.0.1',
+      hostGatewayIP: '',
+      source: 'hide',
+    });
     const unused = native().listen('127.0.0.1', 0, 'tcp', false);
     native().closeFd(unused.fd);
     const nobody = { ip: '127.0.0.1', port: unused.port };
-    agent.engine.setPlan(target, [nobody]);
+    agent.engine.setPlan(target, [nobody], false);
     const refused = `connect 127.0.0.1:${unused.port}: Connection refused`;
     for (let id = 1; id <= 5; id++) assert.deepEqual(await readPacket(up), [2, id, ECONNREFUSED, refused]);
     assert.equal(agent.of('plan-wanted').length, 1);
@@ -381,12 +388,12 @@ describe('the engine of the agent', () => {
     await using server = await echoServer();
     await promisify(write)(up, connectRequest(6, 10));
     const second = await agent.wait('plan-wanted', 2);
-    agent.engine.setPlan(second.target, [nobody, { ip: '127.0.0.1', port: server.port }]);
+    agent.engine.setPlan(second.target, [nobody, { ip: '127.0.0.1', port: server.port }], false);
     assert.deepEqual(await readPacket(up), [2, 6]);
 
     // Nowhere to go.
     await promisify(write)(up, connectRequest(7, 11));
-    agent.engine.setPlan((await agent.wait('plan-wanted', 3)).target, []);
+    agent.engine.setPlan((await agent.wait('plan-wanted', 3)).target, [], false);
     assert.deepEqual(await readPacket(up), [2, 7, ECONNREFUSED, 'connect: Connection refused']);
     native().closeFd(up);
     await agent.wait('channel-closed');
@@ -413,7 +420,7 @@ describe('the engine of the agent', () => {
     const { target } = await agent.wait('plan-wanted');
     await promisify(write)(up, Buffer.from([0x90]));
     await agent.wait('channel-closed');
-    agent.engine.setPlan(target, [{ ip: '127.0.0.1', port: 9 }]);
+    agent.engine.setPlan(target, [{ ip: '127.0.0.1', port: 9 }], false);
     // It works on, for another parent.
     const [next, down] = native().socketpair();
     agent.engine.openChannel(2, down);

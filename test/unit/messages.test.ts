@@ -18,7 +18,14 @@ describe('messages between parent and agent', () => {
   });
 
   it('are maps, and targets are arrays, which is how the engine tells them apart', () => {
-    const target = { proto: 'udp', ip: '', port: 53, parentIP: '127.0.0.2', hostGatewayIP: '192.0.2.1' } as const;
+    const target = {
+      proto: 'udp',
+      ip: '',
+      port: 53,
+      parentIP: '127.0.0.2',
+      hostGatewayIP: '192.0.2.1',
+      source: 'keep',
+    } as const;
     const data = encodeTarget(target);
     assert.equal((data[0] ?? 0) & 0xf0, 0x90);
     assert.deepEqual(decodeTarget(data), target);
