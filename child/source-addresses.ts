@@ -9,6 +9,7 @@
  *
  *   server in this namespace     rule `iif lo ipproto … sport PORT`, route `local CLIENT dev lo src ADDRESS`: the source
  *                                is what an unconnected UDP socket answers from, which is what was asked
+ *                                and for UDP rule `from ADDRESS iif lo ipproto icmp …`, for the news that nobody listens
  *   container on a bridge        rule `iif BRIDGE from ADDRESS ipproto … sport PORT`, route `local CLIENT dev lo`
  *
  * Numbers of tables are made of addresses, so that another agent after this one finds what it needs already there.
@@ -75,7 +76,10 @@ export class SourceAddresses {
         if (way === undefined || (way !== 'local' && way.except.some((cidr) => contains(cidr, client)))) return false;
         const family = isIPv4(ip) ? 4 : 6;
         const table = tableOf(way === 'local' ? ip : 'containers');
-        const common = { family, protocol: proto, sourcePort: port, table, priority: PRIORITY } as const;
+        const common = { family, what: { protocol: proto, port }, table, priority: PRIORITY } as const;
+        if (way === 'local' && proto === 'udp') {
+          this.#needRule(target, { ...common, from: 'lo', source: ip, what: 'unreachable' });
+        }
         this.#needRule(
           target,
           way === 'local' ? { ...common, from: 'lo' } : { ...common, from: way.device, source: ip },

@@ -8,7 +8,7 @@ import { attribute, type Message, NetlinkSocket, NLM_F, u32 } from './socket.js'
 
 const NETLINK_ROUTE = 0;
 const RTM = { NEWROUTE: 24, DELROUTE: 25, NEWRULE: 32, DELRULE: 33 } as const;
-const FRA = { SRC: 2, IIFNAME: 3, PRIORITY: 6, TABLE: 15, IP_PROTO: 22, SPORT_RANGE: 23 } as const;
+const FRA = { SRC: 2, IIFNAME: 3, PRIORITY: 6, TABLE: 15, IP_PROTO: 22, SPORT_RANGE: 23, DPORT_RANGE: 24 } as const;
 const FR_ACT_TO_TBL = 1;
 const RTA = { DST: 1, OIF: 4, PREFSRC: 7, TABLE: 15 } as const;
 const RTPROT_STATIC = 4;
@@ -18,7 +18,9 @@ const RTN_LOCAL = 2;
 const LOOPBACK = 1;
 const AF_INET = 2;
 const AF_INET6 = 10;
-const PROTOCOLS = { tcp: 6, udp: 17 } as const;
+const PROTOCOLS = { icmp: 1, tcp: 6, udp: 17, icmp6: 58 } as const;
+/** Type and code of "port unreachable" (RFC 792, RFC 4443), where the kernel keeps ports: struct flowi_uli has them in one place. */
+const UNREACHABLE = { icmp: 0x0303, icmp6: 0x0104 } as const;
 
 /** Which packets look into the table. */
 export interface PolicyRule {
@@ -27,8 +29,8 @@ export interface PolicyRule {
   from: string;
   /** Address that they come from; absent for any. */
   source?: string;
-  protocol: 'tcp' | 'udp';
-  sourcePort: number;
+  /** Answers from a port; or `unreachable`, what the kernel says where nothing listens on a UDP port. */
+  what: { protocol: 'tcp' | 'udp'; port: number } | 'unreachable';
   table: number;
   priority: number;
 }
@@ -77,11 +79,16 @@ export class PolicyRouting implements Disposable {
 }
 
 function ruleMessage(type: number, rule: PolicyRule, verb: string): Message {
-  const { family, from, source, protocol, sourcePort, table, priority } = rule;
+  const { family, from, source, what, table, priority } = rule;
   const bytes = source === undefined ? Buffer.alloc(0) : ipBytes(source);
-  const ports = Buffer.alloc(4);
-  ports.writeUInt16LE(sourcePort, 0);
-  ports.writeUInt16LE(sourcePort, 2);
+  const icmp = family === 4 ? 'icmp' : 'icmp6';
+  const [protocol, port, end] =
+    what === 'unreachable'
+      ? [PROTOCOLS[icmp], UNREACHABLE[icmp], FRA.DPORT_RANGE]
+      : [PROTOCOLS[what.protocol], what.port, FRA.SPORT_RANGE];
+  const range = Buffer.alloc(4);
+  range.writeUInt16LE(port, 0);
+  range.writeUInt16LE(port, 2);
   // struct fib_rule_hdr
   const header = Buffer.alloc(12);
   header[0] = family === 4 ? AF_INET : AF_INET6;
@@ -94,11 +101,11 @@ function ruleMessage(type: number, rule: PolicyRule, verb: string): Message {
       attribute(FRA.TABLE, table),
       attribute(FRA.PRIORITY, priority),
       attribute(FRA.IIFNAME, from),
-      attribute(FRA.IP_PROTO, Buffer.from([PROTOCOLS[protocol]])),
-      attribute(FRA.SPORT_RANGE, ports),
+      attribute(FRA.IP_PROTO, Buffer.from([protocol])),
+      attribute(end, range),
       ...(bytes.length > 0 ? [attribute(FRA.SRC, bytes)] : []),
     ]),
-    what: `${verb} the rule for answers from ${protocol} port ${sourcePort}`,
+    what: `${verb} the rule for answers from ${what === 'unreachable' ? 'nobody' : `${what.protocol} port ${what.port}`}`,
   };
 }
 

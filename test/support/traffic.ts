@@ -76,7 +76,13 @@ export function echo(socket: Socket, text: string): Promise<string> {
  * Asks over UDP from a connected socket, which takes an answer from the address that it asked only. Rejects with
  * ECONNREFUSED where nothing is there, and after 10 s of silence.
  */
-export function udpAsk(host: string, port: number, data: string | Uint8Array, localAddress?: string): Promise<Buffer> {
+export function udpAsk(
+  host: string,
+  port: number,
+  data: string | Uint8Array,
+  localAddress?: string,
+  localPort = 0,
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
     const timer = setTimeout(() => done(new Error(`no answer from ${host}:${port}/udp`)), 10_000);
@@ -88,7 +94,7 @@ export function udpAsk(host: string, port: number, data: string | Uint8Array, lo
     };
     socket.once('error', done);
     socket.once('message', (answer) => done(undefined, answer));
-    socket.bind(0, localAddress, () => {
+    socket.bind(localPort, localAddress, () => {
       socket.connect(port, host, () => socket.send(data, (error) => error && done(error)));
     });
   });

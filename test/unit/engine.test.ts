@@ -16,7 +16,7 @@ const openFds = () => readdirSync('/proc/self/fd').length;
 
 /** A request to connect, as the parent's engine sends it. */
 const connectRequest = (id: number, port: number) =>
-  pack([1, id, ['tcp', '', port, '127.0.0.1', ''], 0, '127.0.0.1', 4]);
+  pack([1, id, ['tcp', '', port, '127.0.0.1', '', 'hide'], 0, '127.0.0.1', 4]);
 
 /** The same bytes each time; mulberry32. */
 function randomBytes(seed: number): (length: number) => Buffer {

@@ -3,6 +3,7 @@
  * what each connection saw where the mode is about that.
  *
  *   name     says which address it is bound to, and ends
+ *   client   says who the client is: address and port
  *   echo     returns what comes, and ends when the client does
  *   banner   speaks first, as SMTP does; then answers each line
  *   digest   reads to the end, then answers with the SHA-256 of it
@@ -24,6 +25,7 @@ function say(line: string): void {
 
 const modes: Record<string, (socket: Socket) => void> = {
   name: (socket) => socket.end(host),
+  client: (socket) => socket.end(`${socket.remoteAddress?.replace('::ffff:', '')} ${socket.remotePort}`),
   echo: (socket) => socket.pipe(socket),
   banner: (socket) => {
     socket.write('220 ready\r\n');

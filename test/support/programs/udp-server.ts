@@ -2,6 +2,7 @@
  * A UDP server for tests: node udp-server.js MODE HOST PORT. Says "ready" when it listens.
  *
  *   name     answers each datagram with the address that it is bound to
+ *   client   answers each datagram with who sent it: address and port
  *   echo     returns each datagram
  *   count    takes datagrams; answers "count" with how many came
  *   flood    answers each datagram with 10,000 datagrams of 100 bytes, as fast as they go
@@ -17,6 +18,7 @@ let count = 0;
 
 const modes: Record<string, (data: Buffer, from: RemoteInfo) => void> = {
   name: (_, from) => socket.send(host, from.port, from.address),
+  client: (_, from) => socket.send(`${from.address.replace('::ffff:', '')} ${from.port}`, from.port, from.address),
   echo: (data, from) => socket.send(data, from.port, from.address),
   count: (data, from) => {
     if (data.toString() === 'count') socket.send(String(count), from.port, from.address);

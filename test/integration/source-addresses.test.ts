@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:net';
+import {
+  freePort,
+  hostAddresses,
+  openConnection,
+  outcomeOf,
+  type RunningStack,
+  startStack,
+  tcpRequest,
+  udpAsk,
+  waitFor,
+} from '../support/index.js';
+
+/** Addresses of the host that are not on loopback, where there are any. */
+const hosts = [hostAddresses.v4, hostAddresses.v6].filter((host) => host !== undefined);
+
+/** Whom the server sees, and whom it should: the client's own address and port. */
+async function seenOverTCP(host: string, port: number): Promise<[seen: string, own: string]> {
+  const socket = await openConnection(host, port);
+  const own = `${socket.localAddress} ${socket.localPort}`;
+  return [(await outcomeOf(socket)).data.toString(), own];
+}
+
+async function seenOverUDP(host: string, port: number): Promise<[seen: string, own: string]> {
+  const from = await freePort(host);
+  return [(await udpAsk(host, port, 'who am I', host, from)).toString(), `${host} ${from}`];
+}
+
+if (hosts.length > 0) {
+  describe('the address of a client', () => {
+    for (const net of ['none', 'slirp4netns', 'pasta']) {
+      describe(`with --net=${net}`, () => {
+        let stack: RunningStack;
+        before(async () => {
+          stack = await startStack({ args: [`--net=${net}`] });
+        });
+        after(() => stack?.[Symbol.asyncDispose]());
+
+        for (const listen of ['127.0.0.1', '0.0.0.0', '::']) {
+          it(`is seen by servers on ${listen}, over TCP and UDP`, async () => {
+            const inside = await freePort('127.0.0.1');
+            await using _tcp = await stack.program('tcp-server', 'client', listen, inside);
+            await using _udp = await stack.program('udp-server', 'client', listen, inside);
+            const tcp = await stack.publish(`0:${inside}/tcp`);
+            const udp = await stack.publish(`0:${inside}/udp`);
+            for (const host of hosts) {
+              // A server of the other family alone has to do with the agent's.
+              const kept = listen === '::' || !host.includes(':');
+              for (let time = 0; time < 2; time++) {
+                for (const [seen, own] of [await seenOverTCP(host, tcp.port), await seenOverUDP(host, udp.port)]) {
+                  if (kept) assert.equal(seen, own);
+                  else assert.match(seen, /^127\.0\.0\.1 /);
+                }
+              }
+            }
+            const loopback = (await tcpRequest('127.0.0.1', tcp.port)).toString();
+            assert.match(loopback, /^127\.0\.0\.1 /);
+          });
+        }
+
+        it('does not keep a refusal from the client', async () => {
+          const inside = await freePort('127.0.0.1');
+          const { port } = await stack.publish(`0:${inside}/tcp`);
+          for (const host of hosts) {
+            const { error } = await outcomeOf(await openConnection(host, port));
+            assert.equal(error, 'ECONNRESET', host);
+          }
+        });
+      });
+    }
+
+    it('is that of the agent with --source-ip-transparent=false', async () => {
+      await using stack = await startStack({ args: ['--net=none', '--source-ip-transparent=false'] });
+      await using _tcp = await stack.program('tcp-server', 'client', '0.0.0.0', 80);
+      await using _udp = await stack.program('udp-server', 'client', '0.0.0.0', 80);
+      for (const host of hosts) {
+        const tcp = await stack.publish(`0:80/tcp`);
+        const udp = await stack.publish(`0:80/udp`);
+        assert.match((await seenOverTCP(host, tcp.port))[0], /^127\.0\.0\.1 /);
+        assert.match((await seenOverUDP(host, udp.port))[0], /^127\.0\.0\.1 /);
+      }
+    });
+
+    it('is seen after the agent was replaced, and connections from before go on', async () => {
+      await using stack = await startStack();
+      await using _server = await stack.program('tcp-server', 'echo', '0.0.0.0', 80);
+      await using _names = await stack.program('tcp-server', 'client', '0.0.0.0', 81);
+      const echoing = await stack.publish('0:80/tcp');
+      const names = await stack.publish('0:81/tcp');
+      const [host = ''] = hosts;
+      const open = await openConnection(host, echoing.port);
+      open.write('before');
+      await waitFor(() => open.readableLength === 6, { what: 'the echo' });
+      const [agent] = stack.below('child/agent.js');
+      process.kill(agent?.pid ?? 0, 'SIGKILL');
+      const [seen, own] = await seenOverTCP(host, names.port);
+      assert.equal(seen, own);
+      open.write(' and after');
+      await waitFor(() => open.readableLength === 16, { what: 'the second echo' });
+      open.destroy();
+    });
+
+    it('leaves the server free to talk to that client of its own accord, and leaves no rule when the port is gone', async () => {
+      await using stack = await startStack({ args: ['--net=slirp4netns'] });
+      const { v4 = '' } = hostAddresses;
+      await using _server = await stack.program('tcp-server', 'client', '0.0.0.0', 80);
+      const published = await stack.publish('0:80/tcp');
+      const [seen, own] = await seenOverTCP(v4, published.port);
+      assert.equal(seen, own);
+      const listener = createServer((socket) => socket.end('from the host'));
+      await new Promise<void>((resolve) => listener.listen(0, v4, resolve));
+      const address = listener.address();
+      const port = typeof address === 'object' && address ? address.port : 0;
+      assert.equal((await stack.enter('socat', '-T5', '-', `TCP:${v4}:${port}`)).stdout, 'from the host');
+      listener.close();
+
+      const rules = async () => (await stack.enter('ip', 'rule')).stdout;
+      assert.match(await rules(), /ipproto tcp sport 80 /);
+      await stack.ctl('remove-ports', String(published.id));
+      await waitFor(async () => !(await rules()).includes('sport'), { what: 'the rule to go' });
+    });
+  });
+}
