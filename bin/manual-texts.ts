@@ -58,6 +58,29 @@ export const rootlesskitManual: ManualText = {
   seeAlso: ['rootless-run(1)', ...seeAlso],
 };
 
+export const rootlessNetManual: ManualText = {
+  summary: 'containers and their networks on a running stack, without root',
+  sections: [
+    [
+      'Exit status',
+      '0, or 1 after a line that says what failed. run, start --attach and exec end as the program does.',
+    ],
+    [
+      'Files',
+      ' $XDG_RUNTIME_DIR/rootless-net        state directory of the stack that is used without --state-dir\n $XDG_DATA_HOME/rootless-net          containers, names, addresses, the journal\n $XDG_CONFIG_HOME/cni/net.d           networks, as CNI network configuration lists',
+    ],
+    [
+      'Environment',
+      'ROOTLESSKIT_STATE_DIR is the state directory inside the namespaces of a stack. CNI_PATH has further directories of CNI plugins.',
+    ],
+    [
+      'Examples',
+      " rootless-net run -d --name web -p 127.0.0.2:8080:80 --rootfs DIR -- nginx -g 'daemon off;'\n rootless-net network create --ipv6 back\n rootless-net run -d --net back:alias=db --net bridge --rootfs DIR -- redis-server\n rootless-net exec -it web sh\n rootless-net gc --repair",
+    ],
+  ],
+  seeAlso: ['rootless-run(1)', 'rootlessctl(1)', 'runc(8)', 'crun(1)', 'nft(8)'],
+};
+
 export const rootlessctlManual: ManualText = {
   summary: 'add, list and remove the published ports of a running stack',
   sections: [

@@ -31,10 +31,10 @@ export function manualPage(command: Command, text: ManualText, version: string):
     if (group !== NO_GROUP) lines.push(`.SS ${group.replace(/:$/, '')}`);
     lines.push(...options.flatMap((option) => describeOption(option)));
   }
-  const commands = help.visibleCommands(command).filter((sub) => sub.name() !== 'help');
+  const commands = commandsOf(command);
   if (commands.length > 0) lines.push('.SH COMMANDS');
-  for (const sub of commands) {
-    lines.push('.TP', `.B ${roff(`${sub.name()} ${sub.usage()}`.trim())}`, roff(sub.description()));
+  for (const { words, command: sub } of commands) {
+    lines.push('.TP', `.B ${roff(`${words} ${sub.usage()}`.trim())}`, roff(sub.description()));
     for (const option of help.visibleOptions(sub).filter(({ long }) => long !== '--help')) {
       lines.push('.RS', ...describeOption(option), '.RE');
     }
@@ -47,6 +47,18 @@ export function manualPage(command: Command, text: ManualText, version: string):
     text.seeAlso.map((page) => `.BR ${roff(page).replace(/\((\w+)\)$/, ' ($1)')}`).join(' ,\n'),
   );
   return `${lines.join('\n')}\n`;
+}
+
+/** Commands that do something themselves, with the words that lead to them. */
+function commandsOf(command: Command, before = ''): { words: string; command: Command }[] {
+  return command
+    .createHelp()
+    .visibleCommands(command)
+    .filter((sub) => sub.name() !== 'help')
+    .flatMap((sub) => {
+      const words = `${before}${sub.name()}`;
+      return sub.commands.length > 0 ? commandsOf(sub, `${words} `) : [{ words, command: sub }];
+    });
 }
 
 /** Those that commander adds itself. */
@@ -77,6 +89,10 @@ function roff(text: string): string {
   return text
     .replaceAll('\\', '\\e')
     .replaceAll('-', '\\-')
+    .replace(
+      /\P{ASCII}/gu,
+      (character) => `\\[u${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}]`,
+    )
     .split('\n')
     .map((line) => (/^[.']/.test(line) ? `\\&${line}` : line))
     .join('\n');

@@ -1,5 +1,11 @@
 /** The stack as a library. */
 export { APIError, EventStreamError, StackClient, StackUnreachableError } from './api/client.js';
+export {
+  ContainerClient,
+  type ContainerStream,
+  type NewContainer,
+  type NewNetwork,
+} from './api/container-client.js';
 export * from './errors.js';
 export { EventBus } from './events.js';
 export type { CommandResult } from './namespaces/launcher.js';

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { rootlesskit, rootlessRun } from '../../bin/dialect.js';
 import { manualPage } from '../../bin/manual.js';
-import { rootlessctlManual, rootlesskitManual, rootlessRunManual } from '../../bin/manual-texts.js';
+import { rootlessctlManual, rootlesskitManual, rootlessNetManual, rootlessRunManual } from '../../bin/manual-texts.js';
+import { program as rootlessNet } from '../../bin/net-command.js';
 import { program as rootlessctl } from '../../bin/rootlessctl-command.js';
 import { makeCommand } from '../../bin/run-options.js';
 
@@ -13,6 +14,7 @@ describe('manual pages', () => {
     [makeCommand(rootlessRun), rootlessRunManual],
     [makeCommand(rootlesskit), rootlesskitManual],
     [rootlessctl, rootlessctlManual],
+    [rootlessNet, rootlessNetManual],
   ] as const) {
     const page = manualPage(command, text, '1.2.3');
 
@@ -32,7 +34,7 @@ describe('manual pages', () => {
         const { stdout, stderr } = spawnSync('groff', ['-man', '-ww', '-Tutf8'], { input: page, encoding: 'utf8' });
         assert.equal(stderr, '');
         // It prints letters twice for bold.
-        assert.match(stdout.split(/.[\b]/).join(''), /--debug/);
+        assert.match(stdout.split(/.[\b]/).join(''), /--version/);
       });
     }
   }
