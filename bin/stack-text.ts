@@ -28,12 +28,15 @@ export function portTable(ports: readonly PortReport[], { counters = false } = {
   if (counters) header.push('OPEN', 'OPENED', 'REFUSED', 'BYTESIN', 'BYTESOUT');
   const kept = ports.some(({ persistent }) => persistent);
   if (kept) header.push('PERSISTENT');
+  const sources = ports.some(({ source }) => source !== undefined);
+  if (sources) header.push('SOURCE');
   if (states) header.push('STATE');
   const rows = ports.map((port) => {
     const { proto, parentIP = '', parentPort, childIP = '', childPort } = port.spec;
     const row = [`${port.id}`, proto, parentIP, `${parentPort}`, childIP, `${childPort}`];
     if (counters) row.push(...counterCells(port.counters));
     if (kept) row.push(port.persistent ? 'yes' : 'no');
+    if (sources) row.push(port.source ?? '');
     if (states) row.push(stateText(port.listener ?? { state: 'listening' }));
     return row;
   });

@@ -19,6 +19,7 @@
         'src/packet_channel.cc',
         'src/pipe_pool.cc',
         'src/port.cc',
+        'src/proxy_protocol.cc',
         'src/service_manager.cc',
         'src/signals.cc',
         'src/sockets.cc',

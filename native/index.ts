@@ -43,6 +43,9 @@ export interface EngineCounters {
   refused: number;
   bytesIn: number;
   bytesOut: number;
+  /** Connections of clients that are not on loopback: whose address the server saw, and whose it did not. */
+  sourceKept: number;
+  sourceHidden: number;
 }
 
 /** One thread with an epoll loop; see src/engine.h. Descriptors that are passed in belong to it from then on. */
@@ -57,14 +60,20 @@ export interface Engine {
   /** Parent: ends all connections that wait for the agent, with a reset. */
   failWaiting(reason: string): void;
   /** Parent: forwards what arrives at listeners. `target` is what encodeTarget() in protocol/messages.ts makes. */
-  addPort(id: number, type: 'tcp' | 'udp', listeners: number[], childPort: number, target: Uint8Array): void;
+  addPort(
+    id: number,
+    type: 'tcp' | 'udp',
+    listeners: number[],
+    childPort: number,
+    target: Uint8Array,
+    proxyProtocol: 0 | 1 | 2,
+  ): void;
   /** Parent: `port-closed` follows when the listeners and connections are closed. */
   removePort(id: number): void;
   counters(id: number): EngineCounters | undefined;
   watchConnections(wanted: boolean): void;
   /** Child: which channel leads to the parent. */
   serveConnects(channel: number): void;
-  /** Child: where requests for `target` go, in this order. */
   /**
    * Child: where requests for `target` go, in this order. With `keepSource` servers see the addresses of clients that are
    * not on loopback, as far as setClient() says so: each new one is asked for with `client-wanted`.

@@ -1,4 +1,4 @@
-import type { PortCounters, PortSpec, PortState, PortStatus } from './ports.js';
+import type { PortCounters, PortSource, PortSpec, PortState, PortStatus } from './ports.js';
 
 /** Version of the REST API that is served: RootlessKit's, with additions beside it. */
 export const API_VERSION = '1.1.2';
@@ -36,6 +36,8 @@ export interface Info {
 export interface PortReport extends PortStatus {
   listener?: PortState;
   counters?: PortCounters;
+  /** Absent until such a client has come. */
+  source?: PortSource;
   /** Whether it is published again when the stack is started the next time. */
   persistent?: boolean;
 }

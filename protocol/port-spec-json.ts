@@ -26,13 +26,23 @@ const number = z
 const PORT_SPEC_SCHEMA = z.preprocess(
   withKnownNames,
   z.object(
-    { proto: text, parentIP: text, parentPort: number, childPort: number, childIP: text },
+    {
+      proto: text,
+      parentIP: text,
+      parentPort: number,
+      childPort: number,
+      childIP: text,
+      proxyProtocol: z.union([z.literal(1), z.literal(2)], { error: not('1 or 2') }).nullish(),
+    },
     { error: not('an object with proto, parentPort and childPort') },
   ),
 );
 
 const FIELD_BY_LOWER_CASE = new Map(
-  ['proto', 'parentIP', 'parentPort', 'childPort', 'childIP'].map((name) => [name.toLowerCase(), name]),
+  ['proto', 'parentIP', 'parentPort', 'childPort', 'childIP', 'proxyProtocol'].map((name) => [
+    name.toLowerCase(),
+    name,
+  ]),
 );
 
 /**
@@ -42,13 +52,14 @@ const FIELD_BY_LOWER_CASE = new Map(
 export function parsePortSpecJSON(value: unknown): PortSpec {
   const parsed = PORT_SPEC_SCHEMA.safeParse(value);
   if (!parsed.success) throw new PortSpecError('', describe(parsed.error));
-  const { proto, parentIP, parentPort, childPort, childIP } = parsed.data;
+  const { proto, parentIP, parentPort, childPort, childIP, proxyProtocol } = parsed.data;
   const spec: PortSpec = {
     proto,
     ...(parentIP && { parentIP }),
     parentPort,
     childPort,
     ...(childIP && { childIP }),
+    ...(proxyProtocol && { proxyProtocol }),
   };
   validatePortSpec(spec);
   return spec;

@@ -13,7 +13,7 @@ import {
 import type { PortSpec } from './ports.js';
 
 /**
- * Port specs as people write them: `[parentIP:]parentPort:[childIP:]childPort[/proto]`.
+ * Port specs as people write them: `[parentIP:]parentPort:[childIP:]childPort[/proto][+proxy1|+proxy2]`.
  *
  * The grammar is RootlessKit's (IPv6 addresses in brackets, blanks around every part, an empty address means none),
  * and beyond it: parent address and protocol may be left out (`8080:80` is tcp), ports may be ranges of equal length
@@ -21,7 +21,7 @@ import type { PortSpec } from './ports.js';
  * clients find their ports again by comparing strings.
  */
 
-export const PORT_SPEC_FORM = '[parentIP:]parentPort:[childIP:]childPort[/proto]';
+export const PORT_SPEC_FORM = '[parentIP:]parentPort:[childIP:]childPort[/proto][+proxy1|+proxy2]';
 
 /** What a spec may ask for. No driver forwards SCTP yet, but RootlessKit's API knows the names, and drivers refuse them. */
 export const PORT_PROTOS = ['tcp', 'tcp4', 'tcp6', 'udp', 'udp4', 'udp6', 'sctp', 'sctp4', 'sctp6'] as const;
@@ -51,8 +51,11 @@ export function parsePortSpecs(text: string): PortSpec[] {
   };
   const slash = text.lastIndexOf('/');
   if (text.trim() === '') fail('it is empty');
-  const proto = slash < 0 ? 'tcp' : text.slice(slash + 1).trim();
-  const fields = splitFields(slash < 0 ? text : text.slice(0, slash), fail);
+  const option = /\+(proxy.*)$/.exec(text);
+  const end = option?.index ?? text.length;
+  const proto = slash < 0 ? 'tcp' : text.slice(slash + 1, end).trim();
+  const proxyProtocol = option?.[1] === undefined ? undefined : parseProxy(option[1].trim(), fail);
+  const fields = splitFields(text.slice(0, slash < 0 ? end : slash), fail);
   const { parentIP, parentPorts, childIP, childPorts } = assignFields(fields, fail);
 
   const parent = parseRange(parentPorts, 'parent port', fail);
@@ -70,6 +73,7 @@ export function parsePortSpecs(text: string): PortSpec[] {
       parentPort: parent.first + offset,
       childPort: child.first + offset,
       ...(childIP && { childIP }),
+      ...(proxyProtocol && { proxyProtocol }),
     });
   }
   // The specs of a range differ in their ports only, and those of the last one are the largest.
@@ -99,13 +103,21 @@ export function validatePortSpec(spec: PortSpec, text = formatPortSpec(spec)): v
     checkFamily(spec.proto, spec.parentIP, address, fail);
   }
   if (spec.childIP) checkAddress(spec.childIP, 'child IP', fail);
+  if (spec.proxyProtocol !== undefined && !spec.proto.startsWith('tcp')) fail('the PROXY protocol is for TCP');
 }
 
 /** The spec as the command line takes it; `parsePortSpecs` gives the same spec back. */
 export function formatPortSpec(spec: PortSpec): string {
   const parent = spec.parentIP ? `${bracket(spec.parentIP)}:` : '';
   const child = spec.childIP ? `${bracket(spec.childIP)}:` : '';
-  return `${parent}${spec.parentPort}:${child}${spec.childPort}/${spec.proto}`;
+  const proxy = spec.proxyProtocol ? `+proxy${spec.proxyProtocol}` : '';
+  return `${parent}${spec.parentPort}:${child}${spec.childPort}/${spec.proto}${proxy}`;
+}
+
+function parseProxy(text: string, fail: Fail): 1 | 2 {
+  if (text === 'proxy1') return 1;
+  if (text === 'proxy2') return 2;
+  return fail(`unknown option ${quote(`+${text}`)}; known are +proxy1 and +proxy2, versions of the PROXY protocol`);
 }
 
 /**

@@ -12,7 +12,15 @@ export interface PortSpec {
   /** Address in the child's network namespace; absent means: by the dial rule. */
   childIP?: string;
   childPort: number;
+  /** TCP: version of the PROXY protocol in which connections tell the server who the client is; absent for none. */
+  proxyProtocol?: 1 | 2;
 }
+
+/**
+ * Whose address servers see of clients that are not on loopback: the client's, the agent's, or by turns, as their addresses
+ * allow.
+ */
+export type PortSource = 'client' | 'agent' | 'both';
 
 /** What the listener of a port is doing. Anything but "listening" comes with a reason. */
 export interface PortState {

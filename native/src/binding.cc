@@ -305,13 +305,14 @@ napi_value failWaiting(EngineObject& object, napi_env, const Args& args) {
   return nullptr;
 }
 napi_value addPort(EngineObject& object, napi_env, const Args& args) {
-  // (id, type, fds, childPort, target)
+  // (id, type, fds, childPort, target, proxyProtocol)
   PortOptions options;
   options.id = args.number(0);
   options.target.type = args.string(1) == "udp" ? SOCK_DGRAM : SOCK_STREAM;
   options.listeners = args.fds(2);
   options.target.port = uint16_t(args.number(3));
   options.target.request = args.bytes(4);
+  options.proxyProtocol = int(args.number(5));
   object.ports[options.id] = object.engine().addPort(std::move(options));
   return nullptr;
 }
@@ -331,6 +332,8 @@ napi_value counters(EngineObject& object, napi_env env, const Args& args) {
   set(env, out, "refused", makeNumber(env, double(c.refused.load())));
   set(env, out, "bytesIn", makeNumber(env, double(c.in.load())));
   set(env, out, "bytesOut", makeNumber(env, double(c.out.load())));
+  set(env, out, "sourceKept", makeNumber(env, double(c.sourceKept.load())));
+  set(env, out, "sourceHidden", makeNumber(env, double(c.sourceHidden.load())));
   return out;
 }
 napi_value watchConnections(EngineObject& object, napi_env, const Args& args) {

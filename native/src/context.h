@@ -48,6 +48,12 @@ struct Counters {
   std::atomic<uint64_t> refused{0};
   std::atomic<uint64_t> in{0};
   std::atomic<uint64_t> out{0};
+  // Of clients that are not on loopback: whose address the server sees, and whose it does not.
+  std::atomic<uint64_t> sourceKept{0};
+  std::atomic<uint64_t> sourceHidden{0};
+
+  // `child` is the socket towards the server.
+  void countSource(const Address& client, int child);
 };
 
 // Keeps some descriptors free for everything else in the process (the API above all, which has to be able to say that

@@ -1,7 +1,15 @@
 #include "port.h"
 
+void Counters::countSource(const Address& client, int child) {
+  if (client.isLoopback()) return;
+  Address own;
+  own.length = sizeof own.v6;
+  bool kept = getsockname(child, &own.sa, &own.length) == 0 && own.ip() == client.ip();
+  (kept ? sourceKept : sourceHidden)++;
+}
+
 Port::Port(Context& context, PortOptions options)
-    : id_(options.id), context_(context), target_(std::move(options.target)) {
+    : id_(options.id), context_(context), target_(std::move(options.target)), proxyProtocol_(options.proxyProtocol) {
   for (Fd& fd : options.listeners) listeners_.push_back(std::make_unique<Listener>(this, std::move(fd)));
 }
 

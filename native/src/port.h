@@ -9,6 +9,8 @@ struct PortOptions {
   uint32_t id = 0;
   DialTarget target;
   std::vector<Fd> listeners;
+  // TCP: version of the PROXY protocol that connections begin with; 0 for none.
+  int proxyProtocol = 0;
 };
 
 class Port {
@@ -49,6 +51,7 @@ class Port {
   Context& context_;
   DialTarget target_;
   Counters counters_;
+  int proxyProtocol_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   bool closed_ = false;
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <algorithm>
 
+#include "proxy_protocol.h"
 #include "sockets.h"
 
 namespace {
@@ -34,8 +35,9 @@ class TcpConnection : public TcpRelay, public Dial {
     counters_.open++;
     counters_.opened++;
     open_ = true;
+    counters_.countSource(address_, fds_[kChild].get());
     tell(Event::Kind::connectionOpened, "");
-    if (!startRelay()) finish(true);
+    if (!introduce() || !startRelay()) finish(true);
   }
 
   void onDialFailed(int error, std::string_view message) override {
@@ -64,6 +66,17 @@ class TcpConnection : public TcpRelay, public Dial {
   }
 
  private:
+  // Says who the client is, where the port is asked to. False where that does not go through at once: it is the first
+  // thing that the socket takes.
+  bool introduce() {
+    if (port_->proxyProtocol_ == 0) return true;
+    Address asked;
+    asked.length = sizeof asked.v6;
+    if (getsockname(fds_[kClient].get(), &asked.sa, &asked.length) != 0) return false;
+    std::string head = proxy::head(port_->proxyProtocol_, address_, asked);
+    return send(fds_[kChild].get(), head.data(), head.size(), MSG_DONTWAIT | MSG_NOSIGNAL) == ssize_t(head.size());
+  }
+
   void tell(Event::Kind kind, std::string reason) {
     if (!context_.watchConnections) return;
     Event event{kind};

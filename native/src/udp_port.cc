@@ -188,6 +188,7 @@ class UdpFlow : public Handler, public Buriable, public Dial {
       told_ = true;
       port_->counters_.open++;
       port_->counters_.opened++;
+      port_->counters_.countSource(client_, child_.get());
       tell(Event::Kind::connectionOpened, "");
     }
     port_->context_.loop.watch(child_.get(), EPOLLIN, this);

@@ -156,7 +156,8 @@ function listPorts(options: APIServerOptions, counters: boolean): PortReport[] |
     const persistent = counters && options.kept?.has(status.spec) ? { persistent: true } : {};
     if (!report) return { ...status, ...persistent };
     const listener = counters || report.listener.state !== 'listening' ? { listener: report.listener } : {};
-    return { ...status, ...listener, ...(counters && { counters: report.counters }), ...persistent };
+    const source = report.source && { source: report.source };
+    return { ...status, ...listener, ...(counters && { counters: report.counters }), ...source, ...persistent };
   });
 }
 

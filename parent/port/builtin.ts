@@ -5,7 +5,7 @@
 import { networkInterfaces } from 'node:os';
 import type { PortDriverInfo } from '../../protocol/api.js';
 import { encodeTarget } from '../../protocol/messages.js';
-import type { PortCounters, PortSpec, PortState, PortStatus } from '../../protocol/ports.js';
+import type { PortCounters, PortSource, PortSpec, PortState, PortStatus } from '../../protocol/ports.js';
 import type { AgentSupervisor } from '../agent.js';
 import type { Channels, ConnectionEvent } from '../channels.js';
 import type { EventBody, PortDriver } from './driver.js';
@@ -15,7 +15,6 @@ import { PortTable } from './table.js';
 
 const PROTOS = ['tcp', 'tcp4', 'tcp6', 'udp', 'udp4', 'udp6'];
 const LISTENING: PortState = { state: 'listening' };
-const NO_COUNTERS: PortCounters = { open: 0, opened: 0, refused: 0, bytesIn: 0, bytesOut: 0 };
 
 export class BuiltinPortDriver implements PortDriver {
   readonly info: PortDriverInfo = { driver: 'builtin', protos: PROTOS };
@@ -63,7 +62,7 @@ export class BuiltinPortDriver implements PortDriver {
     const status: PortStatus = { id: this.#table.newId(), spec };
     this.#table.add(status);
     this.#useTarget(status.id, target.toString('latin1'));
-    this.channels.engine.addPort(status.id, base, [fd], spec.childPort, target);
+    this.channels.engine.addPort(status.id, base, [fd], spec.childPort, target, spec.proxyProtocol ?? 0);
     try {
       await this.agent.start();
     } catch (error) {
@@ -78,10 +77,12 @@ export class BuiltinPortDriver implements PortDriver {
     return this.#table.list();
   }
 
-  report(id: number): { listener: PortState; counters: PortCounters } | undefined {
-    const counters = this.channels.counters(id);
-    if (!counters) return undefined;
-    return { listener: this.#waiting.get(id) ?? LISTENING, counters: { ...NO_COUNTERS, ...counters } };
+  report(id: number): { listener: PortState; counters: PortCounters; source?: PortSource } | undefined {
+    const all = this.channels.counters(id);
+    if (!all) return undefined;
+    const { sourceKept, sourceHidden, ...counters } = all;
+    const source = sourceKept > 0 ? (sourceHidden > 0 ? 'both' : 'client') : sourceHidden > 0 ? 'agent' : undefined;
+    return { listener: this.#waiting.get(id) ?? LISTENING, counters, ...(source && { source }) };
   }
 
   async remove(id: number): Promise<void> {

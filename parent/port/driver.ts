@@ -1,5 +1,5 @@
 import type { PortDriverInfo, StackEvent } from '../../protocol/api.js';
-import type { PortCounters, PortSpec, PortState, PortStatus } from '../../protocol/ports.js';
+import type { PortCounters, PortSource, PortSpec, PortState, PortStatus } from '../../protocol/ports.js';
 
 /** What happened, without the time, which the event bus adds. */
 export type EventBody = StackEvent extends infer E ? (E extends StackEvent ? Omit<E, 'time'> : never) : never;
@@ -19,7 +19,7 @@ export interface PortDriver {
   adopt?(fd: number, spec: PortSpec): Promise<PortStatus>;
   list(): PortStatus[];
   /** Listener state and counters of one port; undefined where the driver cannot tell. */
-  report(id: number): { listener: PortState; counters: PortCounters } | undefined;
+  report(id: number): { listener: PortState; counters: PortCounters; source?: PortSource } | undefined;
   /** Resolves when the host's port is free again and its connections are closed. Rejects with a PortError for an unknown id. */
   remove(id: number): Promise<void>;
   /** Tells the driver whether anybody wants connection events, which cost something for each connection. */

@@ -31,6 +31,9 @@ export class Slirp4netnsPortDriver implements PortDriver {
   ) {}
 
   async add(spec: PortSpec): Promise<PortStatus> {
+    if (spec.proxyProtocol !== undefined) {
+      throw new PortError('slirp4netns does not speak the PROXY protocol; use --port-driver=builtin');
+    }
     if (!PROTOS.includes(spec.proto)) {
       throw new UnsupportedProtocolError(spec.proto, 'slirp4netns forwards IPv4 alone; use --port-driver=builtin');
     }

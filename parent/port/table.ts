@@ -5,15 +5,15 @@ import { PortConflictError, UnknownPortError } from './errors.js';
 /** The published ports of a stack: ids, and which of them would be in each other's way. */
 export class PortTable {
   readonly #ports = new Map<number, PortStatus>();
+  /** Ids by conflict key; looking through all ports for each one would take long for thousands. */
+  readonly #keys = new Map<string, number>();
   #nextId = 1;
 
   /** Throws PortConflictError. */
   checkConflict(spec: PortSpec): void {
     const key = conflictKey(spec);
-    if (key === undefined) return;
-    for (const [id, status] of this.#ports) {
-      if (conflictKey(status.spec) === key) throw new PortConflictError(id);
-    }
+    const id = key === undefined ? undefined : this.#keys.get(key);
+    if (id !== undefined) throw new PortConflictError(id);
   }
 
   /** An id that was never used before. */
@@ -23,6 +23,8 @@ export class PortTable {
 
   add(status: PortStatus): void {
     this.#ports.set(status.id, status);
+    const key = conflictKey(status.spec);
+    if (key !== undefined) this.#keys.set(key, status.id);
   }
 
   /** Throws UnknownPortError. */
@@ -33,7 +35,10 @@ export class PortTable {
   }
 
   delete(id: number): void {
+    const status = this.#ports.get(id);
     this.#ports.delete(id);
+    const key = status && conflictKey(status.spec);
+    if (key !== undefined && this.#keys.get(key) === id) this.#keys.delete(key);
   }
 
   list(): PortStatus[] {

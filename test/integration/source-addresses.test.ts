@@ -7,6 +7,7 @@ import {
   outcomeOf,
   type RunningStack,
   startStack,
+  tcpOutcome,
   tcpRequest,
   udpAsk,
   waitFor,
@@ -63,7 +64,7 @@ if (hosts.length > 0) {
           const inside = await freePort('127.0.0.1');
           const { port } = await stack.publish(`0:${inside}/tcp`);
           for (const host of hosts) {
-            const { error } = await outcomeOf(await openConnection(host, port));
+            const { error } = await tcpOutcome(host, port);
             assert.equal(error, 'ECONNRESET', host);
           }
         });
@@ -79,6 +80,8 @@ if (hosts.length > 0) {
         const udp = await stack.publish(`0:80/udp`);
         assert.match((await seenOverTCP(host, tcp.port))[0], /^127\.0\.0\.1 /);
         assert.match((await seenOverUDP(host, udp.port))[0], /^127\.0\.0\.1 /);
+        assert.equal((await stack.report(tcp.id)).source, 'agent');
+        assert.equal((await stack.report(udp.id)).source, 'agent');
       }
     });
 
@@ -117,6 +120,7 @@ if (hosts.length > 0) {
 
       const rules = async () => (await stack.enter('ip', 'rule')).stdout;
       assert.match(await rules(), /ipproto tcp sport 80 /);
+      assert.match((await stack.ctl('list-ports')).stdout, /SOURCE +\n.* client +\n/);
       await stack.ctl('remove-ports', String(published.id));
       await waitFor(async () => !(await rules()).includes('sport'), { what: 'the rule to go' });
     });

@@ -85,7 +85,7 @@ export class HostilePair implements Disposable {
       hostGatewayIP: '',
       source: 'hide',
     });
-    this.parent.engine.addPort(id, type, [fd], childPort, target);
+    this.parent.engine.addPort(id, type, [fd], childPort, target, 0);
     return { id, port };
   }
 

@@ -76,7 +76,15 @@ describe('the engine of the parent', () => {
     socket.end();
     assert.deepEqual(await outcome, { data: Buffer.alloc(0), ended: true, error: undefined });
     await waitFor(() => pair.parent.engine.counters(id)?.open === 0);
-    assert.deepEqual(pair.parent.engine.counters(id), { open: 0, opened: 1, refused: 0, bytesIn: 16, bytesOut: 16 });
+    assert.deepEqual(pair.parent.engine.counters(id), {
+      open: 0,
+      opened: 1,
+      refused: 0,
+      bytesIn: 16,
+      bytesOut: 16,
+      sourceKept: 0,
+      sourceHidden: 0,
+    });
     assert.deepEqual(pair.parent.log, []);
   });
 
@@ -274,6 +282,7 @@ describe('the engine of the parent', () => {
       [fd],
       9,
       encodeTarget({ proto: 'tcp', ip: '', port: 9, parentIP: '', hostGatewayIP: '', source: 'hide' }),
+      0,
     );
     const sockets = await Promise.all([1, 2, 3].map(() => openConnection('127.0.0.1', port)));
     const outcomes = sockets.map(outcomeOf);

@@ -71,6 +71,13 @@ describe('port specs of the command line', () => {
     ]);
     assert.equal(parsePortSpecs('8000-8000:80').length, 1);
     assert.equal(parsePortSpecs('1-65535:1-65535').length, 65535);
+    assert.deepEqual(parsePortSpecs('8000:80+proxy1'), [
+      { proto: 'tcp', parentPort: 8000, childPort: 80, proxyProtocol: 1 },
+    ]);
+    assert.deepEqual(parsePortSpecs('8000-8001:80-81/tcp4+proxy2').map(formatPortSpec), [
+      '8000:80/tcp4+proxy2',
+      '8001:81/tcp4+proxy2',
+    ]);
     assert.deepEqual(parsePortSpecs('8000-8001:10.0.2.100:80-81').map(formatPortSpec), [
       '8000:10.0.2.100:80/tcp',
       '8001:10.0.2.100:81/tcp',
@@ -85,6 +92,8 @@ describe('port specs of the command line', () => {
     ['/tcp', /no child port/],
     ['8080:', /no child port/],
     [':80', /no parent port/],
+    ['8080:80/udp+proxy2', /the PROXY protocol is for TCP/],
+    ['8080:80+proxy', /unknown option "\+proxy"; known are \+proxy1 and \+proxy2/],
     ['a:80', /parent port "a" is not a number/],
     ['+8080:80', /parent port "\+8080" is not a number/],
     ['-1:80', /parent port "-1" is not a number/],
