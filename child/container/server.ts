@@ -64,8 +64,8 @@ export function makeServer(services: Services): Server {
 
 async function handle(services: Services, request: IncomingMessage, url: URL): Promise<Reply> {
   const path = url.pathname.split('/').slice(2).map(decodeURIComponent);
-  const key = `${request.method} /${path.map((part, index) => (index === 1 && path[0] !== 'hooks' ? '*' : part)).join('/')}`;
-  const route = routes[key];
+  const key = (parts: string[]) => `${request.method} /${parts.join('/')}`;
+  const route = routes[key(path)] ?? routes[key(path.map((part, index) => (index === 1 ? '*' : part)))];
   if (!route) throw new ContainerError(`the API has no ${request.method} ${url.pathname}`, 404);
   return route(services, path[1] ?? '', url.searchParams, () => readBody(request));
 }

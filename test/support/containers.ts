@@ -156,16 +156,30 @@ export async function startContainer(
   return containers.start(id);
 }
 
-/** Runs a program in a running container; resolves with what it wrote. */
-export async function execIn({ containers }: ContainerStack, name: string, ...command: string[]): Promise<string> {
+/** Runs a program in a running container to its end; what it wrote to both streams is in one text. */
+export async function tryIn(
+  { containers }: ContainerStack,
+  name: string,
+  ...command: string[]
+): Promise<{ code: number; output: string }> {
   const stream = await containers.exec(name, { command });
-  let text = '';
+  let output = '';
   stream.listen((_, data) => {
-    text += data.toString();
+    output += data.toString();
   });
-  const code = await stream.exit;
-  assert.equal(code, 0, `${command.join(' ')} in ${name}: ${text}`);
-  return text;
+  return { code: await stream.exit, output };
+}
+
+/** As tryIn(), for what has to succeed; resolves with what it wrote. */
+export async function execIn(stack: ContainerStack, name: string, ...command: string[]): Promise<string> {
+  const { code, output } = await tryIn(stack, name, ...command);
+  assert.equal(code, 0, `${command.join(' ')} in ${name}: ${output}`);
+  return output;
+}
+
+/** Whether an address or a name answers a ping from a container. */
+export async function reaches(stack: ContainerStack, name: string, address: string): Promise<boolean> {
+  return (await tryIn(stack, name, 'ping', '-c', '1', '-W', '1', address)).code === 0;
 }
 
 /** A process of the stack of that name. */
