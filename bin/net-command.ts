@@ -466,7 +466,7 @@ network
     const list = (await (await client()).networks()).filter((report) =>
       filter.every((text) => {
         const [key, value = '', ...rest] = text.split('=');
-        if (key === 'name') return new RegExp(value).test(report.name);
+        if (key === 'name') return expression(text.slice('name='.length)).test(report.name);
         if (key === 'label')
           return value in report.labels && (rest.length === 0 || report.labels[value] === rest.join('='));
         throw new UsageError(`unknown filter ${JSON.stringify(text)}; use name=REGEXP or label=NAME[=value]`);
@@ -604,6 +604,15 @@ function announce({ ports, request }: ContainerReport): void {
   if (!request.publish.some(({ hostPort, hostPortEnd }) => hostPort === 0 || hostPortEnd !== undefined)) return;
   for (const { hostIP, hostPort, containerPort, protocol } of ports) {
     process.stderr.write(`published ${hostIP || '*'}:${hostPort} to ${containerPort}/${protocol}\n`);
+  }
+}
+
+/** Throws UsageError. */
+function expression(text: string): RegExp {
+  try {
+    return new RegExp(text);
+  } catch {
+    throw new UsageError(`${JSON.stringify(text)} is no regular expression`);
   }
 }
 
