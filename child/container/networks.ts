@@ -188,8 +188,8 @@ export function subnetsOf(network: Network): { subnet: string; gateway?: string 
 /** What the packet filter is to know of a network of ours. */
 export function firewallBridge(network: Network): FirewallBridge | undefined {
   if (!network.bridge) return undefined;
-  const { device, internal } = network.bridge;
-  return { device, internal, subnets: subnetsOf(network).map(({ subnet }) => subnet) };
+  const { device, internal, icc } = network.bridge;
+  return { device, internal, icc, subnets: subnetsOf(network).map(({ subnet }) => subnet) };
 }
 
 export function isInternal(network: Network): boolean {
