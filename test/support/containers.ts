@@ -1,10 +1,11 @@
 // A stack that runs containers, with directories of its own, and rootless-net on it.
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { StackClient } from '../../parent/api/client.js';
 import { ContainerClient } from '../../parent/api/container-client.js';
-import type { ContainerReport } from '../../protocol/containers.js';
+import type { AttachmentRequest, ContainerNetwork, ContainerReport } from '../../protocol/containers.js';
 import { binPath } from './paths.js';
 import { isAlive, listProcesses, processTree } from './process-info.js';
 import { type RunOptions, type RunResult, run } from './run.js';
@@ -154,6 +155,30 @@ export async function startContainer(
 ): Promise<ContainerReport> {
   const { id } = await containers.create({ rootfs: busyboxRootfs(), command: IDLE, ...request });
   return containers.start(id);
+}
+
+/** The networks of a container's request, by name, or with what it asks for there. */
+export function onNetworks(...networks: (string | AttachmentRequest)[]): ContainerNetwork {
+  return {
+    mode: 'networks',
+    networks: networks.map((network) => (typeof network === 'string' ? { network } : network)),
+  };
+}
+
+/** A container's first address, on that network where one is named. */
+export function addressOf({ name, attachments }: ContainerReport, network?: string, family: 4 | 6 = 4): string {
+  const ips = attachments
+    .filter((entry) => network === undefined || entry.network === network)
+    .flatMap(({ ips }) => ips);
+  const found = ips.map((ip) => ip.replace(/\/.*$/, '')).find((ip) => isIP(ip) === family);
+  return found ?? assert.fail(`${name} has no IPv${family} address on ${network ?? 'any network'}`);
+}
+
+/** Removes all containers, and all networks but the default one; nothing is left of them in the stack's files. */
+export async function removeAll({ containers, files }: ContainerStack): Promise<void> {
+  for (const { id } of await containers.list()) await containers.remove(id, { force: true });
+  await containers.pruneNetworks();
+  assert.deepEqual(files(), []);
 }
 
 /** Runs a program in a running container to its end; what it wrote to both streams is in one text. */

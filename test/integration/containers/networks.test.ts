@@ -1,58 +1,30 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import type { NewNetwork } from '../../../parent/api/container-client.js';
-import type { AttachmentRequest, ContainerReport } from '../../../protocol/containers.js';
 import {
   busyboxRootfs,
   type ContainerStack,
-  execIn,
   IDLE,
-  reaches,
+  onNetworks,
+  removeAll,
   startContainer,
   startContainerStack,
 } from '../../support/containers.js';
-import { waitFor } from '../../support/index.js';
+import { binPath, run } from '../../support/index.js';
 
-let stack: ContainerStack;
-const useStack = () => {
+describe('networks', () => {
+  let stack: ContainerStack;
   before(async () => {
     stack = await startContainerStack();
+  });
+  afterEach(async () => {
+    await removeAll(stack);
   });
   after(async () => {
     await stack?.[Symbol.asyncDispose]();
   });
-};
-/** Every test leaves the stack as it was: no containers, no networks but the default one. */
-const cleanUp = () =>
-  afterEach(async () => {
-    for (const { id } of await stack.containers.list()) await stack.containers.remove(id, { force: true });
-    await stack.containers.pruneNetworks();
-    assert.deepEqual(stack.files(), []);
-  });
-
-const make = (request: NewNetwork) => stack.containers.createNetwork(request);
-const startOn = (name: string, ...networks: (string | AttachmentRequest)[]) =>
-  startContainer(stack, {
-    name,
-    network: {
-      mode: 'networks',
-      networks: networks.map((network) => (typeof network === 'string' ? { network } : network)),
-    },
-  });
-/** Plain addresses of a container, by interface. */
-const addresses = ({ attachments }: ContainerReport): Record<string, string[]> =>
-  Object.fromEntries(attachments.map(({ interface: name, ips }) => [name, ips.map((ip) => ip.replace(/\/.*$/, ''))]));
-const address = (report: ContainerReport, network?: string): string => {
-  const found = report.attachments.find((attachment) => network === undefined || attachment.network === network);
-  return found?.ips[0]?.replace(/\/.*$/, '') ?? assert.fail(`${report.name} has no address on ${network}`);
-};
-const inspect = (name: string) => stack.containers.inspect(name);
-const defaultRoutes = async (name: string) =>
-  (await execIn(stack, name, 'ip', 'route')).split('\n').filter((line) => line.startsWith('default'));
-
-describe('networks', () => {
-  useStack();
-  cleanUp();
+  const make = (request: NewNetwork) => stack.containers.createNetwork(request);
+  const inspect = (name: string) => stack.containers.inspect(name);
 
   it('are made, listed, inspected, checked and removed by rootless-net', async () => {
     const id = await stack.must(
@@ -69,7 +41,7 @@ describe('networks', () => {
     assert.match(table, /^ +host *$/m);
     assert.match(table, /^ +none *$/m);
 
-    await startOn('c', 'one');
+    await startContainer(stack, { name: 'c', network: onNetworks('one') });
     for (const name of ['one', id, id.slice(0, 8)]) {
       const [report] = JSON.parse(await stack.must('network', 'inspect', name));
       assert.deepEqual(
@@ -99,7 +71,7 @@ describe('networks', () => {
 
   it('are checked against the kernel', async () => {
     await make({ name: 'checked' });
-    const { pid } = await startOn('c', 'checked');
+    const { pid } = await startContainer(stack, { name: 'c', network: onNetworks('checked') });
     assert.deepEqual(await stack.containers.checkNetwork('checked'), []);
     await stack.enter(['nsenter', `--net=/proc/${pid}/ns/net`, 'ip', 'addr', 'flush', 'dev', 'eth0']);
     const { code, stdout, stderr } = await stack.net('network', 'check', 'checked');
@@ -173,12 +145,12 @@ describe('networks', () => {
   });
 
   it('refuse subnets to which there is a route already, and choose none such', async () => {
-    const run = async (...words: string[]) => assert.equal((await stack.enter(words)).code, 0, words.join(' '));
-    await run('ip', 'link', 'add', 'live0', 'type', 'veth', 'peer', 'name', 'live1');
+    const enter = async (...words: string[]) => assert.equal((await stack.enter(words)).code, 0, words.join(' '));
+    await enter('ip', 'link', 'add', 'live0', 'type', 'veth', 'peer', 'name', 'live1');
     try {
-      await run('ip', 'addr', 'add', '10.94.0.1/16', 'dev', 'live0');
-      await run('ip', 'addr', 'add', '10.4.0.0/14', 'dev', 'live0');
-      await run('ip', 'link', 'set', 'live0', 'up');
+      await enter('ip', 'addr', 'add', '10.94.0.1/16', 'dev', 'live0');
+      await enter('ip', 'addr', 'add', '10.4.0.0/14', 'dev', 'live0');
+      await enter('ip', 'link', 'set', 'live0', 'up');
       await assert.rejects(make({ name: 'x', subnets: ['10.94.7.0/24'] }), {
         status: 409,
         message: 'the subnet 10.94.7.0/24 overlaps with 10.94.0.0/16 of a route that is in use; choose another one',
@@ -186,7 +158,7 @@ describe('networks', () => {
       const { subnets } = await make({ name: 'x' });
       assert.deepEqual(subnets, [{ subnet: '10.8.0.0/24', gateway: '10.8.0.1' }]);
     } finally {
-      await run('ip', 'link', 'del', 'live0');
+      await enter('ip', 'link', 'del', 'live0');
     }
   });
 
@@ -198,7 +170,7 @@ describe('networks', () => {
         name: 'user',
         rootfs: busyboxRootfs(),
         command: IDLE,
-        network: { mode: 'networks', networks: [{ network }] },
+        network: onNetworks(network),
       });
       for (const phase of ['created', 'running', 'exited']) {
         assert.equal((await inspect('user')).status, phase);
@@ -219,6 +191,26 @@ describe('networks', () => {
     await assert.rejects(containers.inspectNetwork('used'), { status: 404 });
   });
 
+  it('cannot be removed while a container of another OCI runtime is on them', async () => {
+    await make({ name: 'used' });
+    const { pid } = await startContainer(stack, { network: { mode: 'none' } });
+    const state = { id: 'foreign', pid, annotations: { 'rootless-net/networks': '["used"]' } };
+    const hook = async (event: string) => {
+      const words = ['--state-dir', stack.stateDir, 'oci-hook', event];
+      const input = JSON.stringify(state);
+      const result = await run(process.execPath, [binPath('rootless-net'), ...words], { env: stack.env, input });
+      assert.deepEqual([result.code, result.stderr], [0, '']);
+    };
+    await hook('createRuntime');
+    await assert.rejects(stack.containers.removeNetwork('used'), {
+      status: 409,
+      message: 'the network used is in use by the container foreign; remove that first',
+    });
+    assert.deepEqual(await stack.containers.pruneNetworks(), []);
+    await hook('poststop');
+    await stack.containers.removeNetwork('used');
+  });
+
   it('are pruned without the default one', async () => {
     const first = await stack.containers.inspectNetwork('bridge');
     assert.deepEqual(first.subnets[0]?.subnet, '10.4.0.0/24');
@@ -232,8 +224,3 @@ describe('networks', () => {
     assert.deepEqual(await stack.containers.inspectNetwork('bridge'), first);
   });
 });
-void addresses;
-void address;
-void defaultRoutes;
-void reaches;
-void waitFor;
