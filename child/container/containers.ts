@@ -23,6 +23,7 @@ import type {
   PublishedPort,
 } from '../../protocol/containers.js';
 import type { HostFacts } from '../../protocol/messages.js';
+import { RouteSocket } from '../netlink/route.js';
 import { type Attachments, type AttachRequest, type AttachState, interfaceOf } from './attachments.js';
 import { ConflictError, ContainerError, firstLine } from './errors.js';
 import type { ExtraHost } from './files/hosts.js';
@@ -622,8 +623,8 @@ export class Containers {
       case 'container':
         return { mode: 'container', container: this.records.find(network.container).id };
       case 'ns':
-        if (existsSync(network.path)) return network;
-        throw new ContainerError(`there is no network namespace at ${network.path}`);
+        checkNetns(network.path);
+        return network;
       default:
         return network;
     }
@@ -720,6 +721,16 @@ async function terminalPid(terminal: Terminal, pidFile: string): Promise<number>
     if (pid > 0) return pid;
     if (terminal.exited) throw new ContainerError(terminal.lastWords() || 'the OCI runtime failed', 500);
     await delay(2);
+  }
+}
+
+/** Throws ContainerError where there is no network namespace at that path, or none that is ours to enter. */
+function checkNetns(path: string): void {
+  if (!existsSync(path)) throw new ContainerError(`there is no network namespace at ${path}`);
+  try {
+    new RouteSocket(path)[Symbol.dispose]();
+  } catch (error) {
+    throw new ContainerError(`cannot use ${path} as a network namespace: ${firstLine(error)}`);
   }
 }
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import type { NewNetwork } from '../../../parent/api/container-client.js';
 import type { AttachmentRequest, ContainerReport } from '../../../protocol/containers.js';
 import {
@@ -346,5 +348,106 @@ describe('containers on networks', () => {
     assert.deepEqual(await inspect('a'), before);
     assert.match(await execIn(stack, 'a', 'ip', '-o', 'link'), /^1: lo:[^\n]*\n\d+: eth0@[^\n]*\n$/);
     assert.deepEqual((await stack.containers.restart('a')).attachments, before.attachments);
+  });
+
+  describe('with a network of another kind', () => {
+    const rootfs = () => ['--rootfs', busyboxRootfs()];
+    /** Files that come and go with containers. */
+    const stateFiles = () =>
+      readdirSync(stack.stateDir, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => join(entry.parentPath, entry.name));
+    const namespaceOf = (pid = 0) => readlinkSync(`/proc/${pid}/ns/net`);
+    const childPid = () => Number(readFileSync(join(stack.stateDir, 'child_pid'), 'utf8'));
+
+    for (const [kind, shown] of [
+      ['none', 'none'],
+      ['host', 'host'],
+      ['container:target', /^container:[0-9a-f]{12}$/],
+      ['ns', /^ns:\/proc\/\d+\/ns\/net$/],
+    ] as const) {
+      it(`go through run, stop, start, rename and rm without a warning, and leave no file (${kind})`, async () => {
+        const target = await startContainer(stack, { name: 'target' });
+        const other = await startContainer(stack, { name: 'other', network: { mode: 'none' } });
+        const files = stack.files();
+        const state = stateFiles();
+        const network = kind === 'ns' ? `ns:/proc/${other.pid}/ns/net` : kind;
+        const where = ['--net', network, ...rootfs(), '--'];
+
+        assert.equal(await stack.must('run', '--rm', ...where, 'echo', 'hello'), 'hello');
+        assert.deepEqual([stack.files(), stateFiles()], [files, state]);
+
+        const id = await stack.must('run', '-d', '--name', 'm', ...where, ...IDLE);
+        for (const round of ['first', 'second']) {
+          const namespace = namespaceOf((await inspect('m')).pid);
+          const namespaces: Record<string, string> = {
+            host: namespaceOf(childPid()),
+            'container:target': namespaceOf(target.pid),
+            ns: namespaceOf(other.pid),
+          };
+          if (kind === 'none') {
+            assert(!Object.values(namespaces).includes(namespace), round);
+            assert.match(await execIn(stack, 'm', 'ip', '-o', 'link'), /^1: lo: <LOOPBACK,UP,[^\n]*\n$/);
+          } else assert.equal(namespace, namespaces[kind], round);
+          const row = (await stack.must('ps')).split('\n').find((line) => line.startsWith(id.slice(0, 12)));
+          assert.match((row ?? '').split(/ {2,}/)[3] ?? '', shown instanceof RegExp ? shown : new RegExp(`^${shown}$`));
+          await stack.must('stop', 'm');
+          await stack.must('start', 'm');
+        }
+        await stack.must('rename', 'm', 'n');
+        await stack.must('stop', 'n');
+        await stack.must('rename', 'n', 'o');
+        if (kind === 'container:target') await stack.must('rename', 'target', 'renamed');
+        await stack.must('start', 'o');
+        await stack.must('stop', 'o');
+        await stack.must('rm', 'o');
+        const { code, stderr } = await stack.net('rm', 'o');
+        assert.deepEqual([code, stderr], [1, 'error: no such container: o\n']);
+        if (kind === 'container:target') await stack.must('rename', 'renamed', 'target');
+        assert.deepEqual([stack.files(), stateFiles()], [files, state]);
+        assert.equal(stack.started.output(), '');
+      });
+    }
+
+    it('are refused where there is no such network, or what cannot go with it is asked for', async () => {
+      await startContainer(stack, { name: 'target' });
+      await stack.containers.stop('target');
+      const files = stack.files();
+      for (const [args, message] of [
+        [
+          ['--net=container:target'],
+          'the container target, whose network is asked for, is not running; start it first',
+        ],
+        [['--net=container:nobody'], 'no such container: nobody'],
+        [['--net=ns:/no/such'], 'there is no network namespace at /no/such'],
+        [['--net=ns:/etc/passwd'], /^error: cannot use \/etc\/passwd as a network namespace: .*\n$/],
+        [['--net=none', '--net=host'], '--network=none cannot go with other networks'],
+        [['--net=none', '--ip=10.4.0.9'], '--ip cannot go with --network=none'],
+        [['--net=container:target', '--hostname=h'], 'a host name of its own cannot go with --network=container'],
+        [
+          ['--net=container:target', '--dns=1.1.1.1'],
+          'resolvers of its own (--dns…) cannot go with --network=container',
+        ],
+        [
+          ['--net=container:target', '--add-host=a:1.1.1.1'],
+          'hosts of its own (--add-host) cannot go with --network=container',
+        ],
+      ] as const) {
+        const { code, stderr } = await stack.net('run', '-d', ...args, ...rootfs(), '--', ...IDLE);
+        assert.equal(code, 1, stderr);
+        if (typeof message === 'string') assert.equal(stderr, `error: ${message}\n`);
+        else assert.match(stderr, message);
+        assert.equal(stderr.split('\n').length, 2);
+      }
+      assert.deepEqual(stack.files(), files);
+    });
+
+    it('cannot be put on a network', async () => {
+      await startContainer(stack, { name: 'alone', network: { mode: 'none' } });
+      await assert.rejects(stack.containers.connect('bridge', 'alone'), {
+        status: 409,
+        message: 'the container alone is on no networks of its own (--network=none)',
+      });
+    });
   });
 });
