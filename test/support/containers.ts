@@ -1,6 +1,6 @@
 // A stack that runs containers, with directories of its own, and rootless-net on it.
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { StackClient } from '../../parent/api/client.js';
@@ -147,6 +147,19 @@ export const WEB = [
   '-c',
   'trap "exit 0" TERM; mkdir -p /tmp/$HOSTNAME; hostname > /tmp/$HOSTNAME/index.html; httpd -f -p 80 -h /tmp/$HOSTNAME & wait $!',
 ];
+
+/**
+ * Answers with its container's host name, at 80/tcp by HTTP and at 53/udp each datagram, and ends at once when it is told
+ * to. Needs HOST_PROGRAMS.
+ */
+export const NAME_SERVER = [
+  'sh',
+  '-c',
+  'trap "exit 0" TERM; mkdir -p /tmp/$HOSTNAME; hostname > /tmp/$HOSTNAME/index.html; socat UDP4-RECVFROM:53,fork SYSTEM:hostname & httpd -f -p 80 -h /tmp/$HOSTNAME & wait $!',
+];
+
+/** Mounts that give a container of busybox the host's programs, too. */
+export const HOST_PROGRAMS = ['/usr', '/lib', '/lib64'].filter(existsSync).map((path) => `${path}:${path}:ro`);
 
 /** Starts a container that goes on; resolves with its report. */
 export async function startContainer(
