@@ -304,7 +304,10 @@ export class Containers {
     for (;;) {
       const record = this.records.get(id);
       const run = this.records.run(id);
-      if (!record || !run || run.status === 'exited') return run?.exitCode;
+      if (!record || !run || run.status === 'exited') {
+        if (record?.request.autoRemove) await this.settled(id);
+        return run?.exitCode;
+      }
       await new Promise<void>((resolve) => {
         this.#ended.once(id, resolve);
       });
@@ -314,6 +317,11 @@ export class Containers {
   /** Calls back with the exit code, once, when the container has ended, and before it is removed. */
   onceEnded(id: string, listener: (code: number | undefined) => void): void {
     this.#ended.once(id, listener);
+  }
+
+  /** Resolves when what is being done with a container is done, such as its removal at its end. */
+  settled(id: string): Promise<void> {
+    return this.#locks.run(id, async () => {});
   }
 
   /** The runtime that a container is run with. */
