@@ -115,7 +115,7 @@ export class Containers {
     // Refused now rather than at the start.
     const network = await this.#settled(request.network);
     const name = request.name ?? id.slice(0, 12);
-    const hostname = request.hostname ?? (network.mode === 'host' ? (await this.facts()).hostname : id.slice(0, 12));
+    const hostname = request.hostname ?? (await this.#hostnameFor(network)) ?? id.slice(0, 12);
     await mkdir(this.records.directoryOf(id), { recursive: true, mode: 0o755 });
     try {
       await this.names.acquire(name, id);
@@ -636,6 +636,12 @@ export class Containers {
       default:
         return network;
     }
+  }
+
+  /** The host name of those whose network it shares: their name files say it. Undefined where it has one of its own. */
+  async #hostnameFor(network: ContainerNetwork): Promise<string | undefined> {
+    if (network.mode === 'host') return (await this.facts()).hostname;
+    return network.mode === 'container' ? this.records.find(network.container).hostname : undefined;
   }
 
   /** The networks that it wants to be on; undefined where it is on none of its own. */
