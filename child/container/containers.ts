@@ -559,7 +559,9 @@ export class Containers {
     const { network } = request;
     if (network.mode === 'container') return;
     const facts = await this.facts();
-    const ownLoopback = network.mode === 'networks' || network.mode === 'ns';
+    // A user-mode network has resolvers of its own because nothing in its namespace reaches the host's loopback.
+    const ownLoopback =
+      network.mode === 'networks' || network.mode === 'ns' || (network.mode === 'host' && facts.dns.length > 0);
     const resolvConf = containerResolvConf({
       mode: ownLoopback ? 'bridge' : network.mode === 'host' ? 'host' : 'none',
       host: hostResolvConf(facts.resolvConf, facts.resolvedConf),
