@@ -17,6 +17,8 @@ export interface ContainerStackOptions {
   /** Options of rootless-run serve; loopback only (`--net=none`) unless told. */
   args?: readonly string[];
   env?: Record<string, string>;
+  /** A program and its arguments that starts rootless-run in turn, by becoming it. */
+  wrapper?: readonly string[];
   /** Data and configuration of an earlier one; new unless told. */
   home?: string;
 }
@@ -63,8 +65,9 @@ export async function startContainerStack(options: ContainerStackOptions = {}): 
   const socket = join(stateDir, 'api.sock');
   const api = new StackClient(socket);
   const containers = new ContainerClient(socket);
-  const words = [binPath('rootless-run'), 'serve', ...(options.args ?? ['--net=none'])];
-  const started = await start(process.execPath, words, {
+  const serve = [process.execPath, binPath('rootless-run'), 'serve', ...(options.args ?? ['--net=none'])];
+  const [program = '', ...words] = [...(options.wrapper ?? []), ...serve];
+  const started = await start(program, words, {
     env,
     ready: { check: async () => Array.isArray(await containers.list().catch(() => undefined)) },
   });
@@ -155,7 +158,15 @@ export const WEB = [
 export const NAME_SERVER = [
   'sh',
   '-c',
-  'trap "exit 0" TERM; mkdir -p /tmp/$HOSTNAME; hostname > /tmp/$HOSTNAME/index.html; socat UDP4-RECVFROM:53,fork SYSTEM:hostname & httpd -f -p 80 -h /tmp/$HOSTNAME & wait $!',
+  `trap "exit 0" TERM; mkdir -p /tmp/$HOSTNAME; hostname > /tmp/$HOSTNAME/index.html
+httpd -f -p 80 -h /tmp/$HOSTNAME &
+python3 -c '
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("", 53))
+while True:
+    server.sendto(socket.gethostname().encode() + b"\\n", server.recvfrom(2048)[1])
+' & wait $!`,
 ];
 
 /** Mounts that give a container of busybox the host's programs, too. */

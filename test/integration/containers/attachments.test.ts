@@ -205,6 +205,27 @@ describe('containers on networks', () => {
     assert.equal(addressOf(await startOn('second', { network: 'asked', ip: '10.96.0.7' })), '10.96.0.7');
   });
 
+  it('are refused what is no address and no name, and are not made', async () => {
+    await make({ name: 'asked', subnets: ['10.96.0.0/24'] });
+    for (const [asked, message] of [
+      [{ ip: '10.96.0' }, /"10\.96\.0" is not an IPv4 address/],
+      [{ ip: 'fd00::1' }, /"fd00::1" is not an IPv4 address/],
+      [{ ip6: '10.96.0.7' }, /"10\.96\.0\.7" is not an IPv6 address/],
+      [{ mac: '01:00:00:00:00:01' }, /"01:00:00:00:00:01" is not a unicast MAC address/],
+      [{ mac: '02:00:00:00:00' }, /is not a unicast MAC address/],
+      [{ aliases: ['a b'] }, /"a b" is not a host name/],
+      [{ network: 'nowhere' }, /^no such network: nowhere/],
+    ] as const) {
+      const request = { network: 'asked', ...asked } as unknown as AttachmentRequest;
+      await assert.rejects(startOn('c', request), { message }, JSON.stringify(asked));
+    }
+    assert.deepEqual(await stack.containers.list(), []);
+    // Only the network can say this, when the container is there and begins.
+    await assert.rejects(startOn('c', { network: 'asked', ip6: 'fd00::7' }), {
+      message: /^requested IP address fd00::7 is not in network asked, which has 10\.96\.0\.1-10\.96\.0\.254$/,
+    });
+  });
+
   it('keep their address while they are stopped, and nobody else gets it', async () => {
     await make({ name: 'small', subnets: ['10.98.0.0/29'] });
     const a = await startOn('a', 'small');

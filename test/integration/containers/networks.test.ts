@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import type { NewNetwork } from '../../../parent/api/container-client.js';
 import {
+  addressOf,
   busyboxRootfs,
   type ContainerStack,
   IDLE,
   onNetworks,
+  reaches,
   removeAll,
   startContainer,
   startContainerStack,
@@ -36,6 +38,8 @@ describe('networks', () => {
     assert.equal(await stack.must('network', 'ls', '-q', '--filter', 'name=^(one|two)$'), 'one\ntwo');
     assert.equal(await stack.must('network', 'ls', '-q', '--filter', 'label=a=1'), 'one');
     assert.equal(await stack.must('network', 'ls', '-q', '--filter', 'label=a=2'), '');
+    const listed = (await stack.must('network', 'ls', '--json')).split('\n').map((line) => JSON.parse(line).name);
+    assert.deepEqual(listed, ['one', 'two']);
     const table = await stack.must('network', 'ls');
     assert.match(table, new RegExp(`^${id.slice(0, 12)} +one +bridge +10\\.90\\.1\\.0/24 *$`, 'm'));
     assert.match(table, /^ +host *$/m);
@@ -209,6 +213,17 @@ describe('networks', () => {
     assert.deepEqual(await stack.containers.pruneNetworks(), []);
     await hook('poststop');
     await stack.containers.removeNetwork('used');
+  });
+
+  it('can be made again with another subnet', async () => {
+    for (const subnet of ['10.97.1.0/24', '10.97.0.0/16', '10.97.2.0/24']) {
+      await make({ name: 'again', subnets: [subnet] });
+      const network = onNetworks('again');
+      const [a, b] = [await startContainer(stack, { name: 'a', network }), await startContainer(stack, { network })];
+      assert.equal(addressOf(b), addressOf(a).replace(/2$/, '3'));
+      assert.equal(await reaches(stack, 'a', addressOf(b)), true);
+      await removeAll(stack);
+    }
   });
 
   it('are pruned without the default one', async () => {
