@@ -10,7 +10,7 @@ import { APIError, StackUnreachableError } from '../parent/api/client.js';
 import { ContainerClient, type NewContainer } from '../parent/api/container-client.js';
 import { UsageError, UserError } from '../parent/errors.js';
 import type { AttachmentRequest, ContainerNetwork, ContainerReport, ExtraHost } from '../protocol/containers.js';
-import { PublishSpecError, parsePublish } from '../protocol/publish-spec.js';
+import { type PublishSpec, PublishSpecError, parsePublish } from '../protocol/publish-spec.js';
 import { VERSION } from '../protocol/version.js';
 import { defaultStateDir, findStack } from './find-stack.js';
 import { containerTable, networkTable, portLines, shortId } from './net-text.js';
@@ -116,12 +116,18 @@ function withCreateOptions(command: Command): Command {
 function toRequest(command: readonly string[], options: CreateOptions): NewContainer {
   const { rootfs, bundle } = options;
   if ((rootfs === undefined) === (bundle === undefined)) throw new UsageError('name either --rootfs or --bundle');
-  const exposed = options.publishAll ? options.expose : [];
+  const published = options.publish.flatMap(parsePublish);
+  // As with Docker, what -p publishes is not published once more.
+  const exposed = options.expose
+    .flatMap(parseExposed)
+    .filter(({ containerPort, protocol }) =>
+      published.every((spec) => spec.containerPort !== containerPort || spec.protocol !== protocol),
+    );
   const request: NewContainer = {
     ...(command.length > 0 ? { command: [...command] } : {}),
     name: options.name,
     network: parseNetwork(options),
-    publish: [...options.publish, ...exposed].flatMap(parsePublish),
+    publish: options.publishAll ? [...published, ...exposed] : published,
     env: options.env.flatMap((text) => (text.includes('=') ? [text] : passOn(text))),
     cwd: options.workdir,
     user: options.user,
@@ -195,6 +201,15 @@ function definedOf(request: AttachmentRequest): AttachmentRequest {
 function passOn(name: string): string[] {
   const value = process.env[name];
   return value === undefined ? [] : [`${name}=${value}`];
+}
+
+/** Throws UsageError and PublishSpecError. */
+function parseExposed(text: string): PublishSpec[] {
+  if (text.includes(':'))
+    throw new UsageError(
+      `--expose ${text} is not of the form containerPort[-range][/proto]; use -p for ports of the host`,
+    );
+  return parsePublish(text);
 }
 
 function absoluteSource(text: string): string {
@@ -466,7 +481,7 @@ network
     const list = (await (await client()).networks()).filter((report) =>
       filter.every((text) => {
         const [key, value = '', ...rest] = text.split('=');
-        if (key === 'name') return new RegExp(value).test(report.name);
+        if (key === 'name') return expression(text.slice('name='.length)).test(report.name);
         if (key === 'label')
           return value in report.labels && (rest.length === 0 || report.labels[value] === rest.join('='));
         throw new UsageError(`unknown filter ${JSON.stringify(text)}; use name=REGEXP or label=NAME[=value]`);
@@ -604,6 +619,15 @@ function announce({ ports, request }: ContainerReport): void {
   if (!request.publish.some(({ hostPort, hostPortEnd }) => hostPort === 0 || hostPortEnd !== undefined)) return;
   for (const { hostIP, hostPort, containerPort, protocol } of ports) {
     process.stderr.write(`published ${hostIP || '*'}:${hostPort} to ${containerPort}/${protocol}\n`);
+  }
+}
+
+/** Throws UsageError. */
+function expression(text: string): RegExp {
+  try {
+    return new RegExp(text);
+  } catch {
+    throw new UsageError(`${JSON.stringify(text)} is no regular expression`);
   }
 }
 

@@ -26,7 +26,7 @@ function statusText({ status, exitCode }: ContainerReport): string {
 function modeText({ request }: ContainerReport): string {
   const { network } = request;
   if (network.mode === 'networks') return network.networks.map((entry) => entry.network).join(' ') || 'bridge';
-  if (network.mode === 'container') return `container:${network.container}`;
+  if (network.mode === 'container') return `container:${shortId(network.container)}`;
   return network.mode === 'ns' ? `ns:${network.path}` : network.mode;
 }
 

@@ -13,6 +13,8 @@ export interface AttachmentRequest {
   mac?: string | undefined;
   /** Further names under which its peers on this network find it. */
   aliases?: string[] | undefined;
+  /** Its name inside, which stays the same while the container is on this network; chosen by the stack. */
+  interface?: string | undefined;
 }
 
 export type ContainerNetwork =

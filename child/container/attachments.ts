@@ -18,7 +18,7 @@ import { RouteSocket } from '../netlink/route.js';
 import type { WayBack } from '../source-addresses.js';
 import type { AttachDriver, Attachment } from './attach-driver.js';
 import type { CNIResult } from './cni/types.js';
-import { firstLine, NoSuchNetworkError } from './errors.js';
+import { ContainerError, firstLine, NoSuchNetworkError } from './errors.js';
 import type { Journal, JournalEntry } from './journal.js';
 import { isInternal, type Network, type Networks } from './networks.js';
 import type { PeerBook } from './peer-book.js';
@@ -68,30 +68,34 @@ export class Attachments {
     return this.#published.get(id) ?? [];
   }
 
-  /** The networks that are asked for; the default one for an empty list. Throws NoSuchNetworkError. */
+  /** The networks that are asked for; the default one for an empty list. Throws NoSuchNetworkError and ContainerError. */
   async resolve(requests: readonly AttachmentRequest[]): Promise<{ request: AttachmentRequest; network: Network }[]> {
     if (requests.length === 0) {
       const network = await this.networks.default();
       return [{ request: { network: network.name }, network }];
     }
-    return Promise.all(
+    const resolved = await Promise.all(
       requests.map(async (request) => ({
         request,
         network:
           request.network === 'bridge' ? await this.networks.default() : await this.networks.find(request.network),
       })),
     );
+    const names = resolved.map(({ network }) => network.name);
+    const twice = names.find((name, index) => names.indexOf(name) !== index);
+    if (twice !== undefined) throw new ContainerError(`the network ${twice} is named twice`);
+    return resolved;
   }
 
   /** Throws ContainerError; nothing is left then but addresses that the container held before. */
   async attach(request: AttachRequest): Promise<AttachState> {
     const { id, own, name, netns, pid, publish } = request;
     const resolved = await this.resolve(request.networks);
-    const main = resolved.find(({ network }) => !isInternal(network))?.network;
+    const main = mainOf(resolved);
     const attachments = resolved.map(
       ({ request: asked, network }, index): Attachment => ({
         containerId: id,
-        ifname: `eth${index}`,
+        ifname: interfaceOf(asked, index),
         network,
         netns,
         ip: asked.ip,
@@ -139,24 +143,24 @@ export class Attachments {
     }
   }
 
-  /** One more network for a container that runs. Throws ContainerError. */
-  async connect(request: AttachRequest, asked: AttachmentRequest): Promise<AttachState> {
+  /** One more network for a container that runs, the last one of those in the request. Throws ContainerError. */
+  async connect(request: AttachRequest): Promise<AttachState> {
     const state = await this.state(request.id);
     const entry = await this.journal.read(request.id);
-    const network = await this.networks.find(asked.network);
-    const free = Array.from({ length: 64 }, (_, index) => `eth${index}`).find(
-      (ifname) => !state.attachments.some((attachment) => attachment.interface === ifname),
-    );
+    const resolved = await this.resolve(request.networks);
+    const last = resolved.at(-1);
+    if (!last) return state;
+    const { request: asked, network } = last;
     const attachment: Attachment = {
       containerId: request.id,
-      ifname: free ?? 'eth64',
+      ifname: interfaceOf(asked, resolved.length - 1),
       network,
       netns: request.netns,
       ip: asked.ip,
       ip6: asked.ip6,
       mac: asked.mac,
       aliases: asked.aliases,
-      defaultRoute: false,
+      defaultRoute: network === mainOf(resolved),
     };
     const { containerId, ifname } = attachment;
     await this.#rewrite(request, entry, [...(entry?.attachments ?? []), { network: network.name, ifname }]);
@@ -178,24 +182,29 @@ export class Attachments {
     }
   }
 
-  /** Takes a running container off a network, and gives its address there back. */
+  /**
+   * Takes a running container off a network that is not in the request any more, and gives its address there back. What
+   * led there, the default route and the published ports, leads to another of its networks then. Throws ContainerError.
+   */
   async disconnect(request: AttachRequest, network: Network): Promise<AttachState> {
     const { id, netns } = request;
     const state = await this.state(id);
     const entry = await this.journal.read(id);
     const found = state.attachments.find((attachment) => attachment.network === network.name);
-    if (found) {
-      const attachment = { containerId: id, ifname: found.interface, network, netns, defaultRoute: false };
-      await this.driverOf(network).detach(attachment);
-      await this.driverOf(network).release(attachment);
-      state.attachments = state.attachments.filter((other) => other !== found);
-      delete state.results[network.name];
-      const left = (entry?.attachments ?? []).filter(({ ifname }) => ifname !== found.interface);
-      await this.#rewrite(request, entry, left);
-      await this.#writeState(id, state);
-      await this.peers.join({ ...request, state, aliases: await this.#aliases(request, state) });
-      await this.journal.complete(id);
-    }
+    if (!found) return state;
+    const attachment = { containerId: id, ifname: found.interface, network, netns, defaultRoute: false };
+    await this.driverOf(network).detach(attachment);
+    await this.driverOf(network).release(attachment);
+    const before = dialledAddress(state);
+    state.attachments = state.attachments.filter((other) => other !== found);
+    delete state.results[network.name];
+    const left = (entry?.attachments ?? []).filter(({ ifname }) => ifname !== found.interface);
+    await this.#rewrite(request, entry, left);
+    await this.#routeByMain(request, state);
+    if (dialledAddress(state) !== before) state.ports = await this.#publishAgain(id, state);
+    await this.#writeState(id, state);
+    await this.peers.join({ ...request, state, aliases: await this.#aliases(request, state) });
+    await this.journal.complete(id);
     return state;
   }
 
@@ -229,9 +238,12 @@ export class Attachments {
 
   /** Gives back what a container holds on networks, though it is not attached. */
   async release(id: string, networks: readonly AttachmentRequest[]): Promise<void> {
-    const resolved = await this.resolve(networks).catch(() => []);
-    for (const [index, { network }] of resolved.entries()) {
-      await this.driverOf(network).release({ containerId: id, ifname: `eth${index}`, network });
+    for (const [index, request] of networks.entries()) {
+      // What was on a network that is gone is gone with it.
+      const [found] = await this.resolve([request]).catch(() => []);
+      if (!found) continue;
+      const { network } = found;
+      await this.driverOf(network).release({ containerId: id, ifname: interfaceOf(request, index), network });
     }
   }
 
@@ -243,6 +255,14 @@ export class Attachments {
       const attachment = { containerId: id, ifname, network, netns: entry?.netns ?? '', defaultRoute: false };
       await this.driverOf(network).check(attachment);
     }
+  }
+
+  /** What the journal knows to be on a network. */
+  async on(network: Network): Promise<JournalEntry[]> {
+    const entries = await Promise.all((await this.journal.ids()).map((id) => this.journal.read(id)));
+    return entries
+      .filter((entry) => entry !== undefined)
+      .filter(({ attachments }) => attachments.some((attachment) => attachment.network === network.name));
   }
 
   /** As it was set up last; empty where nothing was. */
@@ -290,6 +310,33 @@ export class Attachments {
     await this.journal.begin({ id, own, stack: this.stack, name, netns, pid, attachments, publish });
   }
 
+  /** Leads the default route through the network that it is to be by now. */
+  async #routeByMain({ networks, netns }: AttachRequest, { attachments, results }: AttachState): Promise<void> {
+    const main = mainOf(await this.resolve(networks))?.name ?? '';
+    const ifname = attachments.find(({ network }) => network === main)?.interface;
+    const gateways = (results[main]?.ips ?? []).flatMap(({ gateway }) => gateway ?? []);
+    if (ifname === undefined || gateways.length === 0) return;
+    try {
+      using inside = new RouteSocket(netns);
+      const link = inside.link(ifname);
+      if (link) inside.addDefaultRoutes(link.index, gateways);
+    } catch (error) {
+      throw new ContainerError(`cannot set the default route through ${main}: ${firstLine(error)}`, 500);
+    }
+  }
+
+  /** The same ports of the host for another address of the container; connections to the old one are lost anyway. */
+  async #publishAgain(id: string, state: AttachState): Promise<PublishedPort[]> {
+    try {
+      const ports = await this.ports.reserve(id, state.ports);
+      await this.ports.activate(id, dialledAddress(state));
+      return ports;
+    } catch (error) {
+      this.warn(`the published ports of ${id.slice(0, 12)} are closed until its next start: ${firstLine(error)}`);
+      return [];
+    }
+  }
+
   async #aliases(request: AttachRequest, state: AttachState): Promise<Record<string, string[]>> {
     const resolved = await this.resolve(request.networks);
     const on = (name: string) => resolved.find(({ network }) => network.name === name)?.request.aliases ?? [];
@@ -303,6 +350,16 @@ export class Attachments {
   #stateFile(id: string): string {
     return join(this.directory, `${id}.json`);
   }
+}
+
+/** The network that the default route leads through: the first that has a way out. */
+function mainOf(resolved: readonly { network: Network }[]): Network | undefined {
+  return resolved.find(({ network }) => !isInternal(network))?.network;
+}
+
+/** Name of the interface on the network that is asked for at that place of the list. */
+export function interfaceOf(request: AttachmentRequest, index: number): string {
+  return request.interface ?? `eth${index}`;
 }
 
 function aliasesOf(attachments: readonly Attachment[]): Record<string, string[]> {

@@ -16,13 +16,15 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type {
   AttachmentRequest,
+  ContainerNetwork,
   ContainerReport,
   ContainerRequest,
   ContainerStatus,
   PublishedPort,
 } from '../../protocol/containers.js';
 import type { HostFacts } from '../../protocol/messages.js';
-import type { Attachments, AttachRequest, AttachState } from './attachments.js';
+import { RouteSocket } from '../netlink/route.js';
+import { type Attachments, type AttachRequest, type AttachState, interfaceOf } from './attachments.js';
 import { ConflictError, ContainerError, firstLine } from './errors.js';
 import type { ExtraHost } from './files/hosts.js';
 import { containerResolvConf, hostResolvConf } from './files/resolv-conf.js';
@@ -110,19 +112,15 @@ export class Containers {
       );
     }
     if (request.bundle !== undefined && request.command === undefined) await bundleCommand(request.bundle);
-    const { network } = request;
     // Refused now rather than at the start.
-    if (network.mode === 'networks') await this.attachments.resolve(network.networks);
-    if (network.mode === 'container') this.records.find(network.container);
-    if (network.mode === 'ns' && !existsSync(network.path)) {
-      throw new ContainerError(`there is no network namespace at ${network.path}`);
-    }
+    const network = await this.#settled(request.network);
     const name = request.name ?? id.slice(0, 12);
-    const hostname = request.hostname ?? (network.mode === 'host' ? (await this.facts()).hostname : id.slice(0, 12));
+    const hostname = request.hostname ?? (await this.#hostnameFor(network)) ?? id.slice(0, 12);
     await mkdir(this.records.directoryOf(id), { recursive: true, mode: 0o755 });
     try {
       await this.names.acquire(name, id);
-      const record = { id, name, hostname, created: new Date().toISOString(), request };
+      const created = new Date().toISOString();
+      const record: ContainerRecord = { id, name, hostname, created, request: { ...request, network } };
       await this.#writeNameFiles(record);
       await this.records.write(record);
       return record;
@@ -215,16 +213,17 @@ export class Containers {
           `the container ${record.name} is on no networks of its own (--network=${record.request.network.mode})`,
         );
       const [resolved] = await this.attachments.resolve([asked]);
-      const own = await this.attachments.resolve(networks);
-      if (own.some(({ network }) => network.name === resolved?.network.name)) {
-        throw new ConflictError(`the container ${record.name} is on the network ${resolved?.network.name} already`);
+      const network = resolved?.network.name ?? asked.network;
+      if (networks.some((entry) => entry.network === network)) {
+        throw new ConflictError(`the container ${record.name} is on the network ${network} already`);
       }
-      const requests = own.map(({ request, network }) => ({ ...request, network: network.name }));
-      const next = withNetworks(record, [...requests, { ...asked, network: resolved?.network.name ?? asked.network }]);
+      const taken = networks.map(interfaceOf);
+      const free = [...taken, ''].findIndex((_, index) => !taken.includes(`eth${index}`));
+      const next = withNetworks(record, [...networks, { ...asked, network, interface: `eth${free}` }]);
       const run = this.records.run(id);
       const state =
         run?.status === 'running'
-          ? await this.attachments.connect(await this.#attachRequest(next, run.pid ?? 0), asked)
+          ? await this.attachments.connect(await this.#attachRequest(next, run.pid ?? 0))
           : await this.attachments.state(id);
       await this.records.write(next);
       return state;
@@ -235,23 +234,26 @@ export class Containers {
     const { id } = this.records.find(text);
     return this.#exclusively(id, async () => {
       const record = this.records.find(id);
-      const own = await this.attachments.resolve(this.#networksOf(record) ?? []);
+      const networks = this.#networksOf(record) ?? [];
       const [wanted] = await this.attachments.resolve([{ network: name }]);
-      const left = own.filter(({ network }) => network.name !== wanted?.network.name);
-      if (!wanted || left.length === own.length) {
+      const left = networks.filter(({ network }) => network !== wanted?.network.name);
+      if (!wanted || left.length === networks.length) {
         throw new ConflictError(`the container ${record.name} is not on the network ${name}`);
       }
       if (left.length === 0)
         throw new ConflictError(`${name} is the only network of ${record.name}; connect it to another one first`);
-      const next = withNetworks(
-        record,
-        left.map(({ request, network }) => ({ ...request, network: network.name })),
-      );
+      const next = withNetworks(record, left);
       const run = this.records.run(id);
-      const state =
-        run?.status === 'running'
-          ? await this.attachments.disconnect(await this.#attachRequest(next, run.pid ?? 0), wanted.network)
-          : await this.attachments.state(id);
+      let state: AttachState;
+      if (run?.status === 'running') {
+        state = await this.attachments.disconnect(await this.#attachRequest(next, run.pid ?? 0), wanted.network);
+      } else {
+        await this.attachments.release(
+          id,
+          networks.filter(({ network }) => network === wanted.network.name),
+        );
+        state = await this.attachments.state(id);
+      }
       await this.records.write(next);
       return state;
     });
@@ -302,7 +304,10 @@ export class Containers {
     for (;;) {
       const record = this.records.get(id);
       const run = this.records.run(id);
-      if (!record || !run || run.status === 'exited') return run?.exitCode;
+      if (!record || !run || run.status === 'exited') {
+        if (record?.request.autoRemove) await this.settled(id);
+        return run?.exitCode;
+      }
       await new Promise<void>((resolve) => {
         this.#ended.once(id, resolve);
       });
@@ -312,6 +317,11 @@ export class Containers {
   /** Calls back with the exit code, once, when the container has ended, and before it is removed. */
   onceEnded(id: string, listener: (code: number | undefined) => void): void {
     this.#ended.once(id, listener);
+  }
+
+  /** Resolves when what is being done with a container is done, such as its removal at its end. */
+  settled(id: string): Promise<void> {
+    return this.#locks.run(id, async () => {});
   }
 
   /** The runtime that a container is run with. */
@@ -549,7 +559,9 @@ export class Containers {
     const { network } = request;
     if (network.mode === 'container') return;
     const facts = await this.facts();
-    const ownLoopback = network.mode === 'networks' || network.mode === 'ns';
+    // A user-mode network has resolvers of its own because nothing in its namespace reaches the host's loopback.
+    const ownLoopback =
+      network.mode === 'networks' || network.mode === 'ns' || (network.mode === 'host' && facts.dns.length > 0);
     const resolvConf = containerResolvConf({
       mode: ownLoopback ? 'bridge' : network.mode === 'host' ? 'host' : 'none',
       host: hostResolvConf(facts.resolvConf, facts.resolvedConf),
@@ -602,6 +614,37 @@ export class Containers {
   }
 
   // --- what a container asked for
+
+  /**
+   * The same by names that stay: those of the networks, with the interface for each, and the id of a container. Throws
+   * ContainerError where there is no such thing.
+   */
+  async #settled(network: ContainerNetwork): Promise<ContainerNetwork> {
+    switch (network.mode) {
+      case 'networks': {
+        const resolved = await this.attachments.resolve(network.networks);
+        const networks = resolved.map(({ request, network: { name } }, index) => ({
+          ...request,
+          network: name,
+          interface: `eth${index}`,
+        }));
+        return { mode: 'networks', networks };
+      }
+      case 'container':
+        return { mode: 'container', container: this.records.find(network.container).id };
+      case 'ns':
+        checkNetns(network.path);
+        return network;
+      default:
+        return network;
+    }
+  }
+
+  /** The host name of those whose network it shares: their name files say it. Undefined where it has one of its own. */
+  async #hostnameFor(network: ContainerNetwork): Promise<string | undefined> {
+    if (network.mode === 'host') return (await this.facts()).hostname;
+    return network.mode === 'container' ? this.records.find(network.container).hostname : undefined;
+  }
 
   /** The networks that it wants to be on; undefined where it is on none of its own. */
   #networksOf({ request }: ContainerRecord): AttachmentRequest[] | undefined {
@@ -694,6 +737,16 @@ async function terminalPid(terminal: Terminal, pidFile: string): Promise<number>
     if (pid > 0) return pid;
     if (terminal.exited) throw new ContainerError(terminal.lastWords() || 'the OCI runtime failed', 500);
     await delay(2);
+  }
+}
+
+/** Throws ContainerError where there is no network namespace at that path, or none that is ours to enter. */
+function checkNetns(path: string): void {
+  if (!existsSync(path)) throw new ContainerError(`there is no network namespace at ${path}`);
+  try {
+    new RouteSocket(path)[Symbol.dispose]();
+  } catch (error) {
+    throw new ContainerError(`cannot use ${path} as a network namespace: ${firstLine(error)}`);
   }
 }
 

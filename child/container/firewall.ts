@@ -2,8 +2,8 @@
  * Packet filter and address translation of container networks: one static ruleset, and sets that say which bridges there
  * are. Nothing in it belongs to a single container, so attaching one changes nothing here.
  *
- *   forward       within a bridge everything passes; between bridges nothing does, nor from outside unless it is an
- *                 answer; internal bridges have no outside
+ *   forward       within a bridge everything passes, where its containers may reach each other; between bridges nothing
+ *                 does, nor from outside unless it is an answer; internal bridges have no outside
  *   postrouting   what leaves for the outside gets the address of the way out
  */
 import { runProgram } from './run-program.js';
@@ -15,6 +15,8 @@ export interface FirewallBridge {
   /** In CIDR notation. */
   subnets: string[];
   internal: boolean;
+  /** Whether its containers may reach each other. */
+  icc: boolean;
 }
 
 /** A back end of the packet filter. Every method throws ProgramError. */
@@ -77,7 +79,7 @@ export class NftFirewall implements Firewall {
     const present = await this.#elements('bridges');
     return present
       .filter((device) => !devices.includes(device))
-      .map((device) => ({ device, subnets: [], internal: true }));
+      .map((device) => ({ device, subnets: [], internal: true, icc: true }));
   }
 
   async has({ device }: FirewallBridge): Promise<boolean> {
@@ -98,13 +100,13 @@ export class NftFirewall implements Firewall {
   }
 }
 
-function elementsOf({ device, subnets, internal }: FirewallBridge): [set: string, value: string][] {
+function elementsOf({ device, subnets, internal, icc }: FirewallBridge): [set: string, value: string][] {
+  const name = `"${device}"`;
+  const outward = subnets.map((subnet): [string, string] => [subnet.includes(':') ? 'subnets6' : 'subnets4', subnet]);
   return [
-    ['bridges', `"${device}"`],
-    ['same', `"${device}" . "${device}"`],
-    ...(internal ? [['internal', `"${device}"`] as [string, string]] : []),
-    ...(internal
-      ? []
-      : subnets.map((subnet): [string, string] => [subnet.includes(':') ? 'subnets6' : 'subnets4', subnet])),
+    ['bridges', name],
+    // Isolated ports do not see each other, but the gateway would pass their packets on.
+    ...(icc ? [['same', `${name} . ${name}`] as [string, string]] : []),
+    ...(internal ? [['internal', name] as [string, string]] : outward),
   ];
 }

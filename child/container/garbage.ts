@@ -55,7 +55,7 @@ export class GarbageCollector {
     await this.#devices(note);
     await this.#rules(note);
     for (const owner of await this.ports.owners()) {
-      if (await this.#lives(owner)) continue;
+      if (await this.lives(owner)) continue;
       await note('port', `published ports of ${owner.slice(0, 12)}, which does not run`, () =>
         this.ports.release(owner),
       );
@@ -64,7 +64,7 @@ export class GarbageCollector {
     for (const name of await this.names.stale(nameOf, repair))
       found.push({ kind: 'name', what: name, repaired: repair });
     for (const id of this.peers.ids()) {
-      if (await this.#lives(id)) continue;
+      if (await this.lives(id)) continue;
       await note('meta', `meta.json of ${id.slice(0, 12)}, which does not run`, () => this.peers.leave(id));
     }
     for (const id of await this.peers.check(repair)) {
@@ -76,7 +76,7 @@ export class GarbageCollector {
   /** What the journal knows of containers that are gone. */
   async #attachmentsOf(note: Note): Promise<void> {
     for (const id of await this.journal.ids()) {
-      if (await this.#lives(id)) continue;
+      if (await this.lives(id)) continue;
       const addresses = this.containers.records.get(id) === undefined;
       await note('attachment', `network of ${id.slice(0, 12)}, which does not run`, () =>
         this.attachments.detach(id, { addresses }),
@@ -92,7 +92,7 @@ export class GarbageCollector {
     for (const network of await this.ipam.networks()) {
       for (const { ip, containerId, ifname } of await this.ipam.list(network)) {
         const ours = /^[0-9a-f]{64}$/.test(containerId);
-        if (!ours || this.containers.records.get(containerId) || (await this.#lives(containerId))) continue;
+        if (!ours || this.containers.records.get(containerId) || (await this.lives(containerId))) continue;
         await note('reservation', `${ip} on ${network} of ${containerId.slice(0, 12)}, which does not exist`, () =>
           this.ipam.release(network, containerId, ifname),
         );
@@ -103,7 +103,7 @@ export class GarbageCollector {
       const valid: AttachmentId[] = [];
       const cached = await this.cni.attachments(network.name).catch(() => []);
       for (const { containerId, ifname } of cached) {
-        if (await this.#lives(containerId)) {
+        if (await this.lives(containerId)) {
           valid.push({ containerId, ifname });
           continue;
         }
@@ -122,7 +122,7 @@ export class GarbageCollector {
     for (const { name, alias } of socket.links()) {
       if (!alias.startsWith(DEVICE_MARK)) continue;
       const [id = ''] = alias.slice(DEVICE_MARK.length).split(' ');
-      if (await this.#lives(id)) continue;
+      if (await this.lives(id)) continue;
       await note('device', `${name} of ${id.slice(0, 12)}, which does not run`, () => socket.deleteLink(name));
     }
   }
@@ -142,7 +142,7 @@ export class GarbageCollector {
   }
 
   /** Whether a container is to have a network now. */
-  async #lives(id: string): Promise<boolean> {
+  async lives(id: string): Promise<boolean> {
     if (this.containers.records.get(id)) return this.containers.isAttached(id);
     const entry = await this.journal.read(id);
     return entry !== undefined && !entry.detaching && (await this.#foreignLives(entry));

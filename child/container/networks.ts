@@ -20,6 +20,7 @@ import {
   firstFreeSubnet,
   firstHost,
   formatSubnet,
+  hostIn,
   overlaps,
   parseSubnet,
   ranges,
@@ -187,8 +188,8 @@ export function subnetsOf(network: Network): { subnet: string; gateway?: string 
 /** What the packet filter is to know of a network of ours. */
 export function firewallBridge(network: Network): FirewallBridge | undefined {
   if (!network.bridge) return undefined;
-  const { device, internal } = network.bridge;
-  return { device, internal, subnets: subnetsOf(network).map(({ subnet }) => subnet) };
+  const { device, internal, icc } = network.bridge;
+  return { device, internal, icc, subnets: subnetsOf(network).map(({ subnet }) => subnet) };
 }
 
 export function isInternal(network: Network): boolean {
@@ -263,6 +264,8 @@ const DRIVER_OPTIONS: Readonly<Record<string, readonly string[]>> = {
   bridge: ['mtu'],
   macvlan: ['mtu', 'parent', 'mode'],
 };
+/** What every link with IPv6 has to carry (RFC 8200, section 5). */
+const IPV6_MTU = 1280;
 const IPAM_DRIVERS = ['default', 'host-local', 'dhcp', 'static'];
 
 /** The list of a new network. Throws ContainerError. */
@@ -290,6 +293,9 @@ function makeList(
   if (mtu !== undefined && !(Number.isInteger(mtu) && mtu >= 68 && mtu <= 65_535)) {
     throw new ContainerError(`the mtu ${options.mtu} is not between 68 and 65535`);
   }
+  if (mtu !== undefined && mtu < IPV6_MTU && (request.ipv6 || request.subnets.some(isV6))) {
+    throw new ContainerError(`the mtu ${mtu} is too small for IPv6, which needs ${IPV6_MTU}`);
+  }
   const local = ipamDriver === 'default' || ipamDriver === 'host-local';
   if (!local && request.subnets.length + request.gateways.length + request.ipRanges.length > 0) {
     throw new ContainerError(
@@ -316,10 +322,16 @@ function localIpam(request: NetworkRequest, dataDir: string, subnets: readonly s
   for (const gateway of request.gateways) belongs('gateway', gateway);
   for (const { subnet } of parts) belongs('ip-range', firstHost(subnet));
   for (const ip of excluded) belongs('aux-address', ip);
+  const only = (what: string, subnet: string, given: readonly string[]) => {
+    if (given.length < 2) return given[0];
+    throw new ContainerError(`a subnet has one ${what}; ${given.join(' and ')} were given for ${subnet}`);
+  };
 
   const sets = subnets.map((subnet) => {
-    const gateway = canonical(request.gateways.find((ip) => contains(subnet, ip)) ?? firstHost(subnet));
-    const part = parts.find((range) => contains(subnet, firstHost(range.subnet)))?.subnet;
+    const gateways = request.gateways.filter((ip) => contains(subnet, ip)).map(canonical);
+    const gateway = hostIn(subnet, only('gateway', subnet, gateways) ?? firstHost(subnet), 'gateway');
+    const within = parts.filter((range) => contains(subnet, firstHost(range.subnet))).map((range) => range.subnet);
+    const part = only('ip-range', subnet, within);
     const own = excluded.filter((ip) => contains(subnet, ip));
     return ranges({ subnet, gateway, ...(part === undefined ? {} : { ipRange: part }), auxAddresses: own }).map(
       (range) => ({

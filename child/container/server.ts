@@ -64,8 +64,8 @@ export function makeServer(services: Services): Server {
 
 async function handle(services: Services, request: IncomingMessage, url: URL): Promise<Reply> {
   const path = url.pathname.split('/').slice(2).map(decodeURIComponent);
-  const key = `${request.method} /${path.map((part, index) => (index === 1 && path[0] !== 'hooks' ? '*' : part)).join('/')}`;
-  const route = routes[key];
+  const key = (parts: string[]) => `${request.method} /${parts.join('/')}`;
+  const route = routes[key(path)] ?? routes[key(path.map((part, index) => (index === 1 ? '*' : part)))];
   if (!route) throw new ContainerError(`the API has no ${request.method} ${url.pathname}`, 404);
   return route(services, path[1] ?? '', url.searchParams, () => readBody(request));
 }
@@ -172,13 +172,14 @@ async function reportNetwork({ containers }: Services, network: Network): Promis
   };
 }
 
-/** Name of a container that refers to the network, whether it runs or not. */
-async function userOf({ containers, attachments }: Services, network: Network): Promise<string | undefined> {
-  for (const record of containers.records.all()) {
-    const { network: asked } = record.request;
-    if (asked.mode !== 'networks') continue;
-    const used = await attachments.resolve(asked.networks).catch(() => []);
-    if (used.some((entry) => entry.network.name === network.name)) return record.name;
+/** Name of a container that refers to the network, whether it runs or not; those of others count while they run. */
+async function userOf({ containers, attachments, garbage }: Services, network: Network): Promise<string | undefined> {
+  const own = containers.records.all().find(({ request: { network: asked } }) => {
+    return asked.mode === 'networks' && asked.networks.some((entry) => entry.network === network.name);
+  });
+  if (own) return own.name;
+  for (const { id, name } of await attachments.on(network)) {
+    if (await garbage.lives(id)) return name;
   }
   return undefined;
 }

@@ -72,6 +72,8 @@ export class Streams {
       const code = running ? await Promise.race([ended, client.closed]) : this.containers.records.run(id)?.exitCode;
       await out.rest();
       await err.rest();
+      // Its name and its addresses are free for whoever hears of the end.
+      if (request.autoRemove) await this.containers.settled(id);
       client.end({ type: 'exit', code: code ?? UNKNOWN_CODE });
       return;
     }

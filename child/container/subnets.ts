@@ -76,6 +76,21 @@ export function addressIn(subnet: Subnet, text: string, what: string): IPAddress
 }
 
 /**
+ * An address of a subnet that a host can have, in its one form.
+ * @param what how messages call it
+ * @throws SubnetError
+ */
+export function hostIn(subnet: string, text: string, what: string): string {
+  const parsed = parseSubnet(subnet);
+  const address = addressIn(parsed, text, what);
+  if (address.value === parsed.first) throw new SubnetError(`the ${what} ${text} is the network address of ${subnet}`);
+  if (address.value > lastHostOf(parsed)) {
+    throw new SubnetError(`the ${what} ${text} is the broadcast address of ${subnet}`);
+  }
+  return formatIP(address);
+}
+
+/**
  * The first subnet from `base` on, and as large as that, which shares no address with those that are used (in CIDR
  * notation; addresses of interfaces will do). The last one tried is 10.255.255.0/24.
  * @throws SubnetError

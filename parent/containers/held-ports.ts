@@ -4,6 +4,7 @@
  */
 import { native } from '../../native/index.js';
 import type { PortRange } from '../../protocol/messages.js';
+import { bracket } from '../../protocol/port-text.js';
 import type { PortSpec } from '../../protocol/ports.js';
 import type { PortDriver } from '../port/driver.js';
 import { PortBindError, PortError, UnknownPortError } from '../port/errors.js';
@@ -106,7 +107,13 @@ function openOne({ protocol, hostIP, hostPort, hostPortEnd, containerPort }: Por
       return { fd, spec: { ...spec, parentPort: port } };
     } catch (error) {
       const taken = error instanceof PortBindError && error.code === 'EADDRINUSE';
-      if (!taken || parentPort >= last) throw error;
+      if (!taken || (parentPort >= last && hostPortEnd === undefined)) throw error;
+      if (parentPort >= last) {
+        throw new PortBindError(
+          error.code,
+          `listen ${proto} ${bracket(hostIP)}:${hostPort}-${hostPortEnd}: all ports of the range are in use; give a larger one, or another address`,
+        );
+      }
     }
   }
 }

@@ -1,10 +1,11 @@
 // A stack that runs containers, with directories of its own, and rootless-net on it.
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { StackClient } from '../../parent/api/client.js';
 import { ContainerClient } from '../../parent/api/container-client.js';
-import type { ContainerReport } from '../../protocol/containers.js';
+import type { AttachmentRequest, ContainerNetwork, ContainerReport } from '../../protocol/containers.js';
 import { binPath } from './paths.js';
 import { isAlive, listProcesses, processTree } from './process-info.js';
 import { type RunOptions, type RunResult, run } from './run.js';
@@ -16,6 +17,8 @@ export interface ContainerStackOptions {
   /** Options of rootless-run serve; loopback only (`--net=none`) unless told. */
   args?: readonly string[];
   env?: Record<string, string>;
+  /** A program and its arguments that starts rootless-run in turn, by becoming it. */
+  wrapper?: readonly string[];
   /** Data and configuration of an earlier one; new unless told. */
   home?: string;
 }
@@ -62,8 +65,9 @@ export async function startContainerStack(options: ContainerStackOptions = {}): 
   const socket = join(stateDir, 'api.sock');
   const api = new StackClient(socket);
   const containers = new ContainerClient(socket);
-  const words = [binPath('rootless-run'), 'serve', ...(options.args ?? ['--net=none'])];
-  const started = await start(process.execPath, words, {
+  const serve = [process.execPath, binPath('rootless-run'), 'serve', ...(options.args ?? ['--net=none'])];
+  const [program = '', ...words] = [...(options.wrapper ?? []), ...serve];
+  const started = await start(program, words, {
     env,
     ready: { check: async () => Array.isArray(await containers.list().catch(() => undefined)) },
   });
@@ -147,6 +151,27 @@ export const WEB = [
   'trap "exit 0" TERM; mkdir -p /tmp/$HOSTNAME; hostname > /tmp/$HOSTNAME/index.html; httpd -f -p 80 -h /tmp/$HOSTNAME & wait $!',
 ];
 
+/**
+ * Answers with its container's host name, at 80/tcp by HTTP and at 53/udp each datagram, and ends at once when it is told
+ * to. Needs HOST_PROGRAMS.
+ */
+export const NAME_SERVER = [
+  'sh',
+  '-c',
+  `trap "exit 0" TERM; mkdir -p /tmp/$HOSTNAME; hostname > /tmp/$HOSTNAME/index.html
+httpd -f -p 80 -h /tmp/$HOSTNAME &
+python3 -c '
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("", 53))
+while True:
+    server.sendto(socket.gethostname().encode() + b"\\n", server.recvfrom(2048)[1])
+' & wait $!`,
+];
+
+/** Mounts that give a container of busybox the host's programs, too. */
+export const HOST_PROGRAMS = ['/usr', '/lib', '/lib64'].filter(existsSync).map((path) => `${path}:${path}:ro`);
+
 /** Starts a container that goes on; resolves with its report. */
 export async function startContainer(
   { containers }: ContainerStack,
@@ -156,16 +181,54 @@ export async function startContainer(
   return containers.start(id);
 }
 
-/** Runs a program in a running container; resolves with what it wrote. */
-export async function execIn({ containers }: ContainerStack, name: string, ...command: string[]): Promise<string> {
+/** The networks of a container's request, by name, or with what it asks for there. */
+export function onNetworks(...networks: (string | AttachmentRequest)[]): ContainerNetwork {
+  return {
+    mode: 'networks',
+    networks: networks.map((network) => (typeof network === 'string' ? { network } : network)),
+  };
+}
+
+/** A container's first address, on that network where one is named. */
+export function addressOf({ name, attachments }: ContainerReport, network?: string, family: 4 | 6 = 4): string {
+  const ips = attachments
+    .filter((entry) => network === undefined || entry.network === network)
+    .flatMap(({ ips }) => ips);
+  const found = ips.map((ip) => ip.replace(/\/.*$/, '')).find((ip) => isIP(ip) === family);
+  return found ?? assert.fail(`${name} has no IPv${family} address on ${network ?? 'any network'}`);
+}
+
+/** Removes all containers, and all networks but the default one; nothing is left of them in the stack's files. */
+export async function removeAll({ containers, files }: ContainerStack): Promise<void> {
+  for (const { id } of await containers.list()) await containers.remove(id, { force: true });
+  await containers.pruneNetworks();
+  assert.deepEqual(files(), []);
+}
+
+/** Runs a program in a running container to its end; what it wrote to both streams is in one text. */
+export async function tryIn(
+  { containers }: ContainerStack,
+  name: string,
+  ...command: string[]
+): Promise<{ code: number; output: string }> {
   const stream = await containers.exec(name, { command });
-  let text = '';
+  let output = '';
   stream.listen((_, data) => {
-    text += data.toString();
+    output += data.toString();
   });
-  const code = await stream.exit;
-  assert.equal(code, 0, `${command.join(' ')} in ${name}: ${text}`);
-  return text;
+  return { code: await stream.exit, output };
+}
+
+/** As tryIn(), for what has to succeed; resolves with what it wrote. */
+export async function execIn(stack: ContainerStack, name: string, ...command: string[]): Promise<string> {
+  const { code, output } = await tryIn(stack, name, ...command);
+  assert.equal(code, 0, `${command.join(' ')} in ${name}: ${output}`);
+  return output;
+}
+
+/** Whether an address or a name answers a ping from a container. */
+export async function reaches(stack: ContainerStack, name: string, address: string): Promise<boolean> {
+  return (await tryIn(stack, name, 'ping', '-c', '1', '-W', '1', address)).code === 0;
 }
 
 /** A process of the stack of that name. */
