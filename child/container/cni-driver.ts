@@ -12,6 +12,7 @@ import type { AttachDriver, Attachment, StepRunner } from './attach-driver.js';
 import type { CNI } from './cni/chain.js';
 import type { CNIResult, PluginConf, Runtime } from './cni/types.js';
 import { Ipam } from './ipam.js';
+import type { NetnsPins } from './netns-pins.js';
 import { rangeSetsOf } from './networks.js';
 import { readJSON, remove, writeJSON } from './state-files.js';
 
@@ -21,6 +22,8 @@ const HOST_LOCAL_DIRECTORY = '/var/lib/cni/networks';
 export class CNIDriver implements AttachDriver {
   constructor(
     private readonly cni: CNI,
+    /** Of each attachment, from ADD to DEL. */
+    private readonly pins: NetnsPins,
     /** Where addresses are noted that containers hold. */
     private readonly heldDir: string,
     /** What a container publishes, for plugins that want to know. */
@@ -33,10 +36,9 @@ export class CNIDriver implements AttachDriver {
     const held = await this.#held(attachment);
     // ADD is only for what is not there, and host-local gives no address that is held, not even to its holder.
     if (held.length > 0 || (await this.cni.isAttached(network.name, id))) {
-      await step(`cni-del:${ifname}`, () =>
-        this.cni.del(network.list, id, { ...this.#runtime(attachment, []), netns: '' }),
-      );
+      await step(`cni-del:${ifname}`, () => this.#del({ ...attachment, netns: '' }));
     }
+    await step(`netns:${ifname}`, () => this.pins.pin(pinName(attachment), netns));
     const result = await step(`cni-add:${ifname}`, async () => {
       try {
         return await this.cni.add(network.list, id, this.#runtime(attachment, held));
@@ -59,8 +61,8 @@ export class CNIDriver implements AttachDriver {
   }
 
   async detach(attachment: Attachment): Promise<void> {
-    const { network, containerId, ifname } = attachment;
-    await this.cni.del(network.list, { containerId, ifname }, this.#runtime(attachment, []));
+    await this.#del(attachment);
+    await this.pins.unpin(pinName(attachment));
     await this.#hold(attachment);
   }
 
@@ -75,6 +77,12 @@ export class CNIDriver implements AttachDriver {
   async check({ network, containerId, ifname, netns }: Attachment): Promise<void> {
     await this.cni.status(network.list);
     await this.cni.check(network.list, { containerId, ifname }, { netns, args: {}, capabilityArgs: {} });
+  }
+
+  async #del(attachment: Attachment): Promise<void> {
+    const { network, containerId, ifname } = attachment;
+    const netns = (await this.pins.path(pinName(attachment))) ?? attachment.netns;
+    await this.cni.del(network.list, { containerId, ifname }, { ...this.#runtime(attachment, []), netns });
   }
 
   #runtime({ containerId, netns, ip, ip6, mac, aliases }: Attachment, held: readonly string[]): Runtime {
@@ -131,6 +139,10 @@ export class CNIDriver implements AttachDriver {
   #heldFile({ network, containerId, ifname }: Pick<Attachment, 'containerId' | 'ifname' | 'network'>): string {
     return join(this.heldDir, `${network.name}-${containerId}-${ifname}.json`);
   }
+}
+
+function pinName({ containerId, ifname }: Attachment): string {
+  return `${containerId}-${ifname}`;
 }
 
 function localDirectories(plugins: readonly PluginConf[]): string[] {

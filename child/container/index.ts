@@ -21,6 +21,7 @@ import { Ipam } from './ipam.js';
 import { Journal } from './journal.js';
 import { KeyedLock } from './lock.js';
 import { Names } from './names.js';
+import { NetnsPins } from './netns-pins.js';
 import { Networks } from './networks.js';
 import { ParentLink } from './parent-link.js';
 import { PeerBook } from './peer-book.js';
@@ -88,7 +89,8 @@ export function startContainers(
     warn,
   );
   const bridges = new BridgeDriver(ipam, firewall, () => facts?.mtu ?? 0);
-  const plugins = new CNIDriver(cni, join(dataDir, 'held'), (id) => attachments.publishedOf(id));
+  const pins = new NetnsPins(join(stateDir, 'netns'));
+  const plugins = new CNIDriver(cni, pins, join(dataDir, 'held'), (id) => attachments.publishedOf(id));
   const drivers = { bridge: bridges, cni: plugins };
   const attachments = new Attachments(stack, join(dataDir, 'attached'), networks, drivers, ports, peers, journal, warn);
   const agentSocket = join(stateDir, 'agent.sock');
