@@ -18,7 +18,7 @@ import type { AttachDriver, Attachment } from './attach-driver.js';
 import type { CNIResult } from './cni/types.js';
 import { firstLine, NoSuchNetworkError } from './errors.js';
 import type { Journal, JournalEntry } from './journal.js';
-import { isInternal, type Network, type Networks } from './networks.js';
+import { isInternal, type Network, type Networks, usesDHCP } from './networks.js';
 import type { PeerBook } from './peer-book.js';
 import type { Ports } from './ports.js';
 import { readJSON, remove, writeJSON } from './state-files.js';
@@ -240,6 +240,22 @@ export class Attachments {
       const network = await this.networks.find(name);
       const attachment = { containerId: id, ifname, network, netns: entry?.netns ?? '', defaultRoute: false };
       await this.driverOf(network).check(attachment);
+    }
+  }
+
+  /** Has the DHCP daemon take up the leases of a container, which is what CHECK makes of one that it does not know. */
+  async renewLeases(id: string): Promise<void> {
+    const entry = await this.journal.read(id);
+    if (!entry?.complete || entry.detaching) return;
+    for (const { network: name, ifname } of entry.attachments) {
+      try {
+        const network = await this.networks.find(name);
+        if (!usesDHCP(network)) continue;
+        const attachment = { containerId: id, ifname, network, netns: entry.netns, defaultRoute: false };
+        await this.driverOf(network).check(attachment);
+      } catch (error) {
+        this.warn(`cannot take up the lease of ${ifname} of ${id.slice(0, 12)}: ${firstLine(error)}`);
+      }
     }
   }
 

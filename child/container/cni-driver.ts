@@ -10,14 +10,13 @@ import type { PublishSpec } from '../../protocol/publish-spec.js';
 import { RouteSocket } from '../netlink/route.js';
 import type { AttachDriver, Attachment, StepRunner } from './attach-driver.js';
 import type { CNI } from './cni/chain.js';
-import type { CNIResult, PluginConf, Runtime } from './cni/types.js';
+import type { CNIResult, Runtime } from './cni/types.js';
+import { ConflictError } from './errors.js';
+import { canonicalIP } from './ip-address.js';
 import { Ipam } from './ipam.js';
 import type { NetnsPins } from './netns-pins.js';
-import { rangeSetsOf } from './networks.js';
+import { type Network, rangeSetsOf, usesDHCP } from './networks.js';
 import { readJSON, remove, writeJSON } from './state-files.js';
-
-/** Where host-local keeps addresses unless told. */
-const HOST_LOCAL_DIRECTORY = '/var/lib/cni/networks';
 
 export class CNIDriver implements AttachDriver {
   constructor(
@@ -26,6 +25,8 @@ export class CNIDriver implements AttachDriver {
     private readonly pins: NetnsPins,
     /** Where addresses are noted that containers hold. */
     private readonly heldDir: string,
+    /** Where host-local keeps addresses unless the network says. */
+    private readonly hostLocalDir: string,
     /** What a container publishes, for plugins that want to know. */
     private readonly published: (containerId: string) => readonly PublishSpec[],
   ) {}
@@ -49,7 +50,10 @@ export class CNIDriver implements AttachDriver {
       }
     });
     const ips = (result.ips ?? []).map(({ address }) => address);
-    await step(`address:${ifname}`, () => writeJSON(this.#heldFile(attachment), ips));
+    requireAsked(attachment, ips);
+    if (this.#localDirectories(network).length > 0) {
+      await step(`address:${ifname}`, () => writeJSON(this.#heldFile(attachment), ips));
+    }
     if (!attachment.defaultRoute) {
       await step(`routes:${ifname}`, () => {
         using inside = new RouteSocket(netns);
@@ -69,7 +73,7 @@ export class CNIDriver implements AttachDriver {
   async release(attachment: Pick<Attachment, 'containerId' | 'ifname' | 'network'>): Promise<void> {
     const { network, containerId, ifname } = attachment;
     await remove(this.#heldFile(attachment));
-    for (const directory of localDirectories(network.list.plugins)) {
+    for (const directory of this.#localDirectories(network)) {
       await new Ipam(directory).release(network.name, containerId, ifname).catch(() => {});
     }
   }
@@ -81,8 +85,12 @@ export class CNIDriver implements AttachDriver {
 
   async #del(attachment: Attachment): Promise<void> {
     const { network, containerId, ifname } = attachment;
+    const id = { containerId, ifname };
+    const runtime = this.#runtime(attachment, []);
     const netns = (await this.pins.path(pinName(attachment))) ?? attachment.netns;
-    await this.cni.del(network.list, { containerId, ifname }, { ...this.#runtime(attachment, []), netns });
+    // The plugin bridge removes the interface first, without which no lease can be given back.
+    if (usesDHCP(network)) await this.cni.del(network.list, id, { ...runtime, netns: '' });
+    await this.cni.del(network.list, id, { ...runtime, netns });
   }
 
   #runtime({ containerId, netns, ip, ip6, mac, aliases }: Attachment, held: readonly string[]): Runtime {
@@ -122,13 +130,19 @@ export class CNIDriver implements AttachDriver {
     const { network, containerId, ifname } = attachment;
     const held = await this.#held(attachment);
     const rangeSets = rangeSetsOf(network.list.plugins[0]);
-    const [directory] = localDirectories(network.list.plugins);
+    const [directory] = this.#localDirectories(network);
     if (directory === undefined || held.length === 0) return;
     const requested = held.map((cidr) => cidr.replace(/\/.*$/, ''));
     await new Ipam(directory)
       .reserve({ network: network.name, containerId, ifname, rangeSets, requested })
       // Somebody else was faster, or the directory is not ours to write.
       .catch(() => remove(this.#heldFile(attachment)));
+  }
+
+  #localDirectories({ list }: Network): string[] {
+    return list.plugins.flatMap(({ ipam }) =>
+      ipam?.type === 'host-local' ? [typeof ipam.dataDir === 'string' ? ipam.dataDir : this.hostLocalDir] : [],
+    );
   }
 
   async #held(attachment: Pick<Attachment, 'containerId' | 'ifname' | 'network'>): Promise<string[]> {
@@ -141,12 +155,17 @@ export class CNIDriver implements AttachDriver {
   }
 }
 
-function pinName({ containerId, ifname }: Attachment): string {
-  return `${containerId}-${ifname}`;
+/** Some that give addresses pass over what is asked for, such as dhcp. Throws ConflictError. */
+function requireAsked({ network, ip, ip6 }: Attachment, given: readonly string[]): void {
+  const plain = given.map((cidr) => canonicalIP(cidr.replace(/\/.*$/, '')));
+  const missing = [ip, ip6].find((asked) => asked !== undefined && !plain.includes(canonicalIP(asked)));
+  if (missing === undefined) return;
+  const instead = given.join(', ') || 'none';
+  throw new ConflictError(
+    `the network ${network.name} does not give the address ${missing} but ${instead}; do not ask for one there`,
+  );
 }
 
-function localDirectories(plugins: readonly PluginConf[]): string[] {
-  return plugins.flatMap(({ ipam }) =>
-    ipam?.type === 'host-local' ? [typeof ipam.dataDir === 'string' ? ipam.dataDir : HOST_LOCAL_DIRECTORY] : [],
-  );
+function pinName({ containerId, ifname }: Attachment): string {
+  return `${containerId}-${ifname}`;
 }

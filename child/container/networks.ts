@@ -11,7 +11,7 @@ import { readConfDir } from './cni/conflist.js';
 import type { ConfList, PluginConf } from './cni/types.js';
 import { ConflictError, ContainerError, NoSuchNetworkError } from './errors.js';
 import type { FirewallBridge } from './firewall.js';
-import { formatIP, parseIP } from './ip-address.js';
+import { canonicalIP } from './ip-address.js';
 import type { IpamRange as Range } from './ipam.js';
 import { KeyedLock } from './lock.js';
 import { remove, writeJSON } from './state-files.js';
@@ -74,8 +74,6 @@ export class Networks {
     private readonly confDir: string,
     /** Where addresses are kept. */
     private readonly ipamDir: string,
-    /** Where plugins keep what they would keep in directories of the system's, which only its root may write. */
-    private readonly pluginDirs: { hostLocal: string; tuning: string },
     private readonly warn: (line: string) => void,
   ) {}
 
@@ -87,7 +85,7 @@ export class Networks {
       if (!this.#told.has(file)) this.warn(`the network configuration ${file} is left out: ${what}`);
       this.#told.add(file);
     }
-    return networks.map(({ file, list }) => toNetwork(file, this.#relocated(list)));
+    return networks.map(({ file, list }) => toNetwork(file, list));
   }
 
   /** By name, id, or the beginning of an id. Throws NoSuchNetworkError, and ConflictError for the beginning of several. */
@@ -123,18 +121,6 @@ export class Networks {
         `the network ${network.name} is managed by somebody else (${network.file}) and cannot be removed here`,
       );
     await remove(network.file);
-  }
-
-  /** Lists of others, for whom /var/lib/cni and /run/cni are writable. */
-  #relocated(list: ConfList): ConfList {
-    if (list[MARK] !== undefined) return list;
-    const plugins = list.plugins.map((plugin): PluginConf => {
-      const ipam =
-        plugin.ipam?.type === 'host-local' ? { ipam: { dataDir: this.pluginDirs.hostLocal, ...plugin.ipam } } : {};
-      const tuning = plugin.type === 'tuning' ? { dataDir: this.pluginDirs.tuning } : {};
-      return { ...tuning, ...plugin, ...ipam };
-    });
-    return { ...list, plugins };
   }
 
   async #create(request: NetworkRequest, firstSubnet: string): Promise<Network> {
@@ -189,6 +175,11 @@ export function firewallBridge(network: Network): FirewallBridge | undefined {
   if (!network.bridge) return undefined;
   const { device, internal } = network.bridge;
   return { device, internal, subnets: subnetsOf(network).map(({ subnet }) => subnet) };
+}
+
+/** Whether the daemon of the plugin dhcp has leases of its containers. */
+export function usesDHCP({ list }: Network): boolean {
+  return list.plugins.some(({ ipam }) => ipam?.type === 'dhcp');
 }
 
 export function isInternal(network: Network): boolean {
@@ -318,7 +309,7 @@ function localIpam(request: NetworkRequest, dataDir: string, subnets: readonly s
   for (const ip of excluded) belongs('aux-address', ip);
 
   const sets = subnets.map((subnet) => {
-    const gateway = canonical(request.gateways.find((ip) => contains(subnet, ip)) ?? firstHost(subnet));
+    const gateway = canonicalIP(request.gateways.find((ip) => contains(subnet, ip)) ?? firstHost(subnet));
     const part = parts.find((range) => contains(subnet, firstHost(range.subnet)))?.subnet;
     const own = excluded.filter((ip) => contains(subnet, ip));
     return ranges({ subnet, gateway, ...(part === undefined ? {} : { ipRange: part }), auxAddresses: own }).map(
@@ -380,12 +371,6 @@ function macvlanPlugin(
 
 function isV6(text: string): boolean {
   return text.includes(':');
-}
-
-/** In the one form that is compared. */
-function canonical(ip: string): string {
-  const parsed = parseIP(ip);
-  return parsed ? formatIP(parsed) : ip;
 }
 
 /** Name of a network's bridge; 15 characters at most. */

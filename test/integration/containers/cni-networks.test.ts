@@ -112,6 +112,11 @@ describe('a network of nerdctl', () => {
     assert.deepEqual([code, stderr], [1, what]);
   });
 
+  it('is inspected as its file has it', async () => {
+    const { conflist } = await stack.containers.inspectNetwork('team');
+    assert.deepEqual(conflist, list);
+  });
+
   it('gives an address, peers and published ports, and takes back all but the address until rm', async () => {
     const port = await freePort('127.0.0.2');
     const peer = await startContainer(stack, { name: 'peer', network: on('team') });
