@@ -11,12 +11,20 @@ import { RouteSocket } from '../netlink/route.js';
 import type { AttachDriver, Attachment, StepRunner } from './attach-driver.js';
 import type { CNI } from './cni/chain.js';
 import type { CNIResult, Runtime } from './cni/types.js';
-import { ConflictError } from './errors.js';
+import { ConflictError, firstLine } from './errors.js';
 import { canonicalIP } from './ip-address.js';
 import { Ipam } from './ipam.js';
 import type { NetnsPins } from './netns-pins.js';
-import { type Network, rangeSetsOf, usesDHCP } from './networks.js';
-import { readJSON, remove, writeJSON } from './state-files.js';
+import { type Network, networkOf, rangeSetsOf, usesDHCP } from './networks.js';
+import { namesIn, readJSON, remove, writeJSON } from './state-files.js';
+
+/** The addresses that a container keeps on a network, and the directory of host-local that has them. */
+interface Held {
+  network: string;
+  ifname: string;
+  directory: string;
+  ips: string[];
+}
 
 export class CNIDriver implements AttachDriver {
   constructor(
@@ -29,6 +37,7 @@ export class CNIDriver implements AttachDriver {
     private readonly hostLocalDir: string,
     /** What a container publishes, for plugins that want to know. */
     private readonly published: (containerId: string) => readonly PublishSpec[],
+    private readonly warn: (line: string) => void,
   ) {}
 
   async attach(attachment: Attachment, step: StepRunner): Promise<CNIResult> {
@@ -36,7 +45,7 @@ export class CNIDriver implements AttachDriver {
     const id = { containerId, ifname };
     const held = await this.#held(attachment);
     // ADD is only for what is not there, and host-local gives no address that is held, not even to its holder.
-    if (held.length > 0 || (await this.cni.isAttached(network.name, id))) {
+    if (held.length > 0 || (await this.cni.attachedList(network.name, id))) {
       await step(`cni-del:${ifname}`, () => this.#del({ ...attachment, netns: '' }));
     }
     await step(`netns:${ifname}`, () => this.pins.pin(pinName(attachment), netns));
@@ -51,8 +60,10 @@ export class CNIDriver implements AttachDriver {
     });
     const ips = (result.ips ?? []).map(({ address }) => address);
     requireAsked(attachment, ips);
-    if (this.#localDirectories(network).length > 0) {
-      await step(`address:${ifname}`, () => writeJSON(this.#heldFile(attachment), ips));
+    const [directory] = this.#localDirectories(network);
+    if (directory !== undefined) {
+      const held: Held = { network: network.name, ifname, directory, ips };
+      await step(`address:${ifname}`, () => writeJSON(this.#heldFile(attachment), held));
     }
     if (!attachment.defaultRoute) {
       await step(`routes:${ifname}`, () => {
@@ -78,6 +89,19 @@ export class CNIDriver implements AttachDriver {
     }
   }
 
+  async releaseLost(containerId: string): Promise<void> {
+    for (const name of (await namesIn(this.heldDir)).filter((file) => file.includes(`-${containerId}-`))) {
+      const held = (await readJSON(join(this.heldDir, name))) as Held | undefined;
+      if (held) await new Ipam(held.directory).release(held.network, containerId, held.ifname).catch(() => {});
+      await remove(join(this.heldDir, name));
+    }
+  }
+
+  async lastKnown(network: string, containerId: string, ifname: string): Promise<Network | undefined> {
+    const list = await this.cni.attachedList(network, { containerId, ifname });
+    return list && networkOf(list, '');
+  }
+
   async check({ network, containerId, ifname, netns }: Attachment): Promise<void> {
     await this.cni.status(network.list);
     await this.cni.check(network.list, { containerId, ifname }, { netns, args: {}, capabilityArgs: {} });
@@ -88,9 +112,17 @@ export class CNIDriver implements AttachDriver {
     const id = { containerId, ifname };
     const runtime = this.#runtime(attachment, []);
     const netns = (await this.pins.path(pinName(attachment))) ?? attachment.netns;
-    // The plugin bridge removes the interface first, without which no lease can be given back.
-    if (usesDHCP(network)) await this.cni.del(network.list, id, { ...runtime, netns: '' });
-    await this.cni.del(network.list, id, { ...runtime, netns });
+    const known = await this.cni.attachedList(network.name, id);
+    try {
+      // The plugin bridge removes the interface first, without which no lease can be given back.
+      if (usesDHCP(network)) await this.cni.del(network.list, id, { ...runtime, netns: '' });
+      await this.cni.del(network.list, id, { ...runtime, netns });
+    } catch (error) {
+      if (known) throw error;
+      // ADD never succeeded, and has been followed by DEL. A plugin that is missing would fail at this one for ever, and
+      // the container could not be removed.
+      this.warn(`DEL of what was not attached failed: ${firstLine(error)}`);
+    }
   }
 
   #runtime({ containerId, netns, ip, ip6, mac, aliases }: Attachment, held: readonly string[]): Runtime {
@@ -146,8 +178,8 @@ export class CNIDriver implements AttachDriver {
   }
 
   async #held(attachment: Pick<Attachment, 'containerId' | 'ifname' | 'network'>): Promise<string[]> {
-    const value = await readJSON(this.#heldFile(attachment));
-    return Array.isArray(value) ? value.map(String) : [];
+    const held = (await readJSON(this.#heldFile(attachment))) as Held | undefined;
+    return held?.ips ?? [];
   }
 
   #heldFile({ network, containerId, ifname }: Pick<Attachment, 'containerId' | 'ifname' | 'network'>): string {

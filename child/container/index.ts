@@ -97,9 +97,8 @@ export function startContainers(
   const networks = new Networks(confDir, ipamDir, warn);
   const bridges = new BridgeDriver(ipam, firewall, () => facts?.mtu ?? 0);
   const pins = new NetnsPins(join(stateDir, 'netns'));
-  const plugins = new CNIDriver(cni, pins, join(dataDir, 'held'), places.hostLocal, (id) =>
-    attachments.publishedOf(id),
-  );
+  const published = (id: string) => attachments.publishedOf(id);
+  const plugins = new CNIDriver(cni, pins, join(dataDir, 'held'), places.hostLocal, published, warn);
   const drivers = { bridge: bridges, cni: plugins };
   const attachments = new Attachments(stack, join(dataDir, 'attached'), networks, drivers, ports, peers, journal, warn);
   const agentSocket = join(stateDir, 'agent.sock');

@@ -4,10 +4,10 @@
  * and attach to them ourselves.
  */
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
+import { basename, extname, join } from 'node:path';
 import type { NetworkRequest } from '../../protocol/containers.js';
 import { RouteSocket } from '../netlink/route.js';
-import { readConfDir } from './cni/conflist.js';
+import { type ConfProblem, readConfDir } from './cni/conflist.js';
 import type { ConfList, PluginConf } from './cni/types.js';
 import { ConflictError, ContainerError, NoSuchNetworkError } from './errors.js';
 import type { FirewallBridge } from './firewall.js';
@@ -79,13 +79,23 @@ export class Networks {
 
   /** By file name. Broken files are told of once, and left out. */
   async list(): Promise<Network[]> {
-    // nerdctl keeps those of its default namespace in a directory of their own.
-    const { networks, problems } = await readConfDir([this.confDir, join(this.confDir, 'default')]);
-    for (const { file, what } of problems) {
-      if (!this.#told.has(file)) this.warn(`the network configuration ${file} is left out: ${what}`);
-      this.#told.add(file);
+    const { networks, problems } = await this.#read();
+    for (const problem of problems) {
+      if (!this.#told.has(problem.file)) this.warn(describe(problem));
+      this.#told.add(problem.file);
     }
-    return networks.map(({ file, list }) => toNetwork(file, list));
+    return networks.map(({ file, list }) => networkOf(list, file));
+  }
+
+  /** What is wrong with files that would be the network, a line for each that is left out. */
+  async problemsOf(name: string): Promise<string[]> {
+    const { problems } = await this.#read();
+    // One that cannot be read is known by the name of its file only: nerdctl-NAME.conflist, 10-NAME.conf …
+    const isOf = (problem: ConfProblem) => {
+      const base = basename(problem.file, extname(problem.file));
+      return problem.name === undefined ? base === name || base.endsWith(`-${name}`) : problem.name === name;
+    };
+    return problems.filter(isOf).map(describe);
   }
 
   /** By name, id, or the beginning of an id. Throws NoSuchNetworkError, and ConflictError for the beginning of several. */
@@ -97,7 +107,7 @@ export class Networks {
     if (matching.length > 1)
       throw new ConflictError(`multiple networks found with the prefix ${text}; name more of the id`);
     if (matching[0]) return matching[0];
-    throw new NoSuchNetworkError(text);
+    throw new NoSuchNetworkError(text, (await this.problemsOf(text))[0]);
   }
 
   /** The network that containers are on when they ask for none; made at the first use. */
@@ -123,6 +133,11 @@ export class Networks {
     await remove(network.file);
   }
 
+  #read() {
+    // nerdctl keeps those of its default namespace in a directory of their own.
+    return readConfDir([this.confDir, join(this.confDir, 'default')]);
+  }
+
   async #create(request: NetworkRequest, firstSubnet: string): Promise<Network> {
     const networks = await this.list();
     if (PSEUDO.includes(request.name))
@@ -136,7 +151,7 @@ export class Networks {
     const list = makeList(request, this.ipamDir, (subnets) => chooseSubnets(request, subnets, used, firstSubnet));
     const file = join(this.confDir, `rootless-net-${request.name}.conflist`);
     await writeJSON(file, list, 0o644);
-    return toNetwork(file, list);
+    return networkOf(list, file);
   }
 }
 
@@ -188,7 +203,12 @@ export function isInternal(network: Network): boolean {
   return ipam?.type === 'host-local' && !Array.isArray(ipam.routes);
 }
 
-function toNetwork(file: string, list: ConfList): Network {
+function describe({ file, what }: ConfProblem): string {
+  return `${file} is left out: ${what}`;
+}
+
+/** @param file "" where it is gone */
+export function networkOf(list: ConfList, file: string): Network {
   const [first] = list.plugins;
   const mark = list[MARK] as Mark | undefined;
   const rangeSets = rangeSetsOf(first);

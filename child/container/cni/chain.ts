@@ -74,9 +74,9 @@ export class CNI {
     return (await this.#cache.list(network)).map(({ attachment }) => attachment);
   }
 
-  /** Whether an attachment is known, from an ADD that was not followed by DEL. */
-  async isAttached(network: string, attachment: AttachmentId): Promise<boolean> {
-    return (await this.#readForDel(network, attachment)) !== undefined;
+  /** The network as it was at the ADD of an attachment; undefined where that was followed by DEL. */
+  async attachedList(network: string, attachment: AttachmentId): Promise<ConfList | undefined> {
+    return (await this.#readForDel(network, attachment))?.list;
   }
 
   /**

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type {
   AttachmentRequest,
@@ -8,6 +8,7 @@ import type {
   NetworkReport,
 } from '../../../protocol/containers.js';
 import {
+  busyboxRootfs,
   type ContainerStack,
   execIn,
   kill,
@@ -164,5 +165,86 @@ describe('a network of nerdctl', () => {
     await answers(port, web.hostname);
     await stack.must('rm', '-f', 'web');
     assert.deepEqual([await inKernel(stack, subnet), reserved(stack, 'team'), stack.files()], [[], [], []]);
+  });
+});
+
+describe('network configurations that are wrong', () => {
+  let stack: ContainerStack;
+  before(async () => {
+    stack = await startContainerStack();
+    putList(stack, 'nerdctl-team.conflist', nerdctlList('team', '10.91.8.0/24'));
+  });
+  after(async () => {
+    await stack?.[Symbol.asyncDispose]();
+  });
+  const run = (network: string) =>
+    stack.net('run', '--rm', '--net', network, '--rootfs', busyboxRootfs(), '--', 'true');
+
+  const wrong: [file: string, text: string, name: string, what: RegExp][] = [
+    ['nerdctl-broken.conflist', '{ "name": "broken"', 'broken', /the network configuration is not JSON: /],
+    ['10-empty.conflist', '{ "cniVersion": "1.0.0", "name": "hollow", "plugins": [] }', 'hollow', /plugins is empty$/],
+    [
+      'future.conflist',
+      '{ "cniVersion": "9.0.0", "name": "future", "plugins": [{ "type": "bridge" }] }',
+      'future',
+      /network future has cniVersion 9\.0\.0; supported are /,
+    ],
+    ['list.json', '[]', 'list', /the network configuration is wrong: it is not an object$/],
+  ];
+  for (const [name, text, network, what] of wrong) {
+    it(`are told in a line to who asks for the network: ${name}`, async () => {
+      const file = putList(stack, name, text);
+      for (const { code, stdout, stderr } of [await run(network), await stack.net('network', 'inspect', network)]) {
+        assert.deepEqual([code, stdout], [1, '']);
+        const [line = '', ...more] = stderr.trimEnd().split('\n');
+        assert.deepEqual(more, []);
+        assert(line.startsWith(`error: no such network: ${network}; ${file} is left out: `), line);
+        assert.match(line, what);
+      }
+    });
+  }
+
+  it('do not keep other networks from working', async () => {
+    assert.deepEqual((await stack.must('network', 'ls', '-q')).split('\n'), ['team']);
+    assert.deepEqual([(await run('team')).code, (await run('bridge')).code], [0, 0]);
+  });
+
+  it('may have the name of another one, whose check says so', async () => {
+    const file = putList(stack, 'zz-other.conflist', nerdctlList('team', '10.91.9.0/24'));
+    const { code, stdout } = await stack.net('network', 'check', 'team');
+    const first = join(stack.confDir, 'nerdctl-team.conflist');
+    assert.deepEqual([code, stdout], [1, `team: ${file} is left out: network team is in ${first} already\n`]);
+    assert.equal((await run('team')).code, 0);
+  });
+
+  it('may name plugins that are not there, which leaves nothing', async () => {
+    const { plugins, ...rest } = nerdctlList('odd', '10.91.10.0/24');
+    const [bridge, ...others] = plugins;
+    for (const [wrongPlugins, what] of [
+      [[...plugins, { type: 'no-such-plugin' }], /^error: CNI plugin no-such-plugin: not found in CNI_PATH \(.*\n$/],
+      [[{ ...bridge, ipam: { type: 'no-such-ipam' } }, ...others], /^error: CNI plugin bridge: .*no-such-ipam.*\n$/],
+      [
+        [{ ...bridge, ipam: { type: 'dhcp', daemonSocketPath: '/nowhere' } }],
+        /^error: CNI plugin bridge: .*\/nowhere.*\n$/,
+      ],
+    ] as const) {
+      putList(stack, 'odd.conflist', { ...rest, plugins: wrongPlugins });
+      const { code, stderr } = await run('odd');
+      assert.equal(code, 1);
+      assert.match(stderr, what);
+      assert.deepEqual([await inKernel(stack, '10.91.10.0/24'), reserved(stack, 'odd'), stack.files()], [[], [], []]);
+    }
+  });
+
+  it('can become so while a container is there: all of it is taken back as it was made', async () => {
+    const file = putList(stack, 'frail.conflist', nerdctlList('frail', '10.91.11.0/24'));
+    for (const name of ['breaks', 'goes']) await startContainer(stack, { name, network: on('frail') });
+    putList(stack, 'frail.conflist', '{');
+    await stack.must('stop', 'breaks', 'goes');
+    assert.deepEqual(await inKernel(stack, '10.91.11.0/24'), []);
+    await stack.must('rm', 'breaks');
+    rmSync(file);
+    await stack.must('rm', 'goes');
+    assert.deepEqual([reserved(stack, 'frail'), stack.files()], [[], []]);
   });
 });
