@@ -12,11 +12,12 @@ import type { AttachDriver, Attachment, StepRunner } from './attach-driver.js';
 import type { CNI } from './cni/chain.js';
 import type { CNIResult, Runtime } from './cni/types.js';
 import { ConflictError, firstLine } from './errors.js';
-import { canonicalIP } from './ip-address.js';
+import { canonical } from './ip-address.js';
 import { Ipam } from './ipam.js';
 import type { NetnsPins } from './netns-pins.js';
-import { type Network, networkOf, rangeSetsOf, usesDHCP } from './networks.js';
+import { type Network, networkOf, rangeSetsOf, subnetsOf, usesDHCP, usesStatic } from './networks.js';
 import { namesIn, readJSON, remove, writeJSON } from './state-files.js';
+import { contains, parseSubnet } from './subnets.js';
 
 /** The addresses that a container keeps on a network, and the directory of host-local that has them. */
 interface Held {
@@ -41,7 +42,10 @@ export class CNIDriver implements AttachDriver {
   ) {}
 
   async attach(attachment: Attachment, step: StepRunner): Promise<CNIResult> {
-    const { network, containerId, ifname, netns } = attachment;
+    const { network, containerId, ifname, netns, ip, ip6 } = attachment;
+    if (network.own && usesStatic(network) && ip === undefined && ip6 === undefined) {
+      throw new ConflictError(`the network ${network.name} gives no addresses by itself; choose one with --ip`);
+    }
     const id = { containerId, ifname };
     const held = await this.#held(attachment);
     // ADD is only for what is not there, and host-local gives no address that is held, not even to its holder.
@@ -54,7 +58,7 @@ export class CNIDriver implements AttachDriver {
         return await this.cni.add(network.list, id, this.#runtime(attachment, held));
       } catch (error) {
         // Between DEL and ADD another may have got it; what the user asked for is not given up so.
-        if (held.length === 0 || attachment.ip !== undefined || attachment.ip6 !== undefined) throw error;
+        if (held.length === 0 || ip !== undefined || ip6 !== undefined) throw error;
         return this.cni.add(network.list, id, this.#runtime(attachment, []));
       }
     });
@@ -125,10 +129,12 @@ export class CNIDriver implements AttachDriver {
     }
   }
 
-  #runtime({ containerId, netns, ip, ip6, mac, aliases }: Attachment, held: readonly string[]): Runtime {
+  #runtime({ network, containerId, netns, ip, ip6, mac, aliases }: Attachment, held: readonly string[]): Runtime {
     const plain = held.map((cidr) => cidr.replace(/\/.*$/, ''));
-    const address = ip ?? plain.find((text) => !text.includes(':'));
-    const address6 = ip6 ?? plain.find((text) => text.includes(':'));
+    const [address, address6] = [
+      ip ?? plain.find((text) => !text.includes(':')),
+      ip6 ?? plain.find((text) => text.includes(':')),
+    ].map((text) => text && withPrefix(network, text));
     const addresses = [address, address6].filter((text) => text !== undefined);
     const ports = this.published(containerId).filter(({ hostPort }) => hostPort > 0);
     return {
@@ -189,12 +195,23 @@ export class CNIDriver implements AttachDriver {
 
 /** Some that give addresses pass over what is asked for, such as dhcp. Throws ConflictError. */
 function requireAsked({ network, ip, ip6 }: Attachment, given: readonly string[]): void {
-  const plain = given.map((cidr) => canonicalIP(cidr.replace(/\/.*$/, '')));
-  const missing = [ip, ip6].find((asked) => asked !== undefined && !plain.includes(canonicalIP(asked)));
+  const plain = given.map((cidr) => canonical(cidr.replace(/\/.*$/, '')));
+  const missing = [ip, ip6].find((asked) => asked !== undefined && !plain.includes(canonical(asked)));
   if (missing === undefined) return;
   const instead = given.join(', ') || 'none';
   throw new ConflictError(
     `the network ${network.name} does not give the address ${missing} but ${instead}; do not ask for one there`,
+  );
+}
+
+/** The plugin static wants to be told of the prefix. Throws ConflictError. */
+function withPrefix(network: Network, ip: string): string {
+  if (!usesStatic(network)) return ip;
+  const found = subnetsOf(network).find(({ subnet }) => contains(subnet, ip));
+  if (found) return `${ip}/${parseSubnet(found.subnet).prefix}`;
+  const subnets = subnetsOf(network).map(({ subnet }) => subnet);
+  throw new ConflictError(
+    `the network ${network.name} does not give the address ${ip}; it has ${subnets.join(', ') || 'addresses of its own'}`,
   );
 }
 

@@ -82,7 +82,7 @@ export class Containers {
       await this.names.acquire(record.name, record.id).catch((error: unknown) => this.warn(firstLine(error)));
     }
     for (const record of this.records.all()) {
-      await this.exclusively(record.id, async () => {
+      await this.#exclusively(record.id, async () => {
         const run = this.records.run(record.id);
         if (run === undefined || run.status === 'exited') return;
         if (
@@ -136,7 +136,7 @@ export class Containers {
   /** Does nothing where it runs already. Throws ContainerError; it is then as it was before. */
   start(text: string, options: { beforeRun?: (record: ContainerRecord) => void } = {}): Promise<ContainerRecord> {
     const { id } = this.records.find(text);
-    return this.exclusively(id, async () => {
+    return this.#exclusively(id, async () => {
       const record = this.records.find(id);
       await this.#notice(record);
       if (this.records.run(id)?.status !== 'running') await this.#start(record, options.beforeRun);
@@ -147,7 +147,7 @@ export class Containers {
   /** Ends it: SIGTERM, and SIGKILL after a while. Does nothing where it does not run. */
   stop(text: string, timeout = STOP_TIMEOUT): Promise<ContainerRecord> {
     const record = this.records.find(text);
-    return this.exclusively(record.id, async () => {
+    return this.#exclusively(record.id, async () => {
       await this.#notice(record);
       const run = this.records.run(record.id);
       if (run?.status === 'running') await this.#end(record, run, timeout);
@@ -169,7 +169,7 @@ export class Containers {
   /** Throws ConflictError where it runs, unless it is to be killed. */
   remove(text: string, { force }: { force: boolean }): Promise<ContainerRecord> {
     const record = this.records.find(text);
-    return this.exclusively(record.id, async () => {
+    return this.#exclusively(record.id, async () => {
       await this.#notice(record);
       const run = this.records.run(record.id);
       if (run?.status === 'running') {
@@ -185,7 +185,7 @@ export class Containers {
   /** Throws ConflictError where the name belongs to another. */
   rename(text: string, name: string): Promise<ContainerRecord> {
     const { id } = this.records.find(text);
-    return this.exclusively(id, async () => {
+    return this.#exclusively(id, async () => {
       const before = this.records.find(id);
       if (before.name === name) return before;
       await this.names.acquire(name, id);
@@ -207,7 +207,7 @@ export class Containers {
 
   async connect(text: string, asked: AttachmentRequest): Promise<AttachState> {
     const { id } = this.records.find(text);
-    return this.exclusively(id, async () => {
+    return this.#exclusively(id, async () => {
       const record = this.records.find(id);
       const networks = this.#networksOf(record);
       if (!networks)
@@ -233,7 +233,7 @@ export class Containers {
 
   async disconnect(text: string, name: string): Promise<AttachState> {
     const { id } = this.records.find(text);
-    return this.exclusively(id, async () => {
+    return this.#exclusively(id, async () => {
       const record = this.records.find(id);
       const own = await this.attachments.resolve(this.#networksOf(record) ?? []);
       const [wanted] = await this.attachments.resolve([{ network: name }]);
@@ -259,7 +259,7 @@ export class Containers {
 
   async report(record: ContainerRecord): Promise<ContainerReport> {
     const { id } = record;
-    if (!this.#busy.has(id)) await this.exclusively(id, () => this.#notice(record)).catch(() => {});
+    if (!this.#busy.has(id)) await this.#exclusively(id, () => this.#notice(record)).catch(() => {});
     const run = this.records.run(id);
     const running = run?.status === 'running';
     const state = running ? await this.attachments.state(id) : { ports: [], attachments: [], results: {} };
@@ -485,7 +485,7 @@ export class Containers {
 
   /** Looks after a container whose exit file has appeared, or that may have ended. */
   #look(id: string): void {
-    this.exclusively(id, () => this.#pickUp(id)).catch((error: unknown) => {
+    this.#exclusively(id, () => this.#pickUp(id)).catch((error: unknown) => {
       this.warn(`cannot clear up after ${id.slice(0, 12)}: ${firstLine(error)}`);
     });
   }
@@ -665,6 +665,10 @@ export class Containers {
 
   /** Runs a task while nobody else starts or ends the container, or changes its networks. */
   exclusively<T>(id: string, task: () => Promise<T>): Promise<T> {
+    return this.#exclusively(id, task);
+  }
+
+  #exclusively<T>(id: string, task: () => Promise<T>): Promise<T> {
     return this.#locks.run(id, async () => {
       this.#busy.add(id);
       try {

@@ -30,7 +30,7 @@ export function formatIP({ family, value }: IPAddress): string {
 }
 
 /** In the one way to write it; what is no address stays as it is. */
-export function canonicalIP(text: string): string {
+export function canonical(text: string): string {
   const ip = parseIP(text);
   return ip ? formatIP(ip) : text;
 }

@@ -8,10 +8,11 @@ import { basename, extname, join } from 'node:path';
 import type { NetworkRequest } from '../../protocol/containers.js';
 import { RouteSocket } from '../netlink/route.js';
 import { type ConfProblem, readConfDir } from './cni/conflist.js';
+import { isObject } from './cni/errors.js';
 import type { ConfList, PluginConf } from './cni/types.js';
 import { ConflictError, ContainerError, NoSuchNetworkError } from './errors.js';
 import type { FirewallBridge } from './firewall.js';
-import { canonicalIP } from './ip-address.js';
+import { canonical } from './ip-address.js';
 import type { IpamRange as Range } from './ipam.js';
 import { KeyedLock } from './lock.js';
 import { remove, writeJSON } from './state-files.js';
@@ -38,6 +39,13 @@ interface Mark {
   labels: Record<string, string>;
   auxAddresses: string[];
   icc: boolean;
+  /** Where containers ask for their addresses: what these can belong to. */
+  subnets?: NetworkSubnet[];
+}
+
+interface NetworkSubnet {
+  subnet: string;
+  gateway?: string | undefined;
 }
 
 export interface Network {
@@ -174,15 +182,28 @@ const EMPTY_REQUEST: NetworkRequest = {
 export function rangeSetsOf(plugin: PluginConf | undefined): Range[][] {
   const ipam = plugin?.ipam;
   if (ipam?.type !== 'host-local') return [];
-  if (Array.isArray(ipam.ranges)) return ipam.ranges as Range[][];
-  return typeof ipam.subnet === 'string' ? [[ipam as unknown as Range]] : [];
+  const sets: unknown[] = Array.isArray(ipam.ranges) ? ipam.ranges : [[ipam]];
+  // Those of others may be anything; host-local itself says what is wrong with them.
+  return sets.map((set) => (Array.isArray(set) ? set.filter(isRange) : [])).filter((set) => set.length > 0);
+}
+
+function isRange(value: unknown): value is Range {
+  if (!isObject(value) || typeof value.subnet !== 'string') return false;
+  try {
+    // It refuses what is no subnet.
+    return overlaps(value.subnet, value.subnet);
+  } catch {
+    return false;
+  }
 }
 
 /** The subnets of a network, one for each range set. */
-export function subnetsOf(network: Network): { subnet: string; gateway?: string | undefined }[] {
-  return network.list.plugins.flatMap((plugin) =>
+export function subnetsOf({ list }: Network): NetworkSubnet[] {
+  const asked = (list[MARK] as Mark | undefined)?.subnets ?? [];
+  const given = list.plugins.flatMap((plugin) =>
     rangeSetsOf(plugin).flatMap(([range]) => (range ? [{ subnet: range.subnet, gateway: range.gateway }] : [])),
   );
+  return [...asked, ...given];
 }
 
 /** What the packet filter is to know of a network of ours. */
@@ -197,10 +218,17 @@ export function usesDHCP({ list }: Network): boolean {
   return list.plugins.some(({ ipam }) => ipam?.type === 'dhcp');
 }
 
-export function isInternal(network: Network): boolean {
-  if (network.bridge) return network.bridge.internal;
-  const ipam = network.list.plugins[0]?.ipam;
-  return ipam?.type === 'host-local' && !Array.isArray(ipam.routes);
+/** Whether containers have to say which addresses they want, and so how long the prefix of these is. */
+export function usesStatic({ list }: Network): boolean {
+  return list.plugins.some(({ ipam }) => ipam?.type === 'static');
+}
+
+export function isInternal({ bridge, list }: Network): boolean {
+  if (bridge) return bridge.internal;
+  const [first] = list.plugins;
+  if (first?.ipam?.type !== 'host-local' || first.isDefaultGateway === true) return false;
+  const routes: unknown[] = Array.isArray(first.ipam.routes) ? first.ipam.routes : [];
+  return !routes.some((route) => isObject(route) && /\/0$/.test(String(route.dst)));
 }
 
 function describe({ file, what }: ConfProblem): string {
@@ -234,15 +262,22 @@ export function networkOf(list: ConfList, file: string): Network {
   };
 }
 
-function usedSubnets(networks: readonly Network[]): { subnet: string; by: string }[] {
-  const configured = networks.flatMap((network) =>
+interface UsedSubnet {
+  subnet: string;
+  by: string;
+  /** Whether the kernel has it, not a network. */
+  live?: boolean;
+}
+
+function usedSubnets(networks: readonly Network[]): UsedSubnet[] {
+  const configured: UsedSubnet[] = networks.flatMap((network) =>
     subnetsOf(network).map(({ subnet }) => ({ subnet, by: `the network ${network.name}` })),
   );
   using socket = new RouteSocket();
   const live = socket
     .routes()
     .filter(({ destination }) => !/\/0$/.test(destination) && !destination.startsWith('fe80:'))
-    .map(({ destination }) => ({ subnet: destination, by: 'a route that is in use' }));
+    .map(({ destination }) => ({ subnet: destination, by: 'a route that is in use', live: true }));
   return [...configured, ...live];
 }
 
@@ -250,12 +285,14 @@ function usedSubnets(networks: readonly Network[]): { subnet: string; by: string
 function chooseSubnets(
   request: NetworkRequest,
   asked: readonly string[],
-  used: readonly { subnet: string; by: string }[],
+  used: readonly UsedSubnet[],
   firstSubnet: string,
 ): string[] {
   const subnets = asked.map((text) => formatSubnet(parseSubnet(text)));
+  // With macvlan containers are on the network of its parent, which has a route here.
+  const others = request.driver === 'macvlan' ? used.filter(({ live }) => !live) : used;
   for (const subnet of subnets) {
-    const other = used.find((entry) => overlaps(entry.subnet, subnet));
+    const other = others.find((entry) => overlaps(entry.subnet, subnet));
     if (other)
       throw new ConflictError(`the subnet ${subnet} overlaps with ${other.subnet} of ${other.by}; choose another one`);
   }
@@ -302,18 +339,41 @@ function makeList(
     throw new ContainerError(`the mtu ${options.mtu} is not between 68 and 65535`);
   }
   const local = ipamDriver === 'default' || ipamDriver === 'host-local';
-  if (!local && request.subnets.length + request.gateways.length + request.ipRanges.length > 0) {
-    throw new ContainerError(
-      `the IPAM driver ${ipamDriver} takes no subnets; leave out --subnet, --gateway and --ip-range`,
-    );
+  if (ipamDriver === 'dhcp' && request.subnets.length + request.gateways.length + request.ipRanges.length > 0) {
+    throw new ContainerError('the IPAM driver dhcp takes no subnets; leave out --subnet, --gateway and --ip-range');
   }
   if (!local && driver === 'bridge')
     throw new ContainerError(`a bridge of ours needs the IPAM driver host-local, not ${ipamDriver}`);
-  const ipam = local ? localIpam(request, dataDir, choose(request.subnets)) : { type: ipamDriver };
-  const mark: Mark = { labels, auxAddresses, icc };
+  const asked = ipamDriver === 'static' ? staticSubnets(request) : undefined;
+  const ipam = local
+    ? localIpam(request, dataDir, choose(request.subnets))
+    : { type: ipamDriver, ...(asked && !internal ? { routes: asked.map(defaultRoute) } : {}) };
+  const mark: Mark = { labels, auxAddresses, icc, ...(asked ? { subnets: asked } : {}) };
   const plugins =
     driver === 'bridge' ? bridgePlugins(name, mtu, internal, icc, ipam) : [macvlanPlugin(options, mtu, ipam)];
   return { cniVersion: '1.0.0', name, [MARK]: mark, plugins };
+}
+
+/** Throws ContainerError and SubnetError. */
+function staticSubnets({ subnets, gateways, ipRanges, auxAddresses }: NetworkRequest): NetworkSubnet[] {
+  if (subnets.length === 0) {
+    throw new ContainerError('the IPAM driver static needs --subnet, for the addresses that containers ask for');
+  }
+  if (ipRanges.length + auxAddresses.length > 0) {
+    throw new ContainerError('the IPAM driver static gives no addresses; leave out --ip-range and --aux-address');
+  }
+  const strange = gateways.find((ip) => !subnets.some((subnet) => contains(subnet, ip)));
+  if (strange !== undefined) {
+    throw new ContainerError(`no matching subnet for gateway ${strange}; the network has ${subnets.join(', ')}`);
+  }
+  return subnets.map((text) => {
+    const subnet = formatSubnet(parseSubnet(text));
+    return { subnet, gateway: canonical(gateways.find((ip) => contains(subnet, ip)) ?? firstHost(subnet)) };
+  });
+}
+
+function defaultRoute({ subnet, gateway }: NetworkSubnet): { dst: string; gw: string | undefined } {
+  return { dst: isV6(subnet) ? '::/0' : '0.0.0.0/0', gw: gateway };
 }
 
 function localIpam(request: NetworkRequest, dataDir: string, subnets: readonly string[]): Record<string, unknown> {
@@ -329,7 +389,7 @@ function localIpam(request: NetworkRequest, dataDir: string, subnets: readonly s
   for (const ip of excluded) belongs('aux-address', ip);
 
   const sets = subnets.map((subnet) => {
-    const gateway = canonicalIP(request.gateways.find((ip) => contains(subnet, ip)) ?? firstHost(subnet));
+    const gateway = canonical(request.gateways.find((ip) => contains(subnet, ip)) ?? firstHost(subnet));
     const part = parts.find((range) => contains(subnet, firstHost(range.subnet)))?.subnet;
     const own = excluded.filter((ip) => contains(subnet, ip));
     return ranges({ subnet, gateway, ...(part === undefined ? {} : { ipRange: part }), auxAddresses: own }).map(

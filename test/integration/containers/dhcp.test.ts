@@ -11,6 +11,7 @@ import {
   startContainerStack,
 } from '../../support/containers.js';
 import { isAlive, processTree, type Started, start, tempDir, waitFor } from '../../support/index.js';
+import { hasDeviceKind } from '../../support/kernel.js';
 
 /** A stack with a bridge in its namespaces, a DHCP server on that, and a network whose containers ask there. */
 class Lan implements AsyncDisposable {
@@ -25,7 +26,10 @@ class Lan implements AsyncDisposable {
     mkdirSync(stack.confDir, { recursive: true });
     const plugins = [{ type: 'bridge', bridge: 'br-lan', ipam: { type: 'dhcp' } }];
     writeFileSync(join(stack.confDir, 'lan.conflist'), JSON.stringify({ cniVersion: '1.0.0', name: 'lan', plugins }));
-    const script = 'ip link add br-lan type bridge; ip addr add 10.93.0.1/24 dev br-lan; ip link set br-lan up';
+    const script = [
+      'ip link add br-lan type bridge; ip addr add 10.93.0.1/24 dev br-lan; ip link set br-lan up',
+      'ip link add mv0 type veth peer name mv1; ip addr add 10.94.0.1/24 dev mv1; ip link set mv0 up; ip link set mv1 up',
+    ].join('; ');
     const { code, stderr } = await stack.enter(['sh', '-ec', script]);
     assert.equal(code, 0, stderr);
     writeFileSync(lan.#leases, '');
@@ -33,17 +37,18 @@ class Lan implements AsyncDisposable {
     const into = ['--user', '--net', '--mount', '--preserve-credentials', `--target=${pid}`, '--'];
     const server = [
       ...['dnsmasq', '--keep-in-foreground', '--conf-file=/dev/null', '--pid-file=', '--user=root', '--group='],
-      ...['--log-facility=-', '--port=0', '--interface=br-lan', '--bind-interfaces', '--no-ping'],
-      ...['--dhcp-range=10.93.0.50,10.93.0.99,2m', '--dhcp-authoritative', `--dhcp-leasefile=${lan.#leases}`],
+      ...['--log-facility=-', '--port=0', '--interface=br-lan', '--interface=mv1', '--bind-interfaces', '--no-ping'],
+      ...['--dhcp-range=10.93.0.50,10.93.0.99,2m', '--dhcp-range=10.94.0.50,10.94.0.99,2m', '--dhcp-authoritative'],
+      `--dhcp-leasefile=${lan.#leases}`,
     ];
     lan.#server = await start('nsenter', [...into, ...server], { ready: { output: /DHCP, IP range/ } });
     return lan;
   }
 
   /** Starts a container there; resolves with its address. */
-  async run(name: string): Promise<string> {
-    const network = { mode: 'networks' as const, networks: [{ network: 'lan' }] };
-    const { attachments } = await startContainer(this.stack, { name, network });
+  async run(name: string, network = 'lan'): Promise<string> {
+    const networks = [{ network }];
+    const { attachments } = await startContainer(this.stack, { name, network: { mode: 'networks', networks } });
     return attachments[0]?.ips[0] ?? '';
   }
 
@@ -115,6 +120,18 @@ describe('a network with DHCP', () => {
     await lan.stack.must('rm', '-f', 'one');
     assert.deepEqual([lan.leases(), lan.stack.files()], [[], []]);
   });
+
+  if (hasDeviceKind('macvlan')) {
+    it('can be one of ours', async () => {
+      await lan.stack.must('network', 'create', '-d', 'macvlan', '-o', 'parent=mv0', '--ipam-driver', 'dhcp', 'ours');
+      const given = await lan.run('mac', 'ours');
+      assert.match(given, /^10\.94\.0\./);
+      assert.deepEqual(lan.leases(), [given]);
+      await execIn(lan.stack, 'mac', 'ping', '-c1', '-W5', '10.94.0.1');
+      await lan.stack.must('rm', '-f', 'mac');
+      assert.deepEqual([lan.leases(), lan.stack.files()], [[], []]);
+    });
+  }
 
   it('has a daemon that does not outlive the stack', async () => {
     const daemons = lan.daemons();
