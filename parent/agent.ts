@@ -45,6 +45,7 @@ export class AgentSupervisor {
     private readonly channels: Channels,
     private readonly launcher: Launcher,
     private readonly warn: (line: string) => void,
+    private readonly debug: (line: string) => void = () => {},
   ) {}
 
   /** As the agent counts, so in its own pid namespace; 0 before its hello. */
@@ -95,7 +96,7 @@ export class AgentSupervisor {
     try {
       const message = decodeMessage(data);
       if (message.type === 'log') {
-        this.warn(printable(message.text));
+        this[message.level](printable(message.text));
       } else if (message.type !== 'hello') {
         this.onMessage(message);
       } else if (message.version !== PROTOCOL_VERSION) {

@@ -129,7 +129,12 @@ export class Stack {
     await writeNameFiles(launcher, stateDir, network, options, log);
 
     const bus = new EventBus();
-    const agent = new AgentSupervisor(channels, launcher, (line) => log.warn(line));
+    const agent = new AgentSupervisor(
+      channels,
+      launcher,
+      (line) => log.warn(line),
+      (line) => log.debug(line),
+    );
     undo.push('end the agent', async () => agent.close());
     const ports = makePortDriver(options.portDriver, {
       builtin: () => new BuiltinPortDriver(channels, agent, (event) => bus.emit(event), options.keepSource),

@@ -27,6 +27,10 @@ export interface AttachDriver {
   detach(attachment: Attachment): Promise<void>;
   /** Gives the address back. */
   release(attachment: Pick<Attachment, 'containerId' | 'ifname' | 'network'>): Promise<void>;
+  /** Gives back what a container holds on networks whose files are gone. */
+  releaseLost?(containerId: string): Promise<void>;
+  /** The network of an interface as it was when that was attached, where its file is gone or broken since. */
+  lastKnown?(network: string, containerId: string, ifname: string): Promise<Network | undefined>;
   /** Throws a ContainerError that says what is not as it was set up. */
   check(attachment: Attachment): Promise<void>;
 }

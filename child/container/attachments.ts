@@ -20,7 +20,7 @@ import type { AttachDriver, Attachment } from './attach-driver.js';
 import type { CNIResult } from './cni/types.js';
 import { ContainerError, firstLine, NoSuchNetworkError } from './errors.js';
 import type { Journal, JournalEntry } from './journal.js';
-import { isInternal, type Network, type Networks } from './networks.js';
+import { DEFAULT_NETWORK, isInternal, type Network, type Networks, usesDHCP } from './networks.js';
 import type { PeerBook } from './peer-book.js';
 import type { Ports } from './ports.js';
 import { namesIn, readJSON, remove, writeJSON } from './state-files.js';
@@ -223,13 +223,14 @@ export class Attachments {
     let failure: unknown;
     for (const { network: name, ifname } of [...entry.attachments].reverse()) {
       try {
-        const network = await this.networks.find(name);
+        const network = await this.#networkOf(name, id, ifname);
+        // A network of ours that is gone has taken with it what was on it.
+        if (!network) continue;
         const attachment = { containerId: id, ifname, network, netns: '', defaultRoute: false };
         await this.driverOf(network).detach(attachment);
         if (addresses) await this.driverOf(network).release(attachment);
       } catch (error) {
-        // Its network is gone, and what was on it with it.
-        if (!(error instanceof NoSuchNetworkError)) failure ??= error;
+        failure ??= error;
       }
     }
     if (failure !== undefined) throw failure;
@@ -238,13 +239,15 @@ export class Attachments {
 
   /** Gives back what a container holds on networks, though it is not attached. */
   async release(id: string, networks: readonly AttachmentRequest[]): Promise<void> {
-    for (const [index, request] of networks.entries()) {
+    const asked = networks.length > 0 ? networks : [{ network: DEFAULT_NETWORK }];
+    for (const [index, request] of asked.entries()) {
       // What was on a network that is gone is gone with it.
       const [found] = await this.resolve([request]).catch(() => []);
       if (!found) continue;
       const { network } = found;
       await this.driverOf(network).release({ containerId: id, ifname: interfaceOf(request, index), network });
     }
+    await this.drivers.cni.releaseLost?.(id);
   }
 
   /** Throws a ContainerError that says what is not as it was set up. */
@@ -263,6 +266,22 @@ export class Attachments {
     return entries
       .filter((entry) => entry !== undefined)
       .filter(({ attachments }) => attachments.some((attachment) => attachment.network === network.name));
+  }
+
+  /** Has the DHCP daemon take up the leases of a container, which is what CHECK makes of one that it does not know. */
+  async renewLeases(id: string): Promise<void> {
+    const entry = await this.journal.read(id);
+    if (!entry?.complete || entry.detaching) return;
+    for (const { network: name, ifname } of entry.attachments) {
+      try {
+        const network = await this.networks.find(name);
+        if (!usesDHCP(network)) continue;
+        const attachment = { containerId: id, ifname, network, netns: entry.netns, defaultRoute: false };
+        await this.driverOf(network).check(attachment);
+      } catch (error) {
+        this.warn(`cannot take up the lease of ${ifname} of ${id.slice(0, 12)}: ${firstLine(error)}`);
+      }
+    }
   }
 
   /** As it was set up last; empty where nothing was. */
@@ -298,6 +317,16 @@ export class Attachments {
 
   driverOf(network: Network): AttachDriver {
     return network.bridge ? this.drivers.bridge : this.drivers.cni;
+  }
+
+  /** As it is, or was at the time of attaching where its file is gone or broken since; undefined where nothing says. */
+  async #networkOf(name: string, id: string, ifname: string): Promise<Network | undefined> {
+    try {
+      return await this.networks.find(name);
+    } catch (error) {
+      if (error instanceof NoSuchNetworkError) return this.drivers.cni.lastKnown?.(name, id, ifname);
+      throw error;
+    }
   }
 
   async #rewrite(

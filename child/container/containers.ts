@@ -706,6 +706,11 @@ export class Containers {
     return entry?.complete === true && !entry.detaching;
   }
 
+  /** Runs a task while nobody else starts or ends the container, or changes its networks. */
+  exclusively<T>(id: string, task: () => Promise<T>): Promise<T> {
+    return this.#exclusively(id, task);
+  }
+
   #exclusively<T>(id: string, task: () => Promise<T>): Promise<T> {
     return this.#locks.run(id, async () => {
       this.#busy.add(id);

@@ -20,8 +20,9 @@ export class NoSuchContainerError extends ContainerError {
 /** There is no network of that name or id. */
 export class NoSuchNetworkError extends ContainerError {
   override name = 'NoSuchNetworkError';
-  constructor(name: string) {
-    super(`no such network: ${name}; rootless-net network ls shows them`, 404);
+  /** @param why what is known of it, such as what is wrong with its file */
+  constructor(name: string, why = 'rootless-net network ls shows them') {
+    super(`no such network: ${name}; ${why}`, 404);
   }
 }
 

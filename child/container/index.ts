@@ -13,7 +13,8 @@ import { BridgeDriver } from './bridge-driver.js';
 import { CNI } from './cni/chain.js';
 import { CNIDriver } from './cni-driver.js';
 import { Containers } from './containers.js';
-import { ContainerError } from './errors.js';
+import { DHCPDaemon } from './dhcp-daemon.js';
+import { ContainerError, firstLine } from './errors.js';
 import { faultsFromEnvironment } from './faults.js';
 import { NftFirewall } from './firewall.js';
 import { GarbageCollector } from './garbage.js';
@@ -22,9 +23,11 @@ import { Ipam } from './ipam.js';
 import { Journal } from './journal.js';
 import { KeyedLock } from './lock.js';
 import { Names } from './names.js';
-import { Networks } from './networks.js';
+import { NetnsPins } from './netns-pins.js';
+import { Networks, usesDHCP } from './networks.js';
 import { ParentLink } from './parent-link.js';
 import { PeerBook } from './peer-book.js';
+import { type PluginPlaces, withOurPlaces } from './plugin-places.js';
 import { Ports } from './ports.js';
 import { Records } from './records.js';
 import { PROGRAM_PATH } from './run-program.js';
@@ -62,15 +65,25 @@ export function startContainers(
   const environment = { ...process.env, PATH: PROGRAM_PATH };
   const home = process.env.HOME ?? '/root';
   const ipamDir = join(dataDir, 'addresses');
+  const pluginDirs = [
+    ...(process.env.CNI_PATH?.split(':') ?? []),
+    join(home, 'opt/cni/bin'),
+    join(home, '.local/libexec/cni'),
+    ...PLUGIN_DIRS,
+  ];
+  const dhcp = new DHCPDaemon(join(stateDir, 'dhcp.sock'), pluginDirs, (level, text) =>
+    send({ type: 'log', level, text }),
+  );
+  const places: PluginPlaces = {
+    hostLocal: join(xdgData, 'cni', 'networks'),
+    tuning: join(stateDir, 'tuning'),
+    dhcpSocket: () => dhcp.socket(),
+  };
   const cni = new CNI({
-    pluginDirs: [
-      ...(process.env.CNI_PATH?.split(':') ?? []),
-      join(home, 'opt/cni/bin'),
-      join(home, '.local/libexec/cni'),
-      ...PLUGIN_DIRS,
-    ],
+    pluginDirs,
     cacheDir: join(dataDir, 'cni'),
     env: environment,
+    adapt: (plugin) => withOurPlaces(plugin, places),
   });
   let facts: HostFacts | undefined;
   const currentFacts = async () => {
@@ -84,14 +97,11 @@ export function startContainers(
   const journal = new Journal(join(dataDir, 'journal'), faultsFromEnvironment());
   const names = new Names(join(dataDir, 'names'));
   const records = new Records(join(dataDir, 'containers'));
-  const networks = new Networks(
-    confDir,
-    ipamDir,
-    { hostLocal: join(xdgData, 'cni', 'networks'), tuning: join(stateDir, 'tuning') },
-    warn,
-  );
+  const networks = new Networks(confDir, ipamDir, warn);
   const bridges = new BridgeDriver(ipam, firewall, () => facts?.mtu ?? 0);
-  const plugins = new CNIDriver(cni, join(dataDir, 'held'), (id) => attachments.publishedOf(id));
+  const pins = new NetnsPins(join(stateDir, 'netns'));
+  const published = (id: string) => attachments.publishedOf(id);
+  const plugins = new CNIDriver(cni, pins, join(dataDir, 'held'), places.hostLocal, published, warn);
   const drivers = { bridge: bridges, cni: plugins };
   const attachments = new Attachments(stack, join(dataDir, 'attached'), networks, drivers, ports, peers, journal, warn);
   const agentSocket = join(stateDir, 'agent.sock');
@@ -121,9 +131,30 @@ export function startContainers(
     cni,
     warn,
   );
-  const hooks = new Hooks(containers, attachments, journal, new KeyedLock());
+  const others = new KeyedLock();
+  const hooks = new Hooks(containers, attachments, journal, others);
   const streams = new Streams(containers);
   const server = makeServer({ containers, networks, attachments, bridges, cni, ipam, hooks, garbage, streams, warn });
+
+  let renewing = false;
+  /** Has the DHCP daemon take up the leases of containers that run, where the one that had them is gone. */
+  const renewLeases = async () => {
+    // Where it is lost again meanwhile, that is left to the next start: else it might never end.
+    if (renewing) return;
+    renewing = true;
+    try {
+      if (!(await networks.list()).some(usesDHCP)) return;
+      for (const id of await journal.ids()) {
+        const renew = () => attachments.renewLeases(id);
+        await (records.get(id) ? containers.exclusively(id, renew) : others.run(id, renew));
+      }
+    } catch (error) {
+      warn(`cannot take up the leases of containers: ${firstLine(error)}`);
+    } finally {
+      renewing = false;
+    }
+  };
+  dhcp.onLost = () => void renewLeases();
 
   const ready = (async () => {
     await currentFacts();
@@ -134,6 +165,8 @@ export function startContainers(
     await rm(agentSocket, { force: true });
     server.listen(agentSocket);
     await once(server, 'listening');
+    // The one of an agent before has ended with that.
+    void renewLeases();
   })();
   return {
     ready,
@@ -143,6 +176,7 @@ export function startContainers(
       async stop() {
         await containers.stopAll();
         containers.close();
+        await dhcp.close();
       },
     },
   };

@@ -29,6 +29,12 @@ export function formatIP({ family, value }: IPAddress): string {
   return 'toRFC5952String' in address ? address.toRFC5952String() : address.toString();
 }
 
+/** In the one way to write it; what is no address stays as it is. */
+export function canonical(text: string): string {
+  const ip = parseIP(text);
+  return ip ? formatIP(ip) : text;
+}
+
 /** For sorting: IPv4 first, then by number. */
 export function compareIPs(a: IPAddress, b: IPAddress): number {
   if (a.family !== b.family) return a.family - b.family;

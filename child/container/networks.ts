@@ -4,14 +4,15 @@
  * and attach to them ourselves.
  */
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
+import { basename, extname, join } from 'node:path';
 import type { NetworkRequest } from '../../protocol/containers.js';
 import { RouteSocket } from '../netlink/route.js';
-import { readConfDir } from './cni/conflist.js';
+import { type ConfProblem, readConfDir } from './cni/conflist.js';
+import { isObject } from './cni/errors.js';
 import type { ConfList, PluginConf } from './cni/types.js';
 import { ConflictError, ContainerError, NoSuchNetworkError } from './errors.js';
 import type { FirewallBridge } from './firewall.js';
-import { formatIP, parseIP } from './ip-address.js';
+import { canonical } from './ip-address.js';
 import type { IpamRange as Range } from './ipam.js';
 import { KeyedLock } from './lock.js';
 import { remove, writeJSON } from './state-files.js';
@@ -39,6 +40,13 @@ interface Mark {
   labels: Record<string, string>;
   auxAddresses: string[];
   icc: boolean;
+  /** Where containers ask for their addresses: what these can belong to. */
+  subnets?: NetworkSubnet[];
+}
+
+interface NetworkSubnet {
+  subnet: string;
+  gateway?: string | undefined;
 }
 
 export interface Network {
@@ -75,20 +83,28 @@ export class Networks {
     private readonly confDir: string,
     /** Where addresses are kept. */
     private readonly ipamDir: string,
-    /** Where plugins keep what they would keep in directories of the system's, which only its root may write. */
-    private readonly pluginDirs: { hostLocal: string; tuning: string },
     private readonly warn: (line: string) => void,
   ) {}
 
   /** By file name. Broken files are told of once, and left out. */
   async list(): Promise<Network[]> {
-    // nerdctl keeps those of its default namespace in a directory of their own.
-    const { networks, problems } = await readConfDir([this.confDir, join(this.confDir, 'default')]);
-    for (const { file, what } of problems) {
-      if (!this.#told.has(file)) this.warn(`the network configuration ${file} is left out: ${what}`);
-      this.#told.add(file);
+    const { networks, problems } = await this.#read();
+    for (const problem of problems) {
+      if (!this.#told.has(problem.file)) this.warn(describe(problem));
+      this.#told.add(problem.file);
     }
-    return networks.map(({ file, list }) => toNetwork(file, this.#relocated(list)));
+    return networks.map(({ file, list }) => networkOf(list, file));
+  }
+
+  /** What is wrong with files that would be the network, a line for each that is left out. */
+  async problemsOf(name: string): Promise<string[]> {
+    const { problems } = await this.#read();
+    // One that cannot be read is known by the name of its file only: nerdctl-NAME.conflist, 10-NAME.conf …
+    const isOf = (problem: ConfProblem) => {
+      const base = basename(problem.file, extname(problem.file));
+      return problem.name === undefined ? base === name || base.endsWith(`-${name}`) : problem.name === name;
+    };
+    return problems.filter(isOf).map(describe);
   }
 
   /** By name, id, or the beginning of an id. Throws NoSuchNetworkError, and ConflictError for the beginning of several. */
@@ -100,7 +116,7 @@ export class Networks {
     if (matching.length > 1)
       throw new ConflictError(`multiple networks found with the prefix ${text}; name more of the id`);
     if (matching[0]) return matching[0];
-    throw new NoSuchNetworkError(text);
+    throw new NoSuchNetworkError(text, (await this.problemsOf(text))[0]);
   }
 
   /** The network that containers are on when they ask for none; made at the first use. */
@@ -126,16 +142,9 @@ export class Networks {
     await remove(network.file);
   }
 
-  /** Lists of others, for whom /var/lib/cni and /run/cni are writable. */
-  #relocated(list: ConfList): ConfList {
-    if (list[MARK] !== undefined) return list;
-    const plugins = list.plugins.map((plugin): PluginConf => {
-      const ipam =
-        plugin.ipam?.type === 'host-local' ? { ipam: { dataDir: this.pluginDirs.hostLocal, ...plugin.ipam } } : {};
-      const tuning = plugin.type === 'tuning' ? { dataDir: this.pluginDirs.tuning } : {};
-      return { ...tuning, ...plugin, ...ipam };
-    });
-    return { ...list, plugins };
+  #read() {
+    // nerdctl keeps those of its default namespace in a directory of their own.
+    return readConfDir([this.confDir, join(this.confDir, 'default')]);
   }
 
   async #create(request: NetworkRequest, firstSubnet: string): Promise<Network> {
@@ -151,7 +160,7 @@ export class Networks {
     const list = makeList(request, this.ipamDir, (subnets) => chooseSubnets(request, subnets, used, firstSubnet));
     const file = join(this.confDir, `rootless-net-${request.name}.conflist`);
     await writeJSON(file, list, 0o644);
-    return toNetwork(file, list);
+    return networkOf(list, file);
   }
 }
 
@@ -174,15 +183,28 @@ const EMPTY_REQUEST: NetworkRequest = {
 export function rangeSetsOf(plugin: PluginConf | undefined): Range[][] {
   const ipam = plugin?.ipam;
   if (ipam?.type !== 'host-local') return [];
-  if (Array.isArray(ipam.ranges)) return ipam.ranges as Range[][];
-  return typeof ipam.subnet === 'string' ? [[ipam as unknown as Range]] : [];
+  const sets: unknown[] = Array.isArray(ipam.ranges) ? ipam.ranges : [[ipam]];
+  // Those of others may be anything; host-local itself says what is wrong with them.
+  return sets.map((set) => (Array.isArray(set) ? set.filter(isRange) : [])).filter((set) => set.length > 0);
+}
+
+function isRange(value: unknown): value is Range {
+  if (!isObject(value) || typeof value.subnet !== 'string') return false;
+  try {
+    // It refuses what is no subnet.
+    return overlaps(value.subnet, value.subnet);
+  } catch {
+    return false;
+  }
 }
 
 /** The subnets of a network, one for each range set. */
-export function subnetsOf(network: Network): { subnet: string; gateway?: string | undefined }[] {
-  return network.list.plugins.flatMap((plugin) =>
+export function subnetsOf({ list }: Network): NetworkSubnet[] {
+  const asked = (list[MARK] as Mark | undefined)?.subnets ?? [];
+  const given = list.plugins.flatMap((plugin) =>
     rangeSetsOf(plugin).flatMap(([range]) => (range ? [{ subnet: range.subnet, gateway: range.gateway }] : [])),
   );
+  return [...asked, ...given];
 }
 
 /** What the packet filter is to know of a network of ours. */
@@ -192,13 +214,30 @@ export function firewallBridge(network: Network): FirewallBridge | undefined {
   return { device, internal, icc, subnets: subnetsOf(network).map(({ subnet }) => subnet) };
 }
 
-export function isInternal(network: Network): boolean {
-  if (network.bridge) return network.bridge.internal;
-  const ipam = network.list.plugins[0]?.ipam;
-  return ipam?.type === 'host-local' && !Array.isArray(ipam.routes);
+/** Whether the daemon of the plugin dhcp has leases of its containers. */
+export function usesDHCP({ list }: Network): boolean {
+  return list.plugins.some(({ ipam }) => ipam?.type === 'dhcp');
 }
 
-function toNetwork(file: string, list: ConfList): Network {
+/** Whether containers have to say which addresses they want, and so how long the prefix of these is. */
+export function usesStatic({ list }: Network): boolean {
+  return list.plugins.some(({ ipam }) => ipam?.type === 'static');
+}
+
+export function isInternal({ bridge, list }: Network): boolean {
+  if (bridge) return bridge.internal;
+  const [first] = list.plugins;
+  if (first?.ipam?.type !== 'host-local' || first.isDefaultGateway === true) return false;
+  const routes: unknown[] = Array.isArray(first.ipam.routes) ? first.ipam.routes : [];
+  return !routes.some((route) => isObject(route) && /\/0$/.test(String(route.dst)));
+}
+
+function describe({ file, what }: ConfProblem): string {
+  return `${file} is left out: ${what}`;
+}
+
+/** @param file "" where it is gone */
+export function networkOf(list: ConfList, file: string): Network {
   const [first] = list.plugins;
   const mark = list[MARK] as Mark | undefined;
   const rangeSets = rangeSetsOf(first);
@@ -224,15 +263,22 @@ function toNetwork(file: string, list: ConfList): Network {
   };
 }
 
-function usedSubnets(networks: readonly Network[]): { subnet: string; by: string }[] {
-  const configured = networks.flatMap((network) =>
+interface UsedSubnet {
+  subnet: string;
+  by: string;
+  /** Whether the kernel has it, not a network. */
+  live?: boolean;
+}
+
+function usedSubnets(networks: readonly Network[]): UsedSubnet[] {
+  const configured: UsedSubnet[] = networks.flatMap((network) =>
     subnetsOf(network).map(({ subnet }) => ({ subnet, by: `the network ${network.name}` })),
   );
   using socket = new RouteSocket();
   const live = socket
     .routes()
     .filter(({ destination }) => !/\/0$/.test(destination) && !destination.startsWith('fe80:'))
-    .map(({ destination }) => ({ subnet: destination, by: 'a route that is in use' }));
+    .map(({ destination }) => ({ subnet: destination, by: 'a route that is in use', live: true }));
   return [...configured, ...live];
 }
 
@@ -240,12 +286,14 @@ function usedSubnets(networks: readonly Network[]): { subnet: string; by: string
 function chooseSubnets(
   request: NetworkRequest,
   asked: readonly string[],
-  used: readonly { subnet: string; by: string }[],
+  used: readonly UsedSubnet[],
   firstSubnet: string,
 ): string[] {
   const subnets = asked.map((text) => formatSubnet(parseSubnet(text)));
+  // With macvlan containers are on the network of its parent, which has a route here.
+  const others = request.driver === 'macvlan' ? used.filter(({ live }) => !live) : used;
   for (const subnet of subnets) {
-    const other = used.find((entry) => overlaps(entry.subnet, subnet));
+    const other = others.find((entry) => overlaps(entry.subnet, subnet));
     if (other)
       throw new ConflictError(`the subnet ${subnet} overlaps with ${other.subnet} of ${other.by}; choose another one`);
   }
@@ -297,18 +345,41 @@ function makeList(
     throw new ContainerError(`the mtu ${mtu} is too small for IPv6, which needs ${IPV6_MTU}`);
   }
   const local = ipamDriver === 'default' || ipamDriver === 'host-local';
-  if (!local && request.subnets.length + request.gateways.length + request.ipRanges.length > 0) {
-    throw new ContainerError(
-      `the IPAM driver ${ipamDriver} takes no subnets; leave out --subnet, --gateway and --ip-range`,
-    );
+  if (ipamDriver === 'dhcp' && request.subnets.length + request.gateways.length + request.ipRanges.length > 0) {
+    throw new ContainerError('the IPAM driver dhcp takes no subnets; leave out --subnet, --gateway and --ip-range');
   }
   if (!local && driver === 'bridge')
     throw new ContainerError(`a bridge of ours needs the IPAM driver host-local, not ${ipamDriver}`);
-  const ipam = local ? localIpam(request, dataDir, choose(request.subnets)) : { type: ipamDriver };
-  const mark: Mark = { labels, auxAddresses, icc };
+  const asked = ipamDriver === 'static' ? staticSubnets(request) : undefined;
+  const ipam = local
+    ? localIpam(request, dataDir, choose(request.subnets))
+    : { type: ipamDriver, ...(asked && !internal ? { routes: asked.map(defaultRoute) } : {}) };
+  const mark: Mark = { labels, auxAddresses, icc, ...(asked ? { subnets: asked } : {}) };
   const plugins =
     driver === 'bridge' ? bridgePlugins(name, mtu, internal, icc, ipam) : [macvlanPlugin(options, mtu, ipam)];
   return { cniVersion: '1.0.0', name, [MARK]: mark, plugins };
+}
+
+/** Throws ContainerError and SubnetError. */
+function staticSubnets({ subnets, gateways, ipRanges, auxAddresses }: NetworkRequest): NetworkSubnet[] {
+  if (subnets.length === 0) {
+    throw new ContainerError('the IPAM driver static needs --subnet, for the addresses that containers ask for');
+  }
+  if (ipRanges.length + auxAddresses.length > 0) {
+    throw new ContainerError('the IPAM driver static gives no addresses; leave out --ip-range and --aux-address');
+  }
+  const strange = gateways.find((ip) => !subnets.some((subnet) => contains(subnet, ip)));
+  if (strange !== undefined) {
+    throw new ContainerError(`no matching subnet for gateway ${strange}; the network has ${subnets.join(', ')}`);
+  }
+  return subnets.map((text) => {
+    const subnet = formatSubnet(parseSubnet(text));
+    return { subnet, gateway: canonical(gateways.find((ip) => contains(subnet, ip)) ?? firstHost(subnet)) };
+  });
+}
+
+function defaultRoute({ subnet, gateway }: NetworkSubnet): { dst: string; gw: string | undefined } {
+  return { dst: isV6(subnet) ? '::/0' : '0.0.0.0/0', gw: gateway };
 }
 
 function localIpam(request: NetworkRequest, dataDir: string, subnets: readonly string[]): Record<string, unknown> {
@@ -392,12 +463,6 @@ function macvlanPlugin(
 
 function isV6(text: string): boolean {
   return text.includes(':');
-}
-
-/** In the one form that is compared. */
-function canonical(ip: string): string {
-  const parsed = parseIP(ip);
-  return parsed ? formatIP(parsed) : ip;
 }
 
 /** Name of a network's bridge; 15 characters at most. */

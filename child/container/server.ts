@@ -205,11 +205,12 @@ async function prune(services: Services): Promise<string[]> {
 }
 
 /** What is not as it should be, a line each. */
-async function check({ containers, attachments, cni }: Services, network: Network): Promise<string[]> {
+async function check({ containers, networks, attachments, cni }: Services, network: Network): Promise<string[]> {
   const problems: string[] = [];
   const attempt = async (whose: string, task: Promise<unknown>) => {
     await task.catch((error: unknown) => problems.push(`${whose}: ${firstLine(error)}`));
   };
+  problems.push(...(await networks.problemsOf(network.name)));
   if (!network.bridge) await attempt(network.name, cni.status(network.list));
   for (const record of containers.records.all()) {
     const report = await containers.report(record);

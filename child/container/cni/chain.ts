@@ -24,7 +24,7 @@ import { AttachmentCache, type CachedAttachment } from './cache.js';
 import { CNIError, CNIErrors, ERROR_CODES } from './errors.js';
 import { findPlugin, invokePlugin, type PluginHost } from './invoke.js';
 import { checkAttachmentId, checkNetworkName } from './names.js';
-import { argsText, pluginRequest } from './request.js';
+import { argsText, pluginRequest, type RequestParts } from './request.js';
 import { currentResult, rawResult } from './result.js';
 import type { AttachmentId, CNIResult, ConfList, PluginConf, RawResult, Runtime, Verb } from './types.js';
 import { chosenVersion, isAtLeast, SUPPORTED_VERSIONS } from './versions.js';
@@ -38,6 +38,8 @@ export interface CNIOptions {
   env?: Readonly<Record<string, string | undefined>>;
   /** Milliseconds after which a plugin is ended; a minute unless told. */
   timeout?: number;
+  /** What a plugin is told in place of its object in the list, which is what is kept of an attachment. Throws CNIError. */
+  adapt?: (plugin: PluginConf) => PluginConf | Promise<PluginConf>;
 }
 
 /** What a plugin says of itself. */
@@ -59,9 +61,11 @@ const PLUGIN_TIMEOUT = 60_000;
 export class CNI {
   readonly #host: PluginHost;
   readonly #cache: AttachmentCache;
+  readonly #adapt: NonNullable<CNIOptions['adapt']>;
 
-  constructor({ pluginDirs, cacheDir, env = process.env, timeout = PLUGIN_TIMEOUT }: CNIOptions) {
+  constructor({ pluginDirs, cacheDir, env = process.env, timeout = PLUGIN_TIMEOUT, adapt = (p) => p }: CNIOptions) {
     this.#host = { pluginDirs, env, timeout };
+    this.#adapt = adapt;
     this.#cache = new AttachmentCache(cacheDir);
   }
 
@@ -70,9 +74,9 @@ export class CNI {
     return (await this.#cache.list(network)).map(({ attachment }) => attachment);
   }
 
-  /** Whether an attachment is known, from an ADD that was not followed by DEL. */
-  async isAttached(network: string, attachment: AttachmentId): Promise<boolean> {
-    return (await this.#readForDel(network, attachment)) !== undefined;
+  /** The network as it was at the ADD of an attachment; undefined where that was followed by DEL. */
+  async attachedList(network: string, attachment: AttachmentId): Promise<ConfList | undefined> {
+    return (await this.#readForDel(network, attachment))?.list;
   }
 
   /**
@@ -172,8 +176,7 @@ export class CNI {
 
     if (isAtLeast(cniVersion, '1.1.0') && !list.disableGC) {
       for (const plugin of list.plugins) {
-        const config = pluginRequest(plugin, { name: list.name, cniVersion, validAttachments });
-        await invokePlugin(this.#host, { verb: 'GC', type: plugin.type, config }).catch(collect);
+        await this.#onNetwork('GC', plugin, { name: list.name, cniVersion, validAttachments }).catch(collect);
       }
     }
     if (errors.length > 0) throw new CNIErrors(`GC of network ${list.name} failed`, errors);
@@ -189,10 +192,7 @@ export class CNI {
     checkNetworkName(list.name);
     const cniVersion = chosenVersion(list);
     if (!isAtLeast(cniVersion, '1.1.0')) return;
-    for (const plugin of list.plugins) {
-      const config = pluginRequest(plugin, { name: list.name, cniVersion });
-      await invokePlugin(this.#host, { verb: 'STATUS', type: plugin.type, config });
-    }
+    for (const plugin of list.plugins) await this.#onNetwork('STATUS', plugin, { name: list.name, cniVersion });
   }
 
   /**
@@ -229,13 +229,18 @@ export class CNI {
     }
   }
 
-  #onAttachment(
+  async #onNetwork(verb: 'GC' | 'STATUS', plugin: PluginConf, parts: RequestParts): Promise<void> {
+    const config = pluginRequest(await this.#adapt(plugin), parts);
+    await invokePlugin(this.#host, { verb, type: plugin.type, config });
+  }
+
+  async #onAttachment(
     verb: Extract<Verb, 'ADD' | 'DEL' | 'CHECK'>,
     plugin: PluginConf,
     { list, version, attachment, runtime }: Operation,
     result: RawResult | undefined,
   ): Promise<Record<string, unknown>> {
-    const config = pluginRequest(plugin, {
+    const config = pluginRequest(await this.#adapt(plugin), {
       name: list.name,
       cniVersion: version,
       capabilityArgs: runtime.capabilityArgs,

@@ -6,7 +6,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { z } from 'zod';
-import { CNIError, ERROR_CODES, errorText, systemCode } from './errors.js';
+import { CNIError, ERROR_CODES, errorText, parseObject, systemCode } from './errors.js';
 import { NAME } from './names.js';
 import type { ConfList } from './types.js';
 import { chosenVersion } from './versions.js';
@@ -21,6 +21,8 @@ export interface ConfFile {
 export interface ConfProblem {
   file: string;
   what: string;
+  /** The name that it has for the network, where it can be read so far. */
+  name?: string;
 }
 
 const EXTENSIONS = ['.conf', '.conflist', '.json'];
@@ -90,13 +92,19 @@ export async function readConfDir(dirs: readonly string[]): Promise<{ networks: 
   // By bytes, as everybody else has it, not by the user's language. The sort is stable: directories stay in order.
   found.sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
   for (const { file } of found) {
+    let json = '';
+    const problem = (what: string) => {
+      const name = parseObject(json)?.name;
+      problems.push({ file, what, ...(typeof name === 'string' && { name }) });
+    };
     try {
-      const list = parseConfList(await readFile(file, 'utf8'));
+      json = await readFile(file, 'utf8');
+      const list = parseConfList(json);
       const other = networks.find(({ list: { name } }) => name === list.name);
-      if (other) problems.push({ file, what: `network ${list.name} is in ${other.file} already` });
+      if (other) problem(`network ${list.name} is in ${other.file} already`);
       else networks.push({ file, list });
     } catch (error) {
-      problems.push({ file, what: error instanceof CNIError ? error.msg : errorText(error) });
+      problem(error instanceof CNIError ? error.msg : errorText(error));
     }
   }
   return { networks, problems };
