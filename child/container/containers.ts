@@ -56,6 +56,7 @@ export class Containers {
   readonly #stdins = new Map<string, NonNullable<ChildProcess['stdin']>>();
   readonly #ended = new EventEmitter().setMaxListeners(0);
   #watcher: FSWatcher | undefined;
+  #closing = false;
 
   constructor(
     private readonly stack: string,
@@ -137,6 +138,7 @@ export class Containers {
   start(text: string, options: { beforeRun?: (record: ContainerRecord) => void } = {}): Promise<ContainerRecord> {
     const { id } = this.records.find(text);
     return this.#exclusively(id, async () => {
+      if (this.#closing) throw new ConflictError('the stack is ending');
       const record = this.records.find(id);
       await this.#notice(record);
       if (this.records.run(id)?.status !== 'running') await this.#start(record, options.beforeRun);
@@ -319,8 +321,9 @@ export class Containers {
     return new OCIRuntime(record.request.runtime, join(this.directories.stateDir, 'oci'));
   }
 
-  /** Ends all, at the end of the stack. */
+  /** Ends all, at the end of the stack; none is started any more. */
   async stopAll(): Promise<void> {
+    this.#closing = true;
     await Promise.all(
       this.records.all().map(({ id }) => this.stop(id).catch((error: unknown) => this.warn(firstLine(error)))),
     );

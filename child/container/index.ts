@@ -138,6 +138,7 @@ export function startContainers(
       onReply: (message) => parent.onReply(message),
       async stop() {
         await containers.stopAll();
+        await streams.end();
         containers.close();
       },
     },

@@ -9,6 +9,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { watch } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { RawData, WebSocket } from 'ws';
 import { type ExecRequest, STREAM, type StreamControl } from '../../protocol/containers.js';
 import type { Containers } from './containers.js';
@@ -24,8 +25,21 @@ interface Sink {
   signal(name: string): void;
 }
 
+/** How long clients may take at the end of the stack until they have heard the last, in ms. */
+const END_TIMEOUT = 2_000;
+
 export class Streams {
+  readonly #clients = new Set<Client>();
+
   constructor(private readonly containers: Containers) {}
+
+  /** Resolves when the clients have heard how it ended; the containers have. */
+  async end(): Promise<void> {
+    const limit = new AbortController();
+    const closed = Promise.all([...this.#clients].map((client) => client.closed));
+    await Promise.race([closed, delay(END_TIMEOUT, undefined, { signal: limit.signal }).catch(() => {})]);
+    limit.abort();
+  }
 
   /**
    * Follows a container until it ends; with `start` starts it first. With `logs` gives what it wrote before, and with
@@ -38,7 +52,7 @@ export class Streams {
   ): Promise<void> {
     const record = this.containers.records.find(text);
     const { id, request } = record;
-    const client = new Client(socket);
+    const client = this.#clientOf(socket);
     if (request.tty && !options.start && !options.logs && !this.containers.terminal(id)) {
       throw new ConflictError(`the container ${record.name} is not running`);
     }
@@ -86,7 +100,7 @@ export class Streams {
     const report = await this.containers.report(record);
     if (report.status !== 'running')
       throw new ConflictError(`the container ${record.name} is not running; start it first`);
-    const client = new Client(socket);
+    const client = this.#clientOf(socket);
     const words = this.containers.runtimeOf(record).execCommand(record.id, request, request.command);
     if (request.tty) {
       const terminal = await Terminal.open(words);
@@ -115,6 +129,13 @@ export class Streams {
     });
     client.control({ type: 'started' });
     client.end({ type: 'exit', code: await endOf(child) });
+  }
+
+  #clientOf(socket: WebSocket): Client {
+    const client = new Client(socket);
+    this.#clients.add(client);
+    void client.closed.then(() => this.#clients.delete(client));
+    return client;
   }
 }
 
