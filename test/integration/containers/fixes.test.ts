@@ -1,5 +1,78 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { type ContainerStack, IDLE, startContainer, startContainerStack } from '../../support/containers.js';
+
+/** A request straight to the agent, with any path. */
+function ask(
+  stack: ContainerStack,
+  method: string,
+  path: string,
+  body = '',
+): Promise<{ status: number; said: string }> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath: join(stack.stateDir, 'agent.sock'), method, path }, (answer) => {
+      text(answer).then((said) => resolve({ status: answer.statusCode ?? 0, said }), reject);
+    });
+    asked.once('error', reject);
+    asked.end(body);
+  });
+}
+
+describe('what clients send to the agent', () => {
+  let stack: ContainerStack;
+  before(async () => {
+    stack = await startContainerStack();
+  });
+  after(async () => {
+    await stack?.[Symbol.asyncDispose]();
+  });
+
+  it('is refused where it is no path, and the agent goes on', async () => {
+    const agents = stack.agents();
+    for (const path of ['//', '/v1/containers/%zz', '/v1/containers/%zz/start', 'http://', '*']) {
+      const { status, said } = await ask(stack, 'POST', path);
+      assert.equal(status, 404, path);
+      assert.match(said, /^\{"message":".*"\}$/);
+    }
+    assert.deepEqual(stack.agents(), agents);
+    assert.doesNotMatch(stack.started.output(), /internal error|the agent/);
+  });
+
+  it('is refused where it is no state of a container', async () => {
+    const pid = Number(readFileSync(join(stack.stateDir, 'child_pid'), 'utf8'));
+    // One with a network namespace of its own, as that of another OCI runtime would be.
+    const { id, pid: other = 0 } = await startContainer(stack, { network: { mode: 'none' } });
+    const state = (change: object) => JSON.stringify({ id: 'x', pid, ...change });
+    const annotated = (name: string, value: string) =>
+      state({ pid: other, annotations: { [`rootless-net/${name}`]: value } });
+    for (const [body, what] of [
+      ['', /no container's state .*: id is wrong/],
+      ['nonsense', /not JSON/],
+      [state({ id: '..' }), /no container's state .*: id is wrong/],
+      [state({ id: 'a/b' }), /no container's state .*: id is wrong/],
+      [state({ pid: 0 }), /the state of x has no pid/],
+      [state({ pid: 4_194_304 }), /cannot see the network namespace of x: ENOENT/],
+      [state({}), /the container x has no network namespace of its own/],
+      [annotated('name', 'a b\nc'), /annotation rootless-net\/name: "a b\\nc" is not a name/],
+      [annotated('hostname', '#'), /annotation rootless-net\/hostname: "#" is not a host name/],
+      [annotated('mac', 'zz'), /annotation rootless-net\/.*mac: "zz" is not a unicast MAC address/],
+      [annotated('ip', '::1'), /annotation rootless-net\/.*ip: "::1" is not an IPv4 address/],
+      [annotated('networks', '["../x"]'), /annotation rootless-net\/.*network: "..\/x" is not a name/],
+      [annotated('networks', 'x'), /annotation rootless-net\/networks is no JSON list of strings: x/],
+      [annotated('ports', '["80:80:80:80"]'), /annotation rootless-net\/ports: invalid published port/],
+    ] as const) {
+      const { status, said } = await ask(stack, 'POST', '/v1/hooks/createRuntime', body);
+      assert.deepEqual([status, said.split('\n').length], [400, 2], said);
+      assert.match(said, what);
+    }
+    assert.equal((await ask(stack, 'POST', '/v1/hooks/poststop', state({ id: '..' }))).status, 400);
+    await stack.containers.remove(id, { force: true });
+    assert.deepEqual(stack.files(), []);
+  });
+});
 
 describe('a stack that ends', () => {
   it('ends the containers, and those who follow them hear how', async () => {
