@@ -4,8 +4,9 @@
  * Theory of operation. created → starting → running → exited → starting …; `rm` from any but running. One task at a time
  * for each container, by its lock. start() opens the published ports, writes the name files and the OCI configuration, and
  * has the monitor run the OCI runtime, whose createRuntime hook comes back to us (hooks.ts) for the network. When the
- * container ends, its exit file appears, and onEnd() takes its network away. A container that nobody saw end is found by
- * its process being gone: after a start of ours, and whenever somebody asks for it.
+ * container ends, its exit file appears, and onEnd() takes its network away. A container that nobody saw end, since its
+ * monitor was killed, is found by its process being gone: after a start of ours, whenever somebody asks for it, and every
+ * now and then.
  */
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -46,6 +47,8 @@ export interface ContainerDirectories {
 export const STOP_TIMEOUT = 10_000;
 /** How long the kernel may take after SIGKILL, in ms. */
 const KILL_TIMEOUT = 20_000;
+/** How often it is looked for containers whose end nobody told of, in ms. */
+const LOOK_INTERVAL = 2_000;
 
 export class Containers {
   readonly #locks = new KeyedLock();
@@ -56,6 +59,7 @@ export class Containers {
   readonly #stdins = new Map<string, NonNullable<ChildProcess['stdin']>>();
   readonly #ended = new EventEmitter().setMaxListeners(0);
   #watcher: FSWatcher | undefined;
+  #looking: NodeJS.Timeout | undefined;
   #closing = false;
 
   constructor(
@@ -78,6 +82,7 @@ export class Containers {
     this.#watcher = watch(exits, (_, name) => {
       if (name && !name.endsWith('.new') && this.records.get(name)) this.#look(name);
     });
+    this.#looking = setInterval(() => void this.#lookForDead(), LOOK_INTERVAL).unref();
     await this.names.stale((id) => this.records.get(id)?.name, true);
     for (const record of this.records.all()) {
       await this.names.acquire(record.name, record.id).catch((error: unknown) => this.warn(firstLine(error)));
@@ -100,6 +105,7 @@ export class Containers {
 
   close(): void {
     this.#watcher?.close();
+    clearInterval(this.#looking);
   }
 
   async create(request: ContainerRequest): Promise<ContainerRecord> {
@@ -488,9 +494,19 @@ export class Containers {
 
   /** Looks after a container whose exit file has appeared, or that may have ended. */
   #look(id: string): void {
-    this.#exclusively(id, () => this.#pickUp(id)).catch((error: unknown) => {
+    this.#exclusively(id, async () => {
+      const record = this.records.get(id);
+      if (record) await this.#notice(record);
+    }).catch((error: unknown) => {
       this.warn(`cannot clear up after ${id.slice(0, 12)}: ${firstLine(error)}`);
     });
+  }
+
+  async #lookForDead(): Promise<void> {
+    for (const { id } of this.records.all()) {
+      const run = this.records.run(id);
+      if (run?.status === 'running' && !this.#busy.has(id) && !(await this.#lives(run))) this.#look(id);
+    }
   }
 
   async #pickUp(id: string): Promise<void> {

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { type ContainerStack, IDLE, startContainer, startContainerStack } from '../../support/containers.js';
+import { type ContainerStack, IDLE, kill, startContainer, startContainerStack } from '../../support/containers.js';
+import { accepts, freePort, isAlive, processInfo, waitFor } from '../../support/index.js';
 
 /** A request straight to the agent, with any path. */
 function ask(
@@ -71,6 +72,23 @@ describe('what clients send to the agent', () => {
     assert.equal((await ask(stack, 'POST', '/v1/hooks/poststop', state({ id: '..' }))).status, 400);
     await stack.containers.remove(id, { force: true });
     assert.deepEqual(stack.files(), []);
+  });
+});
+
+describe('a container whose monitor is killed', () => {
+  it('is seen to end all the same', async () => {
+    await using stack: ContainerStack = await startContainerStack();
+    const port = await freePort('127.0.0.2');
+    const publish = [{ hostIP: '127.0.0.2', hostPort: port, containerPort: 80, protocol: 'tcp' as const }];
+    const { name, pid = 0 } = await startContainer(stack, { publish });
+    const monitor = processInfo(pid)?.ppid ?? 0;
+    assert.equal(processInfo(monitor)?.comm, 'container-mon');
+    kill(monitor);
+    await waitFor(() => !isAlive(monitor), { what: 'the end of the monitor' });
+    kill(pid);
+    assert.equal(await stack.containers.wait(name), null);
+    assert.equal((await stack.containers.inspect(name)).status, 'exited');
+    assert.equal(await accepts('127.0.0.2', port), false);
   });
 });
 
