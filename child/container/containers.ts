@@ -185,7 +185,7 @@ export class Containers {
           throw new ConflictError(`the container ${record.name} is running; stop it first, or use rm --force`);
         await this.#end(record, run, 0);
       }
-      if (this.records.get(record.id)) await this.#remove(this.records.find(record.id));
+      if (this.records.get(record.id)) await this.#remove(this.records.find(record.id), { force });
       return record;
     });
   }
@@ -535,7 +535,10 @@ export class Containers {
     const text = await readText(this.#exitFile(id));
     const code = text === undefined ? undefined : Number(text);
     if (run.stack === this.stack) await this.runtimeOf(record).delete(id);
-    await this.attachments.detach(id, { addresses: false });
+    // It has ended, whatever is left: the journal knows of that, and the next start, rm and gc try again.
+    await this.attachments.detach(id, { addresses: false }).catch((error: unknown) => {
+      this.warn(`cannot take ${record.name} off its networks, which gc may do later: ${firstLine(error)}`);
+    });
     this.#terminals.get(id)?.end();
     this.#stdins.delete(id);
     await remove(this.#runDirectory(id));
@@ -548,13 +551,18 @@ export class Containers {
       ...(code === undefined ? {} : { exitCode: code }),
     });
     this.#ended.emit(id, code);
-    if (record.request.autoRemove) await this.#remove(record);
+    if (record.request.autoRemove) await this.#remove(record, { force: true });
   }
 
-  async #remove(record: ContainerRecord): Promise<void> {
+  /** With `force` also where its networks cannot be taken away; the journal knows of them then, and gc tries again. */
+  async #remove(record: ContainerRecord, { force }: { force: boolean }): Promise<void> {
     const { id, name } = record;
     const networks = this.#networksOf(record);
-    await this.attachments.detach(id, { addresses: true });
+    await this.attachments.detach(id, { addresses: true }).catch((error: unknown) => {
+      const problem = `cannot take ${name} off its networks: ${firstLine(error)}`;
+      if (!force) throw new ContainerError(`${problem}; rm --force removes it all the same`, 500);
+      this.warn(`${problem}; gc may do it later`);
+    });
     if (networks) await this.attachments.release(id, networks);
     await this.records.remove(id);
     await this.names.release(name, id);

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type ContainerStack, IDLE, kill, startContainer, startContainerStack } from '../../support/containers.js';
-import { accepts, freePort, isAlive, processInfo, waitFor } from '../../support/index.js';
+import { accepts, freePort, isAlive, processInfo, tempDir, waitFor } from '../../support/index.js';
 
 /** A request straight to the agent, with any path. */
 function ask(
@@ -89,6 +89,43 @@ describe('a container whose monitor is killed', () => {
     assert.equal(await stack.containers.wait(name), null);
     assert.equal((await stack.containers.inspect(name)).status, 'exited');
     assert.equal(await accepts('127.0.0.2', port), false);
+  });
+});
+
+describe('a container whose network cannot be taken away', () => {
+  it('ends and is removed, and gc takes the network away when it can be', async () => {
+    const plugins = tempDir();
+    const broken = join(plugins, 'broken');
+    const script = `#!/bin/sh
+case $CNI_COMMAND in
+ADD) cat >/dev/null; echo '{"cniVersion":"1.0.0"}' ;;
+DEL) cat >/dev/null; [ ! -e ${broken} ] || { echo '{"code":100,"msg":"not now"}'; exit 1; } ;;
+esac
+`;
+    writeFileSync(join(plugins, 'stubborn'), script, { mode: 0o755 });
+    await using stack: ContainerStack = await startContainerStack({ env: { CNI_PATH: plugins } });
+    mkdirSync(stack.confDir, { recursive: true });
+    const list = { cniVersion: '1.0.0', name: 'other', plugins: [{ type: 'stubborn' }] };
+    writeFileSync(join(stack.confDir, 'other.conflist'), JSON.stringify(list));
+
+    const network = { mode: 'networks' as const, networks: [{ network: 'other' }] };
+    const { name } = await startContainer(stack, { network });
+    writeFileSync(broken, '');
+    await stack.containers.stop(name);
+    assert.equal((await stack.containers.inspect(name)).status, 'exited');
+    const { code, stderr } = await stack.net('rm', name);
+    assert.equal(code, 1);
+    assert.match(
+      stderr,
+      /^error: cannot take \w+ off its networks: .*not now.*; rm --force removes it all the same\n$/,
+    );
+    await stack.must('rm', '-f', name);
+    assert.equal(await stack.must('ps', '-aq'), '');
+    assert.match(await stack.must('gc'), /^attachment: /);
+    rmSync(broken);
+    await stack.must('gc', '--repair');
+    assert.equal(await stack.must('gc'), 'nothing is left over');
+    assert.deepEqual(stack.files(), []);
   });
 });
 
