@@ -35,7 +35,7 @@ import { bundleCommand, makeSpec } from './oci-spec.js';
 import type { PeerBook } from './peer-book.js';
 import type { Ports } from './ports.js';
 import type { ContainerRecord, Records, RunRecord } from './records.js';
-import { readText, remove, writeJSON } from './state-files.js';
+import { readText, remove, writeJSON, writeWhole } from './state-files.js';
 import { Terminal } from './terminal.js';
 
 export interface ContainerDirectories {
@@ -317,9 +317,13 @@ export class Containers {
     }
   }
 
-  /** Calls back with the exit code, once, when the container has ended, and before it is removed. */
-  onceEnded(id: string, listener: (code: number | undefined) => void): void {
+  /**
+   * Calls back with the exit code, once, when the container has ended, and before it is removed. Returns what gives that
+   * up.
+   */
+  onceEnded(id: string, listener: (code: number | undefined) => void): () => void {
     this.#ended.once(id, listener);
+    return () => this.#ended.off(id, listener);
   }
 
   /** The runtime that a container is run with. */
@@ -425,8 +429,10 @@ export class Containers {
       const terminal = await Terminal.open(runtime.runCommand(id, bundle, pidFile));
       this.#terminals.set(id, terminal);
       terminal.onExit((code) => {
+        // Where the start was taken back nobody wants to know.
+        if (this.#terminals.get(id) !== terminal) return;
         this.#terminals.delete(id);
-        writeFile(this.#exitFile(id), `${code}\n`).catch(() => {});
+        writeWhole(this.#exitFile(id), `${code}\n`).catch((error: unknown) => this.warn(firstLine(error)));
       });
       return await terminalPid(terminal, pidFile);
     }
@@ -452,7 +458,7 @@ export class Containers {
   async #takeBack(record: ContainerRecord, before: RunRecord | undefined): Promise<void> {
     const { id } = record;
     const attempt = (task: Promise<unknown>) => task.catch((error: unknown) => this.warn(firstLine(error)));
-    this.#terminals.get(id)?.end();
+    this.#hangUp(id);
     await attempt(this.runtimeOf(record).delete(id));
     await attempt(this.attachments.detach(id, { addresses: false }));
     this.#stdins.delete(id);
@@ -460,6 +466,12 @@ export class Containers {
     await attempt(rm(this.#exitFile(id), { force: true }));
     const run: RunRecord = before ? { ...before, status: 'exited' } : { status: 'exited', stack: this.stack };
     await attempt(this.records.writeRun(id, run));
+  }
+
+  #hangUp(id: string): void {
+    const terminal = this.#terminals.get(id);
+    this.#terminals.delete(id);
+    terminal?.end();
   }
 
   // --- ending
@@ -539,7 +551,7 @@ export class Containers {
     await this.attachments.detach(id, { addresses: false }).catch((error: unknown) => {
       this.warn(`cannot take ${record.name} off its networks, which gc may do later: ${firstLine(error)}`);
     });
-    this.#terminals.get(id)?.end();
+    this.#hangUp(id);
     this.#stdins.delete(id);
     await remove(this.#runDirectory(id));
     await rm(this.#exitFile(id), { force: true });

@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { type ContainerStack, IDLE, kill, startContainer, startContainerStack } from '../../support/containers.js';
+import {
+  busyboxRootfs,
+  type ContainerStack,
+  IDLE,
+  kill,
+  startContainer,
+  startContainerStack,
+} from '../../support/containers.js';
 import { accepts, freePort, isAlive, processInfo, tempDir, waitFor } from '../../support/index.js';
 
 /** A request straight to the agent, with any path. */
@@ -72,6 +79,81 @@ describe('what clients send to the agent', () => {
     assert.equal((await ask(stack, 'POST', '/v1/hooks/poststop', state({ id: '..' }))).status, 400);
     await stack.containers.remove(id, { force: true });
     assert.deepEqual(stack.files(), []);
+  });
+});
+
+describe('the streams of a container', () => {
+  let stack: ContainerStack;
+  before(async () => {
+    stack = await startContainerStack();
+  });
+  after(async () => {
+    await stack?.[Symbol.asyncDispose]();
+  });
+
+  it('end with its exit code, also where it has a terminal', async () => {
+    const { id } = await stack.containers.create({
+      rootfs: busyboxRootfs(),
+      command: ['sh', '-c', 'read x; exit 3'],
+      tty: true,
+    });
+    const stream = await stack.containers.attach(id, { start: true });
+    await stream.write(Buffer.from('go\n'));
+    assert.equal(await stream.exit, 3);
+  });
+
+  it('are joined by a start of what runs already', async () => {
+    const { id } = await startContainer(stack, { command: ['cat'], stdin: true });
+    const stream = await stack.containers.attach(id, { start: true });
+    stream.control({ type: 'stdin-end' });
+    assert.equal(await stream.exit, 0);
+  });
+
+  it('say why it could not be started', async () => {
+    const { id } = await stack.containers.create({ rootfs: busyboxRootfs(), command: ['no-such-program'] });
+    const stream = await stack.containers.attach(id, { start: true });
+    await assert.rejects(stream.exit, /no-such-program.*executable file not found/);
+  });
+
+  it('carry no more than the other side takes', async () => {
+    const size = 192 * 1024 * 1024;
+    const [agent = 0] = stack.agents();
+    const memory = () => Number(/VmRSS:\s*(\d+)/.exec(readFileSync(`/proc/${agent}/status`, 'utf8'))?.[1]) * 1024;
+    const before = memory();
+    const settled = (what: string) => {
+      let [last, times] = [0, 0];
+      return waitFor(
+        () => {
+          const now = memory();
+          times = now > last ? 0 : times + 1;
+          last = Math.max(now, last);
+          return times > 10;
+        },
+        { what },
+      );
+    };
+
+    const { id, directory } = await startContainer(stack, { stdin: true });
+    truncateSync(join(directory, 'stdout.log'), size);
+    const logs = await stack.containers.attach(id, { logs: true, follow: false });
+    logs.pause();
+    await settled('the agent to have sent what it sends');
+    assert.ok(memory() - before < size / 2);
+    let got = 0;
+    logs.listen((_, data) => {
+      got += data.length;
+    });
+    logs.resume();
+    await logs.exit;
+    assert.equal(got, size);
+
+    const input = await stack.containers.attach(id);
+    const piece = Buffer.alloc(1024 * 1024);
+    for (let sent = 0; sent < size; sent += piece.length) void input.write(piece);
+    await settled('the agent to have taken what it takes');
+    assert.ok(memory() - before < size / 2);
+    await stack.containers.remove(id, { force: true });
+    input.close();
   });
 });
 
