@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { errorText } from '../../../protocol/error-text.js';
 import {
   busyboxRootfs,
   type ContainerStack,
@@ -208,6 +209,26 @@ esac
     await stack.must('gc', '--repair');
     assert.equal(await stack.must('gc'), 'nothing is left over');
     assert.deepEqual(stack.files(), []);
+  });
+});
+
+describe('an agent that cannot use the directory of containers', () => {
+  it('says so, and can when that is mended', async () => {
+    await using stack: ContainerStack = await startContainerStack();
+    const { name } = await startContainer(stack);
+    const directory = join(stack.dataDir, 'containers');
+    renameSync(directory, `${directory}.away`);
+    writeFileSync(directory, '');
+    stack.agents().forEach(kill);
+    const problem = () => stack.containers.list().then(() => '', errorText);
+    await waitFor(async () => /EEXIST.*containers/.test(await problem()), { what: 'a refusal' });
+    rmSync(directory);
+    renameSync(`${directory}.away`, directory);
+    const list = await waitFor(() => stack.containers.list(), { what: 'the list of containers' });
+    assert.deepEqual(
+      list.map((report) => [report.name, report.status]),
+      [[name, 'running']],
+    );
   });
 });
 
