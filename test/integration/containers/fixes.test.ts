@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -209,6 +209,32 @@ esac
     await stack.must('gc', '--repair');
     assert.equal(await stack.must('gc'), 'nothing is left over');
     assert.deepEqual(stack.files(), []);
+  });
+});
+
+describe('a container of another OCI runtime', () => {
+  it('is known to its peers when the agent was replaced, and is no garbage', async () => {
+    await using stack: ContainerStack = await startContainerStack();
+    // Any process with a network namespace of its own will do.
+    const { pid } = await startContainer(stack, { network: { mode: 'none' } });
+    const state = JSON.stringify({ id: 'foreign', pid, annotations: { 'rootless-net/name': 'other' } });
+    assert.equal((await ask(stack, 'POST', '/v1/hooks/createRuntime', state)).status, 200);
+    const { directory, name } = await startContainer(stack);
+    const hosts = () => readFileSync(join(directory, 'hosts'), 'utf8');
+    const before = hosts();
+    assert.match(before, /\tother\n/);
+    assert.equal(await stack.must('gc'), 'nothing is left over');
+
+    const agents = stack.agents();
+    agents.forEach(kill);
+    await waitFor(() => stack.agents().some((agent) => !agents.includes(agent)), { what: 'another agent' });
+    await waitFor(() => stack.containers.inspect(name), { what: 'its answer' });
+    assert.equal(await stack.must('gc'), 'nothing is left over');
+    assert.equal(hosts(), before);
+
+    assert.equal((await ask(stack, 'POST', '/v1/hooks/poststop', state)).status, 200);
+    assert.doesNotMatch(hosts(), /other/);
+    assert.equal(existsSync(join(stack.dataDir, 'containers', 'foreign')), false);
   });
 });
 
