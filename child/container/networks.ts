@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { NetworkRequest } from '../../protocol/containers.js';
 import { RouteSocket } from '../netlink/route.js';
 import { readConfDir } from './cni/conflist.js';
+import { isObject } from './cni/errors.js';
 import type { ConfList, PluginConf } from './cni/types.js';
 import { ConflictError, ContainerError, NoSuchNetworkError } from './errors.js';
 import type { FirewallBridge } from './firewall.js';
@@ -169,12 +170,33 @@ const EMPTY_REQUEST: NetworkRequest = {
   ipamDriver: 'default',
 };
 
-/** Range sets of the plugin's host-local configuration, in either of its forms; none where it is another's. */
+/**
+ * Range sets of the plugin's host-local configuration, in either of its forms; none where it is another's. What is none in
+ * files of others is left out: host-local will say what is wrong when it is used.
+ */
 export function rangeSetsOf(plugin: PluginConf | undefined): Range[][] {
   const ipam = plugin?.ipam;
   if (ipam?.type !== 'host-local') return [];
-  if (Array.isArray(ipam.ranges)) return ipam.ranges as Range[][];
-  return typeof ipam.subnet === 'string' ? [[ipam as unknown as Range]] : [];
+  const sets: unknown[] = Array.isArray(ipam.ranges) ? ipam.ranges : [[ipam]];
+  return sets.map((set) => (Array.isArray(set) ? set.filter(isRange) : [])).filter((set) => set.length > 0);
+}
+
+function isRange(value: unknown): value is Range {
+  if (!isObject(value) || typeof value.subnet !== 'string' || !isSubnet(value.subnet)) return false;
+  return [value.gateway, value.rangeStart, value.rangeEnd].every((ip) => ip === undefined || typeof ip === 'string');
+}
+
+function isSubnet(text: string): boolean {
+  try {
+    return overlaps(text, text);
+  } catch {
+    return false;
+  }
+}
+
+function labelsOf(value: unknown): Record<string, string> {
+  const entries = isObject(value) ? Object.entries(value) : [];
+  return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
 }
 
 /** The subnets of a network, one for each range set. */
@@ -199,7 +221,7 @@ export function isInternal(network: Network): boolean {
 
 function toNetwork(file: string, list: ConfList): Network {
   const [first] = list.plugins;
-  const mark = list[MARK] as Mark | undefined;
+  const mark = isObject(list[MARK]) ? (list[MARK] as Partial<Mark>) : undefined;
   const rangeSets = rangeSetsOf(first);
   const network: Network = {
     name: list.name,
@@ -208,16 +230,17 @@ function toNetwork(file: string, list: ConfList): Network {
     own: mark !== undefined,
     file,
     list,
-    labels: mark?.labels ?? (list.nerdctlLabels as Record<string, string> | undefined) ?? {},
+    labels: labelsOf(mark?.labels ?? list.nerdctlLabels),
   };
-  if (mark === undefined || first?.type !== 'bridge' || rangeSets.length === 0) return network;
+  if (mark === undefined || first?.type !== 'bridge' || typeof first.bridge !== 'string') return network;
+  if (rangeSets.length === 0) return network;
   return {
     ...network,
     bridge: {
-      device: String(first.bridge),
+      device: first.bridge,
       mtu: Number(first.mtu ?? 0),
       internal: first.isGateway !== true,
-      icc: mark.icc,
+      icc: mark.icc !== false,
       rangeSets,
     },
   };
