@@ -15,7 +15,7 @@ import type { FirewallBridge } from './firewall.js';
 import { formatIP, parseIP } from './ip-address.js';
 import type { IpamRange as Range } from './ipam.js';
 import { KeyedLock } from './lock.js';
-import { remove, writeJSON } from './state-files.js';
+import { remove, writeLastingJSON } from './state-files.js';
 import {
   contains,
   firstFreeSubnet,
@@ -150,7 +150,7 @@ export class Networks {
     const used = usedSubnets(networks);
     const list = makeList(request, this.ipamDir, (subnets) => chooseSubnets(request, subnets, used, firstSubnet));
     const file = join(this.confDir, `rootless-net-${request.name}.conflist`);
-    await writeJSON(file, list, 0o644);
+    await writeLastingJSON(file, list, 0o644);
     return toNetwork(file, list);
   }
 }

@@ -10,7 +10,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContainerRequest } from '../../protocol/containers.js';
 import { ConflictError, NoSuchContainerError } from './errors.js';
-import { namesIn, readJSON, remove, writeJSON } from './state-files.js';
+import { namesIn, readJSON, remove, writeJSON, writeLastingJSON } from './state-files.js';
 
 export interface ContainerRecord {
   id: string;
@@ -86,7 +86,7 @@ export class Records {
   }
 
   async write(record: ContainerRecord): Promise<void> {
-    await writeJSON(join(this.directory, record.id, 'container.json'), record);
+    await writeLastingJSON(join(this.directory, record.id, 'container.json'), record);
     this.#containers.set(record.id, record);
   }
 
