@@ -249,7 +249,9 @@ withCreateOptions(program.command('run'))
     }
     const stream = await containers.attach(id, { start: true });
     try {
-      process.exitCode = await runStream(stream, { tty: options.tty ?? false, stdin: options.interactive ?? false });
+      const { tty = false, interactive = false } = options;
+      const kill = (signal: NodeJS.Signals) => containers.kill(id, signal);
+      process.exitCode = await runStream(stream, { tty, stdin: interactive, kill });
     } catch (error) {
       // It could not be started, so nobody wants it.
       const report = await containers.inspect(id).catch(() => undefined);
@@ -281,7 +283,8 @@ program
     if (names.length > 1) throw new UsageError('only one container can be attached to');
     const report = await containers.inspect(names[0] ?? '');
     const { tty, stdin } = report.request;
-    process.exitCode = await runStream(await containers.attach(report.id, { start: true }), { tty, stdin });
+    const kill = (signal: NodeJS.Signals) => containers.kill(report.id, signal);
+    process.exitCode = await runStream(await containers.attach(report.id, { start: true }), { tty, stdin, kill });
   });
 
 const timeout = () => new Option('-t, --time <seconds>', 'time until it is killed').argParser(parseSeconds);

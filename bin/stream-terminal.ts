@@ -8,6 +8,8 @@ export interface StreamOptions {
   stdin: boolean;
   /** Whether it gets our signals. */
   signals?: boolean;
+  /** Another way for a signal, for when the stream is full of input that nobody reads. */
+  kill?: (signal: NodeJS.Signals) => Promise<void>;
 }
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
@@ -15,17 +17,32 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2']
 /** Resolves with the program's exit code. Throws APIError. */
 export async function runStream(
   stream: ContainerStream,
-  { tty, stdin, signals = true }: StreamOptions,
+  { tty, stdin, signals = true, kill }: StreamOptions,
 ): Promise<number> {
-  stream.listen((name, data) => process[name].write(data));
+  stream.listen((name, data) => {
+    if (process[name].write(data)) return;
+    stream.pause();
+    process[name].once('drain', () => stream.resume());
+  });
   const raw = tty && stdin && process.stdin.isTTY;
   const resize = () => {
     const { columns = 80, rows = 24 } = process.stdout;
     stream.control({ type: 'resize', columns, rows });
   };
-  const input = (data: Buffer) => stream.write(data);
+  let ended = false;
+  let full = false;
+  const input = async (data: Buffer) => {
+    process.stdin.pause();
+    full = true;
+    await stream.write(data);
+    full = false;
+    if (!ended) process.stdin.resume();
+  };
   const inputEnd = () => stream.control({ type: 'stdin-end' });
-  const pass = (signal: NodeJS.Signals) => stream.control({ type: 'signal', signal });
+  const pass = (signal: NodeJS.Signals) => {
+    if (full && kill) kill(signal).catch(() => {});
+    else stream.control({ type: 'signal', signal });
+  };
   if (tty && process.stdout.isTTY) {
     resize();
     process.stdout.on('resize', resize);
@@ -36,6 +53,7 @@ export async function runStream(
   try {
     return await stream.exit;
   } finally {
+    ended = true;
     if (raw) process.stdin.setRawMode(false);
     if (stdin) process.stdin.off('data', input).off('end', inputEnd).pause();
     process.stdout.off('resize', resize);

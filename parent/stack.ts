@@ -153,7 +153,6 @@ export class Stack {
         { ...options.containers, stack: randomUUID(), stateDir: stateDir.path },
         (line) => log.warn(line),
       );
-    if (containers) undo.push('end the containers', () => containers.close());
     const stack = new Stack(options, bus, channels, launcher, network, ports, kept, containers, stateDir, undo, log);
     bus.onWatched = (watched) => ports?.watchConnections(watched);
     network.onLost((reason) => {
@@ -190,6 +189,8 @@ export class Stack {
       log: (line) => log.warn(line),
     });
     undo.push('close the API', () => api.close());
+    // Before the API goes, so that those who follow a container hear how it ended.
+    if (containers) undo.push('end the containers', () => containers.close());
 
     return stack;
   }

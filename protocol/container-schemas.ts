@@ -160,6 +160,11 @@ export function parseName(value: unknown): string {
   return parse(name, value);
 }
 
+/** Throws ContainerRequestError. */
+export function parseHostname(value: unknown): string {
+  return parse(hostname, value);
+}
+
 /** What cannot go together. */
 function checkNetworkOptions({ network: asked, publish: ports, ...request }: ContainerRequest): void {
   const { mode } = asked;

@@ -4,8 +4,9 @@
  * Theory of operation. created → starting → running → exited → starting …; `rm` from any but running. One task at a time
  * for each container, by its lock. start() opens the published ports, writes the name files and the OCI configuration, and
  * has the monitor run the OCI runtime, whose createRuntime hook comes back to us (hooks.ts) for the network. When the
- * container ends, its exit file appears, and onEnd() takes its network away. A container that nobody saw end is found by
- * its process being gone: after a start of ours, and whenever somebody asks for it.
+ * container ends, its exit file appears, and onEnd() takes its network away. A container that nobody saw end, since its
+ * monitor was killed, is found by its process being gone: after a start of ours, whenever somebody asks for it, and every
+ * now and then.
  */
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -36,7 +37,7 @@ import { bundleCommand, makeSpec } from './oci-spec.js';
 import type { PeerBook } from './peer-book.js';
 import type { Ports } from './ports.js';
 import type { ContainerRecord, Records, RunRecord } from './records.js';
-import { readText, remove, writeJSON } from './state-files.js';
+import { readText, remove, writeJSON, writeWhole } from './state-files.js';
 import { Terminal } from './terminal.js';
 
 export interface ContainerDirectories {
@@ -48,6 +49,8 @@ export interface ContainerDirectories {
 export const STOP_TIMEOUT = 10_000;
 /** How long the kernel may take after SIGKILL, in ms. */
 const KILL_TIMEOUT = 20_000;
+/** How often it is looked for containers whose end nobody told of, in ms. */
+const LOOK_INTERVAL = 2_000;
 
 export class Containers {
   readonly #locks = new KeyedLock();
@@ -58,6 +61,8 @@ export class Containers {
   readonly #stdins = new Map<string, NonNullable<ChildProcess['stdin']>>();
   readonly #ended = new EventEmitter().setMaxListeners(0);
   #watcher: FSWatcher | undefined;
+  #looking: NodeJS.Timeout | undefined;
+  #closing = false;
 
   constructor(
     private readonly stack: string,
@@ -79,6 +84,7 @@ export class Containers {
     this.#watcher = watch(exits, (_, name) => {
       if (name && !name.endsWith('.new') && this.records.get(name)) this.#look(name);
     });
+    this.#looking = setInterval(() => void this.#lookForDead(), LOOK_INTERVAL).unref();
     await this.names.stale((id) => this.records.get(id)?.name, true);
     for (const record of this.records.all()) {
       await this.names.acquire(record.name, record.id).catch((error: unknown) => this.warn(firstLine(error)));
@@ -101,6 +107,7 @@ export class Containers {
 
   close(): void {
     this.#watcher?.close();
+    clearInterval(this.#looking);
   }
 
   async create(request: ContainerRequest): Promise<ContainerRecord> {
@@ -135,6 +142,7 @@ export class Containers {
   start(text: string, options: { beforeRun?: (record: ContainerRecord) => void } = {}): Promise<ContainerRecord> {
     const { id } = this.records.find(text);
     return this.#exclusively(id, async () => {
+      if (this.#closing) throw new ConflictError('the stack is ending');
       const record = this.records.find(id);
       await this.#notice(record);
       if (this.records.run(id)?.status !== 'running') await this.#start(record, options.beforeRun);
@@ -175,7 +183,7 @@ export class Containers {
           throw new ConflictError(`the container ${record.name} is running; stop it first, or use rm --force`);
         await this.#end(record, run, 0);
       }
-      if (this.records.get(record.id)) await this.#remove(this.records.find(record.id));
+      if (this.records.get(record.id)) await this.#remove(this.records.find(record.id), { force });
       return record;
     });
   }
@@ -314,9 +322,13 @@ export class Containers {
     }
   }
 
-  /** Calls back with the exit code, once, when the container has ended, and before it is removed. */
-  onceEnded(id: string, listener: (code: number | undefined) => void): void {
+  /**
+   * Calls back with the exit code, once, when the container has ended, and before it is removed. Returns what gives that
+   * up.
+   */
+  onceEnded(id: string, listener: (code: number | undefined) => void): () => void {
     this.#ended.once(id, listener);
+    return () => this.#ended.off(id, listener);
   }
 
   /** Resolves when what is being done with a container is done, such as its removal at its end. */
@@ -329,8 +341,9 @@ export class Containers {
     return new OCIRuntime(record.request.runtime, join(this.directories.stateDir, 'oci'));
   }
 
-  /** Ends all, at the end of the stack. */
+  /** Ends all, at the end of the stack; none is started any more. */
   async stopAll(): Promise<void> {
+    this.#closing = true;
     await Promise.all(
       this.records.all().map(({ id }) => this.stop(id).catch((error: unknown) => this.warn(firstLine(error)))),
     );
@@ -426,8 +439,10 @@ export class Containers {
       const terminal = await Terminal.open(runtime.runCommand(id, bundle, pidFile));
       this.#terminals.set(id, terminal);
       terminal.onExit((code) => {
+        // Where the start was taken back nobody wants to know.
+        if (this.#terminals.get(id) !== terminal) return;
         this.#terminals.delete(id);
-        writeFile(this.#exitFile(id), `${code}\n`).catch(() => {});
+        writeWhole(this.#exitFile(id), `${code}\n`).catch((error: unknown) => this.warn(firstLine(error)));
       });
       return await terminalPid(terminal, pidFile);
     }
@@ -453,7 +468,7 @@ export class Containers {
   async #takeBack(record: ContainerRecord, before: RunRecord | undefined): Promise<void> {
     const { id } = record;
     const attempt = (task: Promise<unknown>) => task.catch((error: unknown) => this.warn(firstLine(error)));
-    this.#terminals.get(id)?.end();
+    this.#hangUp(id);
     await attempt(this.runtimeOf(record).delete(id));
     await attempt(this.attachments.detach(id, { addresses: false }));
     this.#stdins.delete(id);
@@ -461,6 +476,12 @@ export class Containers {
     await attempt(rm(this.#exitFile(id), { force: true }));
     const run: RunRecord = before ? { ...before, status: 'exited' } : { status: 'exited', stack: this.stack };
     await attempt(this.records.writeRun(id, run));
+  }
+
+  #hangUp(id: string): void {
+    const terminal = this.#terminals.get(id);
+    this.#terminals.delete(id);
+    terminal?.end();
   }
 
   // --- ending
@@ -495,9 +516,19 @@ export class Containers {
 
   /** Looks after a container whose exit file has appeared, or that may have ended. */
   #look(id: string): void {
-    this.#exclusively(id, () => this.#pickUp(id)).catch((error: unknown) => {
+    this.#exclusively(id, async () => {
+      const record = this.records.get(id);
+      if (record) await this.#notice(record);
+    }).catch((error: unknown) => {
       this.warn(`cannot clear up after ${id.slice(0, 12)}: ${firstLine(error)}`);
     });
+  }
+
+  async #lookForDead(): Promise<void> {
+    for (const { id } of this.records.all()) {
+      const run = this.records.run(id);
+      if (run?.status === 'running' && !this.#busy.has(id) && !(await this.#lives(run))) this.#look(id);
+    }
   }
 
   async #pickUp(id: string): Promise<void> {
@@ -526,8 +557,11 @@ export class Containers {
     const text = await readText(this.#exitFile(id));
     const code = text === undefined ? undefined : Number(text);
     if (run.stack === this.stack) await this.runtimeOf(record).delete(id);
-    await this.attachments.detach(id, { addresses: false });
-    this.#terminals.get(id)?.end();
+    // It has ended, whatever is left: the journal knows of that, and the next start, rm and gc try again.
+    await this.attachments.detach(id, { addresses: false }).catch((error: unknown) => {
+      this.warn(`cannot take ${record.name} off its networks, which gc may do later: ${firstLine(error)}`);
+    });
+    this.#hangUp(id);
     this.#stdins.delete(id);
     await remove(this.#runDirectory(id));
     await rm(this.#exitFile(id), { force: true });
@@ -539,13 +573,18 @@ export class Containers {
       ...(code === undefined ? {} : { exitCode: code }),
     });
     this.#ended.emit(id, code);
-    if (record.request.autoRemove) await this.#remove(record);
+    if (record.request.autoRemove) await this.#remove(record, { force: true });
   }
 
-  async #remove(record: ContainerRecord): Promise<void> {
+  /** With `force` also where its networks cannot be taken away; the journal knows of them then, and gc tries again. */
+  async #remove(record: ContainerRecord, { force }: { force: boolean }): Promise<void> {
     const { id, name } = record;
     const networks = this.#networksOf(record);
-    await this.attachments.detach(id, { addresses: true });
+    await this.attachments.detach(id, { addresses: true }).catch((error: unknown) => {
+      const problem = `cannot take ${name} off its networks: ${firstLine(error)}`;
+      if (!force) throw new ContainerError(`${problem}; rm --force removes it all the same`, 500);
+      this.warn(`${problem}; gc may do it later`);
+    });
     if (networks) await this.attachments.release(id, networks);
     await this.records.remove(id);
     await this.names.release(name, id);

@@ -12,7 +12,9 @@
  * createRuntime runc runs poststop, crun does not. So nothing here depends on status, and poststop may come any number of
  * times, also for what there never was.
  */
+import { statSync } from 'node:fs';
 import { z } from 'zod';
+import { parseAttachmentRequest, parseHostname, parseName } from '../../protocol/container-schemas.js';
 import { parsePublish } from '../../protocol/publish-spec.js';
 import type { Attachments } from './attachments.js';
 import type { Containers } from './containers.js';
@@ -22,7 +24,8 @@ import type { KeyedLock } from './lock.js';
 
 /** What of the state is used (runtime-spec, runtime.md, "State"). */
 const stateSchema = z.looseObject({
-  id: z.string().regex(/^[\w+.-]{1,1024}$/),
+  // As OCI runtimes have it, and a file name.
+  id: z.string().regex(/^(?!\.{1,2}$)[\w+.-]{1,200}$/),
   pid: z.int().optional(),
   annotations: z.record(z.string(), z.string()).default({}),
 });
@@ -43,7 +46,12 @@ export class Hooks {
   /** Throws ContainerError. */
   async run(event: string, body: unknown): Promise<void> {
     const parsed = stateSchema.safeParse(body);
-    if (!parsed.success) throw new ContainerError("what came is no container's state (OCI runtime specification)");
+    if (!parsed.success) {
+      const where = parsed.error.issues[0]?.path.join('.') ?? '';
+      throw new ContainerError(
+        `what came is no container's state (OCI runtime specification)${where && `: ${where} is wrong`}`,
+      );
+    }
     const state = parsed.data;
     const own = this.containers.records.get(state.id) !== undefined;
     if (event === 'createRuntime')
@@ -55,31 +63,32 @@ export class Hooks {
   #create(state: State): Promise<void> {
     const { id, annotations } = state;
     const text = (name: string) => annotations[`${PREFIX}${name}`] || undefined;
+    const checked = <T>(what: string, parse: (given: string) => T): T | undefined => {
+      const given = text(what);
+      return given === undefined ? undefined : explained(what, () => parse(given));
+    };
     const pid = pidOf(state);
-    const networks = listOf(text('networks'), 'networks').map((network, index) => ({
-      network,
-      ...(index === 0 ? { ip: text('ip'), ip6: text('ip6'), mac: text('mac') } : {}),
-    }));
-    const first = { network: 'bridge', ip: text('ip'), ip6: text('ip6'), mac: text('mac') };
-    const publish = listOf(text('ports'), 'ports').flatMap((port) => {
-      try {
-        return parsePublish(port);
-      } catch (error) {
-        throw new ContainerError(firstLine(error));
-      }
-    });
-    const name = text('name') ?? id;
+    checkNetns(id, pid);
+    const first = { ip: text('ip'), ip6: text('ip6'), mac: text('mac') };
+    const names = listOf(text('networks'), 'networks');
+    const networks = (names.length > 0 ? names : ['bridge']).map((network, index) =>
+      explained('networks, ip, ip6, mac', () => parseAttachmentRequest({ network, ...(index === 0 ? first : {}) })),
+    );
+    const publish = listOf(text('ports'), 'ports').flatMap((port) => explained('ports', () => parsePublish(port)));
+    const name = checked('name', parseName) ?? id;
+    const hostname = checked('hostname', parseHostname) ?? name;
+    const domainname = checked('domainname', parseHostname);
     return this.locks.run(id, async () => {
       await this.attachments.attach({
         id,
         own: false,
         name,
-        hostname: text('hostname') ?? name,
-        domainname: text('domainname'),
+        hostname,
+        domainname,
         extraHosts: [],
         netns: `/proc/${pid}/ns/net`,
         pid,
-        networks: networks.length > 0 ? networks : [first],
+        networks,
         publish,
       });
     });
@@ -97,6 +106,30 @@ export class Hooks {
 function pidOf({ id, pid = 0 }: State): number {
   if (pid <= 0) throw new ContainerError(`the state of ${id} has no pid, so its network namespace cannot be found`);
   return pid;
+}
+
+/** Throws ContainerError where the process is in our network namespace: its devices and routes would become the stack's. */
+function checkNetns(id: string, pid: number): void {
+  const identity = (owner: string) => {
+    const { dev, ino } = statSync(`/proc/${owner}/ns/net`);
+    return `${dev} ${ino}`;
+  };
+  let own: boolean;
+  try {
+    own = identity(String(pid)) !== identity('self');
+  } catch (error) {
+    throw new ContainerError(`cannot see the network namespace of ${id}: ${firstLine(error)}`);
+  }
+  if (!own) throw new ContainerError(`the container ${id} has no network namespace of its own; give it one`);
+}
+
+/** Throws ContainerError, where what an annotation says cannot be meant. */
+function explained<T>(annotation: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    throw new ContainerError(`annotation ${PREFIX}${annotation}: ${firstLine(error)}`);
+  }
 }
 
 /** Throws ContainerError. */

@@ -2,7 +2,7 @@
  * Containers in the agent: puts the parts together, recovers what an earlier run left, and serves.
  */
 import { once } from 'node:events';
-import { mkdirSync, openSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { native } from '../../native/index.js';
@@ -59,7 +59,7 @@ export function startContainers(
 ): { runtime: ContainerRuntime; ready: Promise<void> } {
   const { stack, stateDir, dataDir, confDir } = config;
   const parent = new ParentLink(send);
-  lockData(dataDir);
+  const unlock = lockData(dataDir);
 
   const xdgData = join(dataDir, '..');
   const environment = { ...process.env, PATH: PROGRAM_PATH };
@@ -168,6 +168,12 @@ export function startContainers(
     // The one of an agent before has ended with that.
     void renewLeases();
   })();
+  // It may be tried again.
+  ready.catch(() => {
+    containers.close();
+    server.close();
+    unlock();
+  });
   return {
     ready,
     runtime: {
@@ -175,6 +181,7 @@ export function startContainers(
       wayBack: (ip) => attachments.wayBack(ip),
       async stop() {
         await containers.stopAll();
+        await streams.end();
         containers.close();
         await dhcp.close();
       },
@@ -182,12 +189,12 @@ export function startContainers(
   };
 }
 
-/** Two stacks cannot share their containers. Throws ContainerError. */
-function lockData(dataDir: string): void {
+/** Two stacks cannot share their containers. Returns what ends the lock. Throws ContainerError. */
+function lockData(dataDir: string): () => void {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  // Held until this process ends.
   const lock = openSync(join(dataDir, 'lock'), 'w', 0o600);
-  if (native().flock(lock, true)) return;
+  if (native().flock(lock, true)) return () => closeSync(lock);
+  closeSync(lock);
   throw new ContainerError(
     `the containers in ${dataDir} belong to another stack that runs; end it, or set XDG_DATA_HOME to another directory`,
     409,

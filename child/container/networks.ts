@@ -15,7 +15,7 @@ import type { FirewallBridge } from './firewall.js';
 import { canonical } from './ip-address.js';
 import type { IpamRange as Range } from './ipam.js';
 import { KeyedLock } from './lock.js';
-import { remove, writeJSON } from './state-files.js';
+import { remove, writeLastingJSON } from './state-files.js';
 import {
   contains,
   firstFreeSubnet,
@@ -159,7 +159,7 @@ export class Networks {
     const used = usedSubnets(networks);
     const list = makeList(request, this.ipamDir, (subnets) => chooseSubnets(request, subnets, used, firstSubnet));
     const file = join(this.confDir, `rootless-net-${request.name}.conflist`);
-    await writeJSON(file, list, 0o644);
+    await writeLastingJSON(file, list, 0o644);
     return networkOf(list, file);
   }
 }
@@ -179,7 +179,10 @@ const EMPTY_REQUEST: NetworkRequest = {
   ipamDriver: 'default',
 };
 
-/** Range sets of the plugin's host-local configuration, in either of its forms; none where it is another's. */
+/**
+ * Range sets of the plugin's host-local configuration, in either of its forms; none where it is another's. What is none in
+ * files of others is left out: host-local will say what is wrong when it is used.
+ */
 export function rangeSetsOf(plugin: PluginConf | undefined): Range[][] {
   const ipam = plugin?.ipam;
   if (ipam?.type !== 'host-local') return [];
@@ -189,13 +192,21 @@ export function rangeSetsOf(plugin: PluginConf | undefined): Range[][] {
 }
 
 function isRange(value: unknown): value is Range {
-  if (!isObject(value) || typeof value.subnet !== 'string') return false;
+  if (!isObject(value) || typeof value.subnet !== 'string' || !isSubnet(value.subnet)) return false;
+  return [value.gateway, value.rangeStart, value.rangeEnd].every((ip) => ip === undefined || typeof ip === 'string');
+}
+
+function isSubnet(text: string): boolean {
   try {
-    // It refuses what is no subnet.
-    return overlaps(value.subnet, value.subnet);
+    return overlaps(text, text);
   } catch {
     return false;
   }
+}
+
+function labelsOf(value: unknown): Record<string, string> {
+  const entries = isObject(value) ? Object.entries(value) : [];
+  return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
 }
 
 /** The subnets of a network, one for each range set. */
@@ -239,7 +250,7 @@ function describe({ file, what }: ConfProblem): string {
 /** @param file "" where it is gone */
 export function networkOf(list: ConfList, file: string): Network {
   const [first] = list.plugins;
-  const mark = list[MARK] as Mark | undefined;
+  const mark = isObject(list[MARK]) ? (list[MARK] as Partial<Mark>) : undefined;
   const rangeSets = rangeSetsOf(first);
   const network: Network = {
     name: list.name,
@@ -248,16 +259,17 @@ export function networkOf(list: ConfList, file: string): Network {
     own: mark !== undefined,
     file,
     list,
-    labels: mark?.labels ?? (list.nerdctlLabels as Record<string, string> | undefined) ?? {},
+    labels: labelsOf(mark?.labels ?? list.nerdctlLabels),
   };
-  if (mark === undefined || first?.type !== 'bridge' || rangeSets.length === 0) return network;
+  if (mark === undefined || first?.type !== 'bridge' || typeof first.bridge !== 'string') return network;
+  if (rangeSets.length === 0) return network;
   return {
     ...network,
     bridge: {
-      device: String(first.bridge),
+      device: first.bridge,
       mtu: Number(first.mtu ?? 0),
       internal: first.isGateway !== true,
-      icc: mark.icc,
+      icc: mark.icc !== false,
       rangeSets,
     },
   };

@@ -2,6 +2,7 @@
  * Who is on which network under which name: `meta.json` and `hosts` of each container, in the form of nerdctl's hosts
  * store. The hosts files of all that share a network with somebody who comes or goes are written anew.
  */
+import { rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AttachmentReport } from '../../protocol/containers.js';
 import type { CNIResult } from './cni/types.js';
@@ -83,6 +84,8 @@ export class PeerBook {
     const before = this.#members.get(id);
     this.#members.delete(id);
     await remove(this.#file(id, 'meta.json'));
+    // Containers of others have nothing else there, so it goes; ours is not empty.
+    await rmdir(join(this.directory, id)).catch(() => {});
     if (!before) return;
     await this.prepare(id, before.extraHosts, []);
     await this.#refresh(networksOf(before), undefined);
@@ -101,7 +104,9 @@ export class PeerBook {
   async check(repair: boolean): Promise<string[]> {
     const wrong: string[] = [];
     for (const meta of this.#members.values()) {
-      const current = (await readText(this.#file(meta.ID, 'hosts'))) ?? '';
+      const current = await readText(this.#file(meta.ID, 'hosts'));
+      // Containers that are not ours have none.
+      if (current === undefined) continue;
       if (current === renderHosts({ current, extraHosts: meta.extraHosts, entries: this.#entriesOf(meta) })) continue;
       wrong.push(meta.ID);
       if (repair) await this.prepare(meta.ID, meta.extraHosts, this.#entriesOf(meta));

@@ -5,11 +5,12 @@
  *   <dataDir>/containers/<id>/run.json         how its last run went, or goes
  *   <dataDir>/containers/<id>/                 hosts, hostname, resolv.conf, meta.json, network-config.json, logs
  */
+import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContainerRequest } from '../../protocol/containers.js';
 import { ConflictError, NoSuchContainerError } from './errors.js';
-import { namesIn, readJSON, remove, writeJSON } from './state-files.js';
+import { namesIn, readJSON, remove, writeJSON, writeLastingJSON } from './state-files.js';
 
 export interface ContainerRecord {
   id: string;
@@ -38,13 +39,16 @@ export class Records {
 
   constructor(readonly directory: string) {}
 
-  /** Reads what there is. Directories without a container, of a `create` that was cut short, are removed. */
+  /**
+   * Reads what there is. Directories without a container, of a `create` that was cut short, are removed; those with a
+   * meta.json belong to containers of others.
+   */
   async load(): Promise<void> {
     await mkdir(this.directory, { recursive: true, mode: 0o700 });
     for (const id of await namesIn(this.directory)) {
       const record = (await readJSON(join(this.directory, id, 'container.json'))) as ContainerRecord | undefined;
       if (record === undefined) {
-        await remove(join(this.directory, id));
+        if (!existsSync(join(this.directory, id, 'meta.json'))) await remove(join(this.directory, id));
         continue;
       }
       this.#containers.set(id, record);
@@ -82,7 +86,7 @@ export class Records {
   }
 
   async write(record: ContainerRecord): Promise<void> {
-    await writeJSON(join(this.directory, record.id, 'container.json'), record);
+    await writeLastingJSON(join(this.directory, record.id, 'container.json'), record);
     this.#containers.set(record.id, record);
   }
 

@@ -47,13 +47,15 @@ interface Reply {
 
 export function makeServer(services: Services): Server {
   const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0 }, (request, response) => {
-    const url = new URL(request.url ?? '/', 'http://agent');
+    const url = targetOf(request);
     handle(services, request, url).then(
       ({ status, body }) => answer(response, status, body),
       (error: unknown) => refuse(services, url, response, error),
     );
   });
   server.on('upgrade', (request, socket, head) => {
+    // Until there is a WebSocket, which listens itself.
+    socket.on('error', () => socket.destroy());
     upgrade(services, request, socket, head).catch((error: unknown) => {
       services.warn(`a stream failed: ${firstLine(error)}`);
       socket.destroy();
@@ -62,8 +64,23 @@ export function makeServer(services: Services): Server {
   return server;
 }
 
+/** Of what is no URL, that of a path that there is not. */
+function targetOf({ url = '/' }: IncomingMessage): URL {
+  const text = url.startsWith('/') ? `http://agent${url}` : url;
+  return new URL(URL.canParse(text) ? text : 'http://agent/');
+}
+
+/** What stands after the version. Throws ContainerError. */
+function partsOf({ pathname }: URL): string[] {
+  try {
+    return pathname.split('/').slice(2).map(decodeURIComponent);
+  } catch {
+    throw new ContainerError(`${pathname} is no path: a "%" in it begins nothing`, 404);
+  }
+}
+
 async function handle(services: Services, request: IncomingMessage, url: URL): Promise<Reply> {
-  const path = url.pathname.split('/').slice(2).map(decodeURIComponent);
+  const path = partsOf(url);
   const key = (parts: string[]) => `${request.method} /${parts.join('/')}`;
   const route = routes[key(path)] ?? routes[key(path.map((part, index) => (index === 1 ? '*' : part)))];
   if (!route) throw new ContainerError(`the API has no ${request.method} ${url.pathname}`, 404);
@@ -223,14 +240,14 @@ async function check({ containers, networks, attachments, cni }: Services, netwo
 // --- streams
 
 async function upgrade(services: Services, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-  const url = new URL(request.url ?? '/', 'http://agent');
-  const [, name = '', verb = ''] = url.pathname.split('/').slice(2).map(decodeURIComponent);
+  const url = targetOf(request);
   const { WebSocketServer } = await import('ws');
   const server = new WebSocketServer({ noServer: true, perMessageDeflate: false });
   server.handleUpgrade(request, socket, head, (client) => {
     client.on('error', () => {});
     const flag = (key: string) => url.searchParams.get(key) === 'true';
     const run = async () => {
+      const [, name = '', verb = ''] = partsOf(url);
       if (verb === 'attach') {
         const options = {
           start: flag('start'),
@@ -240,7 +257,7 @@ async function upgrade(services: Services, request: IncomingMessage, socket: Dup
         return services.streams.attach(client, name, options);
       }
       if (verb === 'exec') {
-        const asked: unknown = JSON.parse(url.searchParams.get('request') ?? '{}');
+        const asked = parseJSON(url.searchParams.get('request') ?? '{}');
         return services.streams.exec(client, name, parseExecRequest(asked));
       }
       throw new ContainerError(`the API has no stream ${url.pathname}`, 404);
@@ -260,7 +277,11 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
   }
   if (size > MAX_BODY) throw new ContainerError(`the request is larger than ${MAX_BODY} bytes`);
   const text = Buffer.concat(chunks).toString('utf8');
-  if (text.trim() === '') return {};
+  return text.trim() === '' ? {} : parseJSON(text);
+}
+
+/** Throws ContainerError. */
+function parseJSON(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {

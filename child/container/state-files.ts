@@ -1,5 +1,6 @@
 /**
- * Files that are whole at any moment, whenever we are killed.
+ * Files that are whole at any moment, whenever we are killed. Those that are to outlast the machine's end as well are
+ * written to the disk first, which takes its time.
  */
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -8,15 +9,29 @@ import { codeOf } from './errors.js';
 let counter = 0;
 
 /** Writes to a new file that then takes the place of the old one. */
-export async function writeWhole(path: string, text: string, mode = 0o600): Promise<void> {
+export async function writeWhole(
+  path: string,
+  text: string,
+  { mode = 0o600, lasting = false }: { mode?: number | undefined; lasting?: boolean } = {},
+): Promise<void> {
   const temporary = `${path}.${process.pid}.${counter++}.new`;
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  await writeFile(temporary, text, { mode });
+  // A rename may reach the disk before what was written: an empty file would be left.
+  await writeFile(temporary, text, { mode, flush: lasting });
   await rename(temporary, path);
 }
 
 export async function writeJSON(path: string, value: unknown, mode?: number): Promise<void> {
-  await writeWhole(path, `${JSON.stringify(value, undefined, 2)}\n`, mode);
+  await writeWhole(path, textOf(value), { mode });
+}
+
+/** As writeJSON, for what nobody could make again after a power failure. */
+export async function writeLastingJSON(path: string, value: unknown, mode?: number): Promise<void> {
+  await writeWhole(path, textOf(value), { mode, lasting: true });
+}
+
+function textOf(value: unknown): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`;
 }
 
 /** Undefined where the file is not there, or is no JSON. */

@@ -4,11 +4,14 @@
  * Theory of operation. Binary frames are data: their first byte says of which stream (STREAM in protocol/containers.ts).
  * Text frames are JSON, see StreamControl there. The agent ends with `exit` and the exit code, or with `error`, and closes.
  * What a container without a terminal writes goes to files, whoever reads them; here they are followed. Nothing is lost
- * when a client goes away, and the container does not notice.
+ * when a client goes away, and the container does not notice. No more is read than the other side takes, either way: logs
+ * and inputs can be larger than our memory.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { watch } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import type { Readable, Writable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { RawData, WebSocket } from 'ws';
 import { type ExecRequest, STREAM, type StreamControl } from '../../protocol/containers.js';
 import type { Containers } from './containers.js';
@@ -18,14 +21,28 @@ import { Terminal } from './terminal.js';
 
 /** Where a client's input and controls go. */
 interface Sink {
-  write(data: Buffer): void;
+  /** A promise where more is not to come before it resolves. */
+  write(data: Buffer): Promise<void> | undefined;
   end(): void;
   resize(columns: number, rows: number): void;
   signal(name: string): void;
 }
 
+/** How long clients may take at the end of the stack until they have heard the last, in ms. */
+const END_TIMEOUT = 2_000;
+
 export class Streams {
+  readonly #clients = new Set<Client>();
+
   constructor(private readonly containers: Containers) {}
+
+  /** Resolves when the clients have heard how it ended; the containers have. */
+  async end(): Promise<void> {
+    const limit = new AbortController();
+    const closed = Promise.all([...this.#clients].map((client) => client.closed));
+    await Promise.race([closed, delay(END_TIMEOUT, undefined, { signal: limit.signal }).catch(() => {})]);
+    limit.abort();
+  }
 
   /**
    * Follows a container until it ends; with `start` starts it first. With `logs` gives what it wrote before, and with
@@ -38,33 +55,40 @@ export class Streams {
   ): Promise<void> {
     const record = this.containers.records.find(text);
     const { id, request } = record;
-    const client = new Client(socket);
+    const client = this.#clientOf(socket);
     if (request.tty && !options.start && !options.logs && !this.containers.terminal(id)) {
       throw new ConflictError(`the container ${record.name} is not running`);
     }
     const { stdout, stderr } = this.containers.logFiles(id);
     await using out = await Tail.open(stdout, options.logs, (data) => client.data(STREAM.stdout, data));
     await using err = await Tail.open(stderr, options.logs, (data) => client.data(STREAM.stderr, data));
+    let followed = false;
     const follow = () => {
+      followed = true;
       const terminal = this.containers.terminal(id);
       if (terminal) {
-        const stop = terminal.listen((data) => client.data(STREAM.stdout, Buffer.from(data)));
+        const stop = terminal.listen((data) => void client.data(STREAM.stdout, Buffer.from(data)));
         socket.on('close', stop);
         client.pass(terminalSink(terminal));
         return;
       }
       const stdin = this.containers.stdin(id);
       client.pass({
-        write: (data) => stdin?.write(data),
+        write: (data) => written(stdin, data),
         end: () => stdin?.end(),
         resize: () => {},
         signal: (name) => void this.containers.kill(id, name as NodeJS.Signals).catch(() => {}),
       });
     };
     if (options.follow) {
-      const ended = new Promise<number | undefined>((resolve) => this.containers.onceEnded(id, resolve));
+      let giveUp = () => {};
+      const ended = new Promise<number | undefined>((resolve) => {
+        giveUp = this.containers.onceEnded(id, resolve);
+      });
+      void client.closed.then(giveUp);
       if (options.start) await this.containers.start(id, { beforeRun: follow });
-      else follow();
+      // It may have been running before.
+      if (!followed) follow();
       client.control({ type: 'started' });
       out.follow();
       err.follow();
@@ -88,12 +112,12 @@ export class Streams {
     const report = await this.containers.report(record);
     if (report.status !== 'running')
       throw new ConflictError(`the container ${record.name} is not running; start it first`);
-    const client = new Client(socket);
+    const client = this.#clientOf(socket);
     const words = this.containers.runtimeOf(record).execCommand(record.id, request, request.command);
     if (request.tty) {
       const terminal = await Terminal.open(words);
       socket.on('close', () => terminal.end());
-      terminal.listen((data) => client.data(STREAM.stdout, Buffer.from(data)));
+      terminal.listen((data) => void client.data(STREAM.stdout, Buffer.from(data)));
       client.pass(terminalSink(terminal));
       client.control({ type: 'started' });
       const code = await new Promise<number>((resolve) => terminal.onExit(resolve));
@@ -106,17 +130,24 @@ export class Streams {
       env: { ...process.env, PATH: PROGRAM_PATH },
     });
     socket.on('close', () => child.kill());
-    child.stdout?.on('data', (data: Buffer) => client.data(STREAM.stdout, data));
-    child.stderr?.on('data', (data: Buffer) => client.data(STREAM.stderr, data));
     child.stdin?.on('error', () => {});
     client.pass({
-      write: (data) => child.stdin?.write(data),
+      write: (data) => written(child.stdin, data),
       end: () => child.stdin?.end(),
       resize: () => {},
       signal: (name) => child.kill(name as NodeJS.Signals),
     });
     client.control({ type: 'started' });
-    client.end({ type: 'exit', code: await endOf(child) });
+    const outputs = [client.passOn(STREAM.stdout, child.stdout), client.passOn(STREAM.stderr, child.stderr)];
+    const [code] = await Promise.all([endOf(child), ...outputs]);
+    client.end({ type: 'exit', code });
+  }
+
+  #clientOf(socket: WebSocket): Client {
+    const client = new Client(socket);
+    this.#clients.add(client);
+    void client.closed.then(() => this.#clients.delete(client));
+    return client;
   }
 }
 
@@ -130,9 +161,24 @@ function endOf(child: ChildProcess): Promise<number> {
   });
 }
 
+/** A promise where the stream has enough for now. */
+function written(stream: Writable | null | undefined, data: Buffer): Promise<void> | undefined {
+  if (!stream || stream.destroyed || stream.write(data)) return undefined;
+  return new Promise((resolve) => {
+    const done = () => {
+      stream.off('drain', done).off('close', done);
+      resolve();
+    };
+    stream.on('drain', done).on('close', done);
+  });
+}
+
 function terminalSink(terminal: Terminal): Sink {
   return {
-    write: (data) => terminal.write(data),
+    write: (data) => {
+      terminal.write(data);
+      return undefined;
+    },
     // As a terminal's end of file is typed.
     end: () => terminal.write('\x04'),
     resize: (columns, rows) => terminal.resize(columns, rows),
@@ -160,8 +206,20 @@ class Client {
     for (const handle of this.#early.splice(0)) handle();
   }
 
-  data(stream: number, data: Buffer): void {
-    this.socket.send(Buffer.concat([Buffer.from([stream]), data]));
+  /** Resolves when the client is ready for more, with whether it is still there. */
+  data(stream: number, data: Buffer): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.socket.send(Buffer.concat([Buffer.from([stream]), data]), (error) => resolve(!error));
+    });
+  }
+
+  /** All that comes out of a pipe. */
+  async passOn(stream: number, from: Readable | null): Promise<void> {
+    try {
+      for await (const data of from ?? []) await this.data(stream, data as Buffer);
+    } catch {
+      // The program ended before its time, as its exit code says.
+    }
   }
 
   control(message: StreamControl): void {
@@ -174,7 +232,11 @@ class Client {
   }
 
   #input(data: Buffer): void {
-    if (data[0] === STREAM.stdin) this.#sink?.write(data.subarray(1));
+    if (data[0] !== STREAM.stdin) return;
+    const full = this.#sink?.write(data.subarray(1));
+    if (!full) return;
+    this.socket.pause();
+    void full.then(() => this.socket.resume());
   }
 
   #controlled(text: string): void {
@@ -194,15 +256,18 @@ class Tail implements AsyncDisposable {
   #offset = 0;
   #watcher: ReturnType<typeof watch> | undefined;
   #reading: Promise<void> = Promise.resolve();
+  /** Of readings one that has not begun. */
+  #next: Promise<void> | undefined;
 
   private constructor(
     private readonly path: string,
     private readonly file: FileHandle,
-    private readonly onData: (data: Buffer) => void,
+    /** Resolves with whether there is to be more. */
+    private readonly onData: (data: Buffer) => Promise<boolean>,
   ) {}
 
   /** From its beginning, or from what is there now. */
-  static async open(path: string, fromBeginning: boolean, onData: (data: Buffer) => void): Promise<Tail> {
+  static async open(path: string, fromBeginning: boolean, onData: (data: Buffer) => Promise<boolean>): Promise<Tail> {
     const file = await open(path, 'a+', 0o600);
     const tail = new Tail(path, file, onData);
     if (!fromBeginning) tail.#offset = (await file.stat()).size;
@@ -220,7 +285,13 @@ class Tail implements AsyncDisposable {
 
   /** Resolves when all that is there now has been given out. */
   rest(): Promise<void> {
-    this.#reading = this.#reading.then(() => this.#read()).catch(() => {});
+    this.#next ??= this.#reading
+      .then(() => {
+        this.#next = undefined;
+        return this.#read();
+      })
+      .catch(() => {});
+    this.#reading = this.#next;
     return this.#reading;
   }
 
@@ -230,7 +301,7 @@ class Tail implements AsyncDisposable {
       const { bytesRead } = await this.file.read(buffer, 0, buffer.length, this.#offset);
       if (bytesRead === 0) return;
       this.#offset += bytesRead;
-      this.onData(Buffer.from(buffer.subarray(0, bytesRead)));
+      if (!(await this.onData(Buffer.from(buffer.subarray(0, bytesRead))))) return;
     }
   }
 

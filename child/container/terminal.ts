@@ -8,7 +8,7 @@ const KEPT = 64 * 1024;
 
 export class Terminal {
   #kept = '';
-  #exited = false;
+  #code: number | undefined;
   readonly #listeners = new Set<(data: string) => void>();
   readonly #exitListeners: ((code: number) => void)[] = [];
 
@@ -18,8 +18,8 @@ export class Terminal {
       for (const listener of this.#listeners) listener(data);
     });
     pty.onExit(({ exitCode, signal }) => {
-      this.#exited = true;
-      for (const listener of this.#exitListeners) listener(signal ? 128 + signal : exitCode);
+      this.#code = signal ? 128 + signal : exitCode;
+      for (const listener of this.#exitListeners) listener(this.#code);
     });
   }
 
@@ -38,7 +38,7 @@ export class Terminal {
   }
 
   get exited(): boolean {
-    return this.#exited;
+    return this.#code !== undefined;
   }
 
   /** What it showed last. */
@@ -47,11 +47,11 @@ export class Terminal {
   }
 
   write(data: string | Buffer): void {
-    if (!this.#exited) this.pty.write(data.toString());
+    if (!this.exited) this.pty.write(data.toString());
   }
 
   resize(columns: number, rows: number): void {
-    if (!this.#exited && columns > 0 && rows > 0) this.pty.resize(columns, rows);
+    if (!this.exited && columns > 0 && rows > 0) this.pty.resize(columns, rows);
   }
 
   /** What was shown until now comes first. Returns what ends the listening. */
@@ -63,11 +63,12 @@ export class Terminal {
 
   /** At once where it has ended already. */
   onExit(listener: (code: number) => void): void {
-    this.#exitListeners.push(listener);
+    if (this.#code === undefined) this.#exitListeners.push(listener);
+    else listener(this.#code);
   }
 
   /** As a terminal's end is told: SIGHUP. */
   end(): void {
-    if (!this.#exited) this.pty.kill();
+    if (!this.exited) this.pty.kill();
   }
 }

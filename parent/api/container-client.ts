@@ -191,8 +191,20 @@ export class ContainerStream {
     this.#early = undefined;
   }
 
-  write(data: Buffer): void {
-    this.socket.send(Buffer.concat([Buffer.from([STREAM.stdin]), data]));
+  /** Resolves when more can be written, also where nobody reads it any more. */
+  write(data: Buffer): Promise<void> {
+    return new Promise((resolve) => {
+      this.socket.send(Buffer.concat([Buffer.from([STREAM.stdin]), data]), () => resolve());
+    });
+  }
+
+  /** Nothing comes before resume(), but what is here already. */
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.socket.resume();
   }
 
   control(message: StreamControl): void {

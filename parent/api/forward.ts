@@ -41,6 +41,8 @@ export async function forward(backend: Backend, request: IncomingMessage, respon
       resolve();
     });
     onward.once('error', (error) => reject(new ContainersError(`the agent was lost (${errorText(error)}); try again`)));
+    // Nobody waits for the answer any more.
+    response.once('close', () => onward.destroy());
     onward.end(body);
   });
 }
@@ -54,6 +56,7 @@ export async function forwardUpgrade(
 ): Promise<void> {
   socket.on('error', () => socket.destroy());
   await backend.ready();
+  if (socket.destroyed) return;
   const onward = connect(backend.socketPath);
   const lines = [`${request.method} ${request.url} HTTP/1.1`];
   for (let at = 0; at + 1 < request.rawHeaders.length; at += 2) {

@@ -52,12 +52,16 @@ export async function startAPIServer(options: APIServerOptions): Promise<APIServ
   const { socketPath, ports, events } = options;
 
   const stream = new EventStream(events, () => (ports ? [driverReady(ports)] : []));
+  /** Streams that were passed on to the agent, which the server itself knows nothing of any more. */
+  const forwarded = new Set<Duplex>();
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT, keepAliveTimeout: 0 }, (request, response) => {
     handle(options, request, response).catch((error: unknown) => answerError(response, error, options.log));
   });
   server.on('upgrade', (request, socket, head) => {
     const { pathname } = target(request);
     if (options.containers && isForwarded(pathname)) {
+      forwarded.add(socket);
+      socket.once('close', () => forwarded.delete(socket));
       forwardUpgrade(options.containers, request, socket, head).catch(() => socket.destroy());
       return;
     }
@@ -81,6 +85,7 @@ export async function startAPIServer(options: APIServerOptions): Promise<APIServ
         closed = once(server, 'close');
         server.close();
         stream.close();
+        for (const socket of forwarded) socket.destroy();
         server.closeAllConnections();
       }
       await closed;

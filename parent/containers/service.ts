@@ -56,6 +56,7 @@ export class ContainerService {
 
   /** Resolves when the agent serves containers; starts it if need be. Throws ContainersError and AgentError. */
   async ready(): Promise<void> {
+    if (this.#closed) throw new ContainersError('the stack is ending');
     if (!this.#ready) {
       const waiting = deferred();
       this.#ready = waiting;
@@ -65,6 +66,8 @@ export class ContainerService {
         await this.agent.start();
       } catch (error) {
         this.#ready = undefined;
+        // For those who came meanwhile.
+        waiting.reject(error instanceof Error ? error : new ContainersError(String(error)));
         throw error;
       }
     }
