@@ -33,8 +33,13 @@ const { metafile } = await build({
   format: 'esm',
   platform: 'node',
   target: 'node20',
-  // Has a native part, and may be missing.
-  external: ['node-pty'],
+  // Names stay, for stack traces; what is left out need not be parsed at each start.
+  minifyWhitespace: true,
+  minifySyntax: true,
+  // msgpackr has a native part for strings in bulk, of which our messages have none; finding it takes milliseconds.
+  define: { 'process.env.MSGPACKR_NATIVE_ACCELERATION_DISABLED': '"true"' },
+  // They have native parts, and may be missing.
+  external: ['node-pty', 'msgpackr-extract'],
   // As deep below dist/ as every module is, so that protocol/paths.ts finds the package from there too.
   chunkNames: 'chunks/[name]-[hash]',
   // Packages in CommonJS among them need it.

@@ -1,7 +1,7 @@
 /**
  * Passes requests on to the agent, which serves its own part of the API on a socket of its own.
  */
-import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ContainersError, errorText } from '../errors.js';
@@ -29,6 +29,7 @@ const MAX_BODY = 8 * 1024 * 1024;
 export async function forward(backend: Backend, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const body = await readBody(request, MAX_BODY);
   await backend.ready();
+  const { request: httpRequest } = await import('node:http');
   const { method, url } = request;
   const { 'transfer-encoding': _, ...given } = request.headers;
   const headers = { ...given, connection: 'close', 'content-length': body.length };

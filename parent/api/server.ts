@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Server as HTTPServer, IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Info, PortReport, StackEvent } from '../../protocol/api.js';
 import { PortSpecError } from '../../protocol/port-spec.js';
@@ -54,22 +55,39 @@ export async function startAPIServer(options: APIServerOptions): Promise<APIServ
   const stream = new EventStream(events, () => (ports ? [driverReady(ports)] : []));
   /** Streams that were passed on to the agent, which the server itself knows nothing of any more. */
   const forwarded = new Set<Duplex>();
-  const server = createServer({ requestTimeout: REQUEST_TIMEOUT, keepAliveTimeout: 0 }, (request, response) => {
-    handle(options, request, response).catch((error: unknown) => answerError(response, error, options.log));
-  });
-  server.on('upgrade', (request, socket, head) => {
-    const { pathname } = target(request);
-    if (options.containers && isForwarded(pathname)) {
-      forwarded.add(socket);
-      socket.once('close', () => forwarded.delete(socket));
-      forwardUpgrade(options.containers, request, socket, head).catch(() => socket.destroy());
-      return;
-    }
-    if (pathname !== '/v1/events') return refuseUpgrade(socket);
-    stream.accept(request, socket, head).catch((error: unknown) => {
-      socket.destroy();
-      options.log?.(`event stream failed: ${describe(error)}`);
+  const makeHTTP = async (): Promise<HTTPServer> => {
+    const http = await import('node:http');
+    const made = http.createServer({ requestTimeout: REQUEST_TIMEOUT, keepAliveTimeout: 0 }, (request, response) => {
+      handle(options, request, response).catch((error: unknown) => answerError(response, error, options.log));
     });
+    made.on('upgrade', (request, socket, head) => {
+      sockets.delete(socket);
+      const { pathname } = target(request);
+      if (options.containers && isForwarded(pathname)) {
+        forwarded.add(socket);
+        socket.once('close', () => forwarded.delete(socket));
+        forwardUpgrade(options.containers, request, socket, head).catch(() => socket.destroy());
+        return;
+      }
+      if (pathname !== '/v1/events') return refuseUpgrade(socket);
+      stream.accept(request, socket, head).catch((error: unknown) => {
+        socket.destroy();
+        options.log?.(`event stream failed: ${describe(error)}`);
+      });
+    });
+    // It listens to nothing itself, but looks for requests that take too long from then on.
+    made.emit('listening');
+    return made;
+  };
+  // Most stacks start without anybody to speak to, so HTTP is only loaded for the first who comes.
+  let http: Promise<HTTPServer> | undefined;
+  /** Those that are not streams. */
+  const sockets = new Set<Duplex>();
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    http ??= makeHTTP();
+    http.then((made) => made.emit('connection', socket));
   });
 
   await listenOnSocket(server, socketPath);
@@ -85,8 +103,8 @@ export async function startAPIServer(options: APIServerOptions): Promise<APIServ
         closed = once(server, 'close');
         server.close();
         stream.close();
-        for (const socket of forwarded) socket.destroy();
-        server.closeAllConnections();
+        for (const socket of [...forwarded, ...sockets]) socket.destroy();
+        (await http)?.close();
       }
       await closed;
     },

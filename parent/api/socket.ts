@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { lstat, rm } from 'node:fs/promises';
-import type { Server } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Server } from 'node:net';
 
 /** Longest path of a UNIX socket in bytes: sun_path holds 108, the last of which is a NUL (unix(7)). */
 export const MAX_SOCKET_PATH = 107;

@@ -4,9 +4,9 @@
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import { execa } from 'execa';
 import { errorText, NamespaceError, type Problem } from '../errors.js';
 import { findProgram } from '../find-program.js';
+import { runProgramToEnd } from '../programs.js';
 
 export interface IdRange {
   start: number;
@@ -128,11 +128,11 @@ async function runMapper(program: string, pid: number, own: number, ranges: IdRa
     args.push(String(inside), String(start), String(length));
     inside += length;
   }
-  const result = await execa(program, args, { reject: false, all: true, stdin: 'ignore' });
+  const result = await runProgramToEnd(program, args);
   if (result.exitCode === 0) return;
-  const said = result.all.trim().split('\n').join('; ');
+  const said = result.output.trim().split('\n').join('; ');
   throw new NamespaceError(
-    `failed to set up the id map: ${program} ${args.join(' ')}: ${said || result.shortMessage}; check /etc/subuid and /etc/subgid, and that ${program} is setuid root`,
+    `failed to set up the id map: ${program} ${args.join(' ')}: ${said || result.problem}; check /etc/subuid and /etc/subgid, and that ${program} is setuid root`,
   );
 }
 
@@ -147,7 +147,7 @@ async function subIds(file: string, user: User, option: string[], source: SubIdS
   }
   const getsubids = process.env.GETSUBIDS ?? (await findProgram('getsubids'));
   if (!getsubids || user.name === '') return [];
-  const result = await execa(getsubids, [...option, user.name], { reject: false, stdin: 'ignore' });
+  const result = await runProgramToEnd(getsubids, [...option, user.name]);
   return result.exitCode === 0 ? parseGetSubIds(result.stdout) : [];
 }
 

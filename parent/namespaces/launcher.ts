@@ -2,10 +2,10 @@
  * The parent's side of native/src/launcher.c: starts it, and gives it orders. See there for the conversation.
  */
 import { getSystemErrorName } from 'node:util';
-import { execa } from 'execa';
 import { LAUNCHER, native } from '../../native/index.js';
 import type { Channels, PacketChannel } from '../channels.js';
-import { CommandError, errorText, NamespaceError } from '../errors.js';
+import { CommandError, NamespaceError } from '../errors.js';
+import { startProgram } from '../programs.js';
 import { explainUnshare } from './diagnose.js';
 import { type IdMap, writeIdMap } from './id-map.js';
 import { activation, FIRST_FD, inheritedDescriptors } from './inherited.js';
@@ -67,20 +67,15 @@ export class Launcher {
     const [ours, theirs] = native().socketpair();
     const inherited = inheritedDescriptors();
     const control = FIRST_FD + inherited.length;
-    const child = execa(LAUNCHER, [String(control), String(process.pid), namespaces.join(',')], {
-      // The types know descriptors as literals only.
-      stdio: ['inherit', 'inherit', 'inherit', ...inherited, theirs] as ['inherit', 'inherit', 'inherit', 3],
-      env: { ...env, ...activation() },
-      reject: false,
-      cleanup: false,
-      buffer: false,
+    const { child, ended } = startProgram(LAUNCHER, [String(control), String(process.pid), namespaces.join(',')], {
+      stdio: ['inherit', 'inherit', 'inherit', ...inherited, theirs],
+      env: { ...process.env, ...env, ...activation() },
     });
     native().closeFd(theirs);
-    const launcher = new Launcher(channels.open(ours), child);
+    const launcher = new Launcher(channels.open(ours), ended);
     try {
-      const result = child.pid === undefined ? await child : undefined;
-      if (result)
-        throw new NamespaceError(`cannot start ${LAUNCHER}: ${errorText(result.cause)}; build it with: npm run build`);
+      const result = child.pid === undefined ? await ended : undefined;
+      if (result) throw new NamespaceError(`cannot start ${LAUNCHER}: ${result.problem}; build it with: npm run build`);
       await launcher.#reply();
       await writeIdMap(child.pid ?? 0, idMap);
       const ready = await launcher.order('mapped');

@@ -1,7 +1,6 @@
-import { execa } from 'execa';
+import { runProgramToEnd } from '../programs.js';
 
 /** What `program --help` prints: versions differ in their options, and their numbers say less than this. */
 export async function helpText(program: string): Promise<string> {
-  const { all } = await execa(program, ['--help'], { all: true, reject: false, stdin: 'ignore', timeout: 5000 });
-  return all ?? '';
+  return (await runProgramToEnd(program, ['--help'], { timeout: 5000 })).output;
 }

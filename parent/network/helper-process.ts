@@ -1,6 +1,6 @@
-import { execa } from 'execa';
 import { LAUNCHER } from '../../native/index.js';
 import { NetworkError } from '../errors.js';
+import { type ProgramEnd, startProgram } from '../programs.js';
 
 /** Descriptor on which a helper says that it is ready. */
 export const READY_FD = 3;
@@ -17,24 +17,20 @@ export interface HelperProcess {
 }
 
 export function startHelperProcess(name: string, program: string, args: readonly string[]): HelperProcess {
-  const child = execa(LAUNCHER, ['die-with', String(process.pid), program, ...args], {
+  // Signals that we get are not about it, and it dies with us however we end.
+  const { child, ended: end } = startProgram(LAUNCHER, ['die-with', String(process.pid), program, ...args], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-    all: true,
-    reject: false,
-    // Signals that we get are not about it, and it dies with us however we end.
-    cleanup: false,
-    forceKillAfterDelay: false,
   });
   let ended = false;
   let closing = false;
-  child.then(() => {
+  end.then(() => {
     ended = true;
   });
-  const pipe = child.stdio[READY_FD] as unknown as NodeJS.ReadableStream | undefined;
+  const pipe = child.stdio[READY_FD];
   pipe?.on('error', () => {});
   const ready = new Promise<boolean>((resolve) => {
     pipe?.once('data', () => resolve(true));
-    child.then(() => resolve(false));
+    end.then(() => resolve(false));
   });
   return {
     ready,
@@ -42,28 +38,25 @@ export function startHelperProcess(name: string, program: string, args: readonly
       return ended;
     },
     onEnd(listener) {
-      child.then((result) => {
+      end.then((result) => {
         if (!closing) listener(`${name} ended: ${lastWords(result)}`);
       });
     },
     async failure() {
-      const said = lastWords(await child);
+      const said = lastWords(await end);
       return new NetworkError(`${name} failed: ${said}; its command was: ${program} ${args.join(' ')}`);
     },
     async close(signal) {
       closing = true;
       child.kill(signal);
-      await child;
+      await end;
     },
   };
 }
 
 /** How a program ended, and its last line, which need not be about that. */
-function lastWords(result: { all?: unknown; shortMessage?: string | undefined; signal?: string | undefined }): string {
-  const line = String(result.all ?? '')
-    .trim()
-    .split('\n')
-    .at(-1);
-  if (result.signal !== undefined) return `${result.signal}${line ? `, after "${line}"` : ''}`;
-  return line || result.shortMessage || 'it said nothing';
+function lastWords({ output, problem, signal }: ProgramEnd): string {
+  const line = output.trim().split('\n').at(-1);
+  if (signal !== undefined) return `${signal}${line ? `, after "${line}"` : ''}`;
+  return line || `${problem}, without a word`;
 }

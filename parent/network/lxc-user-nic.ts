@@ -4,11 +4,11 @@
  */
 import { access, readFile, readlink } from 'node:fs/promises';
 import { arch, userInfo } from 'node:os';
-import { execa } from 'execa';
 import { packageFile } from '../../protocol/paths.js';
 import type { PacketChannel } from '../channels.js';
 import { NetworkError, type Problem } from '../errors.js';
 import { findProgram } from '../find-program.js';
+import { runProgramToEnd } from '../programs.js';
 import type { ChildNamespaces, Network, NetworkDriver, NetworkOptions } from './driver.js';
 
 const DEFAULT_IFNAME = 'eth0';
@@ -98,7 +98,7 @@ async function findDhcpClient(): Promise<string[]> {
   if (udhcpc) return [udhcpc];
   const busybox = await findProgram('busybox');
   if (!busybox) return [];
-  const { stdout } = await execa(busybox, ['--list'], { reject: false, stdin: 'ignore' });
+  const { stdout } = await runProgramToEnd(busybox, ['--list']);
   return stdout.split('\n').includes('udhcpc') ? [busybox, 'udhcpc'] : [];
 }
 
@@ -109,9 +109,9 @@ async function connect(binary: string, child: ChildNamespaces, bridge: string, d
   try {
     const pid = holder ? await processIn(child) : child.pid;
     const args = ['create', '/dev/null', 'dummy', String(pid), 'veth', bridge, device];
-    const result = await execa(binary, args, { reject: false, all: true, stdin: 'ignore' });
+    const result = await runProgramToEnd(binary, args);
     if (result.exitCode === 0) return;
-    const said = (result.all ?? '').trim().split('\n').at(-1) || (result.shortMessage ?? 'it said nothing');
+    const said = result.output.trim().split('\n').at(-1) || result.problem;
     const { what, fix } = await explain(bridge, said);
     throw new NetworkError(`lxc-user-nic failed: ${what}; ${fix}; its command was: ${binary} ${args.join(' ')}`);
   } finally {

@@ -1,0 +1,65 @@
+/**
+ * Programs that the start of a stack needs. Node's own child_process: loading execa takes longer than all that the start
+ * itself does, and nothing of it is wanted here.
+ */
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { errorCode, errorText } from './errors.js';
+
+/** How a program ended; never an exception, for whoever started it says what that means. */
+export interface ProgramEnd {
+  /** Undefined where a signal ended it, or it was not started. */
+  exitCode: number | undefined;
+  signal: string | undefined;
+  /** Standard output. */
+  stdout: string;
+  /** Standard output and standard error, as they came. */
+  output: string;
+  /** What happened, for messages to people: `exit code 1`, `SIGKILL`, `ENOENT …`. */
+  problem: string;
+}
+
+/** Resolves when the program has ended and its output is complete. */
+export function endOf(child: ChildProcess): Promise<ProgramEnd> {
+  return new Promise((resolve) => {
+    let stdout = '';
+    let output = '';
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+      output += text;
+    });
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+    });
+    child.once('error', (error) => {
+      // Where it runs, an error is about a signal that could not be sent.
+      if (child.pid !== undefined) return;
+      const problem = errorCode(error) ?? errorText(error);
+      resolve({ exitCode: undefined, signal: undefined, stdout, output, problem });
+    });
+    child.once('close', (code, signal) => {
+      const problem = signal ?? `exit code ${code}`;
+      resolve({ exitCode: code ?? undefined, signal: signal ?? undefined, stdout, output, problem });
+    });
+  });
+}
+
+/** Starts a program; `ended` resolves in any case. */
+export function startProgram(
+  program: string,
+  args: readonly string[],
+  options: SpawnOptions,
+): { child: ChildProcess; ended: Promise<ProgramEnd> } {
+  const child = spawn(program, args, options);
+  return { child, ended: endOf(child) };
+}
+
+/** Runs a program to its end, without input. It is killed after `timeout` ms. */
+export function runProgramToEnd(
+  program: string,
+  args: readonly string[],
+  { timeout }: { timeout?: number } = {},
+): Promise<ProgramEnd> {
+  const stdio: SpawnOptions['stdio'] = ['ignore', 'pipe', 'pipe'];
+  return startProgram(program, args, { stdio, ...(timeout === undefined ? {} : { timeout, killSignal: 'SIGKILL' }) })
+    .ended;
+}
