@@ -390,7 +390,7 @@ export class Containers {
         id,
         request,
         hostname: record.hostname,
-        nameFiles: await this.#nameFiles(record),
+        nameFiles: this.#nameFiles(record),
         netns,
         hooks: networks !== undefined,
         agentSocket: this.directories.agentSocket,
@@ -698,7 +698,12 @@ export class Containers {
       case 'ns':
         return network.path;
       case 'container': {
-        const target = this.records.find(network.container);
+        const target = this.records.get(network.container);
+        if (!target) {
+          throw new ConflictError(
+            `the container ${network.container.slice(0, 12)}, whose network is asked for, has been removed`,
+          );
+        }
         const run = this.records.run(target.id);
         if (run?.status !== 'running' || !(await this.#lives(run))) {
           throw new ConflictError(
@@ -712,10 +717,10 @@ export class Containers {
     }
   }
 
-  /** Directory of the files with names that it sees. */
-  async #nameFiles({ id, request }: ContainerRecord): Promise<string> {
-    const { network } = request;
-    return this.records.directoryOf(network.mode === 'container' ? this.records.find(network.container).id : id);
+  /** Directory of the files with names that it sees: those of the container whose network it shares in the end. */
+  #nameFiles({ id, request: { network } }: ContainerRecord): string {
+    if (network.mode !== 'container') return this.records.directoryOf(id);
+    return this.#nameFiles(this.records.find(network.container));
   }
 
   async #attachRequest(record: ContainerRecord, pid: number): Promise<AttachRequest> {

@@ -463,6 +463,18 @@ describe('containers on networks', () => {
       assert.deepEqual(stack.files(), files);
     });
 
+    it('cannot be started without the container whose network they share, but be removed', async () => {
+      const { id } = await startContainer(stack, { name: 'target' });
+      await startContainer(stack, { name: 'guest', network: { mode: 'container', container: 'target' } });
+      await stack.must('rm', '-f', 'target');
+      assert.equal((await inspect('guest')).status, 'running');
+      await stack.must('stop', 'guest');
+      const { code, stderr } = await stack.net('start', 'guest');
+      const why = `the container ${id.slice(0, 12)}, whose network is asked for, has been removed`;
+      assert.deepEqual([code, stderr], [1, `error: ${why}\n`]);
+      await stack.must('rm', 'guest');
+    });
+
     it('cannot be put on a network', async () => {
       await startContainer(stack, { name: 'alone', network: { mode: 'none' } });
       await assert.rejects(stack.containers.connect('bridge', 'alone'), {

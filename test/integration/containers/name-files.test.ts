@@ -220,7 +220,8 @@ describe('hosts files of containers', () => {
     const inodes = (name: string) =>
       execIn(stack, name, 'stat', '-c', '%i', '/etc/hosts', '/etc/hostname', '/etc/resolv.conf');
     await startContainer(stack, { name: 'guest', network: { mode: 'container', container: 'target' } });
-    assert.equal(await inodes('guest'), await inodes('target'));
+    await startContainer(stack, { name: 'third', network: { mode: 'container', container: 'guest' } });
+    for (const name of ['guest', 'third']) assert.equal(await inodes(name), await inodes('target'));
     assert.match(await hostsOf('guest'), /^192\.0\.2\.1\textra$/m);
     assert.equal((await execIn(stack, 'guest', 'hostname')).trim(), 'htarget');
     await startContainer(stack, {
