@@ -249,8 +249,12 @@ describe('published ports as ranges', () => {
       ['8081:81', '8080:80'],
       [' 8081 81 tcp 1', ' 8080 80 tcp 1'],
     ],
-    // Any free ones need not follow each other.
-    [['80-82'], [' 0 80 tcp 1', ' 0 81 tcp 1', ' 0 82 tcp 1']],
+    // Any free ones, each for the next port of the container.
+    [['80-82'], [' 0 80 tcp 3']],
+    [
+      ['80', '82', '8083:83'],
+      [' 0 80 tcp 1', ' 0 82 tcp 1', ' 8083 83 tcp 1'],
+    ],
     // The first free one of some.
     [
       ['3000-3005:80', '3006:81'],
