@@ -74,6 +74,11 @@ export class DHCPDaemon {
     child.once('error', (error) => {
       failure = error;
     });
+    // Then its last words are here, too.
+    let isOver = false;
+    child.once('close', () => {
+      isOver = true;
+    });
     let lastLine = '';
     createInterface(child.stderr).on('line', (line) => {
       // We have the time already.
@@ -81,8 +86,7 @@ export class DHCPDaemon {
       this.log(ROUTINE.test(lastLine) ? 'debug' : 'warn', `DHCP: ${lastLine}`);
     });
     for (const deadline = performance.now() + START_TIMEOUT; !(await accepts(this.socketPath)); await delay(5)) {
-      const ended = failure !== undefined || hasEnded(child);
-      if (!ended && performance.now() < deadline) continue;
+      if (failure === undefined && !isOver && performance.now() < deadline) continue;
       child.kill('SIGKILL');
       const why = failure?.message ?? (lastLine || 'it does not accept connections');
       throw new CNIError(ERROR_CODES.internal, `its daemon cannot be started: ${why}`, { plugin: PLUGIN });

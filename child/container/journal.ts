@@ -106,7 +106,8 @@ export class Journal {
 
   async #append(id: string, record: object): Promise<void> {
     await mkdir(this.directory, { recursive: true, mode: 0o700 });
-    await appendFile(this.#file(id), `${JSON.stringify(record)}\n`, { mode: 0o600 });
+    // Empty lines are passed over; but what comes after a torn line is not to be part of it.
+    await appendFile(this.#file(id), `\n${JSON.stringify(record)}\n`, { mode: 0o600 });
   }
 
   #file(id: string): string {

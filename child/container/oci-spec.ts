@@ -75,7 +75,8 @@ const DEFAULT_ENV = ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 /** Throws ContainerError. */
 export async function makeSpec(input: SpecInput): Promise<Spec> {
   const { request } = input;
-  const base = request.bundle === undefined ? rootfsSpec(request) : await readBundle(request.bundle);
+  const base =
+    request.bundle === undefined ? rootfsSpec(request) : withProcess(await readBundle(request.bundle), request);
   return addNetwork(base, input);
 }
 
@@ -94,8 +95,27 @@ async function readBundle(bundle: string): Promise<Spec> {
     const { path } = spec.root;
     return { ...spec, root: { ...spec.root, path: isAbsolute(path) ? path : join(bundle, path) } };
   } catch (error) {
-    throw new ContainerError(`${file} is no configuration of an OCI bundle: ${firstLine(error)}`);
+    throw new ContainerError(`${file} is no configuration of an OCI bundle: ${explain(error)}`);
   }
+}
+
+function explain(error: unknown): string {
+  const issue = error instanceof z.ZodError ? error.issues[0] : undefined;
+  return issue ? `${issue.path.map(String).join('.') || 'it'}: ${issue.message}` : firstLine(error);
+}
+
+/** A bundle with what of its process is asked for in its place. */
+function withProcess(spec: Spec, { cwd, user, readOnly }: ContainerRequest): Spec {
+  const [uid = 0, gid = 0] = (user ?? '').split(':').map(Number);
+  return {
+    ...spec,
+    root: { ...spec.root, ...(readOnly ? { readonly: true } : {}) },
+    process: {
+      ...spec.process,
+      ...(cwd === undefined ? {} : { cwd }),
+      ...(user === undefined ? {} : { user: { ...(spec.process.user as object | undefined), uid, gid } }),
+    },
+  };
 }
 
 function rootfsSpec(request: ContainerRequest): Spec {
@@ -152,8 +172,8 @@ function addNetwork(spec: Spec, { id, request, hostname, nameFiles, netns, hooks
   if (!namespaces.some(({ type }) => type === 'uts')) namespaces.push({ type: 'uts' });
   const own = netns === '';
   const sysctl = {
-    ...spec.linux.sysctl,
     ...(own ? { 'net.ipv4.ip_unprivileged_port_start': '0' } : {}),
+    ...spec.linux.sysctl,
   };
 
   const asked = request.mounts.map(userMount);

@@ -2,17 +2,27 @@
 import type { PublishedPort } from '../../protocol/containers.js';
 import type { PortRange } from '../../protocol/messages.js';
 import type { PublishSpec } from '../../protocol/publish-spec.js';
+import { ContainerError } from './errors.js';
 import type { ParentLink } from './parent-link.js';
+
+/** As many as a message holds, whatever they are. */
+const MAX_RANGES = 500;
 
 export class Ports {
   constructor(private readonly parent: ParentLink) {}
 
   /**
    * Opens all of them on the host, or none; connections wait. Resolves with the ports that were taken.
-   * Throws ParentError.
+   * Throws ParentError, and ContainerError where there are too many for a message.
    */
   async reserve(owner: string, publish: readonly PublishSpec[]): Promise<PublishedPort[]> {
-    const { hostPorts } = await this.parent.request('ports-reserve', { owner, ranges: toRanges(publish) });
+    const ranges = toRanges(publish);
+    if (ranges.length > MAX_RANGES) {
+      throw new ContainerError(
+        `${ranges.length} separate published ports are too many, ${MAX_RANGES} can be; publish ranges, such as 8000-8999:8000-8999`,
+      );
+    }
+    const { hostPorts } = await this.parent.request('ports-reserve', { owner, ranges });
     return publish.map(({ hostIP, containerPort, protocol }, index) => ({
       hostIP,
       hostPort: hostPorts[index] ?? 0,
@@ -46,8 +56,8 @@ export function toRanges(publish: readonly PublishSpec[]): PortRange[] {
       last.hostIP === spec.hostIP &&
       last.hostPortEnd === undefined &&
       spec.hostPortEnd === undefined &&
-      last.hostPort > 0 &&
-      spec.hostPort === last.hostPort + last.count &&
+      // Any free ones for consecutive ports of the container need not follow each other.
+      spec.hostPort === (last.hostPort === 0 ? 0 : last.hostPort + last.count) &&
       spec.containerPort === last.containerPort + last.count;
     if (follows) last.count++;
     else ranges.push({ ...spec, count: 1 });

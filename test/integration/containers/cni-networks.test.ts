@@ -143,6 +143,32 @@ describe('a network of nerdctl', () => {
     assert.deepEqual([await inKernel(stack, subnet), reserved(stack, 'team'), stack.files()], [[], [], []]);
   });
 
+  it('goes with others: the first with a way out has the default route', async () => {
+    const { plugins, ...rest } = nerdctlList('inner', '10.91.12.0/24');
+    const [bridge] = plugins;
+    const ipam = { type: 'host-local', ranges: [[{ subnet: '10.91.12.0/24' }]] };
+    putList(stack, 'nerdctl-inner.conflist', {
+      ...rest,
+      plugins: [{ ...bridge, isGateway: false, ipMasq: false, ipam }],
+    });
+    await stack.must('network', 'create', 'own');
+    const networks = ['inner', 'team', 'own'].map((network) => ({ network }));
+    const { attachments } = await startContainer(stack, { name: 'many', network: { mode: 'networks', networks } });
+    assert.deepEqual(
+      attachments.map((attachment) => [attachment.interface, attachment.network]),
+      [
+        ['eth0', 'inner'],
+        ['eth1', 'team'],
+        ['eth2', 'own'],
+      ],
+    );
+    const routes = await execIn(stack, 'many', 'ip', 'route');
+    assert.deepEqual(routes.match(/^default .*/gm), ['default via 10.91.7.1 dev eth1 ']);
+    await stack.must('rm', '-f', 'many');
+    await stack.must('network', 'rm', 'own');
+    assert.deepEqual([reserved(stack, 'inner'), reserved(stack, 'team'), stack.files()], [[], [], []]);
+  });
+
   it('keeps no rules of a container that ends together with the agent', async () => {
     const web = await startWeb(await freePort('127.0.0.2'));
     for (const pid of [...stack.agents(), web.pid ?? 0]) kill(pid);

@@ -133,10 +133,16 @@ describe('a network with DHCP', () => {
     });
   }
 
-  it('has a daemon that does not outlive the stack', async () => {
+  it('has a daemon that does not outlive the stack, and the next stack can take all back', async () => {
+    await lan.run('last');
     const daemons = lan.daemons();
     assert.equal(daemons.length, 1);
     kill(lan.stack.started.pid);
     await waitFor(() => !daemons.some(isAlive), { what: 'the end of the daemon' });
+    await lan.stack.started.ended;
+    await using next = await startContainerStack({ home: lan.stack.home });
+    await waitFor(async () => (await next.containers.inspect('last')).status === 'exited', { what: 'the end of last' });
+    await next.must('rm', 'last');
+    assert.deepEqual(next.files(), []);
   });
 });
