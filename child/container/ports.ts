@@ -46,8 +46,7 @@ export function toRanges(publish: readonly PublishSpec[]): PortRange[] {
       last.hostIP === spec.hostIP &&
       last.hostPortEnd === undefined &&
       spec.hostPortEnd === undefined &&
-      last.hostPort > 0 &&
-      spec.hostPort === last.hostPort + last.count &&
+      spec.hostPort === (last.hostPort === 0 ? 0 : last.hostPort + last.count) &&
       spec.containerPort === last.containerPort + last.count;
     if (follows) last.count++;
     else ranges.push({ ...spec, count: 1 });
