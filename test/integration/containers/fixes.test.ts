@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -209,6 +218,28 @@ esac
     await stack.must('gc', '--repair');
     assert.equal(await stack.must('gc'), 'nothing is left over');
     assert.deepEqual(stack.files(), []);
+  });
+});
+
+describe('an OCI bundle', () => {
+  it('may have paths that are relative to it', async () => {
+    await using stack: ContainerStack = await startContainerStack();
+    const bundle = tempDir();
+    symlinkSync(busyboxRootfs(), join(bundle, 'root'));
+    writeFileSync(join(bundle, 'data'), 'from the bundle\n');
+    const config = {
+      ociVersion: '1.0.2',
+      root: { path: 'root' },
+      process: { user: { uid: 0, gid: 0 }, cwd: '/', args: ['cat', '/tmp/data'], env: ['PATH=/bin'] },
+      mounts: [
+        { destination: '/proc', type: 'proc', source: 'proc' },
+        { destination: '/tmp', type: 'tmpfs', source: 'tmpfs' },
+        { destination: '/tmp/data', source: 'data', options: ['rbind', 'ro'] },
+      ],
+      linux: { namespaces: [{ type: 'pid' }, { type: 'mount' }, { type: 'network' }] },
+    };
+    writeFileSync(join(bundle, 'config.json'), JSON.stringify(config));
+    assert.equal(await stack.must('run', '--rm', '--bundle', bundle), 'from the bundle');
   });
 });
 
