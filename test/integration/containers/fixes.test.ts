@@ -16,6 +16,7 @@ import { errorText } from '../../../protocol/error-text.js';
 import {
   busyboxRootfs,
   type ContainerStack,
+  execIn,
   IDLE,
   kill,
   startContainer,
@@ -218,6 +219,16 @@ esac
     await stack.must('gc', '--repair');
     assert.equal(await stack.must('gc'), 'nothing is left over');
     assert.deepEqual(stack.files(), []);
+  });
+});
+
+describe('a bridge that somebody removed', () => {
+  it('is made anew for the next container', async () => {
+    await using stack: ContainerStack = await startContainerStack();
+    await startContainer(stack);
+    assert.equal((await stack.enter(['ip', 'link', 'del', 'rootless0'])).code, 0);
+    await startContainer(stack, { name: 'next' });
+    assert.match(await execIn(stack, 'next', 'ping', '-c', '1', '10.4.0.1'), /1 packets received/);
   });
 });
 
