@@ -94,7 +94,11 @@ async function readBundle(bundle: string): Promise<Spec> {
   const text = await readText(file);
   if (text === undefined) throw new ContainerError(`no OCI bundle in ${bundle}: ${file} does not exist`);
   try {
-    const spec = bundleSchema.parse(JSON.parse(text));
+    const { data: spec, error } = bundleSchema.safeParse(JSON.parse(text));
+    if (!spec) {
+      const issue = error.issues[0];
+      throw new Error(`${issue?.path.map(String).join('.')}: ${issue?.message}`);
+    }
     // The runtime is given another directory as the bundle, and these are relative to this one.
     const absolute = (path: string) => (isAbsolute(path) ? path : join(bundle, path));
     const mounts = spec.mounts.map((mount) =>

@@ -254,6 +254,34 @@ describe('an OCI bundle', () => {
   });
 });
 
+describe('what cannot be run', () => {
+  it('is told in words', async () => {
+    await using stack: ContainerStack = await startContainerStack();
+    const bundle = tempDir();
+    const bundled = (config: string) => {
+      writeFileSync(join(bundle, 'config.json'), config);
+      return { rootfs: undefined, command: undefined, bundle };
+    };
+    const publish = (hostIP: string) => [{ hostIP, hostPort: 0, containerPort: 80, protocol: 'tcp' as const }];
+    const macOf = (mac: string) => ({ mode: 'networks' as const, networks: [{ network: 'bridge', mac }] });
+    for (const [make, what] of [
+      [() => bundled('{'), /config\.json is no configuration of an OCI bundle: .*JSON/],
+      [() => bundled('{"ociVersion":"1"}'), /config\.json is no configuration of an OCI bundle: root: /],
+      [() => ({ runtime: 'true' }), /true create \w+ failed: exit code \d+, and it said nothing/],
+      [() => ({ publish: publish('fe80::1%lo') }), /"fe80::1%lo" is not an IP address without a zone/],
+      [() => ({ network: macOf('00:00:00:00:00:00') }), /"00:00:00:00:00:00" is not a unicast MAC address/],
+      [() => ({ addHosts: [{ host: 'a b', ip: '192.0.2.1' }] }), /"a b" is not the name of a host/],
+    ] as const) {
+      await assert.rejects(startContainer(stack, make()), what);
+    }
+    const { directory } = await startContainer(stack, {
+      addHosts: [{ host: 'db_1', ip: '192.0.2.1' }],
+      network: { mode: 'networks', networks: [{ network: 'bridge', aliases: ['web_1'] }] },
+    });
+    assert.match(readFileSync(join(directory, 'hosts'), 'utf8'), /\tdb_1\n[^]*web_1/);
+  });
+});
+
 describe('very many published ports', () => {
   it('are published where they are consecutive, and refused in one line where they are not', async () => {
     await using stack: ContainerStack = await startContainerStack();
