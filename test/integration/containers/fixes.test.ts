@@ -282,26 +282,6 @@ describe('what cannot be run', () => {
   });
 });
 
-describe('very many published ports', () => {
-  it('are published where they are consecutive, and refused in one line where they are not', async () => {
-    await using stack: ContainerStack = await startContainerStack();
-    const published = (containerPort: number) => ({
-      hostIP: '127.0.0.1',
-      hostPort: 0,
-      containerPort,
-      protocol: 'tcp' as const,
-    });
-    const row = Array.from({ length: 1200 }, (_, index) => published(1001 + index));
-    const { ports } = await startContainer(stack, { publish: row });
-    assert.deepEqual([ports.length, new Set(ports.map(({ hostPort }) => hostPort)).size], [1200, 1200]);
-
-    const odd = Array.from({ length: 1001 }, (_, index) => published(2 * index + 1));
-    await assert.rejects(startContainer(stack, { publish: odd }), {
-      message: 'too many published ports; a container can have 1000, where consecutive ones count as one',
-    });
-  });
-});
-
 describe('network configurations that others wrote', () => {
   it("may be wrong, and are in nobody's way", async () => {
     await using stack: ContainerStack = await startContainerStack();
