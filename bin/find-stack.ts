@@ -3,11 +3,12 @@
  * installed, else by itself, to go on until the user logs out or ends it.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
+import { native } from '../native/index.js';
 import { StackClient } from '../parent/api/client.js';
 import { UsageError, UserError } from '../parent/errors.js';
 import { SERVICE } from '../parent/systemd/units.js';
@@ -42,12 +43,29 @@ async function start(socket: string): Promise<void> {
   }
   const log = join(process.env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'rootless-net', 'serve.log');
   mkdirSync(dirname(log), { recursive: true, mode: 0o700 });
+  const deadline = performance.now() + START_TIMEOUT;
+  // Of several that find no stack one starts it, and the others wait.
+  const lock = openSync(join(dirname(log), 'start.lock'), 'w', 0o600);
+  try {
+    while (!native().flock(lock, true)) {
+      if (performance.now() > deadline) throw new UserError('cannot start the stack: somebody else is at it, in vain');
+      await delay(20);
+    }
+    if (!(await answers(socket))) await startBeside(socket, log, deadline);
+  } finally {
+    closeSync(lock);
+  }
+}
+
+/** A stack of its own, which goes on when we end. Throws UserError. */
+async function startBeside(socket: string, log: string, deadline: number): Promise<void> {
   const file = openSync(log, 'w', 0o600);
   const child = spawn(process.execPath, [packageFile('dist/bin/rootless-run.js'), 'serve'], {
     detached: true,
     stdio: ['ignore', file, file],
     cwd: '/',
   });
+  closeSync(file);
   child.unref();
   let ended = false;
   child.once('exit', () => {
@@ -56,7 +74,6 @@ async function start(socket: string): Promise<void> {
   child.once('error', () => {
     ended = true;
   });
-  const deadline = performance.now() + START_TIMEOUT;
   while (!(await answers(socket))) {
     // Another one may have been faster.
     if ((ended && !(await answers(socket))) || performance.now() > deadline) {

@@ -66,7 +66,8 @@ interface CreateOptions {
 
 function withCreateOptions(command: Command): Command {
   return command
-    .argument('[command...]', 'program and arguments, after --')
+    .argument('[command...]', 'program and arguments')
+    .passThroughOptions()
     .option('--name <name>', 'name of the container')
     .option('--rootfs <dir>', 'directory of its root file system')
     .option('--bundle <dir>', 'directory of an OCI bundle')

@@ -1,5 +1,5 @@
 /** What rootless-net prints. */
-import { UserError } from '../parent/errors.js';
+import { printable, UserError } from '../parent/errors.js';
 import type { ContainerReport, NetworkReport, PublishedPort } from '../protocol/containers.js';
 import { formatTable } from './tabular.js';
 
@@ -13,8 +13,9 @@ export function containerTable(list: readonly ContainerReport[]): string {
     report.name,
     statusText(report),
     report.attachments.map(({ network, ips }) => `${network}:${ips.join(',')}`).join(' ') || modeText(report),
-    report.ports.map(portText).join(', '),
-    (report.request.command ?? []).join(' ').slice(0, 40),
+    portsText(report.ports),
+    // Scripts have line breaks.
+    printable((report.request.command ?? []).join(' ')).slice(0, 40),
   ]);
   return formatTable([['ID', 'NAME', 'STATUS', 'NETWORKS', 'PORTS', 'COMMAND'], ...rows]);
 }
@@ -30,8 +31,25 @@ function modeText({ request }: ContainerReport): string {
   return network.mode === 'ns' ? `ns:${network.path}` : network.mode;
 }
 
-function portText({ hostIP, hostPort, containerPort, protocol }: PublishedPort): string {
-  return `${formatHostPort(hostIP, hostPort)}->${containerPort}/${protocol}`;
+/** As `docker ps` has them, consecutive ones in one. */
+function portsText(ports: readonly PublishedPort[]): string {
+  const runs: { first: PublishedPort; count: number }[] = [];
+  for (const port of ports) {
+    const last = runs.at(-1);
+    const follows =
+      last?.first.hostIP === port.hostIP &&
+      last.first.protocol === port.protocol &&
+      last.first.hostPort + last.count === port.hostPort &&
+      last.first.containerPort + last.count === port.containerPort;
+    if (last && follows) last.count++;
+    else runs.push({ first: port, count: 1 });
+  }
+  const range = (first: number, count: number) => (count === 1 ? `${first}` : `${first}-${first + count - 1}`);
+  return runs
+    .map(({ first: { hostIP, hostPort, containerPort, protocol }, count }) => {
+      return `${formatHostPort(hostIP, range(hostPort, count))}->${range(containerPort, count)}/${protocol}`;
+    })
+    .join(', ');
 }
 
 /** As `docker port` prints them. Throws UserError where that port is not published, or is no port. */
@@ -67,6 +85,6 @@ export function networkTable(list: readonly NetworkReport[], withPseudo: boolean
   return formatTable([['ID', 'NAME', 'DRIVER', 'SUBNETS', 'MADE BY OTHERS'], ...rows, ...pseudo]);
 }
 
-function formatHostPort(hostIP: string, port: number): string {
+function formatHostPort(hostIP: string, port: number | string): string {
   return `${hostIP.includes(':') ? `[${hostIP}]` : hostIP || '*'}:${port}`;
 }

@@ -17,7 +17,9 @@ export class ContainerRequestError extends Error {
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
 /** RFC 1123, one or more labels. */
 const HOSTNAME = /^(?=.{1,64}$)[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)*$/;
-const MAC = /^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$/;
+/** Of a host in /etc/hosts: what is no host name by the RFC, as db_1, is common there. */
+const HOST = /^[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,252}[a-zA-Z0-9_])?$/;
+const MAC = /^(?!00(:00){5}$)[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$/;
 
 const quote = (value: unknown): string => JSON.stringify(value)?.slice(0, 100) ?? 'nothing';
 const check = (test: (text: string) => boolean, expected: string) =>
@@ -28,6 +30,7 @@ const name = check(
   'a name: letters, digits, _ . - are allowed, with a letter or digit first, 128 at most',
 );
 const hostname = check((text) => HOSTNAME.test(text), 'a host name (letters, digits, dots and dashes, 64 at most)');
+const host = check((text) => HOST.test(text), 'the name of a host (letters, digits, _ . and -)');
 const absolute = check((text) => isAbsolute(text) && !text.includes('\0'), 'an absolute path');
 const ip = check((text) => isIP(text) !== 0, 'an IP address');
 const environment = check((text) => /^[^=\0]+=[^\0]*$/.test(text), 'of the form NAME=value');
@@ -43,7 +46,7 @@ const attachment = z.object({
     (text) => MAC.test(text) && (Number.parseInt(text.slice(0, 2), 16) & 1) === 0,
     'a unicast MAC address',
   ).optional(),
-  aliases: z.array(hostname).optional(),
+  aliases: z.array(host).optional(),
 });
 
 const network = z.discriminatedUnion('mode', [
@@ -56,7 +59,10 @@ const network = z.discriminatedUnion('mode', [
 
 const port = z.int().min(0).max(65_535);
 const publish = z.object({
-  hostIP: z.string().refine((text) => text === '' || isIP(text) !== 0, { error: 'is not an IP address' }),
+  hostIP: check(
+    (text) => text === '' || (isIP(text) !== 0 && !text.includes('%')),
+    'an IP address without a zone, or empty for all',
+  ),
   hostPort: port,
   hostPortEnd: port.optional(),
   containerPort: port.min(1),
@@ -89,7 +95,7 @@ const container = z.object({
   addHosts: z
     .array(
       z.object({
-        host: hostname,
+        host,
         ip: check((text) => text === 'host-gateway' || isIP(text) !== 0, 'an IP address or host-gateway'),
       }),
     )

@@ -51,7 +51,16 @@ export class BridgeDriver implements AttachDriver {
     const leases = await step(`address:${ifname}`, () =>
       this.ipam.reserve({ network: network.name, containerId, ifname, rangeSets: bridge.rangeSets, requested }),
     );
-    return step(`device:${ifname}`, () => explained(() => this.#connect(attachment, bridge, index, leases)));
+    return step(`device:${ifname}`, async () => {
+      try {
+        return explained(() => this.#connect(attachment, bridge, index, leases));
+      } catch {
+        // Somebody may have removed the bridge since.
+        this.#bridges.delete(network.name);
+        const again = await this.ensure(network);
+        return explained(() => this.#connect(attachment, bridge, again, leases));
+      }
+    });
   }
 
   async detach({ containerId, ifname }: Attachment): Promise<void> {

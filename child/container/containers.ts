@@ -168,7 +168,12 @@ export class Containers {
     if (run?.status !== 'running' || run.pid === undefined || !(await this.#lives(run))) {
       throw new ConflictError(`the container ${record.name} is not running`);
     }
-    process.kill(run.pid, signal);
+    try {
+      process.kill(run.pid, signal);
+    } catch (error) {
+      // It has ended just now.
+      throw new ConflictError(`cannot send ${signal} to the container ${record.name}: ${firstLine(error)}`);
+    }
     return record;
   }
 

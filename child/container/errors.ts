@@ -1,3 +1,5 @@
+export { errorCode as codeOf, errorText as firstLine } from '../../protocol/error-text.js';
+
 /** What a request about containers can fail with. Each has the HTTP status of its answer; messages are one line. */
 export class ContainerError extends Error {
   override name = 'ContainerError';
@@ -40,15 +42,4 @@ export class ProgramError extends ContainerError {
   constructor(message: string) {
     super(message, 500);
   }
-}
-
-/** First line of what an error says. */
-export function firstLine(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return message.split('\n')[0] ?? '';
-}
-
-/** The `code` of a system error (ENOENT …), "" for anything else. */
-export function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }

@@ -75,7 +75,8 @@ export class OCIRuntime {
     const [word, number = ''] = said.trim().split(' ');
     if (word === 'created') return { pid: Number(number), monitor };
     const words2 = (await readFile(stderr).catch(() => Buffer.alloc(0))).subarray(offset).toString();
-    throw this.#failure('create', id, words2 || said);
+    const silent = /^failed \d+$/.test(said.trim()) ? `exit code ${number}, and it said nothing` : said;
+    throw this.#failure('create', id, words2 || silent);
   }
 
   /** The command line that runs a container in a terminal to its end. */

@@ -3,6 +3,7 @@
  * bundle the user's with what belongs to the network put in.
  */
 import { readFileSync } from 'node:fs';
+import { realpath } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 import { OCI_HOOK } from '../../native/index.js';
@@ -77,7 +78,10 @@ export async function makeSpec(input: SpecInput): Promise<Spec> {
   const { request } = input;
   const base =
     request.bundle === undefined ? rootfsSpec(request) : withProcess(await readBundle(request.bundle), request);
-  return addNetwork(base, input);
+  const spec = addNetwork(base, input);
+  // runc refuses a root file system behind a symbolic link.
+  const path = await realpath(spec.root.path).catch(() => spec.root.path);
+  return { ...spec, root: { ...spec.root, path } };
 }
 
 /** The program that a container runs, as it is shown. */
@@ -92,8 +96,12 @@ async function readBundle(bundle: string): Promise<Spec> {
   if (text === undefined) throw new ContainerError(`no OCI bundle in ${bundle}: ${file} does not exist`);
   try {
     const spec = bundleSchema.parse(JSON.parse(text));
-    const { path } = spec.root;
-    return { ...spec, root: { ...spec.root, path: isAbsolute(path) ? path : join(bundle, path) } };
+    // The runtime is given another directory as the bundle, and these are relative to this one.
+    const absolute = (path: string) => (isAbsolute(path) ? path : join(bundle, path));
+    const mounts = spec.mounts.map((mount) =>
+      typeof mount.source === 'string' && isBind(mount) ? { ...mount, source: absolute(mount.source) } : mount,
+    );
+    return { ...spec, root: { ...spec.root, path: absolute(spec.root.path) }, mounts };
   } catch (error) {
     throw new ContainerError(`${file} is no configuration of an OCI bundle: ${explain(error)}`);
   }
@@ -116,6 +124,12 @@ function withProcess(spec: Spec, { cwd, user, readOnly }: ContainerRequest): Spe
       ...(user === undefined ? {} : { user: { ...(spec.process.user as object | undefined), uid, gid } }),
     },
   };
+}
+
+/** As runtimes tell a bind mount (runtime-spec, config.md, "Mounts"). */
+function isBind({ type, options }: Record<string, unknown>): boolean {
+  const words: unknown[] = Array.isArray(options) ? options : [];
+  return type === 'bind' || words.includes('bind') || words.includes('rbind');
 }
 
 function rootfsSpec(request: ContainerRequest): Spec {

@@ -223,8 +223,10 @@ export class ContainerStream {
   }
 }
 
-function path(...parts: string[]): string {
-  return `/v1/${parts.map(encodeURIComponent).join('/')}`;
+/** Throws APIError for what is no name: as a part of a URL `..` would lead elsewhere. */
+function path(kind: 'containers' | 'networks', name: string, ...more: string[]): string {
+  if (!/^[a-zA-Z0-9]/.test(name)) throw new APIError(404, `no such ${kind.slice(0, -1)}: ${name}`);
+  return `/v1/${[kind, name, ...more].map(encodeURIComponent).join('/')}`;
 }
 
 function seconds(timeout: number | undefined): string {

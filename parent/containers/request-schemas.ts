@@ -1,6 +1,7 @@
 /** Checks of what the agent asks for: it may be somebody else by now. */
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { ContainersError } from '../errors.js';
 
 const owner = z.string().min(1).max(256);
 const address = z.string().refine((text) => text === '' || isIP(text) !== 0);
@@ -26,11 +27,21 @@ const reservation = z.object({
     .max(1000),
 });
 
-/** Throws zod's error. */
-export const parseReservation = (value: unknown) => reservation.parse(value);
+/** Throws ContainersError. */
+export const parseReservation = (value: unknown) => parse(reservation, value);
 
-/** Throws zod's error. */
-export const parseActivation = (value: unknown) => z.object({ owner, childIP: address }).parse(value);
+/** Throws ContainersError. */
+export const parseActivation = (value: unknown) => parse(z.object({ owner, childIP: address }), value);
 
-/** Throws zod's error. */
-export const parseOwner = (value: unknown) => z.object({ owner }).parse(value);
+/** Throws ContainersError. */
+export const parseOwner = (value: unknown) => parse(z.object({ owner }), value);
+
+/** In one line, which zod's messages are not. */
+function parse<T>(schema: z.ZodType<T>, value: unknown): T {
+  const { data, error } = schema.safeParse(value);
+  if (data !== undefined) return data;
+  const issue = error?.issues[0];
+  throw new ContainersError(
+    `the agent asked for what cannot be: ${issue?.path.map(String).join('.')}: ${issue?.message}`,
+  );
+}

@@ -1,6 +1,8 @@
 import { ContainerError } from '../errors.js';
 import type { Verb } from './types.js';
 
+export { errorCode as systemCode, errorText } from '../../../protocol/error-text.js';
+
 /** Error codes that the specification reserves; those from 100 on are the plugins' own. */
 export const ERROR_CODES = {
   incompatibleVersion: 1,
@@ -96,16 +98,6 @@ export function parseObject(text: string): Record<string, unknown> | undefined {
 
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** The `code` of a system error (ENOENT …), "" for anything else. */
-export function systemCode(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
-}
-
-/** First line of what an error says. */
-export function errorText(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
 }
 
 /** Plugins' texts have line breaks and control characters at times, which have no place in a line of ours. */

@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -7,6 +16,7 @@ import { errorText } from '../../../protocol/error-text.js';
 import {
   busyboxRootfs,
   type ContainerStack,
+  execIn,
   IDLE,
   kill,
   startContainer,
@@ -209,6 +219,66 @@ esac
     await stack.must('gc', '--repair');
     assert.equal(await stack.must('gc'), 'nothing is left over');
     assert.deepEqual(stack.files(), []);
+  });
+});
+
+describe('a bridge that somebody removed', () => {
+  it('is made anew for the next container', async () => {
+    await using stack: ContainerStack = await startContainerStack();
+    await startContainer(stack);
+    assert.equal((await stack.enter(['ip', 'link', 'del', 'rootless0'])).code, 0);
+    await startContainer(stack, { name: 'next' });
+    assert.match(await execIn(stack, 'next', 'ping', '-c', '1', '10.4.0.1'), /1 packets received/);
+  });
+});
+
+describe('an OCI bundle', () => {
+  it('may have paths that are relative to it', async () => {
+    await using stack: ContainerStack = await startContainerStack();
+    const bundle = tempDir();
+    symlinkSync(busyboxRootfs(), join(bundle, 'root'));
+    writeFileSync(join(bundle, 'data'), 'from the bundle\n');
+    const config = {
+      ociVersion: '1.0.2',
+      root: { path: 'root' },
+      process: { user: { uid: 0, gid: 0 }, cwd: '/', args: ['cat', '/tmp/data'], env: ['PATH=/bin'] },
+      mounts: [
+        { destination: '/proc', type: 'proc', source: 'proc' },
+        { destination: '/tmp', type: 'tmpfs', source: 'tmpfs' },
+        { destination: '/tmp/data', source: 'data', options: ['rbind', 'ro'] },
+      ],
+      linux: { namespaces: [{ type: 'pid' }, { type: 'mount' }, { type: 'network' }] },
+    };
+    writeFileSync(join(bundle, 'config.json'), JSON.stringify(config));
+    assert.equal(await stack.must('run', '--rm', '--bundle', bundle), 'from the bundle');
+  });
+});
+
+describe('what cannot be run', () => {
+  it('is told in words', async () => {
+    await using stack: ContainerStack = await startContainerStack();
+    const bundle = tempDir();
+    const bundled = (config: string) => {
+      writeFileSync(join(bundle, 'config.json'), config);
+      return { rootfs: undefined, command: undefined, bundle };
+    };
+    const publish = (hostIP: string) => [{ hostIP, hostPort: 0, containerPort: 80, protocol: 'tcp' as const }];
+    const macOf = (mac: string) => ({ mode: 'networks' as const, networks: [{ network: 'bridge', mac }] });
+    for (const [make, what] of [
+      [() => bundled('{'), /config\.json is no configuration of an OCI bundle: .*JSON/],
+      [() => bundled('{"ociVersion":"1"}'), /config\.json is no configuration of an OCI bundle: root: /],
+      [() => ({ runtime: 'true' }), /true create \w+ failed: exit code \d+, and it said nothing/],
+      [() => ({ publish: publish('fe80::1%lo') }), /"fe80::1%lo" is not an IP address without a zone/],
+      [() => ({ network: macOf('00:00:00:00:00:00') }), /"00:00:00:00:00:00" is not a unicast MAC address/],
+      [() => ({ addHosts: [{ host: 'a b', ip: '192.0.2.1' }] }), /"a b" is not the name of a host/],
+    ] as const) {
+      await assert.rejects(startContainer(stack, make()), what);
+    }
+    const { directory } = await startContainer(stack, {
+      addHosts: [{ host: 'db_1', ip: '192.0.2.1' }],
+      network: { mode: 'networks', networks: [{ network: 'bridge', aliases: ['web_1'] }] },
+    });
+    assert.match(readFileSync(join(directory, 'hosts'), 'utf8'), /\tdb_1\n[^]*web_1/);
   });
 });
 

@@ -65,6 +65,30 @@ describe('rootless-net run', () => {
     assert.deepEqual(stack.files(), []);
   });
 
+  it('takes what follows the program for its arguments', async () => {
+    const { code, stdout, stderr } = await stack.net(
+      'run',
+      '--rm',
+      ...rootfs(),
+      'sh',
+      '-c',
+      'echo $0 $1',
+      '--rm',
+      '--',
+      '-d',
+    );
+    assert.deepEqual([code, stdout, stderr], [0, '--rm --\n', '']);
+  });
+
+  it('knows nothing under what is no name', async () => {
+    for (const name of ['', '.', '..', '-x', '../networks/bridge']) {
+      const { code, stderr } = await stack.net('inspect', '--', name);
+      assert.deepEqual([code, stderr], [1, `error: no such container: ${name}\n`]);
+    }
+    const { code, stderr } = await stack.net('network', 'rm', '..');
+    assert.deepEqual([code, stderr], [1, 'error: no such network: ..\n']);
+  });
+
   it('refuses wrong options before anything is made', async () => {
     for (const [args, what] of [
       [['--rootfs', '/no/such', '--', 'true'], /\/no\/such is no directory/],
