@@ -278,7 +278,7 @@ describe('what cannot be run', () => {
       addHosts: [{ host: 'db_1', ip: '192.0.2.1' }],
       network: { mode: 'networks', networks: [{ network: 'bridge', aliases: ['web_1'] }] },
     });
-    assert.match(readFileSync(join(directory, 'hosts'), 'utf8'), /\tdb_1\n[^]*web_1/);
+    assert.match(readFileSync(join(directory, 'hosts'), 'utf8'), /\tdb_1\n[\s\S]*web_1/);
   });
 });
 
