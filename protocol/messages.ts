@@ -64,10 +64,7 @@ export interface HostFacts {
   mtu: number;
 }
 
-/**
- * Ports of one owner, on consecutive numbers: `count` from hostPort on (any free ones where it is 0), each to the
- * container's port in the same place.
- */
+/** Ports of one owner, on consecutive numbers: `count` from hostPort on, each to the container's port in the same place. */
 export interface PortRange {
   protocol: 'tcp' | 'udp';
   hostIP: string;

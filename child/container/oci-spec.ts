@@ -94,11 +94,7 @@ async function readBundle(bundle: string): Promise<Spec> {
   const text = await readText(file);
   if (text === undefined) throw new ContainerError(`no OCI bundle in ${bundle}: ${file} does not exist`);
   try {
-    const { data: spec, error } = bundleSchema.safeParse(JSON.parse(text));
-    if (!spec) {
-      const issue = error.issues[0];
-      throw new Error(`${issue?.path.map(String).join('.')}: ${issue?.message}`);
-    }
+    const spec = bundleSchema.parse(JSON.parse(text));
     // The runtime is given another directory as the bundle, and these are relative to this one.
     const absolute = (path: string) => (isAbsolute(path) ? path : join(bundle, path));
     const mounts = spec.mounts.map((mount) =>
@@ -106,8 +102,13 @@ async function readBundle(bundle: string): Promise<Spec> {
     );
     return { ...spec, root: { ...spec.root, path: absolute(spec.root.path) }, mounts };
   } catch (error) {
-    throw new ContainerError(`${file} is no configuration of an OCI bundle: ${firstLine(error)}`);
+    throw new ContainerError(`${file} is no configuration of an OCI bundle: ${explain(error)}`);
   }
+}
+
+function explain(error: unknown): string {
+  const issue = error instanceof z.ZodError ? error.issues[0] : undefined;
+  return issue ? `${issue.path.map(String).join('.') || 'it'}: ${issue.message}` : firstLine(error);
 }
 
 /** As runtimes tell a bind mount (runtime-spec, config.md, "Mounts"). */

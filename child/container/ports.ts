@@ -46,7 +46,8 @@ export function toRanges(publish: readonly PublishSpec[]): PortRange[] {
       last.hostIP === spec.hostIP &&
       last.hostPortEnd === undefined &&
       spec.hostPortEnd === undefined &&
-      spec.hostPort === (last.hostPort === 0 ? 0 : last.hostPort + last.count) &&
+      last.hostPort > 0 &&
+      spec.hostPort === last.hostPort + last.count &&
       spec.containerPort === last.containerPort + last.count;
     if (follows) last.count++;
     else ranges.push({ ...spec, count: 1 });

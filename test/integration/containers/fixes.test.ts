@@ -278,27 +278,7 @@ describe('what cannot be run', () => {
       addHosts: [{ host: 'db_1', ip: '192.0.2.1' }],
       network: { mode: 'networks', networks: [{ network: 'bridge', aliases: ['web_1'] }] },
     });
-    assert.match(readFileSync(join(directory, 'hosts'), 'utf8'), /\tdb_1\n[^]*web_1/);
-  });
-});
-
-describe('very many published ports', () => {
-  it('are published where they are consecutive, and refused in one line where they are not', async () => {
-    await using stack: ContainerStack = await startContainerStack();
-    const published = (containerPort: number) => ({
-      hostIP: '127.0.0.1',
-      hostPort: 0,
-      containerPort,
-      protocol: 'tcp' as const,
-    });
-    const row = Array.from({ length: 1200 }, (_, index) => published(1001 + index));
-    const { ports } = await startContainer(stack, { publish: row });
-    assert.deepEqual([ports.length, new Set(ports.map(({ hostPort }) => hostPort)).size], [1200, 1200]);
-
-    const odd = Array.from({ length: 1001 }, (_, index) => published(2 * index + 1));
-    await assert.rejects(startContainer(stack, { publish: odd }), {
-      message: 'too many published ports; a container can have 1000, where consecutive ones count as one',
-    });
+    assert.match(readFileSync(join(directory, 'hosts'), 'utf8'), /\tdb_1\n[\s\S]*web_1/);
   });
 });
 
