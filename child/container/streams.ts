@@ -113,7 +113,10 @@ export class Streams {
     if (report.status !== 'running')
       throw new ConflictError(`the container ${record.name} is not running; start it first`);
     const client = this.#clientOf(socket);
-    const words = this.containers.runtimeOf(record).execCommand(record.id, request, request.command);
+    // As for the container's own program, where it has a terminal.
+    const term = request.tty && !request.env.some((text) => text.startsWith('TERM=')) ? ['TERM=xterm'] : [];
+    const asked = { ...request, env: [...request.env, ...term] };
+    const words = this.containers.runtimeOf(record).execCommand(record.id, asked, request.command);
     if (request.tty) {
       const terminal = await Terminal.open(words);
       socket.on('close', () => terminal.end());

@@ -113,6 +113,21 @@ describe('the streams of a container', () => {
     assert.equal(await stream.exit, 3);
   });
 
+  it('of a further program with a terminal say of which kind that is', async () => {
+    const { id } = await startContainer(stack);
+    for (const [env, kind] of [
+      [[], 'xterm'],
+      [['TERM=vt100'], 'vt100'],
+    ] as const) {
+      const stream = await stack.containers.exec(id, { command: ['sh', '-c', 'echo $TERM'], tty: true, env: [...env] });
+      let said = '';
+      stream.listen((_, data) => {
+        said += data.toString();
+      });
+      assert.deepEqual([await stream.exit, said], [0, `${kind}\r\n`]);
+    }
+  });
+
   it('are joined by a start of what runs already', async () => {
     const { id } = await startContainer(stack, { command: ['cat'], stdin: true });
     const stream = await stack.containers.attach(id, { start: true });
