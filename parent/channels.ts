@@ -41,7 +41,17 @@ export class Channels {
   /** Takes over the descriptor. */
   open(fd: number): PacketChannel {
     const id = this.#nextChannel++;
-    const listeners = { message: (_: Buffer) => {}, close: (_: string) => {} };
+    // What comes before anybody listens is told to him when he does: a program may have ended before its start is known.
+    const early: Buffer[] = [];
+    let closed: string | undefined;
+    const listeners = {
+      message: (data: Buffer): void => {
+        early.push(data);
+      },
+      close: (reason: string) => {
+        closed = reason;
+      },
+    };
     this.#channels.set(id, listeners);
     this.engine.openChannel(id, fd);
     return {
@@ -49,9 +59,11 @@ export class Channels {
       send: (data, fds) => this.engine.send(id, data, fds),
       onMessage: (listener) => {
         listeners.message = listener;
+        for (const data of early.splice(0)) listener(data);
       },
       onClose: (listener) => {
         listeners.close = listener;
+        if (closed !== undefined) listener(closed);
       },
       close: () => {
         this.#channels.delete(id);

@@ -117,7 +117,10 @@ describe('requests for containers', () => {
     [{ ...plain, publish: [{ ...port, protocol: 'sctp' }] }, /^publish\.0\.protocol: /],
     [{ ...plain, publish: [{ ...port, containerPort: 0 }] }, /^publish\.0\.containerPort: /],
     [{ ...plain, publish: [{ ...port, hostPort: 65_536 }] }, /^publish\.0\.hostPort: /],
-    [{ ...plain, publish: [{ ...port, hostIP: 'localhost' }] }, /^publish\.0\.hostIP: is not an IP address$/],
+    [
+      { ...plain, publish: [{ ...port, hostIP: 'localhost' }] },
+      /^publish\.0\.hostIP: "localhost" is not an IP address/,
+    ],
     [{ ...plain, network: { mode: 'bridge' } }, /^network/],
     [{ ...plain, network: { mode: 'ns', path: 'x' } }, /^network\.path: "x" is not an absolute path$/],
     [
@@ -201,7 +204,7 @@ describe('requests for networks, attachments and programs', () => {
     [parseExecRequest, { command: ['a'], cwd: 'x' }, /^cwd: "x" is not an absolute path$/],
     [parseAttachmentRequest, { network: 'a', ip: 'fd00::1' }, /^ip: "fd00::1" is not an IPv4 address$/],
     [parseAttachmentRequest, { network: 'a', ip6: '10.0.0.1' }, /^ip6: "10\.0\.0\.1" is not an IPv6 address$/],
-    [parseAttachmentRequest, { network: 'a', aliases: ['a b'] }, /^aliases\.0: "a b" is not a host name/],
+    [parseAttachmentRequest, { network: 'a', aliases: ['a b'] }, /^aliases\.0: "a b" is not the name of a host/],
     [parseName, null, /./],
     [parseName, 'a b', /^"a b" is not a name: /],
   ] as const) {

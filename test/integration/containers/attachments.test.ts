@@ -213,7 +213,7 @@ describe('containers on networks', () => {
       [{ ip6: '10.96.0.7' }, /"10\.96\.0\.7" is not an IPv6 address/],
       [{ mac: '01:00:00:00:00:01' }, /"01:00:00:00:00:01" is not a unicast MAC address/],
       [{ mac: '02:00:00:00:00' }, /is not a unicast MAC address/],
-      [{ aliases: ['a b'] }, /"a b" is not a host name/],
+      [{ aliases: ['a b'] }, /"a b" is not the name of a host/],
       [{ network: 'nowhere' }, /^no such network: nowhere/],
     ] as const) {
       const request = { network: 'asked', ...asked } as unknown as AttachmentRequest;
