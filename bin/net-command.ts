@@ -386,6 +386,18 @@ program
   });
 
 program
+  .command('attach')
+  .description('follow a running container, and pass standard input on')
+  .argument('<container>')
+  .action(async (name: string) => {
+    const containers = await client();
+    const report = await containers.inspect(name);
+    if (report.status !== 'running') throw new UsageError(`the container ${report.name} is not running`);
+    const { tty, stdin } = report.request;
+    process.exitCode = await runStream(await containers.attach(report.id), { tty, stdin });
+  });
+
+program
   .command('logs')
   .description('show what a container has written')
   .argument('<container>')

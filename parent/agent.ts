@@ -93,6 +93,8 @@ export class AgentSupervisor {
   }
 
   #hear(channel: PacketChannel, data: Buffer): void {
+    // What one that was given up still says.
+    if (channel !== this.#channel) return;
     try {
       const message = decodeMessage(data);
       if (message.type === 'log') {
