@@ -1,4 +1,5 @@
 import type { CNIResult } from './cni/types.js';
+import type { Step } from './faults.js';
 import type { Network } from './networks.js';
 
 /** One interface of a container, as it is asked for. */
@@ -32,4 +33,4 @@ export interface AttachDriver {
 }
 
 /** Does a step that the journal knows by its name. */
-export type StepRunner = <T>(name: string, task: () => Promise<T> | T) => Promise<T>;
+export type StepRunner = <T>(name: Step<'attach'>, task: () => Promise<T> | T) => Promise<T>;

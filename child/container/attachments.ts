@@ -17,6 +17,7 @@ import type { PublishSpec } from '../../protocol/publish-spec.js';
 import type { AttachDriver, Attachment } from './attach-driver.js';
 import type { CNIResult } from './cni/types.js';
 import { firstLine, NoSuchNetworkError } from './errors.js';
+import type { Faults, Step } from './faults.js';
 import type { Journal, JournalEntry } from './journal.js';
 import { isInternal, type Network, type Networks } from './networks.js';
 import type { PeerBook } from './peer-book.js';
@@ -59,6 +60,7 @@ export class Attachments {
     private readonly ports: Ports,
     private readonly peers: PeerBook,
     private readonly journal: Journal,
+    private readonly faults: Faults,
     private readonly warn: (line: string) => void,
   ) {}
 
@@ -112,7 +114,7 @@ export class Attachments {
         attachments: attachments.map(({ network, ifname }) => ({ network: network.name, ifname })),
         publish: [...publish],
       });
-      const step = <T>(what: string, task: () => Promise<T> | T) => this.journal.step(id, what, task);
+      const step = <T>(what: Step<'attach'>, task: () => Promise<T> | T) => this.journal.step(id, what, task);
       const state: AttachState = { ports: [...(request.published ?? [])], attachments: [], results: {} };
       if (request.published === undefined && publish.length > 0) {
         state.ports = await step('ports', () => this.ports.reserve(id, publish));
@@ -159,7 +161,7 @@ export class Attachments {
     const { containerId, ifname } = attachment;
     await this.#rewrite(request, entry, [...(entry?.attachments ?? []), { network: network.name, ifname }]);
     try {
-      const step = <T>(what: string, task: () => Promise<T> | T) => this.journal.step(containerId, what, task);
+      const step = <T>(what: Step<'attach'>, task: () => Promise<T> | T) => this.journal.step(containerId, what, task);
       const result = await this.driverOf(network).attach(attachment, step);
       state.results[network.name] = result;
       state.attachments.push(report(attachment, result));
@@ -203,10 +205,13 @@ export class Attachments {
    */
   async detach(id: string, { addresses }: { addresses: boolean }): Promise<void> {
     const entry = await this.journal.read(id);
-    await this.ports.release(id);
-    await this.peers.leave(id);
+    const step = <T>(what: Step<'detach'>, task: () => Promise<T>) => this.faults.step('detach', what, task);
+    await step('ports', () => this.ports.release(id));
+    await step('names', async () => {
+      await this.peers.leave(id);
+      await remove(this.#stateFile(id));
+    });
     this.#published.delete(id);
-    await remove(this.#stateFile(id));
     if (!entry) return;
     await this.journal.detaching(id);
     let failure: unknown;
@@ -214,8 +219,8 @@ export class Attachments {
       try {
         const network = await this.networks.find(name);
         const attachment = { containerId: id, ifname, network, netns: '', defaultRoute: false };
-        await this.driverOf(network).detach(attachment);
-        if (addresses) await this.driverOf(network).release(attachment);
+        await step(`device:${ifname}`, () => this.driverOf(network).detach(attachment));
+        if (addresses) await step(`address:${ifname}`, () => this.driverOf(network).release(attachment));
       } catch (error) {
         // Its network is gone, and what was on it with it.
         if (!(error instanceof NoSuchNetworkError)) failure ??= error;

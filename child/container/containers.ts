@@ -24,6 +24,7 @@ import type {
 import type { HostFacts } from '../../protocol/messages.js';
 import type { Attachments, AttachRequest, AttachState } from './attachments.js';
 import { ConflictError, ContainerError, firstLine } from './errors.js';
+import type { Faults, Step, Task } from './faults.js';
 import type { ExtraHost } from './files/hosts.js';
 import { containerResolvConf, hostResolvConf } from './files/resolv-conf.js';
 import type { Journal } from './journal.js';
@@ -67,6 +68,7 @@ export class Containers {
     private readonly ports: Ports,
     private readonly journal: Journal,
     private readonly facts: () => Promise<HostFacts>,
+    private readonly faults: Faults,
     private readonly warn: (line: string) => void,
   ) {}
 
@@ -121,10 +123,10 @@ export class Containers {
     const hostname = request.hostname ?? (network.mode === 'host' ? (await this.facts()).hostname : id.slice(0, 12));
     await mkdir(this.records.directoryOf(id), { recursive: true, mode: 0o755 });
     try {
-      await this.names.acquire(name, id);
+      await this.#step('create', 'name', () => this.names.acquire(name, id));
       const record = { id, name, hostname, created: new Date().toISOString(), request };
-      await this.#writeNameFiles(record);
-      await this.records.write(record);
+      await this.#step('create', 'files', () => this.#writeNameFiles(record));
+      await this.#step('create', 'record', () => this.records.write(record));
       return record;
     } catch (error) {
       await this.names.release(name, id);
@@ -188,18 +190,15 @@ export class Containers {
     return this.#exclusively(id, async () => {
       const before = this.records.find(id);
       if (before.name === name) return before;
-      await this.names.acquire(name, id);
+      await this.#step('rename', 'name', () => this.names.acquire(name, id));
       const record = { ...before, name };
-      await this.records.write(record);
-      await this.names.release(before.name, id);
+      await this.#step('rename', 'record', () => this.records.write(record));
+      await this.#step('rename', 'old-name', () => this.names.release(before.name, id));
       const run = this.records.run(id);
       if (run?.status === 'running' && this.#networksOf(record)) {
         const state = await this.attachments.state(id);
-        await this.peers.join({
-          ...(await this.#attachRequest(record, run.pid ?? 0)),
-          state,
-          aliases: aliasesOf(record),
-        });
+        const attach = await this.#attachRequest(record, run.pid ?? 0);
+        await this.#step('rename', 'peers', () => this.peers.join({ ...attach, state, aliases: aliasesOf(record) }));
       }
       return record;
     });
@@ -356,11 +355,16 @@ export class Containers {
     const { id, request } = record;
     const before = this.records.run(id);
     const networks = this.#networksOf(record);
-    const published = request.publish.length > 0 ? await this.ports.reserve(id, request.publish) : [];
+    const step = <T>(what: Step<'start'>, task: () => Promise<T>) => this.#step('start', what, task);
     try {
-      await this.records.writeRun(id, { ...before, status: 'starting', stack: this.stack });
-      await this.#writeNameFiles(record);
-      await this.#writeNetworkConfig(id, published);
+      const published = await step('ports', async () =>
+        request.publish.length > 0 ? this.ports.reserve(id, request.publish) : [],
+      );
+      await step('status', () => this.records.writeRun(id, { ...before, status: 'starting', stack: this.stack }));
+      await step('files', async () => {
+        await this.#writeNameFiles(record);
+        await this.#writeNetworkConfig(id, published);
+      });
       const bundle = join(this.#runDirectory(id), 'bundle');
       const netns = await this.#netns(record);
       const spec = await makeSpec({
@@ -372,8 +376,10 @@ export class Containers {
         hooks: networks !== undefined,
         agentSocket: this.directories.agentSocket,
       });
-      await mkdir(bundle, { recursive: true, mode: 0o700 });
-      await writeFile(join(bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 });
+      await step('bundle', async () => {
+        await mkdir(bundle, { recursive: true, mode: 0o700 });
+        await writeFile(join(bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 });
+      });
       if (networks) {
         const attach = await this.#attachRequest(record, 0);
         this.#starting.set(id, { request: { ...attach, published } });
@@ -384,7 +390,7 @@ export class Containers {
       const runtime = this.runtimeOf(record);
       if (before !== undefined && before.stack === this.stack) await runtime.delete(id);
       await rm(this.#exitFile(id), { force: true });
-      const pid = await this.#create(record, runtime, bundle);
+      const pid = await step('create', () => this.#create(record, runtime, bundle));
       const run: RunRecord = {
         status: 'running',
         stack: this.stack,
@@ -392,9 +398,9 @@ export class Containers {
         startTime: await startTimeOf(pid),
         started: new Date().toISOString(),
       };
-      await this.records.writeRun(id, run);
+      await step('running', () => this.records.writeRun(id, run));
       beforeRun?.(record);
-      if (!request.tty) await runtime.start(id);
+      await step('run', async () => (request.tty ? undefined : runtime.start(id)));
       await this.#pickUp(id);
     } catch (error) {
       const cause = this.#starting.get(id)?.failure ?? error;
@@ -515,18 +521,24 @@ export class Containers {
     const { id } = record;
     const text = await readText(this.#exitFile(id));
     const code = text === undefined ? undefined : Number(text);
-    if (run.stack === this.stack) await this.runtimeOf(record).delete(id);
-    await this.attachments.detach(id, { addresses: false });
+    const step = <T>(what: Step<'end'>, task: () => Promise<T>) => this.#step('end', what, task);
+    if (run.stack === this.stack) await step('delete', () => this.runtimeOf(record).delete(id));
+    await step('detach', () => this.attachments.detach(id, { addresses: false }));
     this.#terminals.get(id)?.end();
     this.#stdins.delete(id);
-    await remove(this.#runDirectory(id));
-    await rm(this.#exitFile(id), { force: true });
     const { exitCode: _, ...rest } = run;
-    await this.records.writeRun(id, {
-      ...rest,
-      status: 'exited',
-      finished: new Date().toISOString(),
-      ...(code === undefined ? {} : { exitCode: code }),
+    const finished = new Date().toISOString();
+    await step('status', () =>
+      this.records.writeRun(id, {
+        ...rest,
+        status: 'exited',
+        finished,
+        ...(code === undefined ? {} : { exitCode: code }),
+      }),
+    );
+    await step('files', async () => {
+      await remove(this.#runDirectory(id));
+      await rm(this.#exitFile(id), { force: true });
     });
     this.#ended.emit(id, code);
     if (record.request.autoRemove) await this.#remove(record);
@@ -535,10 +547,11 @@ export class Containers {
   async #remove(record: ContainerRecord): Promise<void> {
     const { id, name } = record;
     const networks = this.#networksOf(record);
-    await this.attachments.detach(id, { addresses: true });
-    if (networks) await this.attachments.release(id, networks);
-    await this.records.remove(id);
-    await this.names.release(name, id);
+    const step = <T>(what: Step<'remove'>, task: () => Promise<T>) => this.#step('remove', what, task);
+    await step('detach', () => this.attachments.detach(id, { addresses: true }));
+    await step('addresses', async () => networks && this.attachments.release(id, networks));
+    await step('record', () => this.records.remove(id));
+    await step('name', () => this.names.release(name, id));
     this.#ended.emit(id, undefined);
   }
 
@@ -661,6 +674,10 @@ export class Containers {
     if (!this.#networksOf(record)) return true;
     const entry = await this.journal.read(record.id);
     return entry?.complete === true && !entry.detaching;
+  }
+
+  #step<T extends Task, R>(task: T, step: Step<T>, run: () => Promise<R>): Promise<R> {
+    return this.faults.step(task, step, run);
   }
 
   #exclusively<T>(id: string, task: () => Promise<T>): Promise<T> {

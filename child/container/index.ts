@@ -13,7 +13,7 @@ import { CNI } from './cni/chain.js';
 import { CNIDriver } from './cni-driver.js';
 import { Containers } from './containers.js';
 import { ContainerError } from './errors.js';
-import { faultsFromEnvironment } from './faults.js';
+import { Faults } from './faults.js';
 import { NftFirewall } from './firewall.js';
 import { GarbageCollector } from './garbage.js';
 import { Hooks } from './hooks.js';
@@ -78,7 +78,8 @@ export function startContainers(
   const firewall = new NftFirewall();
   const ports = new Ports(parent);
   const peers = new PeerBook(join(dataDir, 'containers'));
-  const journal = new Journal(join(dataDir, 'journal'), faultsFromEnvironment());
+  const faults = Faults.fromEnvironment();
+  const journal = new Journal(join(dataDir, 'journal'), faults);
   const names = new Names(join(dataDir, 'names'));
   const records = new Records(join(dataDir, 'containers'));
   const networks = new Networks(
@@ -90,7 +91,7 @@ export function startContainers(
   const bridges = new BridgeDriver(ipam, firewall, () => facts?.mtu ?? 0);
   const plugins = new CNIDriver(cni, join(dataDir, 'held'), (id) => attachments.publishedOf(id));
   const drivers = { bridge: bridges, cni: plugins };
-  const attachments = new Attachments(stack, join(dataDir, 'attached'), networks, drivers, ports, peers, journal, warn);
+  const attachments = new Attachments(stack, join(dataDir, 'attached'), networks, drivers, ports, peers, journal, faults, warn);
   const agentSocket = join(stateDir, 'agent.sock');
   const containers = new Containers(
     stack,
@@ -102,6 +103,7 @@ export function startContainers(
     ports,
     journal,
     currentFacts,
+    faults,
     warn,
   );
   const garbage = new GarbageCollector(
