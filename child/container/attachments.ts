@@ -212,7 +212,8 @@ export class Attachments {
       await remove(this.#stateFile(id));
     });
     this.#published.delete(id);
-    if (!entry) return;
+    // A journal that is torn to its beginning says nothing of what was done; the garbage collector finds it.
+    if (!entry) return this.journal.end(id);
     await this.journal.detaching(id);
     let failure: unknown;
     for (const { network: name, ifname } of [...entry.attachments].reverse()) {
@@ -250,8 +251,26 @@ export class Attachments {
 
   /** As it was set up last; empty where nothing was. */
   async state(id: string): Promise<AttachState> {
-    const value = (await readJSON(this.#stateFile(id))) as AttachState | undefined;
-    return value ?? { ports: [], attachments: [], results: {} };
+    return (await this.#readState(id)) ?? { ports: [], attachments: [], results: {} };
+  }
+
+  /** Whether everything was set up to the end, and is known. */
+  async isWhole(id: string): Promise<boolean> {
+    const entry = await this.journal.read(id);
+    return (
+      entry?.complete === true &&
+      !entry.detaching &&
+      this.peers.nameOf(id) !== undefined &&
+      (await this.#readState(id)) !== undefined
+    );
+  }
+
+  /** Undefined where it is not there, or torn. */
+  async #readState(id: string): Promise<AttachState | undefined> {
+    const value = (await readJSON(this.#stateFile(id))) as Partial<AttachState> | null | undefined;
+    const { ports, attachments, results } = value ?? {};
+    const whole = Array.isArray(ports) && Array.isArray(attachments) && typeof results === 'object' && results !== null;
+    return whole ? { ports, attachments, results } : undefined;
   }
 
   driverOf(network: Network): AttachDriver {

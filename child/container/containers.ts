@@ -27,7 +27,6 @@ import { ConflictError, ContainerError, firstLine } from './errors.js';
 import type { Faults, Step, Task } from './faults.js';
 import type { ExtraHost } from './files/hosts.js';
 import { containerResolvConf, hostResolvConf } from './files/resolv-conf.js';
-import type { Journal } from './journal.js';
 import { KeyedLock } from './lock.js';
 import type { Names } from './names.js';
 import { OCIRuntime, startTimeOf } from './oci-runtime.js';
@@ -35,7 +34,7 @@ import { bundleCommand, makeSpec } from './oci-spec.js';
 import type { PeerBook } from './peer-book.js';
 import type { Ports } from './ports.js';
 import type { ContainerRecord, Records, RunRecord } from './records.js';
-import { readText, remove, writeJSON } from './state-files.js';
+import { namesIn, readJSON, readText, remove, writeJSON } from './state-files.js';
 import { Terminal } from './terminal.js';
 
 export interface ContainerDirectories {
@@ -45,6 +44,8 @@ export interface ContainerDirectories {
 
 /** How long a container that is told to end may take, in ms, unless the caller says. */
 export const STOP_TIMEOUT = 10_000;
+/** Key of the lock for making and naming; ids are longer. */
+const NAMING = 'naming';
 /** How long the kernel may take after SIGKILL, in ms. */
 const KILL_TIMEOUT = 20_000;
 
@@ -66,7 +67,6 @@ export class Containers {
     private readonly attachments: Attachments,
     private readonly peers: PeerBook,
     private readonly ports: Ports,
-    private readonly journal: Journal,
     private readonly facts: () => Promise<HostFacts>,
     private readonly faults: Faults,
     private readonly warn: (line: string) => void,
@@ -79,24 +79,41 @@ export class Containers {
     this.#watcher = watch(exits, (_, name) => {
       if (name && !name.endsWith('.new') && this.records.get(name)) this.#look(name);
     });
-    await this.names.stale((id) => this.records.get(id)?.name, true);
+    for (const name of await this.strayNames()) await this.names.drop(name);
     for (const record of this.records.all()) {
       await this.names.acquire(record.name, record.id).catch((error: unknown) => this.warn(firstLine(error)));
     }
     for (const record of this.records.all()) {
-      await this.#exclusively(record.id, async () => {
-        const run = this.records.run(record.id);
-        if (run === undefined || run.status === 'exited') return;
-        if (
-          run.status === 'running' &&
-          !record.request.tty &&
-          (await this.#lives(run)) &&
-          (await this.#isWhole(record))
-        )
-          return;
-        await this.#clear(record, run);
-      }).catch((error: unknown) => this.warn(`cannot clear up after ${record.name}: ${firstLine(error)}`));
+      await this.#exclusively(record.id, () => this.#recoverOne(record)).catch((error: unknown) =>
+        this.warn(`cannot clear up after ${record.name}: ${firstLine(error)}`),
+      );
     }
+    const inUse = (id: string) => this.records.run(id)?.status === 'running';
+    for (const directory of [join(this.directories.stateDir, 'containers'), exits]) {
+      for (const name of await namesIn(directory)) if (!inUse(name)) await remove(join(directory, name));
+    }
+  }
+
+  async #recoverOne(record: ContainerRecord): Promise<void> {
+    const run = this.records.run(record.id);
+    if (run?.status === 'exited' && record.request.autoRemove) await this.#remove(record);
+    if (run === undefined || run.status === 'exited') return;
+    if (run.status === 'running' && (await this.#lives(run))) {
+      if (!record.request.tty && (await this.#isWhole(record))) return;
+      const why = record.request.tty ? 'its terminal was lost with the agent' : 'what is known of its network is torn';
+      this.warn(`the container ${record.name} is ended, since ${why}`);
+    }
+    await this.#clear(record, run);
+  }
+
+  /** Names that no container has. */
+  strayNames(): Promise<string[]> {
+    return this.names.stale((name, id) => this.records.get(id)?.name === name || this.records.broken().includes(id));
+  }
+
+  /** Runs the task while no container is made or given another name. */
+  whileNamed<T>(task: () => Promise<T>): Promise<T> {
+    return this.#locks.run(NAMING, task);
   }
 
   close(): void {
@@ -122,15 +139,17 @@ export class Containers {
     const name = request.name ?? id.slice(0, 12);
     const hostname = request.hostname ?? (network.mode === 'host' ? (await this.facts()).hostname : id.slice(0, 12));
     await mkdir(this.records.directoryOf(id), { recursive: true, mode: 0o755 });
+    const record = { id, name, hostname, created: new Date().toISOString(), request };
     try {
-      await this.#step('create', 'name', () => this.names.acquire(name, id));
-      const record = { id, name, hostname, created: new Date().toISOString(), request };
-      await this.#step('create', 'files', () => this.#writeNameFiles(record));
-      await this.#step('create', 'record', () => this.records.write(record));
+      await this.whileNamed(async () => {
+        await this.#step('create', 'name', () => this.names.acquire(name, id));
+        await this.#step('create', 'files', () => this.#writeNameFiles(record));
+        await this.#step('create', 'record', () => this.records.write(record));
+      });
       return record;
     } catch (error) {
       await this.names.release(name, id);
-      await remove(this.records.directoryOf(id));
+      await this.records.remove(id);
       throw error;
     }
   }
@@ -190,18 +209,30 @@ export class Containers {
     return this.#exclusively(id, async () => {
       const before = this.records.find(id);
       if (before.name === name) return before;
-      await this.#step('rename', 'name', () => this.names.acquire(name, id));
       const record = { ...before, name };
-      await this.#step('rename', 'record', () => this.records.write(record));
-      await this.#step('rename', 'old-name', () => this.names.release(before.name, id));
+      await this.whileNamed(async () => {
+        try {
+          await this.#step('rename', 'name', () => this.names.acquire(name, id));
+          await this.#step('rename', 'record', () => this.records.write(record));
+        } finally {
+          // The record says which of them it has.
+          const other = this.records.find(id).name === name ? before.name : name;
+          await this.#step('rename', 'old-name', () => this.names.release(other, id));
+        }
+      });
       const run = this.records.run(id);
       if (run?.status === 'running' && this.#networksOf(record)) {
-        const state = await this.attachments.state(id);
-        const attach = await this.#attachRequest(record, run.pid ?? 0);
-        await this.#step('rename', 'peers', () => this.peers.join({ ...attach, state, aliases: aliasesOf(record) }));
+        await this.#step('rename', 'peers', () => this.introduce(record));
       }
       return record;
     });
+  }
+
+  /** Tells its peers of a container's name. */
+  async introduce(record: ContainerRecord): Promise<void> {
+    const state = await this.attachments.state(record.id);
+    const attach = await this.#attachRequest(record, this.records.run(record.id)?.pid ?? 0);
+    await this.peers.join({ ...attach, state, aliases: aliasesOf(record) });
   }
 
   async connect(text: string, asked: AttachmentRequest): Promise<AttachState> {
@@ -302,13 +333,13 @@ export class Containers {
       const record = this.records.get(id);
       const run = this.records.run(id);
       if (!record || !run || run.status === 'exited') return run?.exitCode;
-      await new Promise<void>((resolve) => {
-        this.#ended.once(id, resolve);
-      });
+      const code = await new Promise<number | undefined>((resolve) => this.onceEnded(id, resolve));
+      // It may have been removed at once.
+      if (!this.records.get(id)) return code;
     }
   }
 
-  /** Calls back with the exit code, once, when the container has ended, and before it is removed. */
+  /** Calls back with the exit code, once, when the container has ended and is removed, where it is to be. */
   onceEnded(id: string, listener: (code: number | undefined) => void): void {
     this.#ended.once(id, listener);
   }
@@ -390,17 +421,12 @@ export class Containers {
       const runtime = this.runtimeOf(record);
       if (before !== undefined && before.stack === this.stack) await runtime.delete(id);
       await rm(this.#exitFile(id), { force: true });
-      const pid = await step('create', () => this.#create(record, runtime, bundle));
-      const run: RunRecord = {
-        status: 'running',
-        stack: this.stack,
-        pid,
-        startTime: await startTimeOf(pid),
-        started: new Date().toISOString(),
-      };
-      await step('running', () => this.records.writeRun(id, run));
+      const pid = await step('create', () => this.#launch(record, runtime, bundle));
+      const run = { pid, startTime: await startTimeOf(pid), started: new Date().toISOString() };
       beforeRun?.(record);
       await step('run', async () => (request.tty ? undefined : runtime.start(id)));
+      // Not before: one that is left waiting by a crash would count as running.
+      await step('running', () => this.records.writeRun(id, { status: 'running', stack: this.stack, ...run }));
       await this.#pickUp(id);
     } catch (error) {
       const cause = this.#starting.get(id)?.failure ?? error;
@@ -414,7 +440,7 @@ export class Containers {
   }
 
   /** Resolves with the process id of a container that waits to be started, or runs, where it has a terminal. */
-  async #create(record: ContainerRecord, runtime: OCIRuntime, bundle: string): Promise<number> {
+  async #launch(record: ContainerRecord, runtime: OCIRuntime, bundle: string): Promise<number> {
     const { id, request } = record;
     const pidFile = join(this.#runDirectory(id), 'pid');
     await rm(pidFile, { force: true });
@@ -455,8 +481,8 @@ export class Containers {
     this.#stdins.delete(id);
     await attempt(remove(this.#runDirectory(id)));
     await attempt(rm(this.#exitFile(id), { force: true }));
-    const run: RunRecord = before ? { ...before, status: 'exited' } : { status: 'exited', stack: this.stack };
-    await attempt(this.records.writeRun(id, run));
+    await attempt(before ? this.records.writeRun(id, { ...before, status: 'exited' }) : this.records.forgetRun(id));
+    this.#ended.emit(id, undefined);
   }
 
   // --- ending
@@ -505,6 +531,7 @@ export class Containers {
   /** Finds out whether a container that should run still does. */
   async #notice(record: ContainerRecord): Promise<void> {
     const run = this.records.run(record.id);
+    if (run?.status === 'exited' && existsSync(this.#exitFile(record.id))) await this.#removeFiles(record.id);
     if (run?.status !== 'running') return;
     if (!existsSync(this.#exitFile(record.id)) && (await this.#lives(run))) return;
     await this.#untilGone(record.id, run, 0);
@@ -536,12 +563,18 @@ export class Containers {
         ...(code === undefined ? {} : { exitCode: code }),
       }),
     );
-    await step('files', async () => {
-      await remove(this.#runDirectory(id));
-      await rm(this.#exitFile(id), { force: true });
-    });
-    this.#ended.emit(id, code);
-    if (record.request.autoRemove) await this.#remove(record);
+    try {
+      await step('files', () => this.#removeFiles(id));
+      if (record.request.autoRemove) await this.#remove(record);
+    } finally {
+      this.#ended.emit(id, code);
+    }
+  }
+
+  /** Those of a run that has ended; the exit file goes last, so that it tells whether something is left. */
+  async #removeFiles(id: string): Promise<void> {
+    await remove(this.#runDirectory(id));
+    await rm(this.#exitFile(id), { force: true });
   }
 
   async #remove(record: ContainerRecord): Promise<void> {
@@ -552,7 +585,6 @@ export class Containers {
     await step('addresses', async () => networks && this.attachments.release(id, networks));
     await step('record', () => this.records.remove(id));
     await step('name', () => this.names.release(name, id));
-    this.#ended.emit(id, undefined);
   }
 
   // --- files
@@ -602,11 +634,11 @@ export class Containers {
 
   async #publishedOf({ id, request }: ContainerRecord, state: AttachState): Promise<PublishedPort[]> {
     if (state.ports.length > 0 || request.publish.length === 0) return state.ports;
-    const text = await readText(join(this.records.directoryOf(id), 'network-config.json'));
-    const { portMappings = [] } = JSON.parse(text ?? '{}') as {
+    const config = (await readJSON(join(this.records.directoryOf(id), 'network-config.json'))) as {
       portMappings?: { HostPort: number; ContainerPort: number; Protocol: 'tcp' | 'udp'; HostIP: string }[];
-    };
-    return portMappings.map(({ HostPort, ContainerPort, Protocol, HostIP }) => ({
+    } | null;
+    const mappings = Array.isArray(config?.portMappings) ? config.portMappings : [];
+    return mappings.map(({ HostPort, ContainerPort, Protocol, HostIP }) => ({
       hostIP: HostIP,
       hostPort: HostPort,
       containerPort: ContainerPort,
@@ -671,9 +703,7 @@ export class Containers {
 
   /** Whether its network is as it should be: set up to the end, or none of its own. */
   async #isWhole(record: ContainerRecord): Promise<boolean> {
-    if (!this.#networksOf(record)) return true;
-    const entry = await this.journal.read(record.id);
-    return entry?.complete === true && !entry.detaching;
+    return !this.#networksOf(record) || this.attachments.isWhole(record.id);
   }
 
   #step<T extends Task, R>(task: T, step: Step<T>, run: () => Promise<R>): Promise<R> {

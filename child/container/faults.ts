@@ -11,7 +11,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
  */
 export const STEPS = {
   create: ['name', 'files', 'record'],
-  start: ['ports', 'status', 'files', 'bundle', 'create', 'running', 'run'],
+  start: ['ports', 'status', 'files', 'bundle', 'create', 'run', 'running'],
   attach: [
     'journal',
     'ports',

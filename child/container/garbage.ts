@@ -36,7 +36,9 @@ export class GarbageCollector {
     private readonly warn: (line: string) => void,
   ) {}
 
-  async run(repair: boolean): Promise<GarbageReport[]> {
+  /** What is to be repaired: nothing, what nobody can miss, or also containers of which too little is known. */
+  async run(repairs: 'none' | 'safe' | 'all'): Promise<GarbageReport[]> {
+    const repair = repairs !== 'none';
     const found: GarbageReport[] = [];
     const note = async (kind: GarbageReport['kind'], what: string, mend: () => Promise<unknown> | unknown) => {
       let repaired = false;
@@ -50,6 +52,12 @@ export class GarbageCollector {
       }
       found.push({ kind, what, repaired });
     };
+    for (const id of repairs === 'safe' ? [] : this.containers.records.broken()) {
+      const directory = this.containers.records.directoryOf(id);
+      await note('directory', `${directory}, whose container cannot be told`, () =>
+        this.containers.records.removeBroken(id),
+      );
+    }
     await this.#attachmentsOf(note);
     await this.#reservations(note, repair);
     await this.#devices(note);
@@ -60,9 +68,7 @@ export class GarbageCollector {
         this.ports.release(owner),
       );
     }
-    const nameOf = (id: string) => this.containers.records.get(id)?.name;
-    for (const name of await this.names.stale(nameOf, repair))
-      found.push({ kind: 'name', what: name, repaired: repair });
+    await this.containers.whileNamed(() => this.#names(note));
     for (const id of this.peers.ids()) {
       if (await this.#lives(id)) continue;
       await note('meta', `meta.json of ${id.slice(0, 12)}, which does not run`, () => this.peers.leave(id));
@@ -71,6 +77,22 @@ export class GarbageCollector {
       found.push({ kind: 'hosts', what: `hosts of ${id.slice(0, 12)}`, repaired: repair });
     }
     return found;
+  }
+
+  async #names(note: Note): Promise<void> {
+    for (const name of await this.containers.strayNames()) {
+      await note('name', `${name}, which no container has`, () => this.names.drop(name));
+    }
+    for (const record of this.containers.records.all()) {
+      const { id, name } = record;
+      if ((await this.names.owner(name)) !== id) {
+        await note('name', `${name} of ${id.slice(0, 12)}, which is not recorded`, () => this.names.acquire(name, id));
+      }
+      const known = this.peers.nameOf(id);
+      if (known !== undefined && known !== name) {
+        await note('meta', `meta.json of ${name}, where it is ${known}`, () => this.containers.introduce(record));
+      }
+    }
   }
 
   /** What the journal knows of containers that are gone. */
@@ -91,8 +113,10 @@ export class GarbageCollector {
   async #reservations(note: Note, repair: boolean): Promise<void> {
     for (const network of await this.ipam.networks()) {
       for (const { ip, containerId, ifname } of await this.ipam.list(network)) {
+        const { records } = this.containers;
         const ours = /^[0-9a-f]{64}$/.test(containerId);
-        if (!ours || this.containers.records.get(containerId) || (await this.#lives(containerId))) continue;
+        if (!ours || records.get(containerId) || records.broken().includes(containerId)) continue;
+        if (await this.#lives(containerId)) continue;
         await note('reservation', `${ip} on ${network} of ${containerId.slice(0, 12)}, which does not exist`, () =>
           this.ipam.release(network, containerId, ifname),
         );

@@ -28,6 +28,7 @@ import { Ports } from './ports.js';
 import { Records } from './records.js';
 import { PROGRAM_PATH } from './run-program.js';
 import { makeServer } from './server.js';
+import { removeUnfinished } from './state-files.js';
 import { Streams } from './streams.js';
 
 /** Where other CNI runtimes look for plugins (as libcni's users do), and where distributions put them. */
@@ -81,7 +82,7 @@ export function startContainers(
   const faults = Faults.fromEnvironment();
   const journal = new Journal(join(dataDir, 'journal'), faults);
   const names = new Names(join(dataDir, 'names'));
-  const records = new Records(join(dataDir, 'containers'));
+  const records = new Records(join(dataDir, 'containers'), warn);
   const networks = new Networks(
     confDir,
     ipamDir,
@@ -91,7 +92,17 @@ export function startContainers(
   const bridges = new BridgeDriver(ipam, firewall, () => facts?.mtu ?? 0);
   const plugins = new CNIDriver(cni, join(dataDir, 'held'), (id) => attachments.publishedOf(id));
   const drivers = { bridge: bridges, cni: plugins };
-  const attachments = new Attachments(stack, join(dataDir, 'attached'), networks, drivers, ports, peers, journal, faults, warn);
+  const attachments = new Attachments(
+    stack,
+    join(dataDir, 'attached'),
+    networks,
+    drivers,
+    ports,
+    peers,
+    journal,
+    faults,
+    warn,
+  );
   const agentSocket = join(stateDir, 'agent.sock');
   const containers = new Containers(
     stack,
@@ -101,7 +112,6 @@ export function startContainers(
     attachments,
     peers,
     ports,
-    journal,
     currentFacts,
     faults,
     warn,
@@ -126,10 +136,13 @@ export function startContainers(
 
   const ready = (async () => {
     await currentFacts();
-    await records.load();
+    for (const name of ['cni', 'containers', 'held', 'attached', 'journal', 'names'])
+      await removeUnfinished(join(dataDir, name));
+    await removeUnfinished(confDir, /^\.rootless-net-.*\.new$/);
     await peers.load();
+    await records.load(stack, (id) => peers.nameOf(id) !== undefined);
     await containers.recover();
-    await garbage.run(true);
+    await garbage.run('safe');
     await rm(agentSocket, { force: true });
     server.listen(agentSocket);
     await once(server, 'listening');
