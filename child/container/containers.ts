@@ -111,6 +111,14 @@ export class Containers {
     return this.names.stale((name, id) => this.records.get(id)?.name === name || this.records.broken().includes(id));
   }
 
+  /** Runs the task while a container is not started; not at all where it runs. */
+  whileStopped(id: string, task: () => Promise<void>): Promise<void> {
+    return this.#locks.run(id, async () => {
+      const status = this.records.run(id)?.status;
+      if (status !== 'running' && status !== 'starting') await task();
+    });
+  }
+
   /** Runs the task while no container is made or given another name. */
   whileNamed<T>(task: () => Promise<T>): Promise<T> {
     return this.#locks.run(NAMING, task);
@@ -222,14 +230,20 @@ export class Containers {
       });
       const run = this.records.run(id);
       if (run?.status === 'running' && this.#networksOf(record)) {
-        await this.#step('rename', 'peers', () => this.introduce(record));
+        await this.#step('rename', 'peers', () => this.#introduce(record));
       }
       return record;
     });
   }
 
-  /** Tells its peers of a container's name. */
-  async introduce(record: ContainerRecord): Promise<void> {
+  /** Tells the peers of a container that runs of its name. */
+  introduce(id: string): Promise<void> {
+    return this.#exclusively(id, async () => {
+      if (this.records.run(id)?.status === 'running') await this.#introduce(this.records.find(id));
+    });
+  }
+
+  async #introduce(record: ContainerRecord): Promise<void> {
     const state = await this.attachments.state(record.id);
     const attach = await this.#attachRequest(record, this.records.run(record.id)?.pid ?? 0);
     await this.peers.join({ ...attach, state, aliases: aliasesOf(record) });

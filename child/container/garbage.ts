@@ -11,9 +11,10 @@ import type { CNI } from './cni/chain.js';
 import type { AttachmentId } from './cni/types.js';
 import type { Containers } from './containers.js';
 import { firstLine } from './errors.js';
-import type { Firewall } from './firewall.js';
+import { elementsOf, type Firewall, type FirewallElement } from './firewall.js';
 import type { Ipam } from './ipam.js';
 import type { Journal, JournalEntry } from './journal.js';
+import type { KeyedLock } from './lock.js';
 import type { Names } from './names.js';
 import { firewallBridge, type Networks } from './networks.js';
 import { startTimeOf } from './oci-runtime.js';
@@ -33,6 +34,8 @@ export class GarbageCollector {
     private readonly ports: Ports,
     private readonly firewall: Firewall,
     private readonly cni: CNI,
+    /** Held for containers that are not ours. */
+    private readonly locks: KeyedLock,
     private readonly warn: (line: string) => void,
   ) {}
 
@@ -65,13 +68,20 @@ export class GarbageCollector {
     for (const owner of await this.ports.owners()) {
       if (await this.#lives(owner)) continue;
       await note('port', `published ports of ${owner.slice(0, 12)}, which does not run`, () =>
-        this.ports.release(owner),
+        this.#unlessItLives(owner, () => this.ports.release(owner)),
       );
     }
     await this.containers.whileNamed(() => this.#names(note));
     for (const id of this.peers.ids()) {
       if (await this.#lives(id)) continue;
-      await note('meta', `meta.json of ${id.slice(0, 12)}, which does not run`, () => this.peers.leave(id));
+      await note('meta', `meta.json of ${id.slice(0, 12)}, which does not run`, () =>
+        this.#unlessItLives(id, () => this.peers.leave(id)),
+      );
+    }
+    for (const { id, name } of this.containers.records.all()) {
+      const known = this.peers.nameOf(id);
+      if (known === undefined || known === name) continue;
+      await note('meta', `meta.json of ${name}, where it is ${known}`, () => this.containers.introduce(id));
     }
     for (const id of await this.peers.check(repair)) {
       found.push({ kind: 'hosts', what: `hosts of ${id.slice(0, 12)}`, repaired: repair });
@@ -83,15 +93,9 @@ export class GarbageCollector {
     for (const name of await this.containers.strayNames()) {
       await note('name', `${name}, which no container has`, () => this.names.drop(name));
     }
-    for (const record of this.containers.records.all()) {
-      const { id, name } = record;
-      if ((await this.names.owner(name)) !== id) {
-        await note('name', `${name} of ${id.slice(0, 12)}, which is not recorded`, () => this.names.acquire(name, id));
-      }
-      const known = this.peers.nameOf(id);
-      if (known !== undefined && known !== name) {
-        await note('meta', `meta.json of ${name}, where it is ${known}`, () => this.containers.introduce(record));
-      }
+    for (const { id, name } of this.containers.records.all()) {
+      if ((await this.names.owner(name)) === id) continue;
+      await note('name', `${name} of ${id.slice(0, 12)}, which is not recorded`, () => this.names.acquire(name, id));
     }
   }
 
@@ -101,7 +105,7 @@ export class GarbageCollector {
       if (await this.#lives(id)) continue;
       const addresses = this.containers.records.get(id) === undefined;
       await note('attachment', `network of ${id.slice(0, 12)}, which does not run`, () =>
-        this.attachments.detach(id, { addresses }),
+        this.#unlessItLives(id, () => this.attachments.detach(id, { addresses })),
       );
     }
   }
@@ -151,18 +155,35 @@ export class GarbageCollector {
     }
   }
 
-  /** Bridges and rules of networks that are gone. */
+  /** Bridges and rules of networks that are gone, and the other way round. */
   async #rules(note: Note): Promise<void> {
-    const bridges = (await this.networks.list()).map(firewallBridge).filter((bridge) => bridge !== undefined);
-    const known = bridges.map(({ device }) => device);
-    for (const stray of await this.firewall.strays(known)) {
-      await note('firewall', `rules of ${stray.device}, whose network is gone`, () => this.firewall.remove(stray));
-    }
     using socket = new RouteSocket();
-    for (const { name, kind } of socket.links()) {
-      if (kind !== 'bridge' || !/^(rootless0$|rn-)/.test(name) || known.includes(name)) continue;
-      await note('device', `${name}, whose network is gone`, () => socket.deleteLink(name));
+    // Before the networks are listed: one that is being made has no bridge before its file.
+    const links = socket.links().filter(({ name, kind }) => kind === 'bridge' && /^(rootless0$|rn-)/.test(name));
+    const present = await this.firewall.elements();
+    const bridges = (await this.networks.list()).map(firewallBridge).filter((bridge) => bridge !== undefined);
+    const wanted = bridges.flatMap(elementsOf);
+    for (const element of present.filter((one) => !wanted.some((other) => isSame(one, other)))) {
+      await note('firewall', `${element.value} in the set ${element.set}, of no network`, () =>
+        this.firewall.drop(element),
+      );
     }
+    for (const { name } of links) {
+      const bridge = bridges.find(({ device }) => device === name);
+      if (!bridge) {
+        await note('device', `${name}, whose network is gone`, () => socket.deleteLink(name));
+      } else if (!elementsOf(bridge).every((one) => present.some((other) => isSame(one, other)))) {
+        await note('firewall', `rules of ${name}, which are missing`, () => this.firewall.restore(bridge));
+      }
+    }
+  }
+
+  /** Repairs something of a container, unless it is started meanwhile. */
+  #unlessItLives(id: string, mend: () => Promise<void>): Promise<void> {
+    if (this.containers.records.get(id)) return this.containers.whileStopped(id, mend);
+    return this.locks.run(id, async () => {
+      if (!(await this.#lives(id))) await mend();
+    });
   }
 
   /** Whether a container is to have a network now. */
@@ -180,6 +201,10 @@ export class GarbageCollector {
       () => false,
     );
   }
+}
+
+function isSame(one: FirewallElement, other: FirewallElement): boolean {
+  return one.set === other.set && one.value === other.value;
 }
 
 type Note = (kind: GarbageReport['kind'], what: string, mend: () => Promise<unknown> | unknown) => Promise<void>;

@@ -116,6 +116,7 @@ export function startContainers(
     faults,
     warn,
   );
+  const locks = new KeyedLock();
   const garbage = new GarbageCollector(
     stack,
     containers,
@@ -128,9 +129,10 @@ export function startContainers(
     ports,
     firewall,
     cni,
+    locks,
     warn,
   );
-  const hooks = new Hooks(containers, attachments, journal, new KeyedLock());
+  const hooks = new Hooks(containers, attachments, journal, locks);
   const streams = new Streams(containers);
   const server = makeServer({ containers, networks, attachments, bridges, cni, ipam, hooks, garbage, streams, warn });
 
