@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { StackClient } from '../../parent/api/client.js';
 import { ContainerClient } from '../../parent/api/container-client.js';
 import type { ContainerReport } from '../../protocol/containers.js';
@@ -230,6 +231,14 @@ export async function traces(stack: ContainerStack): Promise<Traces> {
       .map(({ comm }) => comm)
       .sort(),
   };
+}
+
+/** Waits until that is all there is; the kernel takes network namespaces away when it has the time. */
+export async function onlyLeft(stack: ContainerStack, expected: Traces, what: string): Promise<void> {
+  const deadline = performance.now() + 5000;
+  let found = await traces(stack);
+  while (!isDeepStrictEqual(found, expected) && performance.now() < deadline) found = await traces(stack);
+  assert.deepEqual(found, expected, what);
 }
 
 /** A process of the stack of that name. */

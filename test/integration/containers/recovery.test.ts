@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import { STEPS, type Task } from '../../../child/container/faults.js';
 import {
   busyboxRootfs,
   type ContainerStack,
   IDLE,
+  onlyLeft,
   startContainer,
   startContainerStack,
   type Traces,
@@ -22,14 +22,6 @@ const OF_OTHERS = ['attach ports', 'detach address'];
 function momentsOf(when: 'before' | 'after', ...tasks: Task[]): string[] {
   const steps = tasks.flatMap((task) => STEPS[task].map((step) => `${task} ${step}`));
   return steps.filter((step) => !OF_OTHERS.includes(step)).map((step) => `${when} ${step}`);
-}
-
-/** Waits until that is all there is; the kernel takes network namespaces away when it has the time. */
-async function onlyLeft(stack: ContainerStack, expected: Traces, what: string): Promise<void> {
-  const deadline = performance.now() + 5000;
-  let found = await traces(stack);
-  while (!isDeepStrictEqual(found, expected) && performance.now() < deadline) found = await traces(stack);
-  assert.deepEqual(found, expected, what);
 }
 
 /** Waits for all, also where one fails: nothing of a test is to go on during the next. */
