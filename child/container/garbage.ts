@@ -99,10 +99,19 @@ export class GarbageCollector {
     }
   }
 
+  /** Takes away what containers that others run have left, whose process is gone. */
+  async forgetDead(): Promise<void> {
+    for (const id of await this.journal.ids()) {
+      if (this.containers.records.get(id) || (await this.#lives(id))) continue;
+      await this.#unlessItLives(id, () => this.attachments.detach(id, { addresses: true }));
+    }
+  }
+
   /** What the journal knows of containers that are gone. */
   async #attachmentsOf(note: Note): Promise<void> {
     for (const id of await this.journal.ids()) {
       if (await this.#lives(id)) continue;
+      // The addresses of those that we run are theirs until they are removed.
       const addresses = this.containers.records.get(id) === undefined;
       await note('attachment', `network of ${id.slice(0, 12)}, which does not run`, () =>
         this.#unlessItLives(id, () => this.attachments.detach(id, { addresses })),

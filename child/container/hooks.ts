@@ -9,10 +9,12 @@
  *   rootless-net/ip, rootless-net/ip6, rootless-net/mac    on the first network
  *
  * Runtimes differ: runc says `creating`, without a pid at poststop; crun says `created`, and pid 0. After a failed
- * createRuntime runc runs poststop, crun does not. So nothing here depends on status, and poststop may come any number of
- * times, also for what there never was.
+ * createRuntime runc runs poststop, crun does not, nor where another hook fails after ours: what is left then goes with the
+ * next createRuntime, or gc. So nothing here depends on status, and poststop may come any number of times, also for what
+ * there never was.
  */
 import { z } from 'zod';
+import { parseAttachmentRequest, parseName } from '../../protocol/container-schemas.js';
 import { parsePublish } from '../../protocol/publish-spec.js';
 import type { Attachments } from './attachments.js';
 import type { Containers } from './containers.js';
@@ -22,7 +24,8 @@ import type { KeyedLock } from './lock.js';
 
 /** What of the state is used (runtime-spec, runtime.md, "State"). */
 const stateSchema = z.looseObject({
-  id: z.string().regex(/^[\w+.-]{1,1024}$/),
+  // It becomes the name of files, and of an attachment as CNI has it.
+  id: z.string().regex(/^[a-zA-Z0-9][\w.-]{0,127}$/),
   pid: z.int().optional(),
   annotations: z.record(z.string(), z.string()).default({}),
 });
@@ -38,6 +41,9 @@ export class Hooks {
     private readonly journal: Journal,
     /** Held for containers that are not ours. */
     private readonly locks: KeyedLock,
+    /** Takes away what containers have left that went without poststop. */
+    private readonly sweep: () => Promise<void>,
+    private readonly warn: (line: string) => void,
   ) {}
 
   /** Throws ContainerError. */
@@ -46,21 +52,27 @@ export class Hooks {
     if (!parsed.success) throw new ContainerError("what came is no container's state (OCI runtime specification)");
     const state = parsed.data;
     const own = this.containers.records.get(state.id) !== undefined;
-    if (event === 'createRuntime')
-      return own ? this.containers.onCreateRuntime(state.id, pidOf(state)) : this.#create(state);
+    if (event === 'createRuntime') {
+      if (own) return this.containers.onCreateRuntime(state.id, pidOf(state));
+      return this.#create(state).catch((error: unknown) => {
+        // crun shows nothing of what a hook says.
+        this.warn(`the hook createRuntime of ${state.id} failed: ${firstLine(error)}`);
+        throw error;
+      });
+    }
     if (event === 'poststop') return own ? this.containers.onPoststop(state.id) : this.#poststop(state.id);
     throw new ContainerError(`unknown hook ${event}; known are createRuntime and poststop`);
   }
 
-  #create(state: State): Promise<void> {
+  async #create(state: State): Promise<void> {
     const { id, annotations } = state;
     const text = (name: string) => annotations[`${PREFIX}${name}`] || undefined;
     const pid = pidOf(state);
-    const networks = listOf(text('networks'), 'networks').map((network, index) => ({
-      network,
-      ...(index === 0 ? { ip: text('ip'), ip6: text('ip6'), mac: text('mac') } : {}),
-    }));
-    const first = { network: 'bridge', ip: text('ip'), ip6: text('ip6'), mac: text('mac') };
+    const names = listOf(text('networks'), 'networks');
+    const own = { ip: text('ip'), ip6: text('ip6'), mac: text('mac') };
+    const networks = (names.length > 0 ? names : ['bridge']).map((network, index) =>
+      parseAttachmentRequest({ network, ...(index === 0 ? own : {}) }),
+    );
     const publish = listOf(text('ports'), 'ports').flatMap((port) => {
       try {
         return parsePublish(port);
@@ -68,7 +80,8 @@ export class Hooks {
         throw new ContainerError(firstLine(error));
       }
     });
-    const name = text('name') ?? id;
+    const name = parseName(text('name') ?? id);
+    await this.sweep();
     return this.locks.run(id, async () => {
       await this.attachments.attach({
         id,
@@ -79,7 +92,7 @@ export class Hooks {
         extraHosts: [],
         netns: `/proc/${pid}/ns/net`,
         pid,
-        networks: networks.length > 0 ? networks : [first],
+        networks,
         publish,
       });
     });

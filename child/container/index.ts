@@ -132,7 +132,7 @@ export function startContainers(
     locks,
     warn,
   );
-  const hooks = new Hooks(containers, attachments, journal, locks);
+  const hooks = new Hooks(containers, attachments, journal, locks, () => garbage.forgetDead(), warn);
   const streams = new Streams(containers);
   const server = makeServer({ containers, networks, attachments, bridges, cni, ipam, hooks, garbage, streams, warn });
 

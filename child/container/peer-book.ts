@@ -121,7 +121,9 @@ export class PeerBook {
   async check(repair: boolean): Promise<string[]> {
     const wrong: string[] = [];
     for (const meta of this.#members.values()) {
-      const current = (await readText(this.#file(meta.ID, 'hosts'))) ?? '';
+      const current = await readText(this.#file(meta.ID, 'hosts'));
+      // Containers that are not ours have none.
+      if (current === undefined) continue;
       if (current === renderHosts({ current, extraHosts: meta.extraHosts, entries: this.#entriesOf(meta) })) continue;
       wrong.push(meta.ID);
       if (repair) await this.prepare(meta.ID, meta.extraHosts, this.#entriesOf(meta));

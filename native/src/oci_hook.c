@@ -97,8 +97,8 @@ int main(int argc, char **argv) {
     return fail("lost the agent at", address.sun_path, "look at the log of the stack");
   }
   if (status < 300) return 0;
-  /* The agent's errors are one line of text. */
+  /* The agent's errors are one line of text, with its end. */
   const char *body = strstr(answer, "\r\n\r\n");
-  fprintf(stderr, "rootless-net hook %s: %s\n", event, body != NULL ? body + 4 : "failed");
+  fprintf(stderr, "rootless-net hook %s: %s", event, body != NULL && body[4] != '\0' ? body + 4 : "failed\n");
   return 1;
 }
