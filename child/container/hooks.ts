@@ -13,7 +13,7 @@
  * next createRuntime, or gc. So nothing here depends on status, and poststop may come any number of times, also for what
  * there never was.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseAttachmentRequest, parseName } from '../../protocol/container-schemas.js';
 import { parsePublish } from '../../protocol/publish-spec.js';
 import type { Attachments } from './attachments.js';

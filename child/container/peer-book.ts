@@ -4,7 +4,7 @@
  */
 import { rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { AttachmentReport } from '../../protocol/containers.js';
 import type { CNIResult } from './cni/types.js';
 import {

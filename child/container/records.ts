@@ -7,7 +7,7 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseContainerRequest } from '../../protocol/container-schemas.js';
 import type { ContainerRequest } from '../../protocol/containers.js';
 import { ConflictError, NoSuchContainerError } from './errors.js';
