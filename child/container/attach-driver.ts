@@ -18,7 +18,7 @@ export interface Attachment {
 }
 
 /**
- * Attaches containers to networks of one kind. Each step can be repeated, and each of detach() can be where attach() was
+ * Attaches containers to networks of one kind; a container is on a network once. Each step can be repeated, and each of detach() can be where attach() was
  * never called. Errors are ContainerErrors.
  */
 export interface AttachDriver {
@@ -26,8 +26,8 @@ export interface AttachDriver {
   attach(attachment: Attachment, step: StepRunner): Promise<CNIResult>;
   /** Takes everything away but the address, which the container keeps. */
   detach(attachment: Attachment): Promise<void>;
-  /** Gives the address back. */
-  release(attachment: Pick<Attachment, 'containerId' | 'ifname' | 'network'>): Promise<void>;
+  /** Gives the addresses back that the container has on the network, whichever interface it had there. */
+  release(attachment: Pick<Attachment, 'containerId' | 'network'>): Promise<void>;
   /** Throws a ContainerError that says what is not as it was set up. */
   check(attachment: Attachment): Promise<void>;
 }

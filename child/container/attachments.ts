@@ -231,11 +231,10 @@ export class Attachments {
     await this.journal.end(id);
   }
 
-  /** Gives back what a container holds on networks, though it is not attached. */
-  async release(id: string, networks: readonly AttachmentRequest[]): Promise<void> {
-    const resolved = await this.resolve(networks).catch(() => []);
-    for (const [index, { network }] of resolved.entries()) {
-      await this.driverOf(network).release({ containerId: id, ifname: `eth${index}`, network });
+  /** Gives back what a container holds on any network, though it is not attached. */
+  async release(id: string): Promise<void> {
+    for (const network of await this.networks.list()) {
+      await this.driverOf(network).release({ containerId: id, network });
     }
   }
 

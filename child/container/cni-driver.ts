@@ -33,9 +33,10 @@ export class CNIDriver implements AttachDriver {
     const held = await this.#held(attachment);
     // ADD is only for what is not there, and host-local gives no address that is held, not even to its holder.
     if (held.length > 0 || (await this.cni.isAttached(network.name, id))) {
-      await step(`cni-del:${ifname}`, () =>
-        this.cni.del(network.list, id, { ...this.#runtime(attachment, []), netns: '' }),
-      );
+      await step(`cni-del:${ifname}`, async () => {
+        await this.cni.del(network.list, id, { ...this.#runtime(attachment, []), netns: '' });
+        await this.#giveUp(attachment);
+      });
     }
     const result = await step(`cni-add:${ifname}`, async () => {
       try {
@@ -64,12 +65,9 @@ export class CNIDriver implements AttachDriver {
     await this.#hold(attachment);
   }
 
-  async release(attachment: Pick<Attachment, 'containerId' | 'ifname' | 'network'>): Promise<void> {
-    const { network, containerId, ifname } = attachment;
+  async release(attachment: Pick<Attachment, 'containerId' | 'network'>): Promise<void> {
     await remove(this.#heldFile(attachment));
-    for (const directory of localDirectories(network.list.plugins)) {
-      await new Ipam(directory).release(network.name, containerId, ifname).catch(() => {});
-    }
+    await this.#giveUp(attachment);
   }
 
   async check({ network, containerId, ifname, netns }: Attachment): Promise<void> {
@@ -123,13 +121,20 @@ export class CNIDriver implements AttachDriver {
       .catch(() => remove(this.#heldFile(attachment)));
   }
 
-  async #held(attachment: Pick<Attachment, 'containerId' | 'ifname' | 'network'>): Promise<string[]> {
+  /** What is reserved for it, by #hold(). */
+  async #giveUp({ network, containerId }: Pick<Attachment, 'containerId' | 'network'>): Promise<void> {
+    for (const directory of localDirectories(network.list.plugins)) {
+      await new Ipam(directory).release(network.name, containerId).catch(() => {});
+    }
+  }
+
+  async #held(attachment: Pick<Attachment, 'containerId' | 'network'>): Promise<string[]> {
     const value = await readJSON(this.#heldFile(attachment));
     return Array.isArray(value) ? value.map(String) : [];
   }
 
-  #heldFile({ network, containerId, ifname }: Pick<Attachment, 'containerId' | 'ifname' | 'network'>): string {
-    return join(this.heldDir, `${network.name}-${containerId}-${ifname}.json`);
+  #heldFile({ network, containerId }: Pick<Attachment, 'containerId' | 'network'>): string {
+    return join(this.heldDir, `${network.name}-${containerId}.json`);
   }
 }
 

@@ -593,10 +593,10 @@ export class Containers {
 
   async #remove(record: ContainerRecord): Promise<void> {
     const { id, name } = record;
-    const networks = this.#networksOf(record);
     const step = <T>(what: Step<'remove'>, task: () => Promise<T>) => this.#step('remove', what, task);
     await step('detach', () => this.attachments.detach(id, { addresses: true }));
-    await step('addresses', async () => networks && this.attachments.release(id, networks));
+    // Its record may know less than a crash has left.
+    await step('addresses', () => this.attachments.release(id));
     await step('record', () => this.records.remove(id));
     await step('name', () => this.names.release(name, id));
   }
