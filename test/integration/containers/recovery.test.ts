@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { STEPS, type Task } from '../../../child/container/faults.js';
 import {
@@ -190,6 +190,62 @@ describe('a failure at any moment', () => {
           }
         }),
       );
+    });
+  }
+});
+
+describe('the addresses of a container', () => {
+  let stack: ContainerStack;
+  before(async () => {
+    stack = await startContainerStack();
+    addPluggedNetwork(stack);
+    await stack.containers.createNetwork({ name: 'ours' });
+  });
+  after(async () => {
+    await stack?.[Symbol.asyncDispose]();
+  });
+
+  it('go with it, also where it was put on one more network by an agent that died', async () => {
+    const { containers } = stack;
+    for (const moment of ['after attach address', 'after attach complete']) {
+      await startContainer(stack, { name: 'more' });
+      stack.fault('kill', moment);
+      await assert.rejects(containers.connect('ours', 'more'));
+      await stack.settled();
+      await containers.start('more');
+      assert.deepEqual(await containers.gc(), [], moment);
+      await containers.remove('more', { force: true });
+      assert.deepEqual(stack.files(), [], moment);
+    }
+  });
+
+  for (const kept of ['ours', 'plugged']) {
+    it(`stay the same, and are one on each network, when another network goes: ${kept}`, async () => {
+      const { containers } = stack;
+      const local = join(stack.env.XDG_DATA_HOME ?? '', 'cni', 'networks', 'plugged');
+      mkdirSync(local, { recursive: true });
+      const reservations = () =>
+        stack
+          .files()
+          .concat(readdirSync(local))
+          .filter((file) => /(^|\/)10\.[\d.]+$/.test(file)).length;
+      const { id } = await startContainer(stack, { name: 'moving' });
+      await containers.connect(kept, id);
+      await containers.disconnect('bridge', id);
+      const [attached] = (await containers.inspect(id)).attachments;
+      assert.equal(attached?.interface, 'eth1');
+      assert.equal(reservations(), 1);
+      for (const _ of [1, 2]) {
+        await containers.restart(id);
+        const [again] = (await containers.inspect(id)).attachments;
+        assert.deepEqual([again?.network, again?.interface, again?.ips], [kept, 'eth0', attached?.ips]);
+        assert.equal(reservations(), 1);
+      }
+      await containers.connect('bridge', id);
+      await containers.disconnect(kept, id);
+      await containers.remove(id, { force: true });
+      assert.equal(reservations(), 0);
+      assert.deepEqual(stack.files(), []);
     });
   }
 });
