@@ -5,7 +5,7 @@
 
 import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { isAbsolute } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ContainerRequest, ExecRequest, NetworkRequest } from './containers.js';
 
 /** A request that cannot be meant; the message is one line and complete. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { PortSpecError, validatePortSpec } from './port-spec.js';
 import type { PortSpec } from './ports.js';
 

@@ -1,4 +1,5 @@
 import type { CNIResult } from './cni/types.js';
+import type { Step } from './faults.js';
 import type { Network } from './networks.js';
 
 /** One interface of a container, as it is asked for. */
@@ -17,7 +18,7 @@ export interface Attachment {
 }
 
 /**
- * Attaches containers to networks of one kind. Each step can be repeated, and each of detach() can be where attach() was
+ * Attaches containers to networks of one kind; a container is on a network once. Each step can be repeated, and each of detach() can be where attach() was
  * never called. Errors are ContainerErrors.
  */
 export interface AttachDriver {
@@ -25,8 +26,8 @@ export interface AttachDriver {
   attach(attachment: Attachment, step: StepRunner): Promise<CNIResult>;
   /** Takes everything away but the address, which the container keeps. */
   detach(attachment: Attachment): Promise<void>;
-  /** Gives the address back. */
-  release(attachment: Pick<Attachment, 'containerId' | 'ifname' | 'network'>): Promise<void>;
+  /** Gives the addresses back that the container has on the network, whichever interface it had there. */
+  release(attachment: Pick<Attachment, 'containerId' | 'network'>): Promise<void>;
   /** Gives back what a container holds on networks whose files are gone. */
   releaseLost?(containerId: string): Promise<void>;
   /** The network of an interface as it was when that was attached, where its file is gone or broken since. */
@@ -36,4 +37,4 @@ export interface AttachDriver {
 }
 
 /** Does a step that the journal knows by its name. */
-export type StepRunner = <T>(name: string, task: () => Promise<T> | T) => Promise<T>;
+export type StepRunner = <T>(name: Step<'attach'>, task: () => Promise<T> | T) => Promise<T>;

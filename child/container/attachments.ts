@@ -19,8 +19,9 @@ import type { WayBack } from '../source-addresses.js';
 import type { AttachDriver, Attachment } from './attach-driver.js';
 import type { CNIResult } from './cni/types.js';
 import { ContainerError, firstLine, NoSuchNetworkError } from './errors.js';
+import type { Faults, Step } from './faults.js';
 import type { Journal, JournalEntry } from './journal.js';
-import { DEFAULT_NETWORK, isInternal, type Network, type Networks, usesDHCP } from './networks.js';
+import { isInternal, type Network, type Networks, usesDHCP } from './networks.js';
 import type { PeerBook } from './peer-book.js';
 import type { Ports } from './ports.js';
 import { namesIn, readJSON, remove, writeJSON } from './state-files.js';
@@ -61,6 +62,7 @@ export class Attachments {
     private readonly ports: Ports,
     private readonly peers: PeerBook,
     private readonly journal: Journal,
+    private readonly faults: Faults,
     private readonly warn: (line: string) => void,
   ) {}
 
@@ -118,7 +120,7 @@ export class Attachments {
         attachments: attachments.map(({ network, ifname }) => ({ network: network.name, ifname })),
         publish: [...publish],
       });
-      const step = <T>(what: string, task: () => Promise<T> | T) => this.journal.step(id, what, task);
+      const step = <T>(what: Step<'attach'>, task: () => Promise<T> | T) => this.journal.step(id, what, task);
       const state: AttachState = { ports: [...(request.published ?? [])], attachments: [], results: {} };
       if (request.published === undefined && publish.length > 0) {
         state.ports = await step('ports', () => this.ports.reserve(id, publish));
@@ -165,7 +167,7 @@ export class Attachments {
     const { containerId, ifname } = attachment;
     await this.#rewrite(request, entry, [...(entry?.attachments ?? []), { network: network.name, ifname }]);
     try {
-      const step = <T>(what: string, task: () => Promise<T> | T) => this.journal.step(containerId, what, task);
+      const step = <T>(what: Step<'attach'>, task: () => Promise<T> | T) => this.journal.step(containerId, what, task);
       const result = await this.driverOf(network).attach(attachment, step);
       state.results[network.name] = result;
       state.attachments.push(report(attachment, result));
@@ -214,11 +216,15 @@ export class Attachments {
    */
   async detach(id: string, { addresses }: { addresses: boolean }): Promise<void> {
     const entry = await this.journal.read(id);
-    await this.ports.release(id);
-    await this.peers.leave(id);
+    const step = <T>(what: Step<'detach'>, task: () => Promise<T>) => this.faults.step('detach', what, task);
+    await step('ports', () => this.ports.release(id));
+    await step('names', async () => {
+      await this.peers.leave(id);
+      await remove(this.#stateFile(id));
+    });
     this.#published.delete(id);
-    await remove(this.#stateFile(id));
-    if (!entry) return;
+    // A journal that is torn to its beginning says nothing of what was done; the garbage collector finds it.
+    if (!entry) return this.journal.end(id);
     await this.journal.detaching(id);
     let failure: unknown;
     for (const { network: name, ifname } of [...entry.attachments].reverse()) {
@@ -227,8 +233,8 @@ export class Attachments {
         // A network of ours that is gone has taken with it what was on it.
         if (!network) continue;
         const attachment = { containerId: id, ifname, network, netns: '', defaultRoute: false };
-        await this.driverOf(network).detach(attachment);
-        if (addresses) await this.driverOf(network).release(attachment);
+        await step(`device:${ifname}`, () => this.driverOf(network).detach(attachment));
+        if (addresses) await step(`address:${ifname}`, () => this.driverOf(network).release(attachment));
       } catch (error) {
         failure ??= error;
       }
@@ -237,17 +243,13 @@ export class Attachments {
     await this.journal.end(id);
   }
 
-  /** Gives back what a container holds on networks, though it is not attached. */
-  async release(id: string, networks: readonly AttachmentRequest[]): Promise<void> {
-    const asked = networks.length > 0 ? networks : [{ network: DEFAULT_NETWORK }];
-    for (const [index, request] of asked.entries()) {
-      // What was on a network that is gone is gone with it.
-      const [found] = await this.resolve([request]).catch(() => []);
-      if (!found) continue;
-      const { network } = found;
-      await this.driverOf(network).release({ containerId: id, ifname: interfaceOf(request, index), network });
+  /** Gives back what a container holds on any network, or on that one alone, though it is not attached. */
+  async release(id: string, only?: string): Promise<void> {
+    for (const network of await this.networks.list()) {
+      if (only !== undefined && network.name !== only) continue;
+      await this.driverOf(network).release({ containerId: id, network });
     }
-    await this.drivers.cni.releaseLost?.(id);
+    if (only === undefined) await this.drivers.cni.releaseLost?.(id);
   }
 
   /** Throws a ContainerError that says what is not as it was set up. */
@@ -286,8 +288,26 @@ export class Attachments {
 
   /** As it was set up last; empty where nothing was. */
   async state(id: string): Promise<AttachState> {
-    const value = (await readJSON(this.#stateFile(id))) as AttachState | undefined;
-    return value ?? { ports: [], attachments: [], results: {} };
+    return (await this.#readState(id)) ?? { ports: [], attachments: [], results: {} };
+  }
+
+  /** Whether everything was set up to the end, and is known. */
+  async isWhole(id: string): Promise<boolean> {
+    const entry = await this.journal.read(id);
+    return (
+      entry?.complete === true &&
+      !entry.detaching &&
+      this.peers.nameOf(id) !== undefined &&
+      (await this.#readState(id)) !== undefined
+    );
+  }
+
+  /** Undefined where it is not there, or torn. */
+  async #readState(id: string): Promise<AttachState | undefined> {
+    const value = (await readJSON(this.#stateFile(id))) as Partial<AttachState> | null | undefined;
+    const { ports, attachments, results } = value ?? {};
+    const whole = Array.isArray(ports) && Array.isArray(attachments) && typeof results === 'object' && results !== null;
+    return whole ? { ports, attachments, results } : undefined;
   }
 
   /**

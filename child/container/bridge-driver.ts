@@ -49,7 +49,14 @@ export class BridgeDriver implements AttachDriver {
     const index = await step(`bridge:${network.name}`, () => this.ensure(network));
     const requested = [ip, ip6].filter((address) => address !== undefined);
     const leases = await step(`address:${ifname}`, () =>
-      this.ipam.reserve({ network: network.name, containerId, ifname, rangeSets: bridge.rangeSets, requested }),
+      this.ipam.reserve({
+        network: network.name,
+        containerId,
+        ifname,
+        rangeSets: bridge.rangeSets,
+        requested,
+        oneInterface: true,
+      }),
     );
     return step(`device:${ifname}`, async () => {
       try {
@@ -70,12 +77,8 @@ export class BridgeDriver implements AttachDriver {
     });
   }
 
-  async release({
-    containerId,
-    ifname,
-    network,
-  }: Pick<Attachment, 'containerId' | 'ifname' | 'network'>): Promise<void> {
-    await this.ipam.release(network.name, containerId, ifname);
+  async release({ containerId, network }: Pick<Attachment, 'containerId' | 'network'>): Promise<void> {
+    await this.ipam.release(network.name, containerId);
   }
 
   async check(attachment: Attachment): Promise<void> {

@@ -50,7 +50,10 @@ export class CNIDriver implements AttachDriver {
     const held = await this.#held(attachment);
     // ADD is only for what is not there, and host-local gives no address that is held, not even to its holder.
     if (held.length > 0 || (await this.cni.attachedList(network.name, id))) {
-      await step(`cni-del:${ifname}`, () => this.#del({ ...attachment, netns: '' }));
+      await step(`cni-del:${ifname}`, async () => {
+        await this.#del({ ...attachment, netns: '' });
+        await this.#giveUp(attachment);
+      });
     }
     await step(`netns:${ifname}`, () => this.pins.pin(pinName(attachment), netns));
     const result = await step(`cni-add:${ifname}`, async () => {
@@ -85,16 +88,13 @@ export class CNIDriver implements AttachDriver {
     await this.#hold(attachment);
   }
 
-  async release(attachment: Pick<Attachment, 'containerId' | 'ifname' | 'network'>): Promise<void> {
-    const { network, containerId, ifname } = attachment;
+  async release(attachment: Pick<Attachment, 'containerId' | 'network'>): Promise<void> {
     await remove(this.#heldFile(attachment));
-    for (const directory of this.#localDirectories(network)) {
-      await new Ipam(directory).release(network.name, containerId, ifname).catch(() => {});
-    }
+    await this.#giveUp(attachment);
   }
 
   async releaseLost(containerId: string): Promise<void> {
-    for (const name of (await namesIn(this.heldDir)).filter((file) => file.includes(`-${containerId}-`))) {
+    for (const name of (await namesIn(this.heldDir)).filter((file) => file.endsWith(`-${containerId}.json`))) {
       const held = (await readJSON(join(this.heldDir, name))) as Held | undefined;
       if (held) await new Ipam(held.directory).release(held.network, containerId, held.ifname).catch(() => {});
       await remove(join(this.heldDir, name));
@@ -183,13 +183,20 @@ export class CNIDriver implements AttachDriver {
     );
   }
 
-  async #held(attachment: Pick<Attachment, 'containerId' | 'ifname' | 'network'>): Promise<string[]> {
+  /** What is reserved for it, by #hold(). */
+  async #giveUp({ network, containerId }: Pick<Attachment, 'containerId' | 'network'>): Promise<void> {
+    for (const directory of this.#localDirectories(network)) {
+      await new Ipam(directory).release(network.name, containerId).catch(() => {});
+    }
+  }
+
+  async #held(attachment: Pick<Attachment, 'containerId' | 'network'>): Promise<string[]> {
     const held = (await readJSON(this.#heldFile(attachment))) as Held | undefined;
     return held?.ips ?? [];
   }
 
-  #heldFile({ network, containerId, ifname }: Pick<Attachment, 'containerId' | 'ifname' | 'network'>): string {
-    return join(this.heldDir, `${network.name}-${containerId}-${ifname}.json`);
+  #heldFile({ network, containerId }: Pick<Attachment, 'containerId' | 'network'>): string {
+    return join(this.heldDir, `${network.name}-${containerId}.json`);
   }
 }
 

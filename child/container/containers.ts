@@ -27,9 +27,9 @@ import type { HostFacts } from '../../protocol/messages.js';
 import { RouteSocket } from '../netlink/route.js';
 import { type Attachments, type AttachRequest, type AttachState, interfaceOf } from './attachments.js';
 import { ConflictError, ContainerError, firstLine } from './errors.js';
+import type { Faults, Step, Task } from './faults.js';
 import type { ExtraHost } from './files/hosts.js';
 import { containerResolvConf, hostResolvConf } from './files/resolv-conf.js';
-import type { Journal } from './journal.js';
 import { KeyedLock } from './lock.js';
 import type { Names } from './names.js';
 import { OCIRuntime, startTimeOf } from './oci-runtime.js';
@@ -37,7 +37,7 @@ import { bundleCommand, makeSpec } from './oci-spec.js';
 import type { PeerBook } from './peer-book.js';
 import type { Ports } from './ports.js';
 import type { ContainerRecord, Records, RunRecord } from './records.js';
-import { readText, remove, writeJSON, writeWhole } from './state-files.js';
+import { namesIn, readJSON, readText, remove, writeJSON, writeWhole } from './state-files.js';
 import { Terminal } from './terminal.js';
 
 export interface ContainerDirectories {
@@ -47,6 +47,8 @@ export interface ContainerDirectories {
 
 /** How long a container that is told to end may take, in ms, unless the caller says. */
 export const STOP_TIMEOUT = 10_000;
+/** Key of the lock for making and naming; ids are longer. */
+const NAMING = 'naming';
 /** How long the kernel may take after SIGKILL, in ms. */
 const KILL_TIMEOUT = 20_000;
 /** How often it is looked for containers whose end nobody told of, in ms. */
@@ -72,8 +74,8 @@ export class Containers {
     private readonly attachments: Attachments,
     private readonly peers: PeerBook,
     private readonly ports: Ports,
-    private readonly journal: Journal,
     private readonly facts: () => Promise<HostFacts>,
+    private readonly faults: Faults,
     private readonly warn: (line: string) => void,
   ) {}
 
@@ -85,24 +87,49 @@ export class Containers {
       if (name && !name.endsWith('.new') && this.records.get(name)) this.#look(name);
     });
     this.#looking = setInterval(() => void this.#lookForDead(), LOOK_INTERVAL).unref();
-    await this.names.stale((id) => this.records.get(id)?.name, true);
+    for (const name of await this.strayNames()) await this.names.drop(name);
     for (const record of this.records.all()) {
       await this.names.acquire(record.name, record.id).catch((error: unknown) => this.warn(firstLine(error)));
     }
     for (const record of this.records.all()) {
-      await this.#exclusively(record.id, async () => {
-        const run = this.records.run(record.id);
-        if (run === undefined || run.status === 'exited') return;
-        if (
-          run.status === 'running' &&
-          !record.request.tty &&
-          (await this.#lives(run)) &&
-          (await this.#isWhole(record))
-        )
-          return;
-        await this.#clear(record, run);
-      }).catch((error: unknown) => this.warn(`cannot clear up after ${record.name}: ${firstLine(error)}`));
+      await this.#exclusively(record.id, () => this.#recoverOne(record)).catch((error: unknown) =>
+        this.warn(`cannot clear up after ${record.name}: ${firstLine(error)}`),
+      );
     }
+    const inUse = (id: string) => this.records.run(id)?.status === 'running';
+    for (const directory of [join(this.directories.stateDir, 'containers'), exits]) {
+      for (const name of await namesIn(directory)) if (!inUse(name)) await remove(join(directory, name));
+    }
+  }
+
+  async #recoverOne(record: ContainerRecord): Promise<void> {
+    const run = this.records.run(record.id);
+    if (run?.status === 'exited' && record.request.autoRemove) await this.#remove(record, { force: true });
+    if (run === undefined || run.status === 'exited') return;
+    if (run.status === 'running' && (await this.#lives(run))) {
+      if (!record.request.tty && (await this.#isWhole(record))) return;
+      const why = record.request.tty ? 'its terminal was lost with the agent' : 'what is known of its network is torn';
+      this.warn(`the container ${record.name} is ended, since ${why}`);
+    }
+    await this.#clear(record, run);
+  }
+
+  /** Names that no container has. */
+  strayNames(): Promise<string[]> {
+    return this.names.stale((name, id) => this.records.get(id)?.name === name || this.records.broken().includes(id));
+  }
+
+  /** Runs the task while a container is not started; not at all where it runs. */
+  whileStopped(id: string, task: () => Promise<void>): Promise<void> {
+    return this.#locks.run(id, async () => {
+      const status = this.records.run(id)?.status;
+      if (status !== 'running' && status !== 'starting') await task();
+    });
+  }
+
+  /** Runs the task while no container is made or given another name. */
+  whileNamed<T>(task: () => Promise<T>): Promise<T> {
+    return this.#locks.run(NAMING, task);
   }
 
   close(): void {
@@ -124,16 +151,17 @@ export class Containers {
     const name = request.name ?? id.slice(0, 12);
     const hostname = request.hostname ?? (await this.#hostnameFor(network)) ?? id.slice(0, 12);
     await mkdir(this.records.directoryOf(id), { recursive: true, mode: 0o755 });
+    const record = { id, name, hostname, created: new Date().toISOString(), request: { ...request, network } };
     try {
-      await this.names.acquire(name, id);
-      const created = new Date().toISOString();
-      const record: ContainerRecord = { id, name, hostname, created, request: { ...request, network } };
-      await this.#writeNameFiles(record);
-      await this.records.write(record);
+      await this.whileNamed(async () => {
+        await this.#step('create', 'name', () => this.names.acquire(name, id));
+        await this.#step('create', 'files', () => this.#writeNameFiles(record));
+        await this.#step('create', 'record', () => this.records.write(record));
+      });
       return record;
     } catch (error) {
       await this.names.release(name, id);
-      await remove(this.records.directoryOf(id));
+      await this.records.remove(id);
       throw error;
     }
   }
@@ -188,7 +216,13 @@ export class Containers {
           throw new ConflictError(`the container ${record.name} is running; stop it first, or use rm --force`);
         await this.#end(record, run, 0);
       }
-      if (this.records.get(record.id)) await this.#remove(this.records.find(record.id), { force });
+      const left = this.records.get(record.id);
+      if (left) {
+        const code = this.records.run(left.id)?.exitCode;
+        await this.#remove(left, { force });
+        // Somebody may wait for one that was never started.
+        this.#ended.emit(left.id, code);
+      }
       return record;
     });
   }
@@ -199,21 +233,36 @@ export class Containers {
     return this.#exclusively(id, async () => {
       const before = this.records.find(id);
       if (before.name === name) return before;
-      await this.names.acquire(name, id);
       const record = { ...before, name };
-      await this.records.write(record);
-      await this.names.release(before.name, id);
+      await this.whileNamed(async () => {
+        try {
+          await this.#step('rename', 'name', () => this.names.acquire(name, id));
+          await this.#step('rename', 'record', () => this.records.write(record));
+        } finally {
+          // The record says which of them it has.
+          const other = this.records.find(id).name === name ? before.name : name;
+          await this.#step('rename', 'old-name', () => this.names.release(other, id));
+        }
+      });
       const run = this.records.run(id);
       if (run?.status === 'running' && this.#networksOf(record)) {
-        const state = await this.attachments.state(id);
-        await this.peers.join({
-          ...(await this.#attachRequest(record, run.pid ?? 0)),
-          state,
-          aliases: aliasesOf(record),
-        });
+        await this.#step('rename', 'peers', () => this.#introduce(record));
       }
       return record;
     });
+  }
+
+  /** Tells the peers of a container that runs of its name. */
+  introduce(id: string): Promise<void> {
+    return this.#exclusively(id, async () => {
+      if (this.records.run(id)?.status === 'running') await this.#introduce(this.records.find(id));
+    });
+  }
+
+  async #introduce(record: ContainerRecord): Promise<void> {
+    const state = await this.attachments.state(record.id);
+    const attach = await this.#attachRequest(record, this.records.run(record.id)?.pid ?? 0);
+    await this.peers.join({ ...attach, state, aliases: aliasesOf(record) });
   }
 
   async connect(text: string, asked: AttachmentRequest): Promise<AttachState> {
@@ -261,10 +310,7 @@ export class Containers {
       if (run?.status === 'running') {
         state = await this.attachments.disconnect(await this.#attachRequest(next, run.pid ?? 0), wanted.network);
       } else {
-        await this.attachments.release(
-          id,
-          networks.filter(({ network }) => network === wanted.network.name),
-        );
+        await this.attachments.release(id, wanted.network.name);
         state = await this.attachments.state(id);
       }
       await this.records.write(next);
@@ -318,18 +364,21 @@ export class Containers {
       const record = this.records.get(id);
       const run = this.records.run(id);
       if (!record || !run || run.status === 'exited') {
+        // It may be about to be removed.
         if (record?.request.autoRemove) await this.settled(id);
         return run?.exitCode;
       }
-      await new Promise<void>((resolve) => {
-        this.#ended.once(id, resolve);
+      const code = await new Promise<number | undefined>((resolve) => {
+        this.onceEnded(id, resolve);
       });
+      // It may have been removed at once.
+      if (!this.records.get(id)) return code;
     }
   }
 
   /**
-   * Calls back with the exit code, once, when the container has ended, and before it is removed. Returns what gives that
-   * up.
+   * Calls back with the exit code, once, when the container has ended and is removed, where it is to be. Returns what
+   * gives that up.
    */
   onceEnded(id: string, listener: (code: number | undefined) => void): () => void {
     this.#ended.once(id, listener);
@@ -384,11 +433,16 @@ export class Containers {
     const { id, request } = record;
     const before = this.records.run(id);
     const networks = this.#networksOf(record);
-    const published = request.publish.length > 0 ? await this.ports.reserve(id, request.publish) : [];
+    const step = <T>(what: Step<'start'>, task: () => Promise<T>) => this.#step('start', what, task);
     try {
-      await this.records.writeRun(id, { ...before, status: 'starting', stack: this.stack });
-      await this.#writeNameFiles(record);
-      await this.#writeNetworkConfig(id, published);
+      const published = await step('ports', async () =>
+        request.publish.length > 0 ? this.ports.reserve(id, request.publish) : [],
+      );
+      await step('status', () => this.records.writeRun(id, { ...before, status: 'starting', stack: this.stack }));
+      await step('files', async () => {
+        await this.#writeNameFiles(record);
+        await this.#writeNetworkConfig(id, published);
+      });
       const bundle = join(this.#runDirectory(id), 'bundle');
       const netns = await this.#netns(record);
       const spec = await makeSpec({
@@ -400,8 +454,10 @@ export class Containers {
         hooks: networks !== undefined,
         agentSocket: this.directories.agentSocket,
       });
-      await mkdir(bundle, { recursive: true, mode: 0o700 });
-      await writeFile(join(bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 });
+      await step('bundle', async () => {
+        await mkdir(bundle, { recursive: true, mode: 0o700 });
+        await writeFile(join(bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 });
+      });
       if (networks) {
         const attach = await this.#attachRequest(record, 0);
         this.#starting.set(id, { request: { ...attach, published } });
@@ -412,17 +468,12 @@ export class Containers {
       const runtime = this.runtimeOf(record);
       if (before !== undefined && before.stack === this.stack) await runtime.delete(id);
       await rm(this.#exitFile(id), { force: true });
-      const pid = await this.#create(record, runtime, bundle);
-      const run: RunRecord = {
-        status: 'running',
-        stack: this.stack,
-        pid,
-        startTime: await startTimeOf(pid),
-        started: new Date().toISOString(),
-      };
-      await this.records.writeRun(id, run);
+      const pid = await step('create', () => this.#launch(record, runtime, bundle));
+      const run = { pid, startTime: await startTimeOf(pid), started: new Date().toISOString() };
       beforeRun?.(record);
-      if (!request.tty) await runtime.start(id);
+      await step('run', async () => (request.tty ? undefined : runtime.start(id)));
+      // Not before: one that is left waiting by a crash would count as running.
+      await step('running', () => this.records.writeRun(id, { status: 'running', stack: this.stack, ...run }));
       await this.#pickUp(id);
     } catch (error) {
       const cause = this.#starting.get(id)?.failure ?? error;
@@ -436,7 +487,7 @@ export class Containers {
   }
 
   /** Resolves with the process id of a container that waits to be started, or runs, where it has a terminal. */
-  async #create(record: ContainerRecord, runtime: OCIRuntime, bundle: string): Promise<number> {
+  async #launch(record: ContainerRecord, runtime: OCIRuntime, bundle: string): Promise<number> {
     const { id, request } = record;
     const pidFile = join(this.#runDirectory(id), 'pid');
     await rm(pidFile, { force: true });
@@ -479,8 +530,8 @@ export class Containers {
     this.#stdins.delete(id);
     await attempt(remove(this.#runDirectory(id)));
     await attempt(rm(this.#exitFile(id), { force: true }));
-    const run: RunRecord = before ? { ...before, status: 'exited' } : { status: 'exited', stack: this.stack };
-    await attempt(this.records.writeRun(id, run));
+    await attempt(before ? this.records.writeRun(id, { ...before, status: 'exited' }) : this.records.forgetRun(id));
+    this.#ended.emit(id, undefined);
   }
 
   #hangUp(id: string): void {
@@ -545,6 +596,7 @@ export class Containers {
   /** Finds out whether a container that should run still does. */
   async #notice(record: ContainerRecord): Promise<void> {
     const run = this.records.run(record.id);
+    if (run?.status === 'exited' && existsSync(this.#exitFile(record.id))) await this.#removeFiles(record.id);
     if (run?.status !== 'running') return;
     if (!existsSync(this.#exitFile(record.id)) && (await this.#lives(run))) return;
     await this.#untilGone(record.id, run, 0);
@@ -561,39 +613,51 @@ export class Containers {
     const { id } = record;
     const text = await readText(this.#exitFile(id));
     const code = text === undefined ? undefined : Number(text);
-    if (run.stack === this.stack) await this.runtimeOf(record).delete(id);
+    const step = <T>(what: Step<'end'>, task: () => Promise<T>) => this.#step('end', what, task);
+    if (run.stack === this.stack) await step('delete', () => this.runtimeOf(record).delete(id));
     // It has ended, whatever is left: the journal knows of that, and the next start, rm and gc try again.
-    await this.attachments.detach(id, { addresses: false }).catch((error: unknown) => {
+    await step('detach', () => this.attachments.detach(id, { addresses: false })).catch((error: unknown) => {
       this.warn(`cannot take ${record.name} off its networks, which gc may do later: ${firstLine(error)}`);
     });
     this.#hangUp(id);
     this.#stdins.delete(id);
+    const { exitCode: _, ...rest } = run;
+    const finished = new Date().toISOString();
+    await step('status', () =>
+      this.records.writeRun(id, {
+        ...rest,
+        status: 'exited',
+        finished,
+        ...(code === undefined ? {} : { exitCode: code }),
+      }),
+    );
+    try {
+      await step('files', () => this.#removeFiles(id));
+      if (record.request.autoRemove) await this.#remove(record, { force: true });
+    } finally {
+      this.#ended.emit(id, code);
+    }
+  }
+
+  /** Those of a run that has ended; the exit file goes last, so that it tells whether something is left. */
+  async #removeFiles(id: string): Promise<void> {
     await remove(this.#runDirectory(id));
     await rm(this.#exitFile(id), { force: true });
-    const { exitCode: _, ...rest } = run;
-    await this.records.writeRun(id, {
-      ...rest,
-      status: 'exited',
-      finished: new Date().toISOString(),
-      ...(code === undefined ? {} : { exitCode: code }),
-    });
-    this.#ended.emit(id, code);
-    if (record.request.autoRemove) await this.#remove(record, { force: true });
   }
 
   /** With `force` also where its networks cannot be taken away; the journal knows of them then, and gc tries again. */
   async #remove(record: ContainerRecord, { force }: { force: boolean }): Promise<void> {
     const { id, name } = record;
-    const networks = this.#networksOf(record);
-    await this.attachments.detach(id, { addresses: true }).catch((error: unknown) => {
+    const step = <T>(what: Step<'remove'>, task: () => Promise<T>) => this.#step('remove', what, task);
+    await step('detach', () => this.attachments.detach(id, { addresses: true })).catch((error: unknown) => {
       const problem = `cannot take ${name} off its networks: ${firstLine(error)}`;
       if (!force) throw new ContainerError(`${problem}; rm --force removes it all the same`, 500);
       this.warn(`${problem}; gc may do it later`);
     });
-    if (networks) await this.attachments.release(id, networks);
-    await this.records.remove(id);
-    await this.names.release(name, id);
-    this.#ended.emit(id, undefined);
+    // Its record may know less than a crash has left.
+    await step('addresses', () => this.attachments.release(id));
+    await step('record', () => this.records.remove(id));
+    await step('name', () => this.names.release(name, id));
   }
 
   // --- files
@@ -645,11 +709,11 @@ export class Containers {
 
   async #publishedOf({ id, request }: ContainerRecord, state: AttachState): Promise<PublishedPort[]> {
     if (state.ports.length > 0 || request.publish.length === 0) return state.ports;
-    const text = await readText(join(this.records.directoryOf(id), 'network-config.json'));
-    const { portMappings = [] } = JSON.parse(text ?? '{}') as {
+    const config = (await readJSON(join(this.records.directoryOf(id), 'network-config.json'))) as {
       portMappings?: { HostPort: number; ContainerPort: number; Protocol: 'tcp' | 'udp'; HostIP: string }[];
-    };
-    return portMappings.map(({ HostPort, ContainerPort, Protocol, HostIP }) => ({
+    } | null;
+    const mappings = Array.isArray(config?.portMappings) ? config.portMappings : [];
+    return mappings.map(({ HostPort, ContainerPort, Protocol, HostIP }) => ({
       hostIP: HostIP,
       hostPort: HostPort,
       containerPort: ContainerPort,
@@ -750,9 +814,11 @@ export class Containers {
 
   /** Whether its network is as it should be: set up to the end, or none of its own. */
   async #isWhole(record: ContainerRecord): Promise<boolean> {
-    if (!this.#networksOf(record)) return true;
-    const entry = await this.journal.read(record.id);
-    return entry?.complete === true && !entry.detaching;
+    return !this.#networksOf(record) || this.attachments.isWhole(record.id);
+  }
+
+  #step<T extends Task, R>(task: T, step: Step<T>, run: () => Promise<R>): Promise<R> {
+    return this.faults.step(task, step, run);
   }
 
   /** Runs a task while nobody else starts or ends the container, or changes its networks. */

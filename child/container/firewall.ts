@@ -19,15 +19,24 @@ export interface FirewallBridge {
   icc: boolean;
 }
 
+/** An element of one of the sets. */
+export interface FirewallElement {
+  set: string;
+  value: string;
+}
+
 /** A back end of the packet filter. Every method throws ProgramError. */
 export interface Firewall {
   /** Puts a bridge's rules in place; any number of times. */
   ensure(bridge: FirewallBridge): Promise<void>;
   remove(bridge: FirewallBridge): Promise<void>;
-  /** What is in force for bridges that are not among these. */
-  strays(devices: readonly string[]): Promise<FirewallBridge[]>;
+  /** All that is in force. */
+  elements(): Promise<FirewallElement[]>;
+  drop(element: FirewallElement): Promise<void>;
   /** Whether a bridge's rules are in force. */
   has(bridge: FirewallBridge): Promise<boolean>;
+  /** As ensure(), for rules that somebody else has taken away. */
+  restore(bridge: FirewallBridge): Promise<void>;
 }
 
 const RULESET = `
@@ -58,7 +67,7 @@ export class NftFirewall implements Firewall {
   #changes: Promise<unknown> = Promise.resolve();
 
   async ensure(bridge: FirewallBridge): Promise<void> {
-    const elements = elementsOf(bridge).map(([set, value]) => `add element ${TABLE} ${set} { ${value} }`);
+    const elements = elementsOf(bridge).map((element) => `add ${sentence(element)}`);
     const text = elements.join('\n');
     if (this.#known.get(bridge.device) === text) return;
     await this.#transaction(`${RULESET}${text}\n`);
@@ -67,29 +76,39 @@ export class NftFirewall implements Firewall {
 
   async remove(bridge: FirewallBridge): Promise<void> {
     this.#known.delete(bridge.device);
+    await this.#drop(elementsOf(bridge));
+  }
+
+  async elements(): Promise<FirewallElement[]> {
+    // There is no table before the first network is in use.
+    const text = await runProgram('nft', ['-j', 'list', 'table', ...TABLE.split(' ')]).catch(() => '{}');
+    const { nftables = [] } = JSON.parse(text) as { nftables?: { set?: { name: string; elem?: NftElement[] } }[] };
+    return nftables.flatMap(({ set }) =>
+      (set?.elem ?? []).map((elem) => ({
+        set: set?.name ?? '',
+        value: textOf(elem, /^subnets/.test(set?.name ?? '')),
+      })),
+    );
+  }
+
+  async drop(element: FirewallElement): Promise<void> {
+    await this.#drop([element]);
+  }
+
+  async has(bridge: FirewallBridge): Promise<boolean> {
+    const present = (await this.elements()).map(sentence);
+    return elementsOf(bridge).every((element) => present.includes(sentence(element)));
+  }
+
+  async restore(bridge: FirewallBridge): Promise<void> {
+    this.#known.delete(bridge.device);
+    await this.ensure(bridge);
+  }
+
+  async #drop(elements: readonly FirewallElement[]): Promise<void> {
     // An element that is not there fails the whole: so it is added first.
-    const lines = elementsOf(bridge).flatMap(([set, value]) => [
-      `add element ${TABLE} ${set} { ${value} }`,
-      `delete element ${TABLE} ${set} { ${value} }`,
-    ]);
+    const lines = elements.flatMap((element) => [`add ${sentence(element)}`, `delete ${sentence(element)}`]);
     await this.#transaction(`${RULESET}${lines.join('\n')}\n`);
-  }
-
-  async strays(devices: readonly string[]): Promise<FirewallBridge[]> {
-    const present = await this.#elements('bridges');
-    return present
-      .filter((device) => !devices.includes(device))
-      .map((device) => ({ device, subnets: [], internal: true, icc: true }));
-  }
-
-  async has({ device }: FirewallBridge): Promise<boolean> {
-    return (await this.#elements('bridges')).includes(device);
-  }
-
-  async #elements(set: string): Promise<string[]> {
-    const text = await runProgram('nft', ['list', 'set', ...TABLE.split(' '), set]).catch(() => '');
-    const list = /elements = \{([^}]*)\}/.exec(text)?.[1] ?? '';
-    return [...list.matchAll(/"([^"]+)"/g)].map((match) => match[1] ?? '');
   }
 
   /** One after the other, which nft would do itself, but with an error for whoever comes second. */
@@ -100,13 +119,29 @@ export class NftFirewall implements Firewall {
   }
 }
 
-function elementsOf({ device, subnets, internal, icc }: FirewallBridge): [set: string, value: string][] {
+/** What a bridge has in the sets. */
+export function elementsOf({ device, subnets, internal, icc }: FirewallBridge): FirewallElement[] {
   const name = `"${device}"`;
-  const outward = subnets.map((subnet): [string, string] => [subnet.includes(':') ? 'subnets6' : 'subnets4', subnet]);
+  const outward = subnets.map((value) => ({ set: value.includes(':') ? 'subnets6' : 'subnets4', value }));
   return [
-    ['bridges', name],
+    { set: 'bridges', value: name },
     // Isolated ports do not see each other, but the gateway would pass their packets on.
-    ...(icc ? [['same', `${name} . ${name}`] as [string, string]] : []),
-    ...(internal ? [['internal', name] as [string, string]] : outward),
+    ...(icc ? [{ set: 'same', value: `${name} . ${name}` }] : []),
+    ...(internal ? [{ set: 'internal', value: name }] : outward),
   ];
+}
+
+/** In JSON of nft (libnftables-json(5)). */
+type NftElement = string | { concat: string[] } | { prefix: { addr: string; len: number } } | { range: string[] };
+
+/** As it is written in a rule. */
+function textOf(element: NftElement, isAddress: boolean): string {
+  if (typeof element === 'string') return isAddress ? element : `"${element}"`;
+  if ('concat' in element) return element.concat.map((part) => `"${part}"`).join(' . ');
+  if ('prefix' in element) return `${element.prefix.addr}/${element.prefix.len}`;
+  return element.range.join('-');
+}
+
+function sentence({ set, value }: FirewallElement): string {
+  return `element ${TABLE} ${set} { ${value} }`;
 }

@@ -11,9 +11,10 @@ import type { CNI } from './cni/chain.js';
 import type { AttachmentId } from './cni/types.js';
 import type { Containers } from './containers.js';
 import { firstLine } from './errors.js';
-import type { Firewall } from './firewall.js';
+import { elementsOf, type Firewall, type FirewallElement } from './firewall.js';
 import type { Ipam } from './ipam.js';
 import type { Journal, JournalEntry } from './journal.js';
+import type { KeyedLock } from './lock.js';
 import type { Names } from './names.js';
 import { firewallBridge, type Networks } from './networks.js';
 import { startTimeOf } from './oci-runtime.js';
@@ -33,10 +34,14 @@ export class GarbageCollector {
     private readonly ports: Ports,
     private readonly firewall: Firewall,
     private readonly cni: CNI,
+    /** Held for containers that are not ours. */
+    private readonly locks: KeyedLock,
     private readonly warn: (line: string) => void,
   ) {}
 
-  async run(repair: boolean): Promise<GarbageReport[]> {
+  /** What is to be repaired: nothing, what nobody can miss, or also containers of which too little is known. */
+  async run(repairs: 'none' | 'safe' | 'all'): Promise<GarbageReport[]> {
+    const repair = repairs !== 'none';
     const found: GarbageReport[] = [];
     const note = async (kind: GarbageReport['kind'], what: string, mend: () => Promise<unknown> | unknown) => {
       let repaired = false;
@@ -50,6 +55,12 @@ export class GarbageCollector {
       }
       found.push({ kind, what, repaired });
     };
+    for (const id of repairs === 'safe' ? [] : this.containers.records.broken()) {
+      const directory = this.containers.records.directoryOf(id);
+      await note('directory', `${directory}, whose container cannot be told`, () =>
+        this.containers.records.removeBroken(id),
+      );
+    }
     await this.#attachmentsOf(note);
     await this.#reservations(note, repair);
     await this.#devices(note);
@@ -57,15 +68,20 @@ export class GarbageCollector {
     for (const owner of await this.ports.owners()) {
       if (await this.lives(owner)) continue;
       await note('port', `published ports of ${owner.slice(0, 12)}, which does not run`, () =>
-        this.ports.release(owner),
+        this.#unlessItLives(owner, () => this.ports.release(owner)),
       );
     }
-    const nameOf = (id: string) => this.containers.records.get(id)?.name;
-    for (const name of await this.names.stale(nameOf, repair))
-      found.push({ kind: 'name', what: name, repaired: repair });
+    await this.containers.whileNamed(() => this.#names(note));
     for (const id of this.peers.ids()) {
       if (await this.lives(id)) continue;
-      await note('meta', `meta.json of ${id.slice(0, 12)}, which does not run`, () => this.peers.leave(id));
+      await note('meta', `meta.json of ${id.slice(0, 12)}, which does not run`, () =>
+        this.#unlessItLives(id, () => this.peers.leave(id)),
+      );
+    }
+    for (const { id, name } of this.containers.records.all()) {
+      const known = this.peers.nameOf(id);
+      if (known === undefined || known === name) continue;
+      await note('meta', `meta.json of ${name}, where it is ${known}`, () => this.containers.introduce(id));
     }
     for (const id of await this.peers.check(repair)) {
       found.push({ kind: 'hosts', what: `hosts of ${id.slice(0, 12)}`, repaired: repair });
@@ -73,13 +89,32 @@ export class GarbageCollector {
     return found;
   }
 
+  async #names(note: Note): Promise<void> {
+    for (const name of await this.containers.strayNames()) {
+      await note('name', `${name}, which no container has`, () => this.names.drop(name));
+    }
+    for (const { id, name } of this.containers.records.all()) {
+      if ((await this.names.owner(name)) === id) continue;
+      await note('name', `${name} of ${id.slice(0, 12)}, which is not recorded`, () => this.names.acquire(name, id));
+    }
+  }
+
+  /** Takes away what containers that others run have left, whose process is gone. */
+  async forgetDead(): Promise<void> {
+    for (const id of await this.journal.ids()) {
+      if (this.containers.records.get(id) || (await this.lives(id))) continue;
+      await this.#unlessItLives(id, () => this.attachments.detach(id, { addresses: true }));
+    }
+  }
+
   /** What the journal knows of containers that are gone. */
   async #attachmentsOf(note: Note): Promise<void> {
     for (const id of await this.journal.ids()) {
       if (await this.lives(id)) continue;
+      // The addresses of those that we run are theirs until they are removed.
       const addresses = this.containers.records.get(id) === undefined;
       await note('attachment', `network of ${id.slice(0, 12)}, which does not run`, () =>
-        this.attachments.detach(id, { addresses }),
+        this.#unlessItLives(id, () => this.attachments.detach(id, { addresses })),
       );
     }
   }
@@ -91,8 +126,10 @@ export class GarbageCollector {
   async #reservations(note: Note, repair: boolean): Promise<void> {
     for (const network of await this.ipam.networks()) {
       for (const { ip, containerId, ifname } of await this.ipam.list(network)) {
+        const { records } = this.containers;
         const ours = /^[0-9a-f]{64}$/.test(containerId);
-        if (!ours || this.containers.records.get(containerId) || (await this.lives(containerId))) continue;
+        if (!ours || records.get(containerId) || records.broken().includes(containerId)) continue;
+        if (await this.lives(containerId)) continue;
         await note('reservation', `${ip} on ${network} of ${containerId.slice(0, 12)}, which does not exist`, () =>
           this.ipam.release(network, containerId, ifname),
         );
@@ -127,18 +164,35 @@ export class GarbageCollector {
     }
   }
 
-  /** Bridges and rules of networks that are gone. */
+  /** Bridges and rules of networks that are gone, and the other way round. */
   async #rules(note: Note): Promise<void> {
-    const bridges = (await this.networks.list()).map(firewallBridge).filter((bridge) => bridge !== undefined);
-    const known = bridges.map(({ device }) => device);
-    for (const stray of await this.firewall.strays(known)) {
-      await note('firewall', `rules of ${stray.device}, whose network is gone`, () => this.firewall.remove(stray));
-    }
     using socket = new RouteSocket();
-    for (const { name, kind } of socket.links()) {
-      if (kind !== 'bridge' || !/^(rootless0$|rn-)/.test(name) || known.includes(name)) continue;
-      await note('device', `${name}, whose network is gone`, () => socket.deleteLink(name));
+    // Before the networks are listed: one that is being made has no bridge before its file.
+    const links = socket.links().filter(({ name, kind }) => kind === 'bridge' && /^(rootless0$|rn-)/.test(name));
+    const present = await this.firewall.elements();
+    const bridges = (await this.networks.list()).map(firewallBridge).filter((bridge) => bridge !== undefined);
+    const wanted = bridges.flatMap(elementsOf);
+    for (const element of present.filter((one) => !wanted.some((other) => isSame(one, other)))) {
+      await note('firewall', `${element.value} in the set ${element.set}, of no network`, () =>
+        this.firewall.drop(element),
+      );
     }
+    for (const { name } of links) {
+      const bridge = bridges.find(({ device }) => device === name);
+      if (!bridge) {
+        await note('device', `${name}, whose network is gone`, () => socket.deleteLink(name));
+      } else if (!elementsOf(bridge).every((one) => present.some((other) => isSame(one, other)))) {
+        await note('firewall', `rules of ${name}, which are missing`, () => this.firewall.restore(bridge));
+      }
+    }
+  }
+
+  /** Repairs something of a container, unless it is started meanwhile. */
+  #unlessItLives(id: string, mend: () => Promise<void>): Promise<void> {
+    if (this.containers.records.get(id)) return this.containers.whileStopped(id, mend);
+    return this.locks.run(id, async () => {
+      if (!(await this.lives(id))) await mend();
+    });
   }
 
   /** Whether a container is to have a network now. */
@@ -156,6 +210,10 @@ export class GarbageCollector {
       () => false,
     );
   }
+}
+
+function isSame(one: FirewallElement, other: FirewallElement): boolean {
+  return one.set === other.set && one.value === other.value;
 }
 
 type Note = (kind: GarbageReport['kind'], what: string, mend: () => Promise<unknown> | unknown) => Promise<void>;

@@ -9,11 +9,12 @@
  *   rootless-net/ip, rootless-net/ip6, rootless-net/mac    on the first network
  *
  * Runtimes differ: runc says `creating`, without a pid at poststop; crun says `created`, and pid 0. After a failed
- * createRuntime runc runs poststop, crun does not. So nothing here depends on status, and poststop may come any number of
- * times, also for what there never was.
+ * createRuntime runc runs poststop, crun does not, nor where another hook fails after ours: what is left then goes with the
+ * next createRuntime, or gc. So nothing here depends on status, and poststop may come any number of times, also for what
+ * there never was.
  */
 import { statSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseAttachmentRequest, parseHostname, parseName } from '../../protocol/container-schemas.js';
 import { parsePublish } from '../../protocol/publish-spec.js';
 import type { Attachments } from './attachments.js';
@@ -24,8 +25,8 @@ import type { KeyedLock } from './lock.js';
 
 /** What of the state is used (runtime-spec, runtime.md, "State"). */
 const stateSchema = z.looseObject({
-  // As OCI runtimes have it, and a file name.
-  id: z.string().regex(/^(?!\.{1,2}$)[\w+.-]{1,200}$/),
+  // It becomes the name of files, and of an attachment as CNI has it.
+  id: z.string().regex(/^[a-zA-Z0-9][\w.-]{0,127}$/),
   pid: z.int().optional(),
   annotations: z.record(z.string(), z.string()).default({}),
 });
@@ -41,6 +42,9 @@ export class Hooks {
     private readonly journal: Journal,
     /** Held for containers that are not ours. */
     private readonly locks: KeyedLock,
+    /** Takes away what containers have left that went without poststop. */
+    private readonly sweep: () => Promise<void>,
+    private readonly warn: (line: string) => void,
   ) {}
 
   /** Throws ContainerError. */
@@ -54,13 +58,19 @@ export class Hooks {
     }
     const state = parsed.data;
     const own = this.containers.records.get(state.id) !== undefined;
-    if (event === 'createRuntime')
-      return own ? this.containers.onCreateRuntime(state.id, pidOf(state)) : this.#create(state);
+    if (event === 'createRuntime') {
+      if (own) return this.containers.onCreateRuntime(state.id, pidOf(state));
+      return this.#create(state).catch((error: unknown) => {
+        // crun shows nothing of what a hook says.
+        this.warn(`the hook createRuntime of ${state.id} failed: ${firstLine(error)}`);
+        throw error;
+      });
+    }
     if (event === 'poststop') return own ? this.containers.onPoststop(state.id) : this.#poststop(state.id);
     throw new ContainerError(`unknown hook ${event}; known are createRuntime and poststop`);
   }
 
-  #create(state: State): Promise<void> {
+  async #create(state: State): Promise<void> {
     const { id, annotations } = state;
     const text = (name: string) => annotations[`${PREFIX}${name}`] || undefined;
     const checked = <T>(what: string, parse: (given: string) => T): T | undefined => {
@@ -78,6 +88,7 @@ export class Hooks {
     const name = checked('name', parseName) ?? id;
     const hostname = checked('hostname', parseHostname) ?? name;
     const domainname = checked('domainname', parseHostname);
+    await this.sweep();
     return this.locks.run(id, async () => {
       await this.attachments.attach({
         id,

@@ -15,7 +15,7 @@ import { CNIDriver } from './cni-driver.js';
 import { Containers } from './containers.js';
 import { DHCPDaemon } from './dhcp-daemon.js';
 import { ContainerError, firstLine } from './errors.js';
-import { faultsFromEnvironment } from './faults.js';
+import { Faults } from './faults.js';
 import { NftFirewall } from './firewall.js';
 import { GarbageCollector } from './garbage.js';
 import { Hooks } from './hooks.js';
@@ -32,6 +32,7 @@ import { Ports } from './ports.js';
 import { Records } from './records.js';
 import { PROGRAM_PATH } from './run-program.js';
 import { makeServer } from './server.js';
+import { removeUnfinished } from './state-files.js';
 import { Streams } from './streams.js';
 
 /** Where other CNI runtimes look for plugins (as libcni's users do), and where distributions put them. */
@@ -94,16 +95,27 @@ export function startContainers(
   const firewall = new NftFirewall();
   const ports = new Ports(parent);
   const peers = new PeerBook(join(dataDir, 'containers'));
-  const journal = new Journal(join(dataDir, 'journal'), faultsFromEnvironment());
+  const faults = Faults.fromEnvironment();
+  const journal = new Journal(join(dataDir, 'journal'), faults);
   const names = new Names(join(dataDir, 'names'));
-  const records = new Records(join(dataDir, 'containers'));
+  const records = new Records(join(dataDir, 'containers'), warn);
   const networks = new Networks(confDir, ipamDir, warn);
   const bridges = new BridgeDriver(ipam, firewall, () => facts?.mtu ?? 0);
   const pins = new NetnsPins(join(stateDir, 'netns'));
   const published = (id: string) => attachments.publishedOf(id);
   const plugins = new CNIDriver(cni, pins, join(dataDir, 'held'), places.hostLocal, published, warn);
   const drivers = { bridge: bridges, cni: plugins };
-  const attachments = new Attachments(stack, join(dataDir, 'attached'), networks, drivers, ports, peers, journal, warn);
+  const attachments = new Attachments(
+    stack,
+    join(dataDir, 'attached'),
+    networks,
+    drivers,
+    ports,
+    peers,
+    journal,
+    faults,
+    warn,
+  );
   const agentSocket = join(stateDir, 'agent.sock');
   const containers = new Containers(
     stack,
@@ -113,10 +125,11 @@ export function startContainers(
     attachments,
     peers,
     ports,
-    journal,
     currentFacts,
+    faults,
     warn,
   );
+  const locks = new KeyedLock();
   const garbage = new GarbageCollector(
     stack,
     containers,
@@ -129,10 +142,10 @@ export function startContainers(
     ports,
     firewall,
     cni,
+    locks,
     warn,
   );
-  const others = new KeyedLock();
-  const hooks = new Hooks(containers, attachments, journal, others);
+  const hooks = new Hooks(containers, attachments, journal, locks, () => garbage.forgetDead(), warn);
   const streams = new Streams(containers);
   const server = makeServer({ containers, networks, attachments, bridges, cni, ipam, hooks, garbage, streams, warn });
 
@@ -146,7 +159,7 @@ export function startContainers(
       if (!(await networks.list()).some(usesDHCP)) return;
       for (const id of await journal.ids()) {
         const renew = () => attachments.renewLeases(id);
-        await (records.get(id) ? containers.exclusively(id, renew) : others.run(id, renew));
+        await (records.get(id) ? containers.exclusively(id, renew) : locks.run(id, renew));
       }
     } catch (error) {
       warn(`cannot take up the leases of containers: ${firstLine(error)}`);
@@ -158,10 +171,13 @@ export function startContainers(
 
   const ready = (async () => {
     await currentFacts();
-    await records.load();
+    for (const name of ['cni', 'containers', 'held', 'attached', 'journal', 'names'])
+      await removeUnfinished(join(dataDir, name));
+    await removeUnfinished(confDir, /^\.rootless-net-.*\.new$/);
     await peers.load();
+    await records.load(stack, (id) => peers.nameOf(id) !== undefined);
     await containers.recover();
-    await garbage.run(true);
+    await garbage.run('safe');
     await rm(agentSocket, { force: true });
     server.listen(agentSocket);
     await once(server, 'listening');

@@ -37,6 +37,8 @@ export interface ReserveOptions extends AttachmentId {
   rangeSets: readonly (readonly IpamRange[])[];
   /** Addresses that it has to be, at most one of each set. */
   requested?: readonly string[];
+  /** The container is on the network once: what it has there by another interface's name becomes this one's. */
+  oneInterface?: boolean;
 }
 
 /** By the names of CNI's results. */
@@ -96,7 +98,8 @@ export class Ipam {
    * @throws IpamError also where a requested address cannot be had
    * @throws SubnetError where the ranges make no sense
    */
-  async reserve({ network, containerId, ifname, rangeSets, requested = [] }: ReserveOptions): Promise<IpamAddress[]> {
+  async reserve(options: ReserveOptions): Promise<IpamAddress[]> {
+    const { network, containerId, ifname, rangeSets, requested = [], oneInterface = false } = options;
     checkName('container ID', containerId, NAME);
     checkName('interface name', ifname, IFNAME);
     const sets = rangeSets.map((set) => set.map(parseRange));
@@ -104,6 +107,13 @@ export class Ipam {
     const reservations = this.#of(network);
     return await reservations.locked(this.#lockTimeout, () => {
       const found = reservations.read();
+      if (oneInterface) {
+        for (const reserved of found) {
+          if (reserved.owner?.containerId !== containerId || reserved.owner.ifname === ifname) continue;
+          reserved.owner = { containerId, ifname };
+          reservations.rewrite(reserved, reserved.owner);
+        }
+      }
       const picker = new Picker(network, { containerId, ifname }, found);
       // Nothing is written before there is an address of every set.
       const picks = sets.map((set, index) => picker.pick(set, wanted.get(index), reservations.last(index)));

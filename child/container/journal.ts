@@ -15,6 +15,7 @@
 import { appendFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PublishSpec } from '../../protocol/publish-spec.js';
+import type { Faults, Step } from './faults.js';
 import { namesIn, readText, remove, writeWhole } from './state-files.js';
 
 /** One interface of a container in one network. */
@@ -46,37 +47,37 @@ export interface JournalEntry extends AttachIntent {
 export class Journal {
   constructor(
     private readonly directory: string,
-    /** Called before and after each step, for tests of what a crash leaves. */
-    private readonly atStep: (moment: string) => Promise<void> = async () => {},
+    private readonly faults: Faults,
   ) {}
 
   /** Begins anew. */
   async begin(intent: AttachIntent): Promise<void> {
-    await writeWhole(this.#file(intent.id), `${JSON.stringify({ intent: 'attach', ...intent })}\n`);
-    await this.atStep('begin');
+    await this.faults.step('attach', 'journal', () =>
+      writeWhole(this.#file(intent.id), `${JSON.stringify({ intent: 'attach', ...intent })}\n`),
+    );
   }
 
   /** Does one step, with its lines before and after. */
-  async step<T>(id: string, name: string, task: () => Promise<T> | T): Promise<T> {
+  async step<T>(id: string, name: Step<'attach'>, task: () => Promise<T> | T): Promise<T> {
     await this.#append(id, { step: name });
-    await this.atStep(`before ${name}`);
+    this.faults.at('before', 'attach', name);
     const result = await task();
     await this.#append(id, { done: name });
-    await this.atStep(`after ${name}`);
+    this.faults.at('after', 'attach', name);
     return result;
   }
 
   async complete(id: string): Promise<void> {
-    await this.#append(id, { intent: 'complete' });
+    await this.faults.step('attach', 'complete', () => this.#append(id, { intent: 'complete' }));
   }
 
   async detaching(id: string): Promise<void> {
-    await this.#append(id, { intent: 'detach' });
+    await this.faults.step('detach', 'journal', () => this.#append(id, { intent: 'detach' }));
   }
 
   /** Nothing is left of it. */
   async end(id: string): Promise<void> {
-    await remove(this.#file(id));
+    await this.faults.step('detach', 'complete', () => remove(this.#file(id)));
   }
 
   async read(id: string): Promise<JournalEntry | undefined> {

@@ -4,14 +4,12 @@
  *
  * A file appears with its content (link(2)), so a name is taken by one or by nobody. Renaming takes the new name, then
  * the caller records it with the container, then the old one is released; what is left of it by a crash is told by the
- * container's record (see tidy()).
+ * container's record (see stale()).
  */
 import { link, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConflictError, codeOf } from './errors.js';
-import { namesIn, readText } from './state-files.js';
-
-let counter = 0;
+import { namesIn, readText, unfinished } from './state-files.js';
 
 export class Names {
   constructor(private readonly directory: string) {}
@@ -19,7 +17,7 @@ export class Names {
   /** For the same id again and again. Throws ConflictError where another has it. */
   async acquire(name: string, id: string): Promise<void> {
     await mkdir(this.directory, { recursive: true, mode: 0o700 });
-    const temporary = join(this.directory, `${process.pid}.${counter++}.new`);
+    const temporary = unfinished(join(this.directory, name));
     await writeFile(temporary, id, { mode: 0o600 });
     try {
       for (;;) {
@@ -55,15 +53,18 @@ export class Names {
     if ((await this.owner(name)) === id) await rm(join(this.directory, name), { force: true });
   }
 
-  /** Names that nobody has, as `nameOf` says who has which; with `repair` they are released. */
-  async stale(nameOf: (id: string) => string | undefined, repair: boolean): Promise<string[]> {
+  /** Names that belong to nobody, as `belongs` says. */
+  async stale(belongs: (name: string, id: string) => boolean): Promise<string[]> {
     const found: string[] = [];
     for (const name of await namesIn(this.directory)) {
       const id = await this.owner(name);
-      if (id !== undefined && nameOf(id) === name) continue;
-      found.push(name);
-      if (repair) await rm(join(this.directory, name), { force: true });
+      if (id === undefined || !belongs(name, id)) found.push(name);
     }
     return found;
+  }
+
+  /** Whoever has it. */
+  async drop(name: string): Promise<void> {
+    await rm(join(this.directory, name), { force: true });
   }
 }

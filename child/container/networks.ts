@@ -28,7 +28,7 @@ import {
   ulaSubnet,
 } from './subnets.js';
 
-export const DEFAULT_NETWORK = 'bridge';
+const DEFAULT_NETWORK = 'bridge';
 /** Where the default network and those after it look for a free subnet. */
 const FIRST_SUBNET = '10.4.0.0/24';
 const SECOND_SUBNET = '10.4.1.0/24';

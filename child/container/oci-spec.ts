@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { OCI_HOOK } from '../../native/index.js';
 import type { ContainerRequest } from '../../protocol/containers.js';
 import { ContainerError, firstLine } from './errors.js';

@@ -4,6 +4,7 @@
  */
 import { rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import * as z from 'zod';
 import type { AttachmentReport } from '../../protocol/containers.js';
 import type { CNIResult } from './cni/types.js';
 import {
@@ -41,6 +42,17 @@ interface Meta {
   aliases: Record<string, string[]>;
 }
 
+const metaSchema = z.looseObject({
+  ID: z.string(),
+  Networks: z.record(z.string(), z.looseObject({ ips: z.array(z.looseObject({ address: z.string() })).optional() })),
+  Hostname: z.string(),
+  ExtraHosts: z.record(z.string(), z.string()),
+  Name: z.string(),
+  Domainname: z.string(),
+  extraHosts: z.array(z.object({ host: z.string(), ip: z.string() })),
+  aliases: z.record(z.string(), z.array(z.string())),
+});
+
 export class PeerBook {
   readonly #locks = new KeyedLock();
   /** What meta.json of each container says. */
@@ -53,12 +65,17 @@ export class PeerBook {
     private readonly directory: string,
   ) {}
 
-  /** Reads what there is. */
+  /** Reads what there is. What is torn counts as not there. */
   async load(): Promise<void> {
     for (const id of await namesIn(this.directory)) {
-      const meta = (await readJSON(this.#file(id, 'meta.json'))) as Meta | undefined;
-      if (meta) this.#members.set(id, meta);
+      const value = await readJSON(this.#file(id, 'meta.json'));
+      if (metaSchema.safeParse(value).data?.ID === id) this.#members.set(id, value as Meta);
     }
+  }
+
+  /** The name that a container has here; undefined where it is not on any network. */
+  nameOf(id: string): string | undefined {
+    return this.#members.get(id)?.Name;
   }
 
   /** Enters a container, or what has changed of it. Resolves when its peers' files say so. */
@@ -84,7 +101,7 @@ export class PeerBook {
     const before = this.#members.get(id);
     this.#members.delete(id);
     await remove(this.#file(id, 'meta.json'));
-    // Containers of others have nothing else there, so it goes; ours is not empty.
+    // That of a container that we do not run ourselves is empty then.
     await rmdir(join(this.directory, id)).catch(() => {});
     if (!before) return;
     await this.prepare(id, before.extraHosts, []);

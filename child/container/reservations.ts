@@ -15,6 +15,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -117,6 +118,13 @@ export class Reservations {
       rmSync(unfinished);
     }
     return { address, file, owner };
+  }
+
+  /** Gives what is reserved to another, in one step. */
+  rewrite({ file }: Reserved, { containerId, ifname }: AttachmentId): void {
+    const unfinished = join(this.path, UNFINISHED);
+    writeFileSync(unfinished, `${containerId}\r\n${ifname}`, { mode: 0o600 });
+    renameSync(unfinished, join(this.path, file));
   }
 
   remove({ file }: Reserved): void {

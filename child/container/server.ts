@@ -145,7 +145,8 @@ const routes: Readonly<Record<string, Route>> = {
   },
   'POST /networks/*/disconnect': async ({ containers }, name, query) =>
     ok(await containers.disconnect(query.get('container') ?? '', name)),
-  'POST /gc': async ({ garbage }, _name, query) => ok(await garbage.run(query.get('repair') === 'true')),
+  'POST /gc': async ({ garbage }, _name, query) =>
+    ok(await garbage.run(query.get('repair') === 'true' ? 'all' : 'none')),
   'POST /hooks/createRuntime': async ({ hooks }, _name, _query, body) => {
     await hooks.run('createRuntime', await body());
     return ok();

@@ -3,10 +3,18 @@
  * written to the disk first, which takes its time.
  */
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { codeOf } from './errors.js';
 
 let counter = 0;
+
+/** Names of files that are being written; nothing else in our directories begins with a dot. */
+const UNFINISHED = /^\./;
+
+/** Where to write what will be known by another name. */
+export function unfinished(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${process.pid}.${counter++}.new`);
+}
 
 /** Writes to a new file that then takes the place of the old one. */
 export async function writeWhole(
@@ -14,7 +22,7 @@ export async function writeWhole(
   text: string,
   { mode = 0o600, lasting = false }: { mode?: number | undefined; lasting?: boolean } = {},
 ): Promise<void> {
-  const temporary = `${path}.${process.pid}.${counter++}.new`;
+  const temporary = unfinished(path);
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   // A rename may reach the disk before what was written: an empty file would be left.
   await writeFile(temporary, text, { mode, flush: lasting });
@@ -58,7 +66,15 @@ export async function readText(path: string): Promise<string | undefined> {
 /** The names in a directory, sorted, without what an interrupted write left; none where it is not there. */
 export async function namesIn(directory: string): Promise<string[]> {
   const names: string[] = await readdir(directory).catch(() => []);
-  return names.filter((name) => !name.endsWith('.new')).sort();
+  return names.filter((name) => !UNFINISHED.test(name)).sort();
+}
+
+/** Removes what interrupted writes left in a directory and below; nobody may be writing there. */
+export async function removeUnfinished(directory: string, pattern = UNFINISHED): Promise<void> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => []);
+  for (const entry of entries) {
+    if (entry.isFile() && pattern.test(entry.name)) await rm(join(entry.parentPath, entry.name), { force: true });
+  }
 }
 
 export async function remove(path: string): Promise<void> {

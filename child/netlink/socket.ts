@@ -101,7 +101,7 @@ export class NetlinkSocket implements Disposable {
 
   /** Sends messages in one go. Throws NetlinkError for the first that was refused; those after it are carried out all the same. */
   send(...messages: readonly Message[]): void {
-    // The kernel would have nothing to answer.
+    // The kernel calls an empty packet an error (ENODATA).
     if (messages.length === 0) return;
     const first = this.#sequence;
     const packets = messages.map((message) => this.#packet(message, NLM_F.ACK));

@@ -99,6 +99,6 @@ int main(int argc, char **argv) {
   if (status < 300) return 0;
   /* The agent's errors are one line of text, with its end. */
   const char *body = strstr(answer, "\r\n\r\n");
-  fprintf(stderr, "rootless-net hook %s: %s", event, body != NULL ? body + 4 : "failed\n");
+  fprintf(stderr, "rootless-net hook %s: %s", event, body != NULL && body[4] != '\0' ? body + 4 : "failed\n");
   return 1;
 }

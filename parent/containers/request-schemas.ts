@@ -1,6 +1,6 @@
 /** Checks of what the agent asks for: it may be somebody else by now. */
 import { isIP } from 'node:net';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ContainersError } from '../errors.js';
 
 const owner = z.string().min(1).max(256);

@@ -28,6 +28,7 @@ export const debianPackages: Readonly<Record<string, string>> = {
   ctr: 'containerd',
   podman: 'podman',
   runc: 'runc',
+  crun: 'crun',
   jq: 'jq',
   'lxc-checkconfig': 'lxc',
   script: 'bsdutils',

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { StackClient } from '../../parent/api/client.js';
 import { ContainerClient } from '../../parent/api/container-client.js';
 import type { AttachmentRequest, ContainerNetwork, ContainerReport } from '../../protocol/containers.js';
@@ -44,6 +45,12 @@ export interface ContainerStack extends AsyncDisposable {
   enter(command: readonly string[], options?: RunOptions): Promise<RunResult>;
   /** Process ids of the agent. */
   agents(): number[];
+  /** Has the agent fail, or die, at that moment, once; see child/container/faults.ts. */
+  fault(how: 'fail' | 'kill', moment: string): void;
+  /** Whether the moment that was asked for last has not come yet. */
+  faultPending(): boolean;
+  /** Waits until the agent serves; another one, if one was killed. */
+  settled(): Promise<void>;
   /** Files below dataDir, relative to it, that tests of leftovers look at: all but the fixed ones. */
   files(): string[];
   /** SIGKILL to everything, and waits for its end. The directories stay. */
@@ -58,6 +65,7 @@ export async function startContainerStack(options: ContainerStackOptions = {}): 
     XDG_DATA_HOME: join(home, 'data'),
     XDG_CONFIG_HOME: join(home, 'config'),
     XDG_STATE_HOME: join(home, 'state'),
+    ROOTLESS_NET_FAULTS: join(home, 'fault'),
     ...options.env,
   };
   mkdirSync(env.XDG_RUNTIME_DIR, { recursive: true, mode: 0o700 });
@@ -97,6 +105,11 @@ export async function startContainerStack(options: ContainerStackOptions = {}): 
       processTree(started.pid)
         .filter(({ args }) => args.some((word) => word.endsWith('child/agent.js')))
         .map(({ pid }) => pid),
+    fault: (how, moment) => writeFileSync(env.ROOTLESS_NET_FAULTS, `${how} ${moment}`),
+    faultPending: () => existsSync(env.ROOTLESS_NET_FAULTS),
+    async settled() {
+      await waitFor(() => containers.list().then(() => true), { what: 'the agent' });
+    },
     files: () =>
       readdirSync(dataDir, { recursive: true, withFileTypes: true })
         .filter((entry) => entry.isFile())
@@ -229,6 +242,66 @@ export async function execIn(stack: ContainerStack, name: string, ...command: st
 /** Whether an address or a name answers a ping from a container. */
 export async function reaches(stack: ContainerStack, name: string, address: string): Promise<boolean> {
   return (await tryIn(stack, name, 'ping', '-c', '1', '-W', '1', address)).code === 0;
+}
+
+/** All that containers have in effect; names only, so that it is the same for the same containers. */
+export interface Traces {
+  /** Files and directories below the data directory. */
+  files: string[];
+  /** Files and directories of single containers below the state directory. */
+  stateFiles: string[];
+  /** Devices in the stack's network namespace. */
+  links: string[];
+  /** What is in the sets of the packet filter. */
+  rules: string[];
+  /** Addresses on which the stack listens on the host. */
+  listeners: string[];
+  /** Programs that run below the stack. */
+  processes: string[];
+}
+
+/** What there is now. */
+export async function traces(stack: ContainerStack): Promise<Traces> {
+  const { dataDir, stateDir, started } = stack;
+  const script = 'ip -o link | cut -d: -f2; echo; nft list table inet rootless_net | grep elements';
+  const [inside, sockets] = await Promise.all([
+    stack.enter(['sh', '-c', script]),
+    run('ss', ['-Hlntup'], { timeout: 10_000 }),
+  ]);
+  const [links = '', rules = ''] = inside.stdout.split('\n\n');
+  const below = (directory: string, names: readonly string[] = ['']) =>
+    names.flatMap((name) => {
+      const top = join(directory, name);
+      if (!existsSync(top)) return [];
+      return readdirSync(top, { recursive: true, encoding: 'utf8' }).map((path) => join(name, path));
+    });
+  return {
+    files: below(dataDir)
+      .filter((name) => !/^lock$|\.log$|^addresses\/[^/]+\/(lock|last_reserved_ip\.\d)$/.test(name))
+      .sort(),
+    stateFiles: below(stateDir, ['containers', 'exits', 'oci']).sort(),
+    links: links
+      .split('\n')
+      .map((line) => line.trim().replace(/@.*/, ''))
+      .sort(),
+    rules: rules.split('\n').map((line) => line.trim()),
+    listeners: sockets.stdout
+      .split('\n')
+      .filter((line) => line.includes(`pid=${started.pid},`))
+      .map((line) => line.split(/\s+/)[4] ?? '')
+      .sort(),
+    processes: processTree(started.pid)
+      .map(({ comm }) => comm)
+      .sort(),
+  };
+}
+
+/** Waits until that is all there is; the kernel takes network namespaces away when it has the time. */
+export async function onlyLeft(stack: ContainerStack, expected: Traces, what: string): Promise<void> {
+  const deadline = performance.now() + 5000;
+  let found = await traces(stack);
+  while (!isDeepStrictEqual(found, expected) && performance.now() < deadline) found = await traces(stack);
+  assert.deepEqual(found, expected, what);
 }
 
 /** A process of the stack of that name. */

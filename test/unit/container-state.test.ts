@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConflictError, NoSuchContainerError } from '../../child/container/errors.js';
+import { Faults } from '../../child/container/faults.js';
 import { type AttachIntent, Journal } from '../../child/container/journal.js';
 import { Names } from '../../child/container/names.js';
 import { type ContainerRecord, Records } from '../../child/container/records.js';
@@ -23,7 +24,7 @@ describe('the journal of networks', () => {
   };
   function setup() {
     const directory = join(tempDir(), 'journal');
-    return { directory, file: join(directory, id), journal: new Journal(directory) };
+    return { directory, file: join(directory, id), journal: new Journal(directory, new Faults(undefined)) };
   }
 
   it('knows what was begun and done, in order', async () => {
@@ -137,7 +138,7 @@ describe('records of containers', () => {
   });
 
   it('are found by name, id, and the beginning of that which only one has', async () => {
-    const records = new Records(tempDir());
+    const records = new Records(tempDir(), assert.fail);
     await records.write(record('abc1', 'web'));
     await records.write(record('abd2', 'db'));
     // A name that is the beginning of the other's id counts as a name.
@@ -150,7 +151,7 @@ describe('records of containers', () => {
 
   it('are listed in the order of their creation, with their last run', async () => {
     const directory = tempDir();
-    const records = new Records(directory);
+    const records = new Records(directory, assert.fail);
     await records.write(record('b', 'second', '2024-01-02T00:00:00.000Z'));
     await records.write(record('a', 'third', '2024-01-03T00:00:00.000Z'));
     await records.write(record('c', 'first', '2024-01-01T00:00:00.000Z'));

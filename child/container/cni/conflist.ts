@@ -5,7 +5,7 @@
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { CNIError, ERROR_CODES, errorText, parseObject, systemCode } from './errors.js';
 import { NAME } from './names.js';
 import type { ConfList } from './types.js';
