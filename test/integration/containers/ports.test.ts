@@ -231,10 +231,10 @@ describe('published ports of containers', () => {
       // The end of its first process may take the one that tells it along.
       () => tryIn(stack, 'c', 'kill', '1'),
     ]) {
-      await startContainer(stack, { name: 'c', publish });
+      await startContainer(stack, { name: 'c', publish, command: WEB });
       assert.deepEqual(await listeners(port), [`tcp 127.0.0.2:${port}`, `udp 127.0.0.2:${port}`]);
       // One that is open keeps nothing.
-      const connection = await openConnection('127.0.0.2', port);
+      const connection = await waitFor(() => openConnection('127.0.0.2', port), { what: 'the server' });
       connection.on('error', () => {});
       await end();
       await waitFor(async () => (await listeners(port)).length === 0, { what: `${port} to be free` });
