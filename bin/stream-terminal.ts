@@ -1,4 +1,5 @@
 /** Joins our own standard streams and a container's. */
+import { spawnSync } from 'node:child_process';
 import type { ContainerStream } from '../parent/api/container-client.js';
 
 export interface StreamOptions {
@@ -47,7 +48,11 @@ export async function runStream(
     resize();
     process.stdout.on('resize', resize);
   }
-  if (raw) process.stdin.setRawMode(true);
+  if (raw) {
+    process.stdin.setRawMode(true);
+    // Node leaves our terminal adding a carriage return to each line feed, which the container's has done if it should.
+    spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] });
+  }
   if (stdin) process.stdin.on('data', input).on('end', inputEnd);
   if (signals && !raw) for (const name of SIGNALS) process.on(name, pass);
   try {

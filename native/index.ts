@@ -100,6 +100,8 @@ interface Binding {
    */
   takeSocket(fd: number): { type: 'tcp' | 'udp'; ip: string; port: number; dual: boolean };
   flock(fd: number, exclusive: boolean): boolean;
+  /** Of the terminal at that path, for the programs in it; see TIOCSWINSZ in ioctl_tty(2). */
+  setTerminalSize(path: string, columns: number, rows: number): void;
   becomeSubreaper(): void;
   dieWithParent(signal: number): void;
   /** Calls the listener for each signal of that number, from now on; see src/signals.h. */

@@ -95,8 +95,10 @@ export class Stack {
     if (idMap.kind === 'single') log.warn(`only root is mapped in the user namespace: ${problemText(idMap.reason)}`);
     if (idMap.kind === 'identity') log.debug('running as root: ids are mapped to themselves');
 
-    const stateDir = await StateDir.open(options.stateDir);
-    undo.push('remove the state directory', () => stateDir.remove());
+    const opening = StateDir.open(options.stateDir);
+    // Also where the start is given up before it is there.
+    undo.push('remove the state directory', async () => (await opening.catch(() => undefined))?.remove());
+    const stateDir = await opening;
 
     const channels = new Channels(defaultCongestion(), (line) => log.warn(line));
     undo.push('stop the engine', () => channels.close());

@@ -61,6 +61,7 @@ export class Containers {
   readonly #starting = new Map<string, { request: AttachRequest; state?: AttachState; failure?: unknown }>();
   readonly #terminals = new Map<string, Terminal>();
   readonly #stdins = new Map<string, NonNullable<ChildProcess['stdin']>>();
+  #execs = 0;
   readonly #ended = new EventEmitter().setMaxListeners(0);
   #watcher: FSWatcher | undefined;
   #looking: NodeJS.Timeout | undefined;
@@ -353,6 +354,11 @@ export class Containers {
     return this.#stdins.get(id);
   }
 
+  /** A new one, for a program that is run in a container. */
+  execPidFile(id: string): string {
+    return join(this.#runDirectory(id), `exec-${this.#execs++}.pid`);
+  }
+
   logFiles(id: string): { stdout: string; stderr: string } {
     const directory = this.records.directoryOf(id);
     return { stdout: join(directory, 'stdout.log'), stderr: join(directory, 'stderr.log') };
@@ -498,9 +504,10 @@ export class Containers {
         // Where the start was taken back nobody wants to know.
         if (this.#terminals.get(id) !== terminal) return;
         this.#terminals.delete(id);
+        // Whole from the beginning, since its coming is watched for.
         writeWhole(this.#exitFile(id), `${code}\n`).catch((error: unknown) => this.warn(firstLine(error)));
       });
-      return await terminalPid(terminal, pidFile);
+      return await terminal.pidOf(pidFile);
     }
     const { stdout, stderr } = this.logFiles(id);
     const stdin = request.stdin ? 'pipe' : 'ignore';
@@ -847,16 +854,6 @@ export class Containers {
 
   #exitFile(id: string): string {
     return join(this.#exits(), id);
-  }
-}
-
-/** Waits until the runtime has written the process id of a container that it runs in a terminal. */
-async function terminalPid(terminal: Terminal, pidFile: string): Promise<number> {
-  for (;;) {
-    const pid = Number((await readText(pidFile)) ?? 0);
-    if (pid > 0) return pid;
-    if (terminal.exited) throw new ContainerError(terminal.lastWords() || 'the OCI runtime failed', 500);
-    await delay(2);
   }
 }
 

@@ -102,12 +102,14 @@ export class OCIRuntime {
     id: string,
     options: { tty: boolean; env: readonly string[]; cwd?: string | undefined; user?: string | undefined },
     command: readonly string[],
+    pidFile?: string,
   ): string[] {
     const { tty, env, cwd, user } = options;
     return [
       ...this.#global(),
       'exec',
       ...(tty ? ['--tty'] : []),
+      ...(pidFile === undefined ? [] : ['--pid-file', pidFile]),
       ...env.flatMap((text) => ['--env', text]),
       ...(cwd === undefined ? [] : ['--cwd', cwd]),
       ...(user === undefined ? [] : ['--user', user]),

@@ -17,6 +17,7 @@ import { type ExecRequest, STREAM, type StreamControl } from '../../protocol/con
 import type { Containers } from './containers.js';
 import { ConflictError, firstLine } from './errors.js';
 import { PROGRAM_PATH } from './run-program.js';
+import { remove } from './state-files.js';
 import { Terminal } from './terminal.js';
 
 /** Where a client's input and controls go. */
@@ -113,12 +114,18 @@ export class Streams {
     if (report.status !== 'running')
       throw new ConflictError(`the container ${record.name} is not running; start it first`);
     const client = this.#clientOf(socket);
+    const runtime = this.containers.runtimeOf(record);
     // As for the container's own program, where it has a terminal.
     const term = request.tty && !request.env.some((text) => text.startsWith('TERM=')) ? ['TERM=xterm'] : [];
     const asked = { ...request, env: [...request.env, ...term] };
-    const words = this.containers.runtimeOf(record).execCommand(record.id, asked, request.command);
     if (request.tty) {
-      const terminal = await Terminal.open(words);
+      const pidFile = this.containers.execPidFile(record.id);
+      const terminal = await Terminal.open(runtime.execCommand(record.id, asked, request.command, pidFile));
+      // What the runtime says where it fails is shown in the terminal.
+      void terminal
+        .pidOf(pidFile)
+        .catch(() => {})
+        .finally(() => remove(pidFile));
       socket.on('close', () => terminal.end());
       terminal.listen((data) => void client.data(STREAM.stdout, Buffer.from(data)));
       client.pass(terminalSink(terminal));
@@ -127,7 +134,7 @@ export class Streams {
       client.end({ type: 'exit', code });
       return;
     }
-    const [program = '', ...args] = words;
+    const [program = '', ...args] = runtime.execCommand(record.id, asked, request.command);
     const child = spawn(program, args, {
       stdio: [request.stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
       env: { ...process.env, PATH: PROGRAM_PATH },

@@ -1,14 +1,28 @@
-/** A program in a pseudo-terminal of ours (pty(7)), for those who attach to it. */
+/**
+ * A program in a pseudo-terminal of ours (pty(7)), for those who attach to it. The program is an OCI runtime, which gives
+ * the container a second one, and copies between the two.
+ */
+import { stat } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { IPty } from 'node-pty';
+import { native } from '../../native/index.js';
 import { ProgramError } from './errors.js';
 import { PROGRAM_PATH } from './run-program.js';
+import { readText } from './state-files.js';
 
 /** How much of what was shown is kept for who attaches later, in characters. */
 const KEPT = 64 * 1024;
+/** As terminals were before they had windows; the size that is wanted comes with who attaches. */
+const INITIAL_SIZE = { columns: 80, rows: 24 };
+/** How long the second terminal may take to be there, in ms. */
+const INSIDE_TIMEOUT = 5000;
 
 export class Terminal {
   #kept = '';
   #code: number | undefined;
+  #size = INITIAL_SIZE;
+  /** Of the container's program. */
+  #pid: number | undefined;
   readonly #listeners = new Set<(data: string) => void>();
   readonly #exitListeners: ((code: number) => void)[] = [];
 
@@ -34,7 +48,9 @@ export class Terminal {
       );
     }
     const env = { ...process.env, PATH: PROGRAM_PATH } as Record<string, string>;
-    return new Terminal(module.spawn(program, args, { name: 'xterm', cols: 80, rows: 24, env }));
+    return new Terminal(
+      module.spawn(program, args, { name: 'xterm', cols: INITIAL_SIZE.columns, rows: INITIAL_SIZE.rows, env }),
+    );
   }
 
   get exited(): boolean {
@@ -51,7 +67,47 @@ export class Terminal {
   }
 
   resize(columns: number, rows: number): void {
-    if (!this.exited && columns > 0 && rows > 0) this.pty.resize(columns, rows);
+    if (this.exited || !(columns > 0 && rows > 0)) return;
+    this.pty.resize(columns, rows);
+    this.#size = { columns, rows };
+    void this.#resizeInside();
+  }
+
+  /**
+   * Waits until the OCI runtime has written the process id of the program that it runs in the container, and resolves with
+   * that. Throws ProgramError, with what the runtime said last, where it has ended instead.
+   */
+  async pidOf(pidFile: string): Promise<number> {
+    for (;;) {
+      const pid = Number((await readText(pidFile)) ?? 0);
+      if (pid > 0) {
+        this.#pid = pid;
+        void this.#resizeInside();
+        return pid;
+      }
+      if (this.exited) throw new ProgramError(this.lastWords() || 'the OCI runtime failed');
+      await delay(2);
+    }
+  }
+
+  /** Gives the container's own terminal its size: crun (1.8) does not pass it on, neither at first nor later. */
+  async #resizeInside(): Promise<void> {
+    const [pid, size] = [this.#pid, this.#size];
+    if (pid === undefined) return;
+    const path = `/proc/${pid}/fd/0`;
+    const deadline = performance.now() + INSIDE_TIMEOUT;
+    while (!this.exited && size === this.#size && performance.now() < deadline) {
+      try {
+        // Until then it has ours.
+        if ((await stat(path)).dev !== (await stat('/dev/pts')).dev) {
+          return native().setTerminalSize(path, size.columns, size.rows);
+        }
+      } catch {
+        // It has ended, or has another standard input by now.
+        return;
+      }
+      await delay(5);
+    }
   }
 
   /** What was shown until now comes first. Returns what ends the listening. */

@@ -1,8 +1,10 @@
 // The engine's face to JavaScript. Thin: converts arguments, calls, converts results. See ../index.ts for the types.
 #include <errno.h>
+#include <fcntl.h>
 #include <node_api.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <memory>
@@ -448,6 +450,18 @@ napi_value lockFile(napi_env env, napi_callback_info info) {
   return value;
 }
 
+napi_value setTerminalSize(napi_env env, napi_callback_info info) {
+  // (path, columns, rows)
+  Args args(env, info);
+  // Not to become ours, and not to wait: it may be anything by now.
+  Fd fd(open(args.string(0).c_str(), O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+  winsize size{};
+  size.ws_col = static_cast<unsigned short>(args.number(1));
+  size.ws_row = static_cast<unsigned short>(args.number(2));
+  if (!fd.valid() || ioctl(fd.get(), TIOCSWINSZ, &size) != 0) return throwErrno(env, errno, "TIOCSWINSZ");
+  return undefined(env);
+}
+
 napi_value addLoopbackAddressOf(napi_env env, napi_callback_info info) {
   // (ip): IPv4
   Args args(env, info);
@@ -515,7 +529,7 @@ napi_value init(napi_env env, napi_value exports) {
   } functions[] = {
       {"socketpair", makeSocketpair},   {"listen", listenOn},
       {"closeFd", closeFd},             {"flock", lockFile},
-      {"addLoopbackAddress", addLoopbackAddressOf},
+      {"addLoopbackAddress", addLoopbackAddressOf}, {"setTerminalSize", setTerminalSize},
       {"becomeSubreaper", becomeSubreaper}, {"dieWithParent", dieWithParent},
       {"onSignal", onSignal},
       {"openNetlink", openNetlink},     {"netlinkExchange", netlinkExchange},

@@ -225,9 +225,9 @@ for (const name of ['runc', 'crun']) {
         const { code, stderr } = await runtime.create('c4', { annotations });
         assert.notEqual(code, 0, why.source);
         // crun shows nothing of what a hook says; but the log of the stack does.
-        const said = name === 'runc' ? stderr : (stack.started.output().trim().split('\n').at(-1) ?? '');
-        assert.match(said.replaceAll('\\"', '"'), why);
-        assert.match(said, /hook createRuntime/);
+        const said = () => (name === 'runc' ? stderr : (stack.started.output().trim().split('\n').at(-1) ?? ''));
+        await waitFor(() => why.test(said().replaceAll('\\"', '"')), { what: `${why.source} in: ${said()}` });
+        assert.match(said(), /hook createRuntime/);
         await onlyLeft(stack, clean, why.source);
       }
       await runtime.run('c4', { annotations: published });
