@@ -124,7 +124,8 @@ export const commandRows: readonly CommandRow[] = [
   },
   {
     name: 'listeners of every kind',
-    args: [...NET, '--port-driver=builtin', '-p', 'SPEC:80/tcp', '-p', 'SPEC:81/udp', 'true'],
+    // A command that ends at once takes RootlessKit's child away while its parent still asks it about ports.
+    args: [...NET, '--port-driver=builtin', '-p', 'SPEC:80/tcp', '-p', 'SPEC:81/udp', 'sleep', '0.5'],
   },
 ];
 
