@@ -14,7 +14,7 @@ import { PublishSpecError, parsePublish } from '../protocol/publish-spec.js';
 import { VERSION } from '../protocol/version.js';
 import { defaultStateDir, findStack } from './find-stack.js';
 import { containerTable, networkTable, portLines, shortId } from './net-text.js';
-import { runStream } from './stream-terminal.js';
+import { ownSize, runStream } from './stream-terminal.js';
 
 export const program = new Command('rootless-net')
   .description('Containers and their networks, without root.')
@@ -232,7 +232,7 @@ withCreateOptions(program.command('run'))
       }
       return print(id);
     }
-    const stream = await containers.attach(id, { start: true });
+    const stream = await containers.attach(id, { start: true, size: ownSize() });
     try {
       process.exitCode = await runStream(stream, { tty: options.tty ?? false, stdin: options.interactive ?? false });
     } catch (error) {
@@ -266,7 +266,10 @@ program
     if (names.length > 1) throw new UsageError('only one container can be attached to');
     const report = await containers.inspect(names[0] ?? '');
     const { tty, stdin } = report.request;
-    process.exitCode = await runStream(await containers.attach(report.id, { start: true }), { tty, stdin });
+    process.exitCode = await runStream(await containers.attach(report.id, { start: true, size: ownSize() }), {
+      tty,
+      stdin,
+    });
   });
 
 const timeout = () => new Option('-t, --time <seconds>', 'time until it is killed').argParser(parseSeconds);
@@ -400,7 +403,15 @@ program
   .action(async (name: string, command: string[], options: Partial<CreateOptions>) => {
     const { tty = false, interactive = false, env = [] } = options;
     const words = command[0] === '--' ? command.slice(1) : command;
-    const request = { command: words, env, cwd: options.workdir, user: options.user, tty, stdin: interactive };
+    const request = {
+      command: words,
+      env,
+      cwd: options.workdir,
+      user: options.user,
+      tty,
+      stdin: interactive,
+      size: ownSize(),
+    };
     const stream = await (await client()).exec(name, request);
     process.exitCode = await runStream(stream, { tty, stdin: interactive });
   });

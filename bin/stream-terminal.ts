@@ -1,6 +1,7 @@
 /** Joins our own standard streams and a container's. */
 import { spawnSync } from 'node:child_process';
 import type { ContainerStream } from '../parent/api/container-client.js';
+import type { TerminalSize } from '../protocol/containers.js';
 
 export interface StreamOptions {
   /** The program has a terminal, which ours is to be like. */
@@ -9,6 +10,12 @@ export interface StreamOptions {
   stdin: boolean;
   /** Whether it gets our signals. */
   signals?: boolean;
+}
+
+/** Of our terminal; undefined where there is none. */
+export function ownSize(): TerminalSize | undefined {
+  const { columns, rows } = process.stdout;
+  return columns > 0 && rows > 0 ? { columns, rows } : undefined;
 }
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
@@ -21,8 +28,8 @@ export async function runStream(
   stream.listen((name, data) => process[name].write(data));
   const raw = tty && stdin && process.stdin.isTTY;
   const resize = () => {
-    const { columns = 80, rows = 24 } = process.stdout;
-    stream.control({ type: 'resize', columns, rows });
+    const size = ownSize();
+    if (size) stream.control({ type: 'resize', ...size });
   };
   const input = (data: Buffer) => stream.write(data);
   const inputEnd = () => stream.control({ type: 'stdin-end' });

@@ -10,7 +10,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { watch } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { RawData, WebSocket } from 'ws';
-import { type ExecRequest, STREAM, type StreamControl } from '../../protocol/containers.js';
+import { type ExecRequest, STREAM, type StreamControl, type TerminalSize } from '../../protocol/containers.js';
 import type { Containers } from './containers.js';
 import { ConflictError, firstLine } from './errors.js';
 import { PROGRAM_PATH } from './run-program.js';
@@ -35,11 +35,11 @@ export class Streams {
   async attach(
     socket: WebSocket,
     text: string,
-    options: { start: boolean; logs: boolean; follow: boolean },
+    options: { start: boolean; logs: boolean; follow: boolean; size: TerminalSize | undefined },
   ): Promise<void> {
+    const client = new Client(socket);
     const record = this.containers.records.find(text);
     const { id, request } = record;
-    const client = new Client(socket);
     if (request.tty && !options.start && !options.logs && !this.containers.terminal(id)) {
       throw new ConflictError(`the container ${record.name} is not running`);
     }
@@ -64,7 +64,7 @@ export class Streams {
     };
     if (options.follow) {
       const ended = new Promise<number | undefined>((resolve) => this.containers.onceEnded(id, resolve));
-      if (options.start) await this.containers.start(id, { beforeRun: follow });
+      if (options.start) await this.containers.start(id, { beforeRun: follow, size: options.size });
       else follow();
       client.control({ type: 'started' });
       out.follow();
@@ -83,18 +83,22 @@ export class Streams {
 
   /** Runs one more program in a container to its end. */
   async exec(socket: WebSocket, text: string, request: ExecRequest): Promise<void> {
+    // First of all: what comes before is lost.
+    const client = new Client(socket);
     const record = this.containers.records.find(text);
     const report = await this.containers.report(record);
     if (report.status !== 'running')
       throw new ConflictError(`the container ${record.name} is not running; start it first`);
-    const client = new Client(socket);
     const runtime = this.containers.runtimeOf(record);
     if (request.tty) {
       const pidFile = this.containers.execPidFile(record.id);
-      const terminal = await Terminal.open(runtime.execCommand(record.id, request, request.command, pidFile));
+      const terminal = await Terminal.open(
+        runtime.execCommand(record.id, request, request.command, pidFile),
+        request.size,
+      );
       // What the runtime says where it fails is shown in the terminal.
       void terminal
-        .pidOf(pidFile)
+        .pidOf(pidFile, (said) => runtime.failure('exec', record.id, said))
         .catch(() => {})
         .finally(() => remove(pidFile));
       socket.on('close', () => terminal.end());
