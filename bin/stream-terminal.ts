@@ -25,7 +25,6 @@ export async function runStream(
   stream: ContainerStream,
   { tty, stdin, signals = true }: StreamOptions,
 ): Promise<number> {
-  stream.listen((name, data) => process[name].write(data));
   const raw = tty && stdin && process.stdin.isTTY;
   const resize = () => {
     const size = ownSize();
@@ -45,6 +44,8 @@ export async function runStream(
   }
   if (stdin) process.stdin.on('data', input).on('end', inputEnd);
   if (signals && !raw) for (const name of SIGNALS) process.on(name, pass);
+  // Not before: what is typed when the first of it shows is for the program.
+  stream.listen((name, data) => process[name].write(data));
   try {
     return await stream.exit;
   } finally {

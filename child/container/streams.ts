@@ -46,7 +46,10 @@ export class Streams {
     const { stdout, stderr } = this.containers.logFiles(id);
     await using out = await Tail.open(stdout, options.logs, (data) => client.data(STREAM.stdout, data));
     await using err = await Tail.open(stderr, options.logs, (data) => client.data(STREAM.stderr, data));
+    let followed = false;
     const follow = () => {
+      if (followed) return;
+      followed = true;
       const terminal = this.containers.terminal(id);
       if (terminal) {
         const stop = terminal.listen((data) => client.data(STREAM.stdout, Buffer.from(data)));
@@ -65,7 +68,8 @@ export class Streams {
     if (options.follow) {
       const ended = new Promise<number | undefined>((resolve) => this.containers.onceEnded(id, resolve));
       if (options.start) await this.containers.start(id, { beforeRun: follow, size: options.size });
-      else follow();
+      // Where it was not to be started, or ran already.
+      follow();
       client.control({ type: 'started' });
       out.follow();
       err.follow();
