@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import {
   busyboxRootfs,
   type ContainerStack,
@@ -10,7 +12,7 @@ import {
   type Traces,
   traces,
 } from '../../support/containers.js';
-import { binPath, isAlive, run, start, waitFor } from '../../support/index.js';
+import { binPath, isAlive, listProcesses, run, start, waitFor } from '../../support/index.js';
 import { runInTerminal, type TerminalInput } from '../../support/terminal.js';
 
 for (const runtime of ['runc', 'crun']) {
@@ -108,6 +110,24 @@ for (const runtime of ['runc', 'crun']) {
       assert.equal(code, 1);
       // Where it has a terminal, crun loses more often than not what its child says.
       assert.match(output, /^error: (runc|crun) run [0-9a-f]{12} failed: .*(no-such-program.*not found|closed).*\n$/);
+    });
+
+    it('goes on when the client is killed, and takes the next one, which sees what it showed', async () => {
+      const script = 'echo ready; read a; echo "got $a"; touch /tmp/seen; read b; echo "and $b"; exit 9';
+      const words = ['run', '-it', '--name', 'on', ...container(), '--', 'sh', '-c', script];
+      const first = inTerminal(words, [['ready', 'one\r']]);
+      const seen = join(busyboxRootfs(), 'tmp', 'seen');
+      await waitFor(() => existsSync(seen), { what: 'the first line' });
+      rmSync(seen);
+      const command = cli('run', '-it', '--name', 'on').join(' ');
+      const client = listProcesses().find(({ args }) => args.join(' ').startsWith(command));
+      assert.ok(client);
+      kill(client.pid);
+      assert.deepEqual(await first, { code: -9, output: 'ready\none\ngot one\n' });
+      assert.equal((await stack.containers.inspect('on')).status, 'running');
+      const { code, output } = await inTerminal(['start', '-a', 'on'], [['got one', 'two\r']]);
+      assert.deepEqual([code, output], [9, 'ready\none\ngot one\ntwo\nand two\n']);
+      await stack.must('rm', 'on');
     });
 
     it('leaves our terminal as it was', async () => {
