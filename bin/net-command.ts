@@ -14,7 +14,7 @@ import { type PublishSpec, PublishSpecError, parsePublish } from '../protocol/pu
 import { VERSION } from '../protocol/version.js';
 import { defaultStateDir, findStack } from './find-stack.js';
 import { containerTable, networkTable, portLines, shortId } from './net-text.js';
-import { runStream } from './stream-terminal.js';
+import { ownSize, runStream } from './stream-terminal.js';
 
 export const program = new Command('rootless-net')
   .description('Containers and their networks, without root.')
@@ -248,7 +248,7 @@ withCreateOptions(program.command('run'))
       }
       return print(id);
     }
-    const stream = await containers.attach(id, { start: true });
+    const stream = await containers.attach(id, { start: true, size: ownSize() });
     try {
       const { tty = false, interactive = false } = options;
       const kill = (signal: NodeJS.Signals) => containers.kill(id, signal);
@@ -285,7 +285,8 @@ program
     const report = await containers.inspect(names[0] ?? '');
     const { tty, stdin } = report.request;
     const kill = (signal: NodeJS.Signals) => containers.kill(report.id, signal);
-    process.exitCode = await runStream(await containers.attach(report.id, { start: true }), { tty, stdin, kill });
+    const stream = await containers.attach(report.id, { start: true, size: ownSize() });
+    process.exitCode = await runStream(stream, { tty, stdin, kill });
   });
 
 const timeout = () => new Option('-t, --time <seconds>', 'time until it is killed').argParser(parseSeconds);
@@ -431,7 +432,15 @@ program
   .action(async (name: string, command: string[], options: Partial<CreateOptions>) => {
     const { tty = false, interactive = false, env = [] } = options;
     const words = command[0] === '--' ? command.slice(1) : command;
-    const request = { command: words, env, cwd: options.workdir, user: options.user, tty, stdin: interactive };
+    const request = {
+      command: words,
+      env,
+      cwd: options.workdir,
+      user: options.user,
+      tty,
+      stdin: interactive,
+      size: ownSize(),
+    };
     const stream = await (await client()).exec(name, request);
     process.exitCode = await runStream(stream, { tty, stdin: interactive });
   });

@@ -1,6 +1,7 @@
 /** Joins our own standard streams and a container's. */
 import { spawnSync } from 'node:child_process';
 import type { ContainerStream } from '../parent/api/container-client.js';
+import type { TerminalSize } from '../protocol/containers.js';
 
 export interface StreamOptions {
   /** The program has a terminal, which ours is to be like. */
@@ -13,6 +14,12 @@ export interface StreamOptions {
   kill?: (signal: NodeJS.Signals) => Promise<void>;
 }
 
+/** Of our terminal; undefined where there is none. */
+export function ownSize(): TerminalSize | undefined {
+  const { columns, rows } = process.stdout;
+  return columns > 0 && rows > 0 ? { columns, rows } : undefined;
+}
+
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
 
 /** Resolves with the program's exit code. Throws APIError. */
@@ -20,15 +27,10 @@ export async function runStream(
   stream: ContainerStream,
   { tty, stdin, signals = true, kill }: StreamOptions,
 ): Promise<number> {
-  stream.listen((name, data) => {
-    if (process[name].write(data)) return;
-    stream.pause();
-    process[name].once('drain', () => stream.resume());
-  });
   const raw = tty && stdin && process.stdin.isTTY;
   const resize = () => {
-    const { columns = 80, rows = 24 } = process.stdout;
-    stream.control({ type: 'resize', columns, rows });
+    const size = ownSize();
+    if (size) stream.control({ type: 'resize', ...size });
   };
   let ended = false;
   let full = false;
@@ -55,6 +57,12 @@ export async function runStream(
   }
   if (stdin) process.stdin.on('data', input).on('end', inputEnd);
   if (signals && !raw) for (const name of SIGNALS) process.on(name, pass);
+  // Not before: what is typed when the first of it shows is for the program.
+  stream.listen((name, data) => {
+    if (process[name].write(data)) return;
+    stream.pause();
+    process[name].once('drain', () => stream.resume());
+  });
   try {
     return await stream.exit;
   } finally {

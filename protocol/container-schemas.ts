@@ -128,6 +128,7 @@ const exec = z.object({
   cwd: absolute.optional(),
   user: user.optional(),
   tty: z.boolean().default(false),
+  size: z.object({ columns: z.int().min(1).max(65_535), rows: z.int().min(1).max(65_535) }).optional(),
   stdin: z.boolean().default(false),
 });
 

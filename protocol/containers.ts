@@ -165,6 +165,12 @@ export type StreamControl =
 /** First byte of a binary frame of a stream. */
 export const STREAM = { stdin: 0, stdout: 1, stderr: 2 } as const;
 
+/** Of a terminal, in characters. */
+export interface TerminalSize {
+  columns: number;
+  rows: number;
+}
+
 /** Body of `POST /v1/containers/NAME/exec`, as the query `request` of the stream's URL. */
 export interface ExecRequest {
   command: string[];
@@ -172,5 +178,7 @@ export interface ExecRequest {
   cwd?: string | undefined;
   user?: string | undefined;
   tty: boolean;
+  /** At first. */
+  size?: TerminalSize | undefined;
   stdin: boolean;
 }

@@ -22,6 +22,7 @@ import type {
   ContainerRequest,
   ContainerStatus,
   PublishedPort,
+  TerminalSize,
 } from '../../protocol/containers.js';
 import type { HostFacts } from '../../protocol/messages.js';
 import { RouteSocket } from '../netlink/route.js';
@@ -38,11 +39,18 @@ import type { PeerBook } from './peer-book.js';
 import type { Ports } from './ports.js';
 import type { ContainerRecord, Records, RunRecord } from './records.js';
 import { namesIn, readJSON, readText, remove, writeJSON, writeWhole } from './state-files.js';
-import { Terminal } from './terminal.js';
+import { INITIAL_SIZE, Terminal } from './terminal.js';
 
 export interface ContainerDirectories {
   stateDir: string;
   agentSocket: string;
+}
+
+export interface StartOptions {
+  /** Called when everything is there, but its program. */
+  beforeRun?: (record: ContainerRecord) => void;
+  /** Of its terminal, at first. */
+  size?: TerminalSize | undefined;
 }
 
 /** How long a container that is told to end may take, in ms, unless the caller says. */
@@ -168,13 +176,13 @@ export class Containers {
   }
 
   /** Does nothing where it runs already. Throws ContainerError; it is then as it was before. */
-  start(text: string, options: { beforeRun?: (record: ContainerRecord) => void } = {}): Promise<ContainerRecord> {
+  start(text: string, options: StartOptions = {}): Promise<ContainerRecord> {
     const { id } = this.records.find(text);
     return this.#exclusively(id, async () => {
       if (this.#closing) throw new ConflictError('the stack is ending');
       const record = this.records.find(id);
       await this.#notice(record);
-      if (this.records.run(id)?.status !== 'running') await this.#start(record, options.beforeRun);
+      if (this.records.run(id)?.status !== 'running') await this.#start(record, options);
       return record;
     });
   }
@@ -435,7 +443,7 @@ export class Containers {
 
   // --- starting
 
-  async #start(record: ContainerRecord, beforeRun?: (record: ContainerRecord) => void): Promise<void> {
+  async #start(record: ContainerRecord, { beforeRun, size = INITIAL_SIZE }: StartOptions): Promise<void> {
     const { id, request } = record;
     const before = this.records.run(id);
     const networks = this.#networksOf(record);
@@ -459,6 +467,7 @@ export class Containers {
         netns,
         hooks: networks !== undefined,
         agentSocket: this.directories.agentSocket,
+        size,
       });
       await step('bundle', async () => {
         await mkdir(bundle, { recursive: true, mode: 0o700 });
@@ -474,7 +483,7 @@ export class Containers {
       const runtime = this.runtimeOf(record);
       if (before !== undefined && before.stack === this.stack) await runtime.delete(id);
       await rm(this.#exitFile(id), { force: true });
-      const pid = await step('create', () => this.#launch(record, runtime, bundle));
+      const pid = await step('create', () => this.#launch(record, runtime, bundle, size));
       const run = { pid, startTime: await startTimeOf(pid), started: new Date().toISOString() };
       beforeRun?.(record);
       await step('run', async () => (request.tty ? undefined : runtime.start(id)));
@@ -493,21 +502,20 @@ export class Containers {
   }
 
   /** Resolves with the process id of a container that waits to be started, or runs, where it has a terminal. */
-  async #launch(record: ContainerRecord, runtime: OCIRuntime, bundle: string): Promise<number> {
+  async #launch(record: ContainerRecord, runtime: OCIRuntime, bundle: string, size: TerminalSize): Promise<number> {
     const { id, request } = record;
     const pidFile = join(this.#runDirectory(id), 'pid');
     await rm(pidFile, { force: true });
     if (request.tty) {
-      const terminal = await Terminal.open(runtime.runCommand(id, bundle, pidFile));
+      const terminal = await Terminal.open(runtime.runCommand(id, bundle, pidFile), size);
       this.#terminals.set(id, terminal);
       terminal.onExit((code) => {
         // Where the start was taken back nobody wants to know.
         if (this.#terminals.get(id) !== terminal) return;
-        this.#terminals.delete(id);
         // Whole from the beginning, since its coming is watched for.
         writeWhole(this.#exitFile(id), `${code}\n`).catch((error: unknown) => this.warn(firstLine(error)));
       });
-      return await terminal.pidOf(pidFile);
+      return await terminal.pidOf(pidFile, (said) => runtime.failure('run', id, said));
     }
     const { stdout, stderr } = this.logFiles(id);
     const stdin = request.stdin ? 'pipe' : 'ignore';

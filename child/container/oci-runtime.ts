@@ -5,6 +5,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { execa } from 'execa';
 import { CONTAINER_MONITOR } from '../../native/index.js';
 import { ProgramError } from './errors.js';
@@ -76,7 +77,7 @@ export class OCIRuntime {
     if (word === 'created') return { pid: Number(number), monitor };
     const words2 = (await readFile(stderr).catch(() => Buffer.alloc(0))).subarray(offset).toString();
     const silent = /^failed \d+$/.test(said.trim()) ? `exit code ${number}, and it said nothing` : said;
-    throw this.#failure('create', id, words2 || silent);
+    throw this.failure('create', id, words2 || silent);
   }
 
   /** The command line that runs a container in a terminal to its end. */
@@ -132,24 +133,32 @@ export class OCIRuntime {
       timeout: 120_000,
     });
     if (result.exitCode !== 0)
-      throw this.#failure(command, args.at(-1) ?? '', result.stderr || String(result.shortMessage));
+      throw this.failure(command, args.at(-1) ?? '', result.stderr || String(result.shortMessage));
   }
 
-  #failure(command: string, id: string, said: string): OCIRuntimeError {
+  /** What a command that failed had to say. */
+  failure(command: string, id: string, said: string): OCIRuntimeError {
     if (/^cannot execute .*: No such file/m.test(said) || /ENOENT/.test(said)) {
       return new OCIRuntimeError(
         `the OCI runtime ${this.program} is not installed; install it (Debian: apt-get install ${basename(this.program)}), or choose another one with --runtime`,
       );
     }
-    const lines = said.split('\n').filter((line) => /\S/.test(line));
-    const errors = lines.filter((line) => /level=error|error|failed|cannot|not supported|executable/i.test(line));
-    const words = (errors.at(-1) ?? lines.at(-1) ?? 'it failed')
-      .replace(/^time=\S+ level=\S+ msg=/, '')
-      .replaceAll(/^"|"$/g, '');
-    return new OCIRuntimeError(
-      `${basename(this.program)} ${command} ${id.slice(0, 12)} failed: ${words.replaceAll('\\"', '"')}`,
-    );
+    return new OCIRuntimeError(`${basename(this.program)} ${command} ${id.slice(0, 12)} failed: ${whatFailed(said)}`);
   }
+}
+
+/** The line that tells most of what a runtime said, without the decorations of logs and terminals. */
+function whatFailed(said: string): string {
+  const lines = stripVTControlCharacters(said)
+    .split(/\r?\n/)
+    .map((line) => line.replace(/^\d{4}-\d\d-\d\dT[\d:.]+Z: /, '').trim())
+    .filter((line) => line !== '');
+  const errors = lines.filter((line) => /level=error|error|failed|cannot|not supported|executable/i.test(line));
+  const words = errors.at(-1) ?? lines.at(-1) ?? 'it failed';
+  return words
+    .replace(/^time=\S+ level=\S+ msg=/, '')
+    .replaceAll(/^"|"$/g, '')
+    .replaceAll('\\"', '"');
 }
 
 async function readAll(stream: NodeJS.ReadableStream): Promise<string> {

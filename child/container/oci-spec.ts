@@ -7,7 +7,7 @@ import { realpath } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import * as z from 'zod';
 import { OCI_HOOK } from '../../native/index.js';
-import type { ContainerRequest } from '../../protocol/containers.js';
+import type { ContainerRequest, TerminalSize } from '../../protocol/containers.js';
 import { ContainerError, firstLine } from './errors.js';
 import { PROGRAM_PATH } from './run-program.js';
 import { readText } from './state-files.js';
@@ -24,6 +24,8 @@ export interface SpecInput {
   /** Whether the agent is to be told by hooks. */
   hooks: boolean;
   agentSocket: string;
+  /** Of its terminal, where it has one. */
+  size: TerminalSize;
 }
 
 type Mount = {
@@ -180,7 +182,10 @@ function rootfsSpec(request: ContainerRequest): Spec {
   };
 }
 
-function addNetwork(spec: Spec, { id, request, hostname, nameFiles, netns, hooks, agentSocket }: SpecInput): Spec {
+function addNetwork(
+  spec: Spec,
+  { id, request, hostname, nameFiles, netns, hooks, agentSocket, size }: SpecInput,
+): Spec {
   const namespaces = spec.linux.namespaces.filter(({ type }) => type !== 'network');
   if (netns !== undefined) namespaces.push({ type: 'network', ...(netns === '' ? {} : { path: netns }) });
   if (!namespaces.some(({ type }) => type === 'uts')) namespaces.push({ type: 'uts' });
@@ -212,7 +217,13 @@ function addNetwork(spec: Spec, { id, request, hostname, nameFiles, netns, hooks
     hostname,
     // Since version 1.1 of the specification; older runtimes pass over it.
     ...(request.domainname === undefined ? {} : { domainname: request.domainname }),
-    process: { ...spec.process, args, env, terminal: request.tty },
+    process: {
+      ...spec.process,
+      args,
+      env,
+      terminal: request.tty,
+      ...(request.tty ? { consoleSize: { width: size.columns, height: size.rows } } : {}),
+    },
     mounts: [...spec.mounts, ...asked, ...named],
     annotations: { ...(spec.annotations as object | undefined), 'rootless-net/id': id },
     ...(hooks

@@ -12,7 +12,7 @@ import {
   parseName,
   parseNetworkRequest,
 } from '../../protocol/container-schemas.js';
-import type { ContainerReport, NetworkReport } from '../../protocol/containers.js';
+import type { ContainerReport, NetworkReport, TerminalSize } from '../../protocol/containers.js';
 import type { Attachments } from './attachments.js';
 import type { BridgeDriver } from './bridge-driver.js';
 import type { CNI } from './cni/chain.js';
@@ -254,6 +254,7 @@ async function upgrade(services: Services, request: IncomingMessage, socket: Dup
           start: flag('start'),
           logs: flag('logs'),
           follow: url.searchParams.get('follow') !== 'false',
+          size: sizeOf(url.searchParams),
         };
         return services.streams.attach(client, name, options);
       }
@@ -296,6 +297,14 @@ function timeoutOf(query: URLSearchParams): number {
   if (text === null) return STOP_TIMEOUT;
   if (!/^\d{1,6}$/.test(text)) throw new ContainerError(`the time-out ${text} is no number of seconds`);
   return Number(text) * 1000;
+}
+
+function sizeOf(query: URLSearchParams): TerminalSize | undefined {
+  const [columns, rows] = ['columns', 'rows'].map((name) => Number(query.get(name) ?? 0));
+  const given = [columns, rows].every(
+    (count) => Number.isInteger(count) && Number(count) > 0 && Number(count) < 65_536,
+  );
+  return given ? { columns: Number(columns), rows: Number(rows) } : undefined;
 }
 
 const SIGNALS = new Set(

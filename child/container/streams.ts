@@ -13,7 +13,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RawData, WebSocket } from 'ws';
-import { type ExecRequest, STREAM, type StreamControl } from '../../protocol/containers.js';
+import { type ExecRequest, STREAM, type StreamControl, type TerminalSize } from '../../protocol/containers.js';
 import type { Containers } from './containers.js';
 import { ConflictError, firstLine } from './errors.js';
 import { PROGRAM_PATH } from './run-program.js';
@@ -52,11 +52,11 @@ export class Streams {
   async attach(
     socket: WebSocket,
     text: string,
-    options: { start: boolean; logs: boolean; follow: boolean },
+    options: { start: boolean; logs: boolean; follow: boolean; size: TerminalSize | undefined },
   ): Promise<void> {
+    const client = this.#clientOf(socket);
     const record = this.containers.records.find(text);
     const { id, request } = record;
-    const client = this.#clientOf(socket);
     if (request.tty && !options.start && !options.logs && !this.containers.terminal(id)) {
       throw new ConflictError(`the container ${record.name} is not running`);
     }
@@ -65,6 +65,7 @@ export class Streams {
     await using err = await Tail.open(stderr, options.logs, (data) => client.data(STREAM.stderr, data));
     let followed = false;
     const follow = () => {
+      if (followed) return;
       followed = true;
       const terminal = this.containers.terminal(id);
       if (terminal) {
@@ -87,9 +88,9 @@ export class Streams {
         giveUp = this.containers.onceEnded(id, resolve);
       });
       void client.closed.then(giveUp);
-      if (options.start) await this.containers.start(id, { beforeRun: follow });
-      // It may have been running before.
-      if (!followed) follow();
+      if (options.start) await this.containers.start(id, { beforeRun: follow, size: options.size });
+      // Where it was not to be started, or ran already.
+      follow();
       client.control({ type: 'started' });
       out.follow();
       err.follow();
@@ -109,21 +110,23 @@ export class Streams {
 
   /** Runs one more program in a container to its end. */
   async exec(socket: WebSocket, text: string, request: ExecRequest): Promise<void> {
+    // First of all: what comes before is lost.
+    const client = this.#clientOf(socket);
     const record = this.containers.records.find(text);
     const report = await this.containers.report(record);
     if (report.status !== 'running')
       throw new ConflictError(`the container ${record.name} is not running; start it first`);
-    const client = this.#clientOf(socket);
     const runtime = this.containers.runtimeOf(record);
     // As for the container's own program, where it has a terminal.
     const term = request.tty && !request.env.some((text) => text.startsWith('TERM=')) ? ['TERM=xterm'] : [];
     const asked = { ...request, env: [...request.env, ...term] };
     if (request.tty) {
       const pidFile = this.containers.execPidFile(record.id);
-      const terminal = await Terminal.open(runtime.execCommand(record.id, asked, request.command, pidFile));
+      const words = runtime.execCommand(record.id, asked, request.command, pidFile);
+      const terminal = await Terminal.open(words, request.size);
       // What the runtime says where it fails is shown in the terminal.
       void terminal
-        .pidOf(pidFile)
+        .pidOf(pidFile, (said) => runtime.failure('exec', record.id, said))
         .catch(() => {})
         .finally(() => remove(pidFile));
       socket.on('close', () => terminal.end());

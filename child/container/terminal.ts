@@ -6,27 +6,32 @@ import { stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { IPty } from 'node-pty';
 import { native } from '../../native/index.js';
+import type { TerminalSize } from '../../protocol/containers.js';
 import { ProgramError } from './errors.js';
 import { PROGRAM_PATH } from './run-program.js';
 import { readText } from './state-files.js';
 
 /** How much of what was shown is kept for who attaches later, in characters. */
 const KEPT = 64 * 1024;
-/** As terminals were before they had windows; the size that is wanted comes with who attaches. */
-const INITIAL_SIZE = { columns: 80, rows: 24 };
+/** As terminals were before they had windows. */
+export const INITIAL_SIZE: TerminalSize = { columns: 80, rows: 24 };
 /** How long the second terminal may take to be there, in ms. */
 const INSIDE_TIMEOUT = 5000;
 
 export class Terminal {
   #kept = '';
   #code: number | undefined;
-  #size = INITIAL_SIZE;
+  #size: TerminalSize;
   /** Of the container's program. */
   #pid: number | undefined;
   readonly #listeners = new Set<(data: string) => void>();
   readonly #exitListeners: ((code: number) => void)[] = [];
 
-  private constructor(private readonly pty: IPty) {
+  private constructor(
+    private readonly pty: IPty,
+    size: TerminalSize,
+  ) {
+    this.#size = size;
     pty.onData((data) => {
       this.#kept = (this.#kept + data).slice(-KEPT);
       for (const listener of this.#listeners) listener(data);
@@ -38,7 +43,7 @@ export class Terminal {
   }
 
   /** Throws ProgramError. */
-  static async open([program = '', ...args]: readonly string[]): Promise<Terminal> {
+  static async open([program = '', ...args]: readonly string[], size = INITIAL_SIZE): Promise<Terminal> {
     let module: typeof import('node-pty');
     try {
       module = await import('node-pty');
@@ -48,18 +53,12 @@ export class Terminal {
       );
     }
     const env = { ...process.env, PATH: PROGRAM_PATH } as Record<string, string>;
-    return new Terminal(
-      module.spawn(program, args, { name: 'xterm', cols: INITIAL_SIZE.columns, rows: INITIAL_SIZE.rows, env }),
-    );
+    const { columns: cols, rows } = size;
+    return new Terminal(module.spawn(program, args, { name: 'xterm', cols, rows, env }), size);
   }
 
   get exited(): boolean {
     return this.#code !== undefined;
-  }
-
-  /** What it showed last. */
-  lastWords(): string {
-    return this.#kept.trim().split('\n').at(-1)?.trim() ?? '';
   }
 
   write(data: string | Buffer): void {
@@ -75,9 +74,9 @@ export class Terminal {
 
   /**
    * Waits until the OCI runtime has written the process id of the program that it runs in the container, and resolves with
-   * that. Throws ProgramError, with what the runtime said last, where it has ended instead.
+   * that. Where it has ended instead, throws what `failure` makes of its words.
    */
-  async pidOf(pidFile: string): Promise<number> {
+  async pidOf(pidFile: string, failure: (said: string) => Error): Promise<number> {
     for (;;) {
       const pid = Number((await readText(pidFile)) ?? 0);
       if (pid > 0) {
@@ -85,7 +84,7 @@ export class Terminal {
         void this.#resizeInside();
         return pid;
       }
-      if (this.exited) throw new ProgramError(this.lastWords() || 'the OCI runtime failed');
+      if (this.exited) throw failure(this.#kept);
       await delay(2);
     }
   }

@@ -9,12 +9,24 @@ import type {
   NetworkReport,
   NetworkRequest,
   StreamControl,
+  TerminalSize,
 } from '../../protocol/containers.js';
 import { STREAM } from '../../protocol/containers.js';
 import { APIError, StackClient, StackUnreachableError } from './client.js';
 
 /** A request without what has a default; one of rootfs and bundle is needed. */
 export type NewContainer = Partial<ContainerRequest>;
+/** What is to be done when a container's streams are followed. */
+export interface AttachOptions {
+  /** Starts it first. */
+  start?: boolean;
+  /** Gives what it wrote before. */
+  logs?: boolean;
+  /** Goes on until it ends; else there is only what is there. */
+  follow?: boolean;
+  /** Of its terminal, when it is started. */
+  size?: TerminalSize | undefined;
+}
 export type NewNetwork = Partial<NetworkRequest> & { name: string };
 
 /**
@@ -122,10 +134,12 @@ export class ContainerClient {
   }
 
   /** Follows a container's streams until it ends; with `start` it is started first. */
-  attach(name: string, { start = false, logs = false, follow = true } = {}): Promise<ContainerStream> {
+  attach(name: string, options: AttachOptions = {}): Promise<ContainerStream> {
+    const { start = false, logs = false, follow = true, size } = options;
+    const sized = size === undefined ? '' : `&columns=${size.columns}&rows=${size.rows}`;
     return ContainerStream.open(
       this.socketPath,
-      `${path('containers', name, 'attach')}?start=${start}&logs=${logs}&follow=${follow}`,
+      `${path('containers', name, 'attach')}?start=${start}&logs=${logs}&follow=${follow}${sized}`,
     );
   }
 

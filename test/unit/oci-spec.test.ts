@@ -18,6 +18,7 @@ async function spec(request: Record<string, unknown> = {}, input: Partial<SpecIn
     netns: '',
     hooks: true,
     agentSocket: '/run/agent.sock',
+    size: undefined,
     ...input,
   });
   // As the runtime reads it.
