@@ -404,6 +404,14 @@ export class Containers {
     return this.#locks.run(id, async () => {});
   }
 
+  /** What the program of a container that runs found in its environment. */
+  async environmentOf(id: string): Promise<string[]> {
+    const spec = (await readJSON(join(this.#runDirectory(id), 'bundle', 'config.json'))) as {
+      process?: { env?: string[] };
+    };
+    return spec?.process?.env ?? [];
+  }
+
   /** The runtime that a container is run with. */
   runtimeOf(record: ContainerRecord): OCIRuntime {
     return new OCIRuntime(record.request.runtime, join(this.directories.stateDir, 'oci'));

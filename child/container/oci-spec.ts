@@ -244,7 +244,7 @@ function userMount(text: string): Mount {
   return { destination, type: 'bind', source, options: ['rbind', 'rprivate', mode] };
 }
 
-function mergeEnv(before: readonly string[], more: readonly string[]): string[] {
+export function mergeEnv(before: readonly string[], more: readonly string[]): string[] {
   const variables = new Map([...before, ...more].map((text) => [text.slice(0, text.indexOf('=')), text]));
   return [...variables.values()];
 }

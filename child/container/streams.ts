@@ -16,6 +16,7 @@ import type { RawData, WebSocket } from 'ws';
 import { type ExecRequest, STREAM, type StreamControl, type TerminalSize } from '../../protocol/containers.js';
 import type { Containers } from './containers.js';
 import { ConflictError, firstLine } from './errors.js';
+import { mergeEnv } from './oci-spec.js';
 import { PROGRAM_PATH } from './run-program.js';
 import { remove } from './state-files.js';
 import { Terminal } from './terminal.js';
@@ -119,7 +120,10 @@ export class Streams {
     const runtime = this.containers.runtimeOf(record);
     // As for the container's own program, where it has a terminal.
     const term = request.tty && !request.env.some((text) => text.startsWith('TERM=')) ? ['TERM=xterm'] : [];
-    const asked = { ...request, env: [...request.env, ...term] };
+    const added = [...term, ...request.env];
+    // crun takes what is given here for all that there is.
+    const env = added.length > 0 ? mergeEnv(await this.containers.environmentOf(record.id), added) : [];
+    const asked = { ...request, env };
     if (request.tty) {
       const pidFile = this.containers.execPidFile(record.id);
       const words = runtime.execCommand(record.id, asked, request.command, pidFile);

@@ -18,7 +18,7 @@ async function spec(request: Record<string, unknown> = {}, input: Partial<SpecIn
     netns: '',
     hooks: true,
     agentSocket: '/run/agent.sock',
-    size: undefined,
+    size: { columns: 80, rows: 24 },
     ...input,
   });
   // As the runtime reads it.
