@@ -167,6 +167,17 @@ for (const name of ['runc', 'crun']) {
       const [, address = ''] = /eth0\s+inet (10\.4\.0\.\d+)\/24/.exec(stdout) ?? [];
       assert.deepEqual(peerLines(), [`${address}\tc1`]);
       assert.deepEqual(await stack.containers.gc(), []);
+      // Once more changes nothing.
+      const running = await traces(stack);
+      const { createRuntime: [hook] = [] } = await runtime.hooks();
+      const state = { ociVersion: '1.0.2', id: 'c1', status: 'creating', pid, bundle: '/', annotations: published };
+      const again = await stack.enter([hook?.path ?? '', ...(hook?.args.slice(1) ?? [])], {
+        input: JSON.stringify(state),
+      });
+      assert.deepEqual([again.code, again.stderr], [0, '']);
+      await onlyLeft(stack, running, 'after the second hook');
+      assert.deepEqual(peerLines(), [`${address}\tc1`]);
+      await answers();
       await runtime.delete('c1');
     });
 

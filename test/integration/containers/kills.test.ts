@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import {
+  busyboxRootfs,
   type ContainerStack,
   kill,
   onlyLeft,
@@ -99,6 +101,30 @@ describe('containers, after SIGKILL', () => {
     await stack.containers.stop('web');
     assert.equal((await stack.containers.inspect('web')).exitCode, 0);
     await comesUp('another one');
+  });
+
+  it('of the agent while one is made leave nothing that waits, and the next start succeeds', async () => {
+    const directory = tempDir();
+    const runtime = join(directory, 'slow-runc');
+    const script = `[ "$3" = create ] && { touch ${directory}/begun; until [ -e ${directory}/go ]; do sleep 0.02; done; }`;
+    writeFileSync(runtime, `#!/bin/sh\n${script}\nexec runc "$@"\n`, { mode: 0o755 });
+    await comesUp('beside it');
+    const request = { name: 'slow', rootfs: busyboxRootfs(), command: WEB, runtime };
+    const slow = await stack.containers.create({ ...request, network: { mode: 'host' } });
+    const starting = stack.containers.start(slow.id);
+    starting.catch(() => {});
+    await waitFor(() => existsSync(join(directory, 'begun')), { what: 'the runtime' });
+    for (const agent of stack.agents()) kill(agent);
+    await assert.rejects(starting);
+    await stack.settled();
+    writeFileSync(join(directory, 'go'), '');
+    await waitFor(async () => isDeepStrictEqual((await traces(stack)).processes, running.processes), {
+      what: 'the end of what was made for nobody',
+    });
+    assert.equal((await stack.containers.inspect('slow')).status, 'exited');
+    assert.equal((await stack.containers.start('slow')).status, 'running');
+    await stack.containers.remove('slow', { force: true });
+    await comesUp('afterwards');
   });
 
   it('of the parent end, and come up in the next stack', async () => {

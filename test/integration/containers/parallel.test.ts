@@ -133,6 +133,18 @@ describe('containers, many at once', () => {
   });
 });
 
+describe('the end of a container', () => {
+  it('comes before that of its network', async () => {
+    await using stack = await startContainerStack();
+    const { attachments } = await startContainer(stack, { name: 'peer' });
+    const peer = attachments[0]?.ips[0]?.replace(/\/.*/, '');
+    const script = `trap 'ping -c 1 -w 5 ${peer} && ping -c 1 -w 5 peer && exit 7' TERM; while :; do sleep 1000 & wait $!; done`;
+    await startContainer(stack, { name: 'c', command: ['sh', '-c', script] });
+    await stack.containers.stop('c');
+    assert.equal((await stack.containers.inspect('c')).exitCode, 7);
+  });
+});
+
 describe('the end of a stack', () => {
   it('ends all containers at once, and leaves nothing that runs', async () => {
     const home = tempDir();
