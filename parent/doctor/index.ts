@@ -1,5 +1,6 @@
 /** Examines the machine: what works, what does not, and what to do about it. */
 import type { Check, Finding, Machine } from './check.js';
+import { containers } from './containers.js';
 import { idMapPrograms, subIds, userNamespaces } from './namespaces.js';
 import { congestionControl, pasta, ping, slirp4netns, tunDevice, unprivilegedPorts } from './network.js';
 import { cgroups, openFiles, userManager, whoWeAre } from './system.js';
@@ -18,6 +19,7 @@ const checks: readonly Check[] = [
   ping,
   congestionControl,
   openFiles,
+  containers,
   cgroups,
   userManager,
 ];

@@ -122,6 +122,15 @@ describe('the doctor', () => {
       machine({ run: async () => ({ code: 0, output: 'slirp4netns version 0.3.9' }) }),
     ],
     ['pasta', 'ok', /^pasta unknown version$/, undefined, machine()],
+    ['containers', 'ok', /by runc and crun$/, undefined, machine()],
+    ['containers', 'ok', /by crun$/, undefined, machine({ without: ['runc'] })],
+    [
+      'containers',
+      'warning',
+      /no containers: an OCI runtime, nft missing$/,
+      /^sudo apt-get install runc nftables$/,
+      machine({ without: ['runc', 'crun', 'nft'] }),
+    ],
     ['unprivileged-ports', 'ok', /from 1024 on/, /systemd install -s 80:8080/, machine()],
     [
       'unprivileged-ports',
