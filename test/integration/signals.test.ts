@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { start, tempDir, waitFor } from '../support/index.js';
+import { listProcesses } from '../support/process-info.js';
 import { runScript, runWords } from '../support/rootless-run.js';
 
 /** All that can be caught; the C library keeps 32 and 33 for itself. */
@@ -62,6 +63,9 @@ describe('signals', () => {
     });
     process.kill(started.pid, 'SIGTSTP');
     await waitFor(() => started.output().includes(`got ${constants.signals.SIGTSTP}`));
+    // Not before it has stopped: the kernel drops one signal for the other.
+    const state = () => listProcesses().find(({ pid }) => pid === started.pid)?.state;
+    await waitFor(() => state() === 'T', { what: 'rootless-run to stop' });
     process.kill(started.pid, 'SIGCONT');
     await waitFor(() => started.output().includes(`got ${constants.signals.SIGCONT}`));
     await started.stop('SIGKILL');
