@@ -292,6 +292,8 @@ export async function traces(stack: ContainerStack): Promise<Traces> {
       .sort(),
     processes: processTree(started.pid)
       .map(({ comm }) => comm)
+      // IDLE may not have come to it yet; its shell is there.
+      .filter((comm) => comm !== 'sleep')
       .sort(),
   };
 }

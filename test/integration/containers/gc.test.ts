@@ -151,7 +151,8 @@ describe('rootless-net gc', () => {
       ['journal/ID', true],
       ['names/victim', false],
     ] as const) {
-      for (const content of ['{"torn', '{}']) {
+      // What is torn is no JSON; what is worse has another form.
+      for (const content of file === 'attached/ID.json' ? ['{"torn', '{}'] : ['{}']) {
         const what = `${file}: ${content}`;
         const victim = await startContainer(stack, { name: 'victim', network, publish });
         writeFileSync(data(file.replace('ID', victim.id)), content);
@@ -170,6 +171,6 @@ describe('rootless-net gc', () => {
       .output()
       .split('\n')
       .filter((line) => /ended, since|cannot be understood/.test(line));
-    assert.equal(lines.length, torn.length + 2 * 4, lines.join('\n'));
+    assert.equal(lines.length, torn.length + 5, lines.join('\n'));
   });
 });
