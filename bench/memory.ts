@@ -6,7 +6,7 @@ import type { CandidateResult, Figure, Plan, Row, Surroundings } from './model.j
 import { loadProgram, loadReady, loadServer } from './programs/load.js';
 import { proportionalMemory } from './relay.js';
 import { firstPort, startCandidate, takeRounds } from './running.js';
-import { tryLoadServer } from './try-out.js';
+import { connectFor, tryLoadServer } from './try-out.js';
 
 const SOME = 1000;
 const MANY = 9500;
@@ -16,7 +16,7 @@ const FILES = 20_000;
 export const memory: Row = {
   title: `Memory of the forwarder's processes (PSS), and idle connections under a limit of ${FILES} descriptors`,
   columns: {
-    idle: { title: 'idle', unit: 'MiB', decimals: 1, less: true },
+    idle: { title: 'idle, after work', unit: 'MiB', decimals: 1, less: true },
     some: { title: `with ${SOME} connections`, unit: 'MiB', decimals: 1, less: true },
     each: { title: 'for each of them', unit: 'KiB', decimals: 2, less: true },
     held: { title: `held of ${MANY} tried`, unit: 'connections', decimals: 0 },
@@ -30,7 +30,7 @@ export const memory: Row = {
       const figure = await measure(name, firstPort + names.indexOf(name), where);
       const { idle = 0, each = 0, held } = figure.values;
       where.progress(
-        `memory, round ${round + 1}/${plan.rounds}: ${name} ${idle.toFixed(1)} MiB, ${each.toFixed(1)} KiB each, ${held} held`,
+        `memory, round ${round + 1}/${plan.rounds}: ${name} ${idle.toFixed(1)} MiB, ${each.toFixed(2)} KiB each, ${held} held`,
       );
       return figure;
     });
@@ -50,6 +50,8 @@ async function measure(name: string, port: number, where: Surroundings): Promise
     },
     where,
   );
+  // What only the first connections cost, such as room for garbage, is not what each of them costs.
+  await connectFor(1, 32, running.address, running.port, where);
   const idle = proportionalMemory(running.relay());
   await using first = await holdConnections(running, SOME, where);
   const some = proportionalMemory(running.relay());
@@ -58,13 +60,10 @@ async function measure(name: string, port: number, where: Surroundings): Promise
   }
   // Together with those that are held already.
   await using rest = await holdConnections(running, MANY - SOME, where);
-  return {
-    values: {
-      idle,
-      some,
-      each: ((some - idle) * 1024) / SOME,
-      held: first.count + rest.count,
-      many: proportionalMemory(running.relay()),
-    },
-  };
+  const each = ((some - idle) * 1024) / SOME;
+  const relay = running.relay();
+  // With it all connections are gone.
+  if (relay.length === 0)
+    return { values: { idle, some, each, held: 0 }, note: 'ended when it had no descriptors left' };
+  return { values: { idle, some, each, held: first.count + rest.count, many: proportionalMemory(relay) } };
 }

@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { processTree } from '../test/support/process-info.js';
 import { type Started, start } from '../test/support/start.js';
 import { waitFor } from '../test/support/wait-for.js';
 import { unavailable } from './availability.js';
@@ -85,6 +86,7 @@ export async function startCandidate(request: StartRequest, where: Surroundings)
     await stop(started);
     throw error;
   }
+  const processes = processTree(started.pid);
   return {
     name,
     started,
@@ -92,7 +94,7 @@ export async function startCandidate(request: StartRequest, where: Surroundings)
     port,
     directory: account.directory,
     relay: () => relayProcesses(started.pid, serverCommand),
-    [Symbol.asyncDispose]: () => stop(started),
+    [Symbol.asyncDispose]: () => stop(started, processes),
   };
 }
 

@@ -88,7 +88,7 @@ async function measure(row: Traffic, plan: Plan, where: Surroundings): Promise<C
     const ready = results.filter(({ name }) => running.has(name));
     for (const result of ready) {
       const said = /congestion control: (\w+)/.exec(running.get(result.name)?.started.output() ?? '')?.[1];
-      if (said !== undefined) result.childCongestion = said;
+      if (said !== undefined && row.program.protocol !== 'udp') result.childCongestion = said;
     }
     await takeRounds(ready, plan.rounds, where, async (result, round) => {
       const figure = await measureRunning(row, running.get(result.name) as Running, plan.seconds, where);

@@ -62,6 +62,8 @@ describe('the figures of', () => {
     assert.deepEqual(parseWrk(output.join('\n')), { values: { rate: 37485.12, p50: 720, p99: 1500 } });
     const spoilt = [...output, '  Socket errors: connect 0, read 5, write 0, timeout 0'].join('\n');
     assert.equal(parseWrk(spoilt).caveat, 'connect 0, read 5, write 0, timeout 0');
+    const few = output.join('\n').replace('720.00us', '50.00us');
+    assert.match(parseWrk(few).caveat ?? '', /only about 2 of 32 connections were moving/);
     assert.throws(() => parseWrk('Requests/sec:      0.00'), /no request/);
   });
 
