@@ -1,4 +1,5 @@
 // Connections that are open and idle, for as long as they are held.
+import { readFileSync } from 'node:fs';
 import { type Started, start } from '../test/support/start.js';
 import type { Surroundings } from './model.js';
 import { loadClient, parseHeld } from './programs/load.js';
@@ -25,7 +26,14 @@ export async function holdConnections(running: Running, count: number, where: Su
   };
 }
 
-/** Goes before a command that is to have so many descriptors, where that is more than it would get. */
+/** Goes before a command that is to have so many descriptors, or as many as may be had. */
 export function limitFiles(count: number): string[] {
-  return ['prlimit', `--nofile=${count}:${count}`];
+  const limit = Math.min(count, hardLimit());
+  return ['prlimit', `--nofile=${limit}:${limit}`];
+}
+
+/** Descriptors that a process may have here at most; even root may be unable to raise it. */
+export function hardLimit(): number {
+  const found = /^Max open files +\d+ +(\d+|unlimited) /m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
+  return found === undefined || found === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(found);
 }

@@ -1,7 +1,7 @@
 // What forwarders hold in memory: idle, with idle connections, and how many of those they can hold.
 import { unavailable } from './availability.js';
 import { referenceName } from './candidates.js';
-import { holdConnections, limitFiles } from './holder.js';
+import { hardLimit, holdConnections, limitFiles } from './holder.js';
 import type { CandidateResult, Figure, Plan, Row, Surroundings } from './model.js';
 import { loadProgram, loadReady, loadServer } from './programs/load.js';
 import { proportionalMemory } from './relay.js';
@@ -22,7 +22,10 @@ export const memory: Row = {
     held: { title: `held of ${MANY} tried`, unit: 'connections', decimals: 0 },
     many: { title: 'memory then', unit: 'MiB', decimals: 1, less: true, beside: true },
   },
-  unavailable: ({ root }) => unavailable({ programs: ['prlimit'], file: loadProgram }, root),
+  unavailable: ({ root }) =>
+    hardLimit() < FILES
+      ? `a process may have ${hardLimit()} descriptors here (ulimit -Hn), not ${FILES}`
+      : unavailable({ programs: ['prlimit'], file: loadProgram }, root),
   measure: async (plan: Plan, where: Surroundings): Promise<CandidateResult[]> => {
     const names = plan.candidates.filter((name) => name !== referenceName);
     const results = names.map((name): CandidateResult => ({ name, figures: [] }));

@@ -131,10 +131,16 @@ export async function takeRounds(
   }
 }
 
-/** The last line of the deepest cause: candidates say what went wrong at the end of their output. */
+/** In few words: of long messages the end, where candidates say what went wrong, and the deepest cause. */
 export function describe(error: unknown): string {
   const { message, cause } = error as Error;
-  const lines = message.trim().split('\n');
-  const last = lines.length > 1 ? `${lines[0]} ${lines.slice(-3).join(' | ')}` : message;
-  return cause instanceof Error && lines.length <= 1 ? `${last} (${describe(cause)})` : last;
+  const [first = '', ...rest] = message.trim().split('\n');
+  const said = rest.filter((line) => line.trim() !== '').slice(-3);
+  // Command lines come first.
+  const text = [shorten(first, 80), ...said].join(said.length > 1 ? ' | ' : ' ');
+  return cause instanceof Error && said.length === 0 ? `${text} (${describe(cause)})` : shorten(text, 300);
+}
+
+function shorten(text: string, length: number): string {
+  return text.length <= length ? text : `…${text.slice(-length)}`;
 }

@@ -13,7 +13,7 @@ export function formatRow(report: RowReport): string {
   const tables = main.map((column, index) =>
     [
       heading(report, column, main.length),
-      ...formatColumn(report, column, index === 0 ? beside : []),
+      ...formatColumn(report, column, index === 0 ? beside : [], index === 0),
       ...formatVerdicts(report, index === 0 ? [column, ...beside] : [column]),
     ].join('\n'),
   );
@@ -26,8 +26,13 @@ function heading({ name, title }: RowReport, column: Column, columns: number): s
   return `${name}: ${title}${quantity}, ${column.unit}${column.less ? ' (less is better)' : ''}`;
 }
 
-/** One line for each candidate. */
-function formatColumn({ candidates: all }: RowReport, column: NamedColumn, beside: readonly NamedColumn[]): string[] {
+/** One line for each candidate. Notes are in the first table, and where a figure is missing. */
+function formatColumn(
+  { candidates: all }: RowReport,
+  column: NamedColumn,
+  beside: readonly NamedColumn[],
+  isFirst: boolean,
+): string[] {
   const lines = [
     [
       ...['', 'median', 'min', 'max', 'to direct', 'ours to it'],
@@ -46,7 +51,7 @@ function formatColumn({ candidates: all }: RowReport, column: NamedColumn, besid
       ...[cell.median, cell.min, cell.max].map((value) => value.toFixed(column.decimals)),
       ...[cell.toReference, cell.oursToIt].map((ratio) => ratio?.toFixed(2) ?? ''),
       ...beside.map(({ name, decimals }) => candidate.cells[name]?.median.toFixed(decimals) ?? ''),
-      noteOf(candidate),
+      isFirst ? noteOf(candidate) : descriptionOf(candidate),
     ]);
   }
   return alignColumns(lines);
@@ -55,21 +60,27 @@ function formatColumn({ candidates: all }: RowReport, column: NamedColumn, besid
 /** The most important of what is to be said of a candidate. */
 function noteOf(candidate: CandidateReport): string {
   const note = candidate.figures.find((figure) => figure?.note !== undefined)?.note;
-  const description = candidate.description ?? candidates[candidate.name]?.description ?? '';
-  return candidate.problem ?? caveatOf(candidate) ?? note ?? description;
+  return candidate.problem ?? caveatOf(candidate) ?? note ?? descriptionOf(candidate);
+}
+
+function descriptionOf({ name, description }: CandidateReport): string {
+  return description ?? candidates[name]?.description ?? '';
 }
 
 /** One table for each quantity, with a column for each number. */
 function formatSeries(report: RowReport): string[] {
-  return seriesOf(report).map(({ title, of, unit, less, points }) => {
+  return seriesOf(report).flatMap(({ title, of, unit, less, points }, index) => {
     const used = points.filter(({ name }) => report.candidates.some(({ cells }) => cells[name]));
+    if (used.length === 0) return [];
     const lines = [
       ['', ...used.map(({ at }) => String(at)), ''],
-      ...report.candidates.map((candidate) => [
-        candidate.name,
-        ...used.map(({ name, decimals }) => candidate.cells[name]?.median.toFixed(decimals) ?? '-'),
-        noteOf(candidate),
-      ]),
+      ...report.candidates
+        .filter(({ cells, problem }) => used.some(({ name }) => cells[name]) || (index === 0 && problem))
+        .map((candidate) => [
+          candidate.name,
+          ...used.map(({ name, decimals }) => candidate.cells[name]?.median.toFixed(decimals) ?? '-'),
+          index === 0 ? noteOf(candidate) : '',
+        ]),
     ];
     const better = less ? ' (less is better)' : '';
     return [`${report.name}: ${title}, ${unit}${better}, by ${of}`, ...alignColumns(lines)].join('\n');

@@ -3,6 +3,7 @@ import type { Goal } from '../../../bench/goals.js';
 import { judge } from '../../../bench/judge.js';
 import type { CandidateResult, Column, Figure } from '../../../bench/model.js';
 import { type RowReport, reportRow } from '../../../bench/report.js';
+import { describe as describeError } from '../../../bench/running.js';
 import { formatRow, formatSummary, formatVerdict } from '../../../bench/table.js';
 
 const more: Column = { title: 'rate', unit: 'conn/s', decimals: 0 };
@@ -200,5 +201,16 @@ describe('a report', () => {
       lines(report).at(-1),
       'congestion control: reno to bbr (direct); reno to bbr, cubic in its namespace (pasta, socat)',
     );
+  });
+});
+
+describe('what went wrong', () => {
+  it('is told in few words', () => {
+    const command = `setpriv ${'x'.repeat(500)}`;
+    const ended = new Error(`${command} ended (1) before it was ready; it said:\none\ntwo\nthree\nno tun device`);
+    const told = describeError(ended);
+    assert.match(told, /^…x+ ended \(1\) before it was ready; it said: \| two \| three \| no tun device$/);
+    assert.ok(told.length < 160);
+    assert.equal(describeError(new Error('in vain', { cause: new Error('refused') })), 'in vain (refused)');
   });
 });
