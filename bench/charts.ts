@@ -49,7 +49,7 @@ function drawBars({ name, title, columns, candidates: all }: RowReport): Chart[]
     if (bars.length === 0) return [];
     const quantity = main.length > 1 ? `: ${column.title}` : '';
     const better = column.less ? ' (less is better)' : '';
-    const file = main.length > 1 ? `${name}-${slug(column.title)}` : name;
+    const file = main.length > 1 ? `${name}-${slug(column.name)}` : name;
     return [{ name: file, svg: barChart(`${title}${quantity}${better}`, bars) }];
   });
 }
@@ -84,6 +84,7 @@ function drawSeries(report: RowReport): Chart[] {
 
 function slug(text: string): string {
   return text
+    .replaceAll(/([a-z])([A-Z])/g, '$1-$2')
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, '-')
     .replaceAll(/^-|-$/g, '');

@@ -139,14 +139,30 @@ function formatTick(value: number): string {
 }
 
 function document(height: number, title: string, parts: readonly string[]): string {
+  const titles = wrap(title, 84);
+  const shift = (titles.length - 1) * 20;
+  const size = `viewBox="0 0 ${width} ${height + shift}" width="${width}" height="${height + shift}"`;
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" ${size}>`,
     // Readable on a dark page, too.
-    rectangle(0, 0, width, height, '#ffffff'),
-    text(16, 26, title, 'start', 16),
+    rectangle(0, 0, width, height + shift, '#ffffff'),
+    ...titles.map((line, index) => text(16, 26 + index * 20, line, 'start', 16)),
+    `<g transform="translate(0 ${shift})">`,
     ...parts,
+    '</g>',
     '</svg>\n',
   ].join('\n');
+}
+
+/** Lines of words, none longer than told if its words allow. */
+export function wrap(content: string, length: number): string[] {
+  const lines: string[] = [];
+  for (const word of content.split(' ')) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= length) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
 }
 
 function text(x: number, y: number, content: string, anchor = 'start', size = 12): string {

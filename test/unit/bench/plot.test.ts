@@ -35,6 +35,13 @@ describe('a chart', () => {
     assert.match(svg, />20 &lt;</);
   });
 
+  it('has its title on as many lines as it needs', () => {
+    assert.deepEqual(wrap('one two three four', 9), ['one two', 'three', 'four']);
+    assert.deepEqual(wrap('incomprehensibilities', 9), ['incomprehensibilities']);
+    const height = (title: string) => attributes(barChart(title, []), 'svg', 'height')[0] ?? 0;
+    assert.ok(height('many words '.repeat(15)) > height('a word'));
+  });
+
   it('has curves on logarithmic axes', () => {
     const svg = lineChart('growth', { title: 'connections', log: true }, { title: 'ms', log: true }, [
       {
@@ -82,9 +89,9 @@ describe('the charts of a report', () => {
 
   it('are written to a directory, one file each', () => {
     const directory = join(tempDir(), 'charts');
-    const columns = { rate, other: { ...rate, title: 'at once', less: true } as const };
+    const columns = { rate, atOnce: { ...rate, title: 'at once', less: true } as const };
     const report = reportRow('row', { title: 'Row', columns }, [
-      { ...own, figures: [{ values: { rate: 1, other: 2 } }] },
+      { ...own, figures: [{ values: { rate: 1, atOnce: 2 } }] },
     ]);
     const files = writeCharts(directory, [report]);
     assert.deepEqual(readdirSync(directory).sort(), ['row-at-once.svg', 'row-rate.svg']);
