@@ -124,7 +124,8 @@ async function measure(
     return stdout;
   };
   const relay = running.relay();
-  if (relay.length > 0) values[column('memory')] = proportionalMemory(relay);
+  // Others may not look into it.
+  if (relay.length > 0 && process.getuid?.() === 0) values[column('memory')] = proportionalMemory(relay);
   values[column('rate')] = parseStreams(await client('streams')).values.rate ?? Number.NaN;
   values[column('p50')] = parseConnections(await client('connections'), 1).values.p50 ?? Number.NaN;
 }

@@ -22,10 +22,11 @@ export const memory: Row = {
     held: { title: `held of ${MANY} tried`, unit: 'connections', decimals: 0 },
     many: { title: 'memory then', unit: 'MiB', decimals: 1, less: true, beside: true },
   },
-  unavailable: ({ root }) =>
-    hardLimit() < FILES
-      ? `a process may have ${hardLimit()} descriptors here (ulimit -Hn), not ${FILES}`
-      : unavailable({ programs: ['prlimit'], file: loadProgram }, root),
+  unavailable: ({ root }) => {
+    if (process.getuid?.() !== 0) return 'only root may look into the memory of all of them';
+    if (hardLimit() < FILES) return `a process may have ${hardLimit()} descriptors here (ulimit -Hn), not ${FILES}`;
+    return unavailable({ programs: ['prlimit'], file: loadProgram }, root);
+  },
   measure: async (plan: Plan, where: Surroundings): Promise<CandidateResult[]> => {
     const names = plan.candidates.filter((name) => name !== referenceName);
     const results = names.map((name): CandidateResult => ({ name, figures: [] }));

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { drawCharts, writeCharts } from '../../../bench/charts.js';
 import type { CandidateResult, Column } from '../../../bench/model.js';
-import { barChart, linearTicks, lineChart, logTicks } from '../../../bench/plot.js';
+import { barChart, linearTicks, lineChart, logTicks, wrap } from '../../../bench/plot.js';
 import { reportRow } from '../../../bench/report.js';
 import { tempDir } from '../../support/index.js';
 
