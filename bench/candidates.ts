@@ -1,12 +1,19 @@
 // Whom the benchmark compares, and how each is made to publish a port of a server.
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
 /** What a candidate is asked to do. */
 export interface Task {
   /** Command that listens on `port` in the candidate's namespace, on every address. */
   server(port: number): string[];
-  /** Port on 127.0.0.1 of the host that clients connect to. */
+  protocol: 'tcp' | 'udp';
+  /** Address of the host, and port there, that clients connect to. */
+  address: string;
   port: number;
+  /** Ports that are published besides. */
+  morePorts: readonly number[];
+  /** Congestion control to set in the candidate's namespace; undefined to leave what is there. */
+  congestion: string | undefined;
   /** A directory for the candidate's own files; empty, and writable for its user. */
   directory: string;
   /** Where the programs of this package are compiled to. */
@@ -24,6 +31,10 @@ export interface Candidate {
   file?: string;
   /** Argument that makes the first program tell its version. */
   version?: string;
+  /** Whether one process publishes many ports. */
+  manyPorts?: true;
+  /** Its API in RootlessKit's manner, where it has one. */
+  apiSocket?(directory: string): string;
   command(task: Task): string[];
 }
 
@@ -37,19 +48,51 @@ export const ownName = 'rootless-run';
  * Runs a server in a namespace of its own whose root it is: sets the congestion control there (a new namespace
  * has the machine's default, which may be one that paces) and says which one is in force.
  */
-function inChild(command: readonly string[]): string[] {
+function inChild({ server, port, congestion }: Task): string[] {
   const file = '/proc/sys/net/ipv4/tcp_congestion_control';
-  const script = `echo reno >${file} 2>/dev/null; echo "congestion control: $(cat ${file})"; exec "$@"`;
-  return ['sh', '-c', script, 'sh', ...command];
+  const set = congestion === undefined ? '' : `echo ${congestion} >${file} 2>/dev/null; `;
+  const script = `${set}echo "congestion control: $(cat ${file})"; exec "$@"`;
+  return ['sh', '-c', script, 'sh', ...server(port)];
 }
 
-function rootlesskit(portDriver: string): Candidate['command'] {
-  return ({ port, server, directory }) => [
-    'rootlesskit',
-    ...['--net=slirp4netns', '--disable-host-loopback', `--port-driver=${portDriver}`],
-    ...[`--state-dir=${join(directory, 'state')}`, '-p', `127.0.0.1:${port}:${port}/tcp`],
-    ...inChild(server(port)),
-  ];
+/** Runs a forwarder beside a server that is in the same namespace and listens elsewhere. */
+function besideServer({ server, port }: Task, forwarder: (inside: number) => string): string[] {
+  const inside = port + 10_000;
+  return ['sh', '-c', `"$@" & exec ${forwarder(inside)}`, 'sh', ...server(inside)];
+}
+
+/** As rootless-run and rootlesskit take them. */
+function publishOptions({ address, port, morePorts, protocol }: Task): string[] {
+  return [port, ...morePorts].flatMap((each) => ['-p', `${address}:${each}:${each}/${protocol}`]);
+}
+
+/** Publishes all; a range where the ports are consecutive, which pasta prefers to thousands of words. */
+function pastaPorts({ address, port, morePorts }: Task): string {
+  const [first, last] = [morePorts[0], morePorts.at(-1)];
+  return `${address}/${port}${first === undefined ? '' : `,${first}-${last}`}`;
+}
+
+let pastaLoopback: readonly string[] | undefined;
+
+/** Newer ones have to be told to connect from loopback to loopback; without it they serve some hundred clients a second. */
+function pastaLoopbackOption(): readonly string[] {
+  pastaLoopback ??= spawnSync('pasta', ['--help'], { encoding: 'utf8' }).stdout?.includes('--host-lo-to-ns-lo')
+    ? ['--host-lo-to-ns-lo']
+    : [];
+  return pastaLoopback;
+}
+
+function rootlesskit(portDriver: string): Pick<Candidate, 'command' | 'apiSocket' | 'manyPorts'> {
+  return {
+    manyPorts: true,
+    apiSocket: (directory) => join(directory, 'state', 'api.sock'),
+    command: (task) => [
+      'rootlesskit',
+      ...['--net=slirp4netns', '--disable-host-loopback', `--port-driver=${portDriver}`],
+      ...[`--state-dir=${join(task.directory, 'state')}`, ...publishOptions(task)],
+      ...inChild(task),
+    ],
+  };
 }
 
 /** By name, in the order of the table. */
@@ -63,42 +106,64 @@ export const candidates: Readonly<Record<string, Candidate>> = {
     description: 'this package, --net=none, builtin port driver',
     programs: [],
     file: 'dist/bin/rootless-run.js',
-    command: ({ server, port, directory, root, node }) => [
-      ...[node, join(root, 'dist/bin/rootless-run.js'), '--net=none', '--port-driver=builtin'],
-      ...[`--state-dir=${join(directory, 'state')}`, '-p', `127.0.0.1:${port}:${port}/tcp`, '--'],
-      ...inChild(server(port)),
+    manyPorts: true,
+    apiSocket: (directory) => join(directory, 'state', 'api.sock'),
+    command: (task) => [
+      ...[task.node, join(task.root, 'dist/bin/rootless-run.js'), '--net=none', '--port-driver=builtin'],
+      ...[`--state-dir=${join(task.directory, 'state')}`, ...publishOptions(task), '--'],
+      ...inChild(task),
     ],
   },
   rootlesskit: {
     description: 'RootlessKit, slirp4netns, builtin port driver',
     programs: ['rootlesskit', 'slirp4netns'],
     version: '--version',
-    command: rootlesskit('builtin'),
+    ...rootlesskit('builtin'),
   },
   slirp4netns: {
     description: 'RootlessKit, slirp4netns, port driver of slirp4netns',
     programs: ['slirp4netns', 'rootlesskit'],
     version: '--version',
-    command: rootlesskit('slirp4netns'),
+    ...rootlesskit('slirp4netns'),
   },
   pasta: {
     description: 'pasta with its own namespaces',
     programs: ['pasta'],
     version: '--version',
-    command: ({ server, port }) => [
-      ...['pasta', '--config-net', '--foreground', '--tcp-ports', `127.0.0.1/${port}`, '--udp-ports', 'none'],
-      ...['--tcp-ns', 'none', '--udp-ns', 'none', '--', ...inChild(server(port))],
-    ],
+    manyPorts: true,
+    command: (task) => {
+      const [own, other] = task.protocol === 'tcp' ? ['--tcp-ports', '--udp-ports'] : ['--udp-ports', '--tcp-ports'];
+      return [
+        ...['pasta', '--config-net', '--foreground', ...pastaLoopbackOption(), own, pastaPorts(task), other, 'none'],
+        ...['--tcp-ns', 'none', '--udp-ns', 'none', '--', ...inChild(task)],
+      ];
+    },
   },
   socat: {
     description: 'socat with fork, to a server in the same namespace',
     programs: ['socat'],
     version: '-V',
-    command: ({ server, port }) => {
-      const inside = port + 10_000;
-      const listen = `TCP-LISTEN:${port},bind=127.0.0.1,fork,reuseaddr,backlog=4096`;
-      const script = `socat ${listen} TCP:127.0.0.1:${inside} & exec "$@"`;
-      return ['sh', '-c', script, 'sh', ...server(inside)];
-    },
+    command: (task) =>
+      besideServer(task, (inside) => {
+        const kind = task.protocol.toUpperCase();
+        const backlog = task.protocol === 'tcp' ? ',backlog=4096' : '';
+        const listen = `${kind}-LISTEN:${task.port},bind=${task.address},fork,reuseaddr${backlog}`;
+        return `socat ${listen} ${kind}:127.0.0.1:${inside}`;
+      }),
+  },
+  'docker-proxy': {
+    description: "Docker's proxy, to a server in the same namespace",
+    programs: ['docker-proxy'],
+    command: (task) =>
+      besideServer(task, (inside) => {
+        const from = `-host-ip ${task.address} -host-port ${task.port}`;
+        // It reports to descriptor 3.
+        return `docker-proxy -proto ${task.protocol} ${from} -container-ip 127.0.0.1 -container-port ${inside} 3>/dev/null`;
+      }),
   },
 };
+
+/** Whom we are compared with. */
+export const peerNames: readonly string[] = Object.keys(candidates).filter(
+  (name) => name !== referenceName && name !== ownName,
+);

@@ -3,9 +3,11 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { debianPackages, hasProgram } from '../test/setup/requirements.js';
+import { hasProgram } from '../test/setup/requirements.js';
+import { packageOf } from './availability.js';
 import { candidates } from './candidates.js';
-import { loadProgram } from './rows.js';
+import { congestionControl } from './network.js';
+import { loadProgram } from './programs/load.js';
 import { type Account, runAs } from './users.js';
 
 export interface Machine {
@@ -13,31 +15,44 @@ export interface Machine {
   cores: number;
   memoryGiB: number;
   kernel: string;
-  /** Of the network namespace that the clients are in. */
+  /** Of the network namespace that the clients are in, and what the machine has by default. */
   congestionControl: string;
+  defaultCongestionControl: string;
 }
 
-export function describeMachine(): Machine {
+export function describeMachine(defaultCongestionControl: string): Machine {
   return {
     processor: cpus()[0]?.model.trim() ?? 'unknown',
     cores: cpus().length,
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     kernel: release(),
-    congestionControl: readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim(),
+    congestionControl: congestionControl(),
+    defaultCongestionControl,
   };
 }
 
-/** Versions of node, iperf3 and the peers that are installed, by name. */
+/** Programs of rows; those that say their versions in a manner of their own are left to the package manager. */
+const rowPrograms: Readonly<Record<string, string | undefined>> = {
+  iperf3: '--version',
+  nginx: undefined,
+  wrk: undefined,
+  'redis-server': undefined,
+  'redis-benchmark': '--version',
+  dnsmasq: undefined,
+  dnsperf: undefined,
+};
+
+/** Versions of node, of the peers and of the rows' programs that are installed, by name. */
 export function describeVersions(): Record<string, string> {
   const versions: Record<string, string> = { node: process.versions.node };
-  const ask: [string, string][] = [['iperf3', '--version']];
+  const ask = new Map(Object.entries(rowPrograms));
   for (const { programs, version } of Object.values(candidates)) {
-    if (programs[0] !== undefined && version !== undefined) ask.push([programs[0], version]);
+    if (programs[0] !== undefined) ask.set(programs[0], version);
   }
   for (const [program, argument] of ask) {
     if (!hasProgram(program)) continue;
-    const { stdout } = spawnSync(program, [argument], { encoding: 'utf8' });
-    versions[program] = findVersion(stdout) ?? packageVersion(program) ?? 'unknown';
+    const said = argument && spawnSync(program, [argument], { encoding: 'utf8' }).stdout;
+    versions[program] = findVersion(said ?? '') ?? packageVersion(program) ?? 'unknown';
   }
   return versions;
 }
@@ -47,12 +62,12 @@ export function describeVersions(): Record<string, string> {
  * 2024_01_01.abc", "socat version 1.7.4.4 on …". Undefined if it does not know ("pasta unknown version").
  */
 export function findVersion(said: string): string | undefined {
-  return /^\w+ (?:version )?v?(\d\S*)/m.exec(said)?.[1];
+  return /^[\w-]+ (?:version )?v?(\d\S*)/m.exec(said)?.[1];
 }
 
 /** The version of the Debian package that the program belongs to, if there is one. */
 function packageVersion(program: string): string | undefined {
-  const name = debianPackages[program];
+  const name = packageOf(program);
   if (name === undefined) return undefined;
   const { stdout } = spawnSync('dpkg-query', ['--status', name], { encoding: 'utf8' });
   return /^Version: (\S+)$/m.exec(stdout ?? '')?.[1];

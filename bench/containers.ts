@@ -2,35 +2,19 @@
 // same agent, so that the difference is that between the ways alone.
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { hasProgram } from '../test/setup/requirements.js';
 import { isAlive, processTree } from '../test/support/process-info.js';
 import { type Started, start } from '../test/support/start.js';
-import type { Surroundings } from './measure.js';
-import { roundOrder, type Summary, summarize } from './statistics.js';
+import { unavailable } from './availability.js';
+import { ownName } from './candidates.js';
+import type { CandidateResult, Plan, Row, Surroundings } from './model.js';
+import { takeRounds } from './running.js';
+import { median } from './statistics.js';
 import { stop } from './stop.js';
 import { type Account, runAs } from './users.js';
-
-/** A measurement that is not of traffic through a forwarder. */
-export interface SuiteReport {
-  name: string;
-  title: string;
-  lines: SuiteLine[];
-  goals: { text: string; met: boolean }[];
-  /** What was left out, and why. */
-  notes: string[];
-}
-
-export interface SuiteLine {
-  name: string;
-  description: string;
-  /** By the name of the column, each with its unit. */
-  cells: Record<string, Summary>;
-}
-
-export const containersTitle = 'Containers: a bridge, an address, rules and one published port, each';
 
 /** Containers attached and detached in a round, one after the other. */
 const PER_ROUND = 10;
@@ -40,90 +24,54 @@ const IN_PARALLEL = 64;
 const PLUGINS = '/usr/lib/cni';
 
 /** How containers are attached: networks by name, as the hook's annotations have it. */
-const ways = {
-  'rootless-net': { network: 'own', description: 'netlink, one nft transaction for the network, no process' },
-  plugins: { network: 'chain', description: 'bridge, host-local, portmap, firewall and tuning of /usr/lib/cni' },
-} as const;
+const ways: Readonly<Record<string, { network: string; description: string }>> = {
+  [ownName]: { network: 'own', description: 'netlink, one nft transaction for the network, no process' },
+  'cni-plugins': { network: 'chain', description: 'bridge, host-local, portmap, firewall and tuning of /usr/lib/cni' },
+};
 
-const goals = { attachMs: 10, processes: 3 };
+export const containers: Row = {
+  title: 'Containers: a bridge, an address, rules and one published port, each',
+  columns: {
+    attach: { title: 'attach', unit: 'ms', decimals: 1, less: true },
+    detach: { title: 'detach', unit: 'ms', decimals: 1, less: true, beside: true },
+    atOnce: { title: `attach ${IN_PARALLEL} at once`, unit: 'ms', decimals: 0, less: true },
+    processes: { title: 'processes started to attach', unit: 'programs', decimals: 0, less: true },
+  },
+  unavailable: lacking,
+  measure: measureContainers,
+};
 
 /** Why it cannot be measured here; undefined where it can. */
-export function containersUnavailable(): string | undefined {
+function lacking({ root }: Surroundings): string | undefined {
   if (process.getuid?.() !== 0) return 'to look into namespaces of others, it has to be root';
-  const missing = ['nft', 'nsenter'].filter((program) => !hasProgram(program));
-  if (!existsSync(join(PLUGINS, 'bridge'))) missing.push('containernetworking-plugins');
-  return missing.length > 0 ? `not installed: ${missing.join(', ')}` : undefined;
+  return unavailable({ programs: ['nft', 'nsenter', join(PLUGINS, 'bridge')], file: 'dist/bin/rootless-run.js' }, root);
 }
 
-export async function measureContainers(rounds: number, where: Surroundings): Promise<SuiteReport> {
-  const account = where.account('rootless-run');
-  const stack = await startStack(account, where);
+async function measureContainers({ rounds }: Plan, where: Surroundings): Promise<CandidateResult[]> {
+  const results = Object.entries(ways).map(
+    ([name, { description }]): CandidateResult => ({ name, description, figures: [] }),
+  );
+  const stack = await startStack(where.account(ownName), where);
   try {
-    const samples = new Map(Object.keys(ways).map((name) => [name, new Samples()]));
     for (const { network } of Object.values(ways)) await attachAndDetach(stack, network, 1);
-    for (let round = 0; round < rounds; round++) {
-      for (const [name, { network }] of roundOrder(Object.entries(ways), round)) {
-        const { attach, detach } = await attachAndDetach(stack, network, PER_ROUND);
-        samples.get(name)?.add('attach, ms', ...attach);
-        samples.get(name)?.add('detach, ms', ...detach);
-        const all = await attachInParallel(stack, network);
-        samples.get(name)?.add(`${IN_PARALLEL} at once, ms`, all);
-        const shown = [...attach].sort((a, b) => a - b)[attach.length >> 1] ?? 0;
-        where.progress(
-          `containers, round ${round + 1}/${rounds}: ${name} ${shown.toFixed(1)} ms, ${IN_PARALLEL} at once ${all.toFixed(0)} ms`,
-        );
-      }
-    }
-    const notes: string[] = [];
-    if (hasProgram('strace')) {
-      for (const [name, { network }] of Object.entries(ways)) {
-        samples.get(name)?.add('processes', await countProcesses(stack, network));
-      }
-    } else notes.push('processes are counted by strace, which is not installed');
-    return report(samples, notes);
+    await takeRounds(results, rounds, where, async ({ name }, round) => {
+      const { network = '' } = ways[name] ?? {};
+      const { attach, detach } = await attachAndDetach(stack, network, PER_ROUND);
+      const values = {
+        attach: median(attach),
+        detach: median(detach),
+        atOnce: await attachInParallel(stack, network),
+      };
+      where.progress(
+        `containers, round ${round + 1}/${rounds}: ${name} ${values.attach.toFixed(1)} ms, ${IN_PARALLEL} at once ${values.atOnce.toFixed(0)} ms`,
+      );
+      if (!hasProgram('strace')) return { values, note: 'processes are counted by strace, which is not installed' };
+      return { values: { ...values, processes: await countProcesses(stack, network) } };
+    });
+    return results;
   } finally {
     await stop(stack.started);
   }
-}
-
-class Samples {
-  readonly #values = new Map<string, number[]>();
-
-  add(column: string, ...values: number[]): void {
-    this.#values.set(column, [...(this.#values.get(column) ?? []), ...values]);
-  }
-
-  summaries(): Record<string, Summary> {
-    return Object.fromEntries([...this.#values].map(([column, values]) => [column, summarize(values)]));
-  }
-}
-
-function report(samples: ReadonlyMap<string, Samples>, notes: string[]): SuiteReport {
-  const lines = Object.entries(ways).map(([name, { description }]) => ({
-    name,
-    description,
-    cells: samples.get(name)?.summaries() ?? {},
-  }));
-  const own = lines[0]?.cells ?? {};
-  const attach = own['attach, ms']?.median ?? Number.NaN;
-  const processes = own.processes?.median;
-  return {
-    name: 'container',
-    title: containersTitle,
-    lines,
-    goals: [
-      { text: `rootless-net attaches in at most ${goals.attachMs} ms`, met: attach <= goals.attachMs },
-      ...(processes === undefined
-        ? []
-        : [
-            {
-              text: `rootless-net starts at most ${goals.processes} processes for it`,
-              met: processes <= goals.processes,
-            },
-          ]),
-    ],
-    notes,
-  };
 }
 
 interface BenchStack {

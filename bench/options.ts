@@ -1,20 +1,19 @@
 import { parseArgs } from 'node:util';
 import { candidates, referenceName } from './candidates.js';
+import type { Plan } from './model.js';
 import { rows } from './rows.js';
 
-/** All that can be asked for, in the order of the output. */
-export const rowNames: readonly string[] = [...Object.keys(rows), 'container'];
+const rowNames: readonly string[] = Object.keys(rows);
 
-export interface BenchOptions {
+export interface BenchOptions extends Plan {
   /** Names of the rows to measure, in the order of the table. */
-  rows: string[];
-  /** Names of the candidates, "direct" among them always: the ratios refer to it. */
-  candidates: string[];
-  rounds: number;
-  /** Length of one measurement. */
-  seconds: number;
+  rows: readonly string[];
+  /** They were asked for by their names: then one that cannot be measured is a failure. */
+  named: boolean;
   /** File for the figures in JSON. */
   json?: string;
+  /** Directory for charts. */
+  plot?: string;
 }
 
 /** The command line cannot be understood; the message says why. */
@@ -22,25 +21,28 @@ export class UsageError extends Error {
   override name = 'UsageError';
 }
 
-const usage = `Usage: npm run bench [-- ROW… --peers NAME,… --rounds N --seconds S --json FILE]
+const usage = `Usage: npm run bench [-- ROW… --peers NAME,… --rounds N --seconds S --long --json FILE --plot DIR]
   rows: ${rowNames.join(', ')} (all unless told)
   peers: ${Object.keys(candidates)
     .filter((name) => name !== referenceName)
-    .join(', ')} (all that are installed unless told)`;
+    .join(', ')} (all that are installed unless told)
+  --rounds 1 --seconds 1 for a first look; --long goes on to 10,000 connections in the row "growth"`;
 
 /** @throws {UsageError} */
 export function parseOptions(args: string[]): BenchOptions {
   const { positionals, values } = parse(args);
-  const askedRows = positionals.length > 0 ? positionals : [...rowNames];
   const peers = values.peers === undefined ? Object.keys(candidates) : values.peers.split(',').filter(Boolean);
-  check(askedRows, rowNames, 'row');
+  check(positionals, rowNames, 'row');
   check(peers, Object.keys(candidates), 'peer');
   return {
-    rows: askedRows,
+    rows: rowNames.filter((name) => positionals.length === 0 || positionals.includes(name)),
+    named: positionals.length > 0,
     candidates: Object.keys(candidates).filter((name) => name === referenceName || peers.includes(name)),
     rounds: positive('rounds', values.rounds, Number.isInteger),
     seconds: positive('seconds', values.seconds, Number.isFinite),
+    long: values.long,
     ...(values.json !== undefined && { json: values.json }),
+    ...(values.plot !== undefined && { plot: values.plot }),
   };
 }
 
@@ -53,7 +55,9 @@ function parse(args: string[]) {
         peers: { type: 'string' },
         rounds: { type: 'string', default: '5' },
         seconds: { type: 'string', default: '3' },
+        long: { type: 'boolean', default: false },
         json: { type: 'string' },
+        plot: { type: 'string' },
       },
     });
   } catch (error) {

@@ -1,126 +1,95 @@
-// What the benchmark measures. One row: a server, a client, and how a figure comes from the client's output.
-import { join } from 'node:path';
-import { ownName } from './candidates.js';
+// What the benchmark measures, in the order of the tables. Goals are in goals.ts.
+import { containers } from './containers.js';
+import { growth } from './growth.js';
+import { memory } from './memory.js';
+import type { Column, Row } from './model.js';
+import { ports } from './ports.js';
+import { iperf3 } from './programs/iperf3.js';
+import { connections, datagrams, pings, streams } from './programs/load.js';
+import { dns, nginx, redis } from './programs/servers.js';
+import { startUp } from './start-up.js';
+import { processorColumn, type Traffic, traffic } from './traffic.js';
 
-/** One measurement. */
-export interface Figure {
-  /** In the row's unit; more is better. */
-  value: number;
-  /** For the record: percentiles, errors, congestion control at either end. */
-  details: Record<string, number | string>;
-  /** Why the value is not what it seems; such a figure reaches no goal and serves none as the measure. */
-  caveat?: string;
+const rate: Column = { title: 'throughput', unit: 'Gbit/s', decimals: 1 };
+const perSecond = (unit: string): Column => ({ title: 'rate', unit, decimals: 0 });
+const beside = (title: string, unit: string, decimals: number): Column => ({
+  title,
+  unit,
+  decimals,
+  less: true,
+  beside: true,
+});
+const percentiles = { p50: beside('p50', 'µs', 0), p99: beside('p99', 'µs', 0) };
+const lost = beside('lost', '%', 1);
+const gbits: Column = { title: 'throughput', unit: 'Gbit/s', decimals: 2, beside: true };
+
+function tcp(title: string, ...options: string[]): Pick<Traffic, 'title' | 'columns' | 'program'> {
+  return { title: `TCP, ${title}`, columns: { rate, cpu: processorColumn }, program: iperf3(...options) };
 }
 
-/** What this package is to reach in a row: at least `factor` times what the peer reaches. */
-export interface Goal {
-  candidate: string;
-  peer: string;
-  factor: number;
-}
-
-export interface Row {
-  title: string;
-  unit: string;
-  decimals: number;
-  goal?: Goal;
-  /** Programs that must be there. */
-  programs: readonly string[];
-  /** File of this package that must be there. */
-  file?: string;
-  server(port: number, root: string): string[];
-  /** Matches what the server says when it listens. */
-  ready: RegExp;
-  client(port: number, seconds: number, root: string): string[];
-  parse(output: string): Figure;
-}
-
-function iperf3(extra: readonly string[]): Pick<Row, 'programs' | 'server' | 'ready' | 'client' | 'parse'> {
-  return {
-    programs: ['iperf3'],
-    server: (port) => ['iperf3', '--server', '--port', String(port), '--forceflush'],
-    ready: /Server listening/,
-    client: (port, seconds) => [
-      ...['iperf3', '--client', '127.0.0.1', '--port', String(port), '--time', String(seconds), '--json', ...extra],
-    ],
-    parse: parseIperf3,
-  };
-}
-
-/** The members that we use of what `iperf3 --json` prints. */
-interface Iperf3Output {
-  error?: string;
-  end?: {
-    sum_received?: { bits_per_second?: number };
-    sender_tcp_congestion?: string;
-    receiver_tcp_congestion?: string;
-  };
-}
-
-/** @throws {Error} with iperf3's own message if it failed */
-export function parseIperf3(output: string): Figure {
-  const { error, end } = JSON.parse(output) as Iperf3Output;
-  const bits = end?.sum_received?.bits_per_second;
-  if (error !== undefined || bits === undefined) throw new Error(`iperf3: ${error ?? 'no result'}`);
-  return {
-    value: bits / 1e9,
-    details: {
-      senderCongestion: end?.sender_tcp_congestion ?? 'unknown',
-      receiverCongestion: end?.receiver_tcp_congestion ?? 'unknown',
-    },
-  };
-}
-
-/** Connections that the row "connections" keeps open at once. */
-const concurrency = 32;
-
-/**
- * Reads what bench_load prints. A forwarder that drops most attempts and serves the few that are left looks fast
- * by its rate alone, so the attempts that were really on their way are looked at, too.
- *
- * @throws {Error} if no connection came about
- */
-export function parseLoad(output: string): Figure {
-  const { rate, ...details } = JSON.parse(output) as { rate: number } & Record<string, number>;
-  if (!(rate > 0)) throw new Error(`no connection came about: ${output.trim()}`);
-  const { in_flight: moving = 0, errors = 0, connections = 0 } = details;
-  const caveats: string[] = [];
-  if (moving < concurrency * 0.75)
-    caveats.push(`only ${moving} of ${concurrency} at once were moving, the others stuck`);
-  if (errors > connections / 100) caveats.push(`${errors} attempts failed`);
-  return { value: rate, details, ...(caveats.length > 0 && { caveat: caveats.join('; ') }) };
-}
-
-/** The program of native/src/bench_load.c. */
-export const loadProgram = 'native/build/Release/bench_load';
-
-/** By name, in the order of the tables. */
+/** By name. */
 export const rows: Readonly<Record<string, Row>> = {
-  tcp: {
-    title: 'TCP, one stream to the server',
-    unit: 'Gbit/s',
-    decimals: 1,
-    goal: { candidate: ownName, peer: 'rootlesskit', factor: 1.2 },
-    ...iperf3([]),
-  },
-  'tcp-reverse': {
-    title: 'TCP, one stream from the server',
-    unit: 'Gbit/s',
-    decimals: 1,
-    ...iperf3(['--reverse']),
-  },
-  connections: {
+  tcp: traffic(tcp('one stream to the server')),
+  'tcp-reverse': traffic(tcp('one stream from the server', '--reverse')),
+  'tcp-4': traffic({ ...tcp('4 streams, a thread each'), program: streams(4) }),
+  'tcp-16': traffic({ ...tcp('16 streams, a thread each'), program: streams(16) }),
+  'tcp-bbr': traffic({ ...tcp('one stream to the server, bbr'), defaultCongestion: 'bbr' }),
+  'tcp-bbr-reverse': traffic({ ...tcp('one stream from the server, bbr', '--reverse'), defaultCongestion: 'bbr' }),
+  'tcp-1k': traffic(tcp('one stream, 1 KiB a write', '--length', '1K')),
+  'tcp-veth': traffic({ ...tcp('one stream to the server, client behind a veth'), remote: true }),
+  connections: traffic({
     title: 'New TCP connections, 32 at once, one byte each way',
-    unit: 'conn/s',
-    decimals: 0,
-    goal: { candidate: ownName, peer: 'rootlesskit', factor: 2 },
-    programs: [],
-    file: loadProgram,
-    server: (port, root) => [join(root, loadProgram), 'server', '0.0.0.0', String(port)],
-    ready: /^ready$/m,
-    client: (port, seconds, root) => [
-      ...[join(root, loadProgram), 'client', '127.0.0.1', String(port), String(concurrency), String(seconds)],
-    ],
-    parse: parseLoad,
-  },
+    columns: { rate: perSecond('conn/s'), ...percentiles },
+    program: connections(32),
+  }),
+  'connect-latency': traffic({
+    title: 'New TCP connections, one at a time, from connect to the first byte, all on one processor',
+    columns: { rate: perSecond('conn/s'), ...percentiles },
+    program: connections(1),
+    pinned: true,
+  }),
+  ping: traffic({
+    title: 'One byte there and back over an open connection, all on one processor',
+    columns: {
+      p50: { title: 'p50', unit: 'µs', decimals: 1, less: true },
+      p99: beside('p99', 'µs', 1),
+    },
+    program: pings(),
+    pinned: true,
+  }),
+  udp: traffic({
+    title: 'UDP, a flood of 1400 bytes each, as received',
+    columns: { rate: perSecond('packets/s'), gbits, lost },
+    program: datagrams(1400),
+  }),
+  'udp-8k': traffic({
+    title: 'UDP, a flood of 8192 bytes each, as received',
+    columns: { rate: perSecond('packets/s'), gbits, lost },
+    program: datagrams(8192),
+  }),
+  nginx: traffic({
+    title: 'nginx and wrk, 32 connections kept alive',
+    columns: { rate: perSecond('requests/s'), ...percentiles },
+    program: nginx(true),
+  }),
+  'nginx-close': traffic({
+    title: 'nginx and wrk, 32 at once, a connection for each request',
+    columns: { rate: perSecond('requests/s'), ...percentiles },
+    program: nginx(false),
+  }),
+  redis: traffic({
+    title: 'redis and redis-benchmark, GET, 32 connections',
+    columns: { rate: perSecond('requests/s'), ...percentiles },
+    program: redis(),
+  }),
+  dns: traffic({
+    title: 'dnsmasq and dnsperf, 32 clients',
+    columns: { rate: perSecond('queries/s'), lost },
+    program: dns(),
+  }),
+  memory,
+  ports,
+  start: startUp,
+  growth,
+  container: containers,
 };

@@ -38,3 +38,16 @@ export function roundRatios(
 export function roundOrder<T>(candidates: readonly T[], round: number): T[] {
   return round % 2 === 0 ? [...candidates] : [...candidates].reverse();
 }
+
+/** The difference of two candidates in each round; rounds that one of them has no value for are left out. */
+export function roundDifferences(
+  values: readonly (number | undefined)[],
+  references: readonly (number | undefined)[],
+): number[] {
+  const differences: number[] = [];
+  for (const [round, value] of values.entries()) {
+    const reference = references[round];
+    if (value !== undefined && reference !== undefined) differences.push(value - reference);
+  }
+  return differences;
+}

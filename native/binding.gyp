@@ -53,7 +53,17 @@
       # The load generator of bench/.
       'target_name': 'bench_load',
       'type': 'executable',
-      'sources': ['src/bench_load.c'],
+      'sources': [
+        'src/bench/connections.c',
+        'src/bench/hold.c',
+        'src/bench/latency.c',
+        'src/bench/main.c',
+        'src/bench/ping.c',
+        'src/bench/server.c',
+        'src/bench/streams.c',
+        'src/bench/udp.c',
+      ],
+      'libraries': ['-pthread'],
     },
   ],
 }

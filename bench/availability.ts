@@ -1,0 +1,36 @@
+// Whether what a candidate or a row needs is there.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { debianPackages, hasProgram } from '../test/setup/requirements.js';
+
+/** Packages that only the benchmark uses, and only where they are: nothing installs them. */
+const morePackages: Readonly<Record<string, string>> = {
+  wrk: 'wrk',
+  dnsperf: 'dnsperf',
+  dnsmasq: 'dnsmasq-base',
+  'docker-proxy': 'docker.io',
+};
+
+/** The Debian package that brings a program, as far as we know. */
+export function packageOf(program: string): string | undefined {
+  return morePackages[program] ?? debianPackages[program];
+}
+
+export interface Needs {
+  /** Programs that must be there. */
+  programs: readonly string[];
+  /** File of this package that must be there. */
+  file?: string;
+}
+
+/** Why something cannot be measured here, or undefined. */
+export function unavailable({ programs, file }: Needs, root: string): string | undefined {
+  const missing = programs.filter((program) => !hasProgram(program));
+  if (missing.length > 0) {
+    const packages = [...new Set(missing.map(packageOf).filter((name) => name !== undefined))];
+    const hint = packages.length > 0 ? ` (Debian package ${packages.join(', ')})` : '';
+    return `not installed: ${missing.join(', ')}${hint}`;
+  }
+  if (file !== undefined && !existsSync(join(root, file))) return `not built: ${file} is missing`;
+  return undefined;
+}

@@ -1,0 +1,114 @@
+// Measures all that is asked for, one row after the other, and prints it.
+import { writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { ownName } from './candidates.js';
+import { writeCharts } from './charts.js';
+import {
+  checkLoad,
+  checkPipes,
+  checkSteal,
+  describeMachine,
+  describeVersions,
+  type Machine,
+  processorTime,
+} from './conditions.js';
+import type { Surroundings } from './model.js';
+import type { BenchOptions } from './options.js';
+import { type RowReport, reportRow } from './report.js';
+import { rows } from './rows.js';
+import { describe } from './running.js';
+import { formatRow, formatSummary } from './table.js';
+
+/** Resolves to the exit code. */
+export async function bench(options: BenchOptions, where: Surroundings): Promise<number> {
+  const machine = describeMachine(where.network.defaultCongestion);
+  const versions = describeVersions();
+  const warnings = new Warnings(where.progress);
+  where.progress(describeInWords(machine, versions));
+  if (where.client.user === undefined) {
+    warnings.add('not root: all candidates share one user and thus one ration of pipes; as root each has its own');
+    if (machine.congestionControl === 'bbr') {
+      warnings.add('the congestion control here is bbr, which paces: all figures are too low');
+    }
+  }
+  warnings.add(checkLoad());
+
+  const reports: RowReport[] = [];
+  const omitted: Record<string, string> = {};
+  let failed = false;
+  for (const name of options.rows) {
+    const result = await measureRow(name, options, where, warnings);
+    if ('omitted' in result) {
+      omitted[name] = result.omitted;
+      where.progress(`${name}: ${result.omitted}`);
+      failed ||= options.named || result.failed;
+      continue;
+    }
+    process.stdout.write(`${reports.length > 0 ? '\n' : ''}${formatRow(result)}\n`);
+    reports.push(result);
+    const own = result.candidates.find((candidate) => candidate.name === ownName);
+    if (own && Object.keys(own.cells).length === 0) failed = true;
+  }
+  if (reports.length > 1) process.stdout.write(`\n${formatSummary(reports)}\n`);
+  if (options.json !== undefined) {
+    const { json, plot, ...told } = options;
+    const record = { date: new Date().toISOString(), machine, versions, options: told, warnings: warnings.all };
+    writeFileSync(resolve(json), `${JSON.stringify({ ...record, omitted, rows: reports }, null, 2)}\n`);
+  }
+  if (options.plot !== undefined) {
+    for (const file of writeCharts(resolve(options.plot), reports)) where.progress(`wrote ${file}`);
+  }
+  return failed ? 1 : 0;
+}
+
+function describeInWords(machine: Machine, versions: Readonly<Record<string, string>>): string {
+  const { processor, cores, memoryGiB, kernel, congestionControl } = machine;
+  const all = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  return `${processor}, ${cores} cores, ${memoryGiB} GiB, Linux ${kernel}, ${congestionControl} for the clients\n${all.join(', ')}`;
+}
+
+/** What spoils measurements, each said once, when it is found. */
+class Warnings {
+  readonly #all = new Set<string>();
+  readonly #say: (line: string) => void;
+
+  constructor(say: (line: string) => void) {
+    this.#say = say;
+  }
+
+  add(warning: string | undefined): void {
+    if (warning === undefined || this.#all.has(warning)) return;
+    this.#all.add(warning);
+    this.#say(`warning: ${warning}`);
+  }
+
+  get all(): string[] {
+    return [...this.#all];
+  }
+}
+
+/** A row that fails is no reason to leave out the others. */
+async function measureRow(
+  name: string,
+  options: BenchOptions,
+  where: Surroundings,
+  warnings: Warnings,
+): Promise<RowReport | { omitted: string; failed: boolean }> {
+  const row = rows[name];
+  if (row === undefined) return { omitted: 'there is no such row', failed: true };
+  const reason = row.unavailable(where);
+  if (reason !== undefined) return { omitted: reason, failed: false };
+  const checkAllPipes = () => {
+    for (const candidate of options.candidates) warnings.add(checkPipes(where.account(candidate), where.root));
+  };
+  checkAllPipes();
+  const since = processorTime();
+  try {
+    return reportRow(name, row, await row.measure(options, where));
+  } catch (error) {
+    return { omitted: `not measured: ${describe(error)}`, failed: true };
+  } finally {
+    checkAllPipes();
+    warnings.add(checkSteal(since));
+  }
+}

@@ -1,0 +1,137 @@
+// Whether a goal is met.
+import { ownName, peerNames } from './candidates.js';
+import type { Goal } from './goals.js';
+import type { CandidateResult, Column } from './model.js';
+import { median, roundDifferences, roundRatios, type Summary, summarize } from './statistics.js';
+
+export interface Verdict {
+  /** The goal in words. */
+  text: string;
+  /** What was reached; undefined if it cannot be told, see `caveat`. */
+  reached?: Summary & { unit: string; decimals: number };
+  /** Undefined if it cannot be told. */
+  met?: boolean;
+  /** Why it is not met in spite of the figures, or not known. */
+  caveat?: string;
+}
+
+/** The values of a column, one a round. */
+export function columnValues(result: CandidateResult | undefined, column: string): (number | undefined)[] {
+  return result?.figures.map((figure) => figure?.values[column]) ?? [];
+}
+
+/** The first caveat of any of its figures. */
+export function caveatOf(result: CandidateResult | undefined): string | undefined {
+  return result?.figures.find((figure) => figure?.caveat !== undefined)?.caveat;
+}
+
+/** Verdicts on a column's goals. */
+export function judge(
+  goals: readonly Goal[],
+  name: string,
+  column: Column,
+  results: readonly CandidateResult[],
+): Verdict[] {
+  const field = new Field(name, column, results);
+  return goals.map((goal) => {
+    if ('thanEachPeer' in goal) return field.againstEachPeer(goal.thanEachPeer);
+    if ('plus' in goal) return field.difference(goal.than, goal.plus);
+    if ('ratio' in goal) return field.ratio(goal.than, goal.ratio);
+    return field.value(goal.value, goal.orBestPeer);
+  });
+}
+
+class Field {
+  readonly #column: Column;
+  readonly #values: ReadonlyMap<string, (number | undefined)[]>;
+  readonly #results: readonly CandidateResult[];
+
+  constructor(name: string, column: Column, results: readonly CandidateResult[]) {
+    this.#column = column;
+    this.#results = results;
+    this.#values = new Map(results.map((result) => [result.name, columnValues(result, name)]));
+  }
+
+  ratio(than: string, ratio: number): Verdict {
+    const text = this.#compared(ratio, than);
+    const ratios = this.#ratios(than);
+    return this.#verdict(text, ratios, { unit: '', decimals: 2 }, (reached) => this.#reaches(reached, ratio), than);
+  }
+
+  againstEachPeer(ratio: number): Verdict {
+    const peers = this.#peers().map((name) => ({ name, ratios: this.#ratios(name) }));
+    const better = (a: number, b: number) => (this.#column.less ? b - a : a - b);
+    // The strongest: where our ratio is least.
+    const [strongest] = peers.sort((a, b) => better(median(a.ratios), median(b.ratios)));
+    const text = this.#compared(ratio, 'each of the others');
+    if (strongest === undefined) return { text, caveat: 'none of them has figures' };
+    const verdict = this.ratio(strongest.name, ratio);
+    return { ...verdict, text: `${text} (here ${strongest.name})` };
+  }
+
+  difference(than: string, plus: number): Verdict {
+    const { unit, decimals } = this.#column;
+    const differences = roundDifferences(this.#own(), this.#values.get(than) ?? []);
+    return this.#verdict(`at most ${than} + ${plus} ${unit}`, differences, { unit, decimals }, (d) => d <= plus, than);
+  }
+
+  value(value: number, orBestPeer = false): Verdict {
+    const { unit, decimals, less } = this.#column;
+    const others = orBestPeer ? this.#peers().map((name) => this.#median(name)) : [];
+    const goal = less ? Math.max(value, Math.min(...others)) : Math.min(value, Math.max(...others));
+    const text = `${this.#bound} ${value}${unit && ` ${unit}`}${orBestPeer ? ', or the best of the others' : ''}`;
+    return this.#verdict(text, this.#own(), { unit, decimals }, (reached) =>
+      this.#reaches(reached, others.length > 0 ? goal : value),
+    );
+  }
+
+  get #bound(): string {
+    return this.#column.less ? 'at most' : 'at least';
+  }
+
+  #compared(ratio: number, than: string): string {
+    if (ratio === 1 && than !== 'direct') return `${this.#column.less ? 'below' : 'above'} ${than}`;
+    return `${this.#bound} ${ratio} x ${than}`;
+  }
+
+  #reaches(reached: number, goal: number): boolean {
+    return this.#column.less ? reached <= goal : reached >= goal;
+  }
+
+  #own(): (number | undefined)[] {
+    return this.#values.get(ownName) ?? [];
+  }
+
+  #ratios(than: string): number[] {
+    return roundRatios(this.#own(), this.#values.get(than) ?? []);
+  }
+
+  #median(name: string): number {
+    return median((this.#values.get(name) ?? []).filter((value) => value !== undefined));
+  }
+
+  /** Those with figures that count. */
+  #peers(): string[] {
+    const spoilt = (name: string) => caveatOf(this.#results.find((result) => result.name === name)) !== undefined;
+    return peerNames.filter((name) => this.#ratios(name).length > 0 && !spoilt(name));
+  }
+
+  #verdict(
+    text: string,
+    values: readonly (number | undefined)[],
+    shown: { unit: string; decimals: number },
+    reaches: (median: number) => boolean,
+    than?: string,
+  ): Verdict {
+    const known = values.filter((value) => value !== undefined);
+    if (known.length === 0) {
+      const lacking = [ownName, than].find((name) => name !== undefined && Number.isNaN(this.#median(name)));
+      return { text, caveat: `no figures of ${lacking ?? ownName}` };
+    }
+    const reached = { ...summarize(known), ...shown };
+    const find = (name: string | undefined) => this.#results.find((result) => result.name === name);
+    const spoilt = [ownName, than].find((name) => caveatOf(find(name)) !== undefined);
+    if (spoilt !== undefined) return { text, reached, met: false, caveat: `the figures of ${spoilt} do not count` };
+    return { text, reached, met: reaches(reached.median) };
+  }
+}

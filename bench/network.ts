@@ -1,0 +1,82 @@
+// The network that is measured in: a host's, and beside it a namespace from which a client comes over a cable.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { makeHostNetwork } from '../test/setup/host-network.js';
+import { waitFor } from '../test/support/wait-for.js';
+
+export interface BenchNetwork {
+  /** What the machine has by default, and new namespaces with it. */
+  defaultCongestion: string;
+  /** Whether the settings are ours to change. */
+  own: boolean;
+  /** The far end of the cable. */
+  remote?: RemoteClient;
+}
+
+export interface RemoteClient {
+  /** Goes before the command of a client that is to run there. */
+  prefix: readonly string[];
+  /** Of the host, as the client reaches it. */
+  hostAddress: string;
+  /** Of the client. */
+  address: string;
+}
+
+const congestionFile = '/proc/sys/net/ipv4/tcp_congestion_control';
+
+export function congestionControl(): string {
+  return readFileSync(congestionFile, 'utf8').trim();
+}
+
+/** The network as it is found, for those who may not make one. */
+export function foundNetwork(): BenchNetwork {
+  return { defaultCongestion: congestionControl(), own: false };
+}
+
+/** Makes it in network and pid namespaces that are new; what it starts ends with them. */
+export async function makeNetwork(): Promise<BenchNetwork> {
+  const defaultCongestion = congestionControl();
+  makeHostNetwork();
+  return { defaultCongestion, own: true, remote: await makeRemote() };
+}
+
+async function makeRemote(): Promise<RemoteClient> {
+  const [hostAddress, address] = ['10.124.0.1', '10.124.0.2'];
+  const holder = spawn('unshare', ['--net', 'sleep', 'infinity'], { stdio: 'ignore' });
+  holder.unref();
+  const pid = await ownNamespace(holder);
+  const prefix = ['nsenter', `--net=/proc/${pid}/ns/net`];
+  for (const command of [
+    ['ip', 'link', 'add', 'bench0', 'type', 'veth', 'peer', 'name', 'bench1'],
+    ['ip', 'link', 'set', 'bench1', 'netns', String(pid)],
+    ['ip', 'addr', 'add', `${hostAddress}/24`, 'dev', 'bench0'],
+    ['ip', 'link', 'set', 'bench0', 'up'],
+    [...prefix, 'ip', 'link', 'set', 'lo', 'up'],
+    [...prefix, 'ip', 'addr', 'add', `${address}/24`, 'dev', 'bench1'],
+    [...prefix, 'ip', 'link', 'set', 'bench1', 'up'],
+    [...prefix, 'sh', '-c', `echo reno >${congestionFile}`],
+  ]) {
+    const { status, stderr } = spawnSync(command[0] ?? '', command.slice(1), { encoding: 'utf8' });
+    if (status !== 0) throw new Error(`${command.join(' ')} failed: ${stderr}`);
+  }
+  return { prefix, hostAddress, address };
+}
+
+/** The process's id, once it is in a network namespace of its own. */
+async function ownNamespace({ pid }: ChildProcess): Promise<number> {
+  const isSleep = () => pid !== undefined && readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n';
+  await waitFor(isSleep, { what: "the client's namespace" });
+  return pid ?? 0;
+}
+
+/** Runs something with another congestion control, where it is ours to set. */
+export async function withCongestion<T>(network: BenchNetwork, name: string, action: () => Promise<T>): Promise<T> {
+  if (!network.own) return action();
+  const before = congestionControl();
+  writeFileSync(congestionFile, name);
+  try {
+    return await action();
+  } finally {
+    writeFileSync(congestionFile, before);
+  }
+}

@@ -1,0 +1,110 @@
+// The program of native/src/bench/: our own load generator, and its server.
+import { join } from 'node:path';
+import type { Figure } from '../model.js';
+import type { Place, Program } from '../traffic.js';
+
+export const loadProgram = 'native/build/Release/bench_load';
+
+/** The command that serves all modes but the datagrams. */
+export function loadServer(root: string, port: number, mode = 'server'): string[] {
+  return [join(root, loadProgram), mode, '0.0.0.0', String(port)];
+}
+
+export const loadReady = /^ready$/m;
+
+/** The command of one mode of the client. */
+export function loadClient(root: string, mode: string, address: string, port: number, ...numbers: number[]): string[] {
+  return [join(root, loadProgram), mode, address, String(port), ...numbers.map(String)];
+}
+
+function load(mode: string, parse: (output: string) => Figure, ...numbers: number[]): Program {
+  return {
+    programs: [],
+    file: loadProgram,
+    server: (port, { root }: Place) => loadServer(root, port),
+    ready: loadReady,
+    client: (address, port, seconds, { root }) => loadClient(root, mode, address, port, ...numbers, seconds),
+    parse,
+  };
+}
+
+/** Streams to the server, each in a thread of its own at both ends. */
+export function streams(count: number): Program {
+  return load('streams', parseStreams, count);
+}
+
+/** New connections, so many at once. */
+export function connections(concurrency: number): Program {
+  return load('connections', (output) => parseConnections(output, concurrency), concurrency);
+}
+
+/** A byte there and back over an open connection. */
+export function pings(): Program {
+  return load('ping', parsePings);
+}
+
+/** Datagrams of that size, as fast as they go. */
+export function datagrams(size: number): Program {
+  return {
+    ...load('udp-flood', parseDatagrams, size),
+    protocol: 'udp',
+    server: (port, { root }) => loadServer(root, port, 'udp-server'),
+  };
+}
+
+interface Latencies {
+  p50_us: number;
+  p99_us: number;
+  quantiles_us: Record<string, number>;
+}
+
+function latencies({ p50_us, p99_us, quantiles_us }: Latencies) {
+  return { values: { p50: p50_us, p99: p99_us }, quantiles: quantiles_us };
+}
+
+export function parseStreams(output: string): Figure {
+  const { gbits, bytes } = JSON.parse(output) as { gbits: number; bytes: number };
+  return { values: { rate: gbits }, details: { bytes } };
+}
+
+/**
+ * A forwarder that drops most attempts and serves the few that are left looks fast by its rate alone, so the attempts
+ * that were really on their way are looked at, too.
+ *
+ * @throws {Error} if no connection came about
+ */
+export function parseConnections(output: string, concurrency: number): Figure {
+  type Output = Latencies & Record<'rate' | 'in_flight' | 'errors' | 'connections', number>;
+  const { rate, in_flight: moving, errors, connections: count, ...spread } = JSON.parse(output) as Output;
+  if (!(rate > 0)) throw new Error(`no connection came about: ${output.trim()}`);
+  const caveats: string[] = [];
+  // With one at a time nothing is stuck that the rate does not show.
+  if (concurrency > 1 && moving < concurrency * 0.75) {
+    caveats.push(`only ${moving} of ${concurrency} at once were moving, the others stuck`);
+  }
+  if (errors > count / 100) caveats.push(`${errors} attempts failed`);
+  const { values, quantiles } = latencies(spread);
+  return {
+    values: { rate, ...values },
+    quantiles,
+    details: { in_flight: moving, errors, connections: count },
+    ...(caveats.length > 0 && { caveat: caveats.join('; ') }),
+  };
+}
+
+export function parsePings(output: string): Figure {
+  return latencies(JSON.parse(output) as Latencies);
+}
+
+/** @throws {Error} if nothing arrived */
+export function parseDatagrams(output: string): Figure {
+  type Output = Record<'sent' | 'received' | 'rate' | 'gbits' | 'lost', number>;
+  const { rate, gbits, lost, sent, received } = JSON.parse(output) as Output;
+  if (!(rate > 0)) throw new Error('no datagram arrived');
+  return { values: { rate, gbits, lost: lost * 100 }, details: { sent, received } };
+}
+
+/** How many connections are held of those that were tried. */
+export function parseHeld(output: string): number {
+  return (JSON.parse(output) as { held: number }).held;
+}

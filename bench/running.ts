@@ -1,0 +1,146 @@
+// Starts a candidate with a server, makes sure that the way to the server is open, and knows its processes.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { processTree } from '../test/support/process-info.js';
+import { type Started, start } from '../test/support/start.js';
+import { waitFor } from '../test/support/wait-for.js';
+import { unavailable } from './availability.js';
+import { candidates, type Task } from './candidates.js';
+import type { CandidateResult, Figure, Surroundings } from './model.js';
+import { relayProcesses } from './relay.js';
+import { roundOrder } from './statistics.js';
+import { stop } from './stop.js';
+import { type Account, runAs } from './users.js';
+
+/** Ports of the candidates, and 10,000 above them of the servers of some: below the ephemeral ones. */
+export const firstPort = 15_201;
+
+/** Ports that are published besides, or through an API, start here. */
+export const firstMorePort = 16_000;
+
+export interface StartRequest
+  extends Pick<Task, 'server' | 'port'>,
+    Partial<Pick<Task, 'protocol' | 'address' | 'morePorts' | 'congestion'>> {
+  name: string;
+  /** Matches what the server says when it listens; without it only `tryOut` tells. */
+  ready?: RegExp;
+  /** Files of the server, by their paths below the candidate's directory. */
+  files?: (directory: string) => Readonly<Record<string, string>>;
+  /** Goes before the candidate's command: a limit, a choice of processors. */
+  prefix?: readonly string[];
+  /** Rejects as long as the way to the server is not open; warms up, too. */
+  tryOut(address: string, port: number): Promise<unknown>;
+}
+
+/** A candidate that runs. */
+export interface Running extends AsyncDisposable {
+  name: string;
+  started: Started;
+  address: string;
+  port: number;
+  directory: string;
+  /** The processes that forward. */
+  relay(): number[];
+}
+
+export const loopback = '127.0.0.1';
+
+export async function startCandidate(request: StartRequest, where: Surroundings): Promise<Running> {
+  const { name, port, ready, prefix = [], address = loopback } = request;
+  const candidate = candidates[name];
+  if (candidate === undefined) throw new Error(`nobody knows the candidate ${name}`);
+  const reason = unavailable(candidate, where.root);
+  if (reason !== undefined) throw new Error(reason);
+  const account = where.account(name);
+  // What the one before has left, such as the state of rootlesskit.
+  rmSync(join(account.directory, 'state'), { recursive: true, force: true });
+  if (request.files) writeFiles(request.files(account.directory), account);
+  let serverCommand: string[] = [];
+  const command = candidate.command({
+    server: (serverPort) => {
+      serverCommand = request.server(serverPort);
+      return serverCommand;
+    },
+    protocol: request.protocol ?? 'tcp',
+    address,
+    port,
+    morePorts: request.morePorts ?? [],
+    // As in makeNetwork, or as it is.
+    congestion: 'congestion' in request ? request.congestion : 'reno',
+    directory: account.directory,
+    root: where.root,
+    node: where.node,
+  });
+  const [program = '', ...args] = [...prefix, ...runAs(account, command)];
+  const started = await start(program, args, { ready: ready ? { output: ready } : { check: () => true } });
+  try {
+    await waitFor(
+      async () => {
+        await request.tryOut(address, port);
+        return true;
+      },
+      { what: `a first measurement with ${name}` },
+    );
+  } catch (error) {
+    await stop(started);
+    throw error;
+  }
+  const processes = processTree(started.pid);
+  return {
+    name,
+    started,
+    address,
+    port,
+    directory: account.directory,
+    relay: () => relayProcesses(started.pid, serverCommand),
+    [Symbol.asyncDispose]: () => stop(started, processes),
+  };
+}
+
+/** Writes files that belong to the account. */
+export function writeFiles(files: Readonly<Record<string, string>>, { user, directory }: Account): void {
+  for (const [name, text] of Object.entries(files)) {
+    const file = join(directory, name);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+  }
+  if (user !== undefined) spawnSync('chown', ['-R', `${user}:`, directory]);
+}
+
+/** Takes a figure of each candidate in each round, in an order that is reversed every other round. */
+export async function takeRounds(
+  results: readonly CandidateResult[],
+  rounds: number,
+  where: Surroundings,
+  take: (result: CandidateResult, round: number) => Promise<Figure>,
+): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
+    for (const result of roundOrder(results, round)) {
+      // Already known to be out of the question.
+      if (result.problem !== undefined && round > 0 && result.figures.every((figure) => figure === undefined)) continue;
+      try {
+        result.figures[round] = await take(result, round);
+      } catch (error) {
+        result.figures[round] = undefined;
+        result.problem = describe(error);
+        if (rounds > 1) result.problem = `round ${round + 1}: ${result.problem}`;
+        where.progress(`${result.name}: ${result.problem}`);
+      }
+    }
+  }
+}
+
+/** In few words: of long messages the end, where candidates say what went wrong, and the deepest cause. */
+export function describe(error: unknown): string {
+  const { message, cause } = error as Error;
+  const [first = '', ...rest] = message.trim().split('\n');
+  const said = rest.filter((line) => line.trim() !== '').slice(-3);
+  // Command lines come first.
+  const text = [shorten(first, 80), ...said].join(said.length > 1 ? ' | ' : ' ');
+  return cause instanceof Error && said.length === 0 ? `${text} (${describe(cause)})` : shorten(text, 300);
+}
+
+function shorten(text: string, length: number): string {
+  return text.length <= length ? text : `…${text.slice(-length)}`;
+}

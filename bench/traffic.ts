@@ -1,0 +1,178 @@
+// Rows in which a client measures traffic to a server: starts all candidates, takes rounds in turn, stops them.
+import { availableParallelism } from 'node:os';
+import { run } from '../test/support/run.js';
+import { type Needs, unavailable } from './availability.js';
+import { ownName } from './candidates.js';
+import type { CandidateResult, Column, Figure, Plan, Row, Surroundings } from './model.js';
+import { type RemoteClient, withCongestion } from './network.js';
+import { processorSeconds } from './relay.js';
+import {
+  describe,
+  firstPort,
+  loopback,
+  type Running,
+  type StartRequest,
+  startCandidate,
+  takeRounds,
+  writeFiles,
+} from './running.js';
+import { runAs } from './users.js';
+
+/** A server, its client, and how figures come from what the client prints. */
+export interface Program extends Needs {
+  protocol?: 'tcp' | 'udp';
+  server(port: number, place: Place): string[];
+  /** Matches what the server says when it listens. */
+  ready?: RegExp;
+  /** Of the server and of the client, by their paths below its directory. */
+  files?: (directory: string) => Readonly<Record<string, string>>;
+  client(address: string, port: number, seconds: number, place: Place): string[];
+  parse(output: string): Figure;
+}
+
+export interface Place {
+  root: string;
+  /** Of the user who runs the program. */
+  directory: string;
+}
+
+export interface Traffic {
+  title: string;
+  columns: Readonly<Record<string, Column>>;
+  program: Program;
+  /** Client, forwarder and server share one processor: where they run decides about latency otherwise. */
+  pinned?: true;
+  /** The kernel's default congestion control is left on. */
+  defaultCongestion?: 'bbr';
+  /** The client is in a namespace of its own, behind a cable. */
+  remote?: true;
+}
+
+/** Processor time that the forwarder's processes take. */
+export const processorColumn: Column = { title: 'relay', unit: 'CPU s/GB', decimals: 3, less: true, beside: true };
+
+export function traffic(row: Traffic): Row {
+  return {
+    title: row.title,
+    columns: row.columns,
+    unavailable: (where) => unavailable(row.program, where.root) ?? lackOfNetwork(row, where),
+    measure: (plan, where) => {
+      const act = () => measure(row, plan, where);
+      return row.defaultCongestion ? withCongestion(where.network, row.defaultCongestion, act) : act();
+    },
+  };
+}
+
+function lackOfNetwork(row: Traffic, { network }: Surroundings): string | undefined {
+  if (row.defaultCongestion !== undefined && network.defaultCongestion !== row.defaultCongestion) {
+    return `the default congestion control of this machine is ${network.defaultCongestion}, not ${row.defaultCongestion}`;
+  }
+  if (row.remote && !network.remote) return 'only root can make the network that the client comes from';
+  return undefined;
+}
+
+async function measure(row: Traffic, plan: Plan, where: Surroundings): Promise<CandidateResult[]> {
+  const results: CandidateResult[] = [];
+  const running = new Map<string, Running>();
+  try {
+    for (const [index, name] of plan.candidates.entries()) {
+      const result: CandidateResult = { name, figures: [] };
+      results.push(result);
+      try {
+        running.set(name, await startCandidate(requestFor(row, name, firstPort + index, plan, where), where));
+      } catch (error) {
+        result.problem = describe(error);
+        where.progress(`${name}: ${result.problem}`);
+      }
+    }
+    const ready = results.filter(({ name }) => running.has(name));
+    for (const result of ready) {
+      const said = /congestion control: (\w+)/.exec(running.get(result.name)?.started.output() ?? '')?.[1];
+      if (said !== undefined && row.program.protocol !== 'udp') result.childCongestion = said;
+    }
+    await takeRounds(ready, plan.rounds, where, async (result, round) => {
+      const figure = await measureRunning(row, running.get(result.name) as Running, plan.seconds, where);
+      where.progress(`${row.title}, round ${round + 1}/${plan.rounds}: ${result.name} ${summary(row, figure)}`);
+      return figure;
+    });
+  } finally {
+    for (const each of running.values()) await each[Symbol.asyncDispose]();
+  }
+  return results;
+}
+
+function requestFor(row: Traffic, name: string, port: number, plan: Plan, where: Surroundings): StartRequest {
+  const { program } = row;
+  const { directory } = where.account(name);
+  return {
+    name,
+    port,
+    server: (serverPort) => program.server(serverPort, { root: where.root, directory }),
+    address: remoteOf(row, where)?.hostAddress ?? loopback,
+    protocol: program.protocol ?? 'tcp',
+    congestion: row.defaultCongestion === undefined ? 'reno' : undefined,
+    ...(program.ready && { ready: program.ready }),
+    ...(program.files && { files: program.files }),
+    prefix: pin(row.pinned),
+    tryOut: (address, to) => measureOnce(row, address, to, Math.min(1, plan.seconds), where),
+  };
+}
+
+function remoteOf(row: Traffic, { network }: Surroundings): RemoteClient | undefined {
+  return row.remote ? network.remote : undefined;
+}
+
+function pin(pinned = false): string[] {
+  return pinned ? ['taskset', '--cpu-list', String(availableParallelism() - 1)] : [];
+}
+
+/** With what is to be seen from outside: the relay's processor time, the address that the server saw. */
+async function measureRunning(row: Traffic, running: Running, seconds: number, where: Surroundings): Promise<Figure> {
+  const before = processorSeconds(running.relay());
+  const figure = await measureOnce(row, running.address, running.port, seconds, where);
+  const used = processorSeconds(running.relay()) - before;
+  const remote = remoteOf(row, where);
+  return {
+    ...withProcessor(row, running, figure, used),
+    ...(remote && addressSeen(running, remote.address)),
+  };
+}
+
+function withProcessor(row: Traffic, { relay }: Running, figure: Figure, used: number): Figure {
+  const bytes = figure.details?.bytes;
+  if (row.columns.cpu === undefined || typeof bytes !== 'number' || relay().length === 0) return figure;
+  return { ...figure, values: { ...figure.values, cpu: used / (bytes / 1e9) } };
+}
+
+/** What iperf3 said of the last client. */
+function addressSeen({ name, started }: Running, address: string): Pick<Figure, 'note' | 'caveat'> {
+  const seen = [...started.output().matchAll(/^Accepted connection from ([^\s,]+),/gm)].at(-1)?.[1] ?? 'nothing';
+  const kept = seen === address || seen === `::ffff:${address}`;
+  const text = kept ? "the server sees the client's address" : `the server sees ${seen} in place of ${address}`;
+  return name === ownName && !kept ? { caveat: text } : { note: text };
+}
+
+async function measureOnce(
+  row: Traffic,
+  address: string,
+  port: number,
+  seconds: number,
+  where: Surroundings,
+): Promise<Figure> {
+  const { program } = row;
+  const place = { root: where.root, directory: where.client.directory };
+  if (program.files) writeFiles(program.files(place.directory), where.client);
+  const prefix = [...(remoteOf(row, where)?.prefix ?? []), ...pin(row.pinned)];
+  const own = runAs(where.client, program.client(address, port, seconds, place));
+  const [command = '', ...args] = [...prefix, ...own];
+  const { code, stdout, stderr } = await run(command, args, { timeout: (seconds * 4 + 15) * 1000 });
+  // Some tell their errors in what they print.
+  if (code !== 0 && stdout === '') throw new Error(stderr.trim() || `exit code ${code}`);
+  return program.parse(stdout);
+}
+
+/** The first column, for the line that tells of progress. */
+function summary({ columns }: Traffic, { values }: Figure): string {
+  const [[name, { decimals, unit }] = ['', { decimals: 0, unit: '' }]] = Object.entries(columns);
+  return `${values[name]?.toFixed(decimals)} ${unit}`;
+}
