@@ -53,13 +53,25 @@ export function startProgram(
   return { child, ended: endOf(child) };
 }
 
-/** Runs a program to its end, without input. It is killed after `timeout` ms. */
-export function runProgramToEnd(
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+/** Runs a program to its end, without input. It is killed after `timeout` ms, and when this process ends. */
+export async function runProgramToEnd(
   program: string,
   args: readonly string[],
   { timeout }: { timeout?: number } = {},
 ): Promise<ProgramEnd> {
-  const stdio: SpawnOptions['stdio'] = ['ignore', 'pipe', 'pipe'];
-  return startProgram(program, args, { stdio, ...(timeout === undefined ? {} : { timeout, killSignal: 'SIGKILL' }) })
-    .ended;
+  const { child, ended } = startProgram(program, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...(timeout === undefined ? {} : { timeout, killSignal: 'SIGKILL' }),
+  });
+  running.add(child);
+  try {
+    return await ended;
+  } finally {
+    running.delete(child);
+  }
 }

@@ -104,17 +104,13 @@ void Dialer::setClient(const std::string& target, const std::string& ip, bool ke
 }
 
 void Dialer::forgetPlans() {
-  for (auto it = plans_.begin(); it != plans_.end();) {
-    bool idle = it->second.known && it->second.waitingClients.empty();
-    it = idle ? plans_.erase(it) : std::next(it);
-  }
+  for (auto it = plans_.begin(); it != plans_.end();) it = it->second.idle() ? plans_.erase(it) : std::next(it);
 }
 
 void Dialer::forgetPlan(const std::string& target) {
   auto it = plans_.find(target);
-  if (it == plans_.end()) return;
-  // Whoever still waits is refused by the parent, which has given the port up.
-  plans_.erase(it);
+  // Those who wait belong to another port with the same target, which has come meanwhile.
+  if (it != plans_.end() && it->second.idle()) plans_.erase(it);
 }
 
 void Dialer::forgetClients() {

@@ -68,6 +68,9 @@ class Dialer {
     std::vector<Request> waiting;
     std::unordered_map<std::string, bool> clients;
     std::unordered_map<std::string, std::vector<Request>> waitingClients;
+
+    // Whether nobody waits for what JavaScript has to say.
+    bool idle() const { return known && waitingClients.empty(); }
   };
 
   void take(uint32_t channel, const wire::ConnectRequest& in);

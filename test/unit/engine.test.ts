@@ -422,6 +422,26 @@ describe('the engine of the agent', () => {
     }
   });
 
+  it('forgets a target that nobody waits for, and then asks anew', async () => {
+    using side = serving();
+    const { agent, up } = side;
+    const nobody = { ip: '127.0.0.1', port: 9 };
+    const refused = (id: number) => [2, id, ECONNREFUSED, 'connect 127.0.0.1:9: Connection refused'];
+    await promisify(write)(up, connectRequest(1, 9));
+    const { target } = await agent.wait('plan-wanted');
+    // What was said of a port before this one.
+    agent.engine.forgetPlan(target);
+    agent.engine.setPlan(target, [nobody], false);
+    assert.deepEqual(await readPacket(up), refused(1));
+    agent.engine.forgetPlan(target);
+    await promisify(write)(up, connectRequest(2, 9));
+    await agent.wait('plan-wanted', 2);
+    agent.engine.setPlan(target, [nobody], false);
+    assert.deepEqual(await readPacket(up), refused(2));
+    native().closeFd(up);
+    await agent.wait('channel-closed');
+  });
+
   it('forgets who waited when the conversation has ended', async () => {
     using side = serving();
     const { agent, up } = side;
