@@ -34,7 +34,7 @@
     {
       'target_name': 'launcher',
       'type': 'executable',
-      'sources': ['src/launcher.c'],
+      'sources': ['src/launcher.c', 'src/bypass_filter.c'],
       # Messages are cut where they are too long; that is what snprintf is for.
       'cflags': ['-Wno-format-truncation'],
     },

@@ -1,5 +1,7 @@
 #include "engine.h"
 
+#include <future>
+
 #include "sockets.h"
 #include "tcp_port.h"
 #include "udp_port.h"
@@ -120,6 +122,30 @@ void Engine::removePort(uint32_t id) {
     event.id = id;
     events_.emit(std::move(event));
   });
+}
+
+Fd Engine::lendPort(uint32_t id) {
+  auto lent = std::make_shared<std::promise<Fd>>();
+  loop_.post([this, id, lent] {
+    auto it = ports_.find(id);
+    lent->set_value(it == ports_.end() ? Fd() : it->second->lend());
+  });
+  return lent->get_future().get();
+}
+
+int Engine::takeBackPort(uint32_t id) {
+  auto error = std::make_shared<std::promise<int>>();
+  loop_.post([this, id, error] {
+    auto it = ports_.find(id);
+    error->set_value(it == ports_.end() ? 0 : it->second->takeBack());
+  });
+  return error->get_future().get();
+}
+
+void Engine::settle() {
+  auto done = std::make_shared<std::promise<void>>();
+  loop_.post([done] { done->set_value(); });
+  done->get_future().wait();
 }
 
 void Engine::watchConnections(bool wanted) {

@@ -32,6 +32,11 @@ class Engine : public PacketChannel::Owner {
   // The port's counters may be read as long as the pointer is held.
   std::shared_ptr<Port> addPort(PortOptions options);
   void removePort(uint32_t id);
+  // Port::lend() and Port::takeBack(); any thread but the loop's, while the engine runs: they wait for it.
+  Fd lendPort(uint32_t id);
+  int takeBackPort(uint32_t id);
+  // Returns when all that was asked for before is done.
+  void settle();
   void watchConnections(bool wanted);
 
   // Child: the channel whose other end is the parent.

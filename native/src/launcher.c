@@ -51,6 +51,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bypass_filter.h"
+
 enum { MAX_PACKET = 192 * 1024, MAX_WORDS = 4096, MAX_FDS = 4 };
 
 static int control = -1;
@@ -408,6 +410,16 @@ static int order_copy_up(void) {
   return rc;
 }
 
+/* The socket to the parent's end of the port driver bypass, see bypass_filter.h; -1 without it. */
+static int bypass_socket = -1;
+
+/* bypass: the command is to run under the filter; the socket comes with it */
+static int order_bypass(void) {
+  if (packet_fd_count == 0) return fail(EBADF, "bypass", NULL);
+  bypass_socket = fcntl(packet_fds[0], F_DUPFD_CLOEXEC, 3);
+  return bypass_socket < 0 ? fail(errno, "keep the socket of the bypass", NULL) : 0;
+}
+
 /* --- processes --------------------------------------------------------------------------------------------------- */
 
 static sigset_t original_mask;
@@ -476,6 +488,7 @@ static pid_t start(char **command, int helper_fd, int *exec_failed) {
     int error = 0;
     if (helper_fd < 0) {
       keep_inherited();
+      if (bypass_socket >= 0) bypass_begin(bypass_socket);
     } else {
       if (report[1] == 3) report[1] = fcntl(3, F_DUPFD_CLOEXEC, 4);
       if (helper_fd == 3) {
@@ -638,6 +651,7 @@ static const struct {
     {"has-default-route", 1, order_has_default_route},
     {"bind-file", 4, order_bind_file},
     {"copy-up", 2, order_copy_up},
+    {"bypass", 1, order_bypass},
 };
 
 /* The command, which may be longer than a packet: "more" and its words come before "run" and the last of them. */

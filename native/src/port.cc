@@ -1,5 +1,8 @@
 #include "port.h"
 
+#include <errno.h>
+#include <fcntl.h>
+
 void Counters::countSource(const Address& client, int child) {
   if (client.isLoopback()) return;
   Address own;
@@ -9,7 +12,7 @@ void Counters::countSource(const Address& client, int child) {
 }
 
 Port::Port(Context& context, PortOptions options)
-    : id_(options.id), context_(context), target_(std::move(options.target)), proxyProtocol_(options.proxyProtocol) {
+    : id_(options.id), context_(context), target_(std::move(options.target)), direct_(options.direct), proxyProtocol_(options.proxyProtocol) {
   for (Fd& fd : options.listeners) listeners_.push_back(std::make_unique<Listener>(this, std::move(fd)));
 }
 
@@ -18,7 +21,47 @@ void Port::open() {
   watchListeners(EPOLLIN);
 }
 
+Fd Port::lend() {
+  if (closed_ || lent_ || listeners_.size() != 1) return Fd();
+  Listener* listener = listeners_.front().get();
+  Fd copy(fcntl(listener->fd.get(), F_DUPFD_CLOEXEC, 0));
+  if (!copy.valid()) return Fd();
+  lent_ = true;
+  // An end of it would be told without end.
+  context_.loop.unwatch(listener->fd.get());
+  watched_ = false;
+  if (stopTaking(listener) != 0) {
+    takeBack();
+    return Fd();
+  }
+  return copy;
+}
+
+int Port::takeBack() {
+  if (closed_ || !lent_) return 0;
+  int error = takeAgain(listeners_.front().get());
+  if (error != 0) return error;
+  lent_ = false;
+  watchListeners(EPOLLIN);
+  return 0;
+}
+
+uint32_t Port::dial(Dial* dial, const Address& client, uint32_t attempt) {
+  if (!isDirect()) return context_.agents.request(dial, &target_, client, attempt);
+  // What connects takes no time on this host; and where it does, because the server is slow to accept, the relay waits.
+  Fd fd(attempt > 0 ? -1 : socket(direct_.family(), target_.type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) {
+    dial->onDialFailed(attempt > 0 ? ECONNREFUSED : errno, "no server");
+  } else if (connect(fd.get(), &direct_.sa, direct_.length) != 0 && errno != EINPROGRESS) {
+    dial->onDialFailed(errno, "no server");
+  } else {
+    dial->onDialed(std::move(fd));
+  }
+  return 0;
+}
+
 void Port::watchListeners(uint32_t events) {
+  if (lent_) return;
   for (auto& listener : listeners_) {
     if (watched_) {
       context_.loop.rewatch(listener->fd.get(), events, listener.get());

@@ -99,7 +99,7 @@ ListenResult listenOn(const Address& address, int type, bool dual) {
     result.call = "bind";
     return result;
   }
-  if (type == SOCK_STREAM && listen(fd.get(), 4096) != 0) {
+  if (type == SOCK_STREAM && listen(fd.get(), kBacklog) != 0) {
     result.error = errno;
     result.call = "listen";
     return result;

@@ -31,6 +31,8 @@ namespace sockets {
 // Descriptors that connections and listeners leave to the rest of the process: the API has to be able to say that
 // there are no more.
 constexpr uint64_t kReservedFds = 96;
+// Connections that wait for accept(2), at most (net.core.somaxconn may be less).
+constexpr int kBacklog = 4096;
 // RLIMIT_NOFILE.
 uint64_t fdLimit();
 

@@ -278,7 +278,8 @@ class UdpFlow : public Handler, public Buriable, public Dial {
 
   void dial() {
     state_ = State::dialing;
-    dialId_ = port_->context_.agents.request(this, &port_->target_, client_, attempt_);
+    // It may be over when this returns.
+    dialId_ = port_->dial(this, client_, attempt_);
   }
 
   void keep(const UdpBatch::Message& message) {
@@ -330,7 +331,7 @@ class UdpFlow : public Handler, public Buriable, public Dial {
   }
 
   void tell(Event::Kind kind, std::string reason) {
-    if (!port_->context_.watchConnections) return;
+    if (!port_->context_.watchConnections || port_->isDirect()) return;
     Event event{kind};
     event.id = port_->id_;
     event.connection = number_;
@@ -369,6 +370,22 @@ bool UdpPort::Key::operator==(const Key& o) const { return memcmp(bytes, o.bytes
 
 size_t UdpPort::KeyHash::operator()(const Key& key) const {
   return std::hash<std::string_view>()(std::string_view(reinterpret_cast<const char*>(key.bytes), sizeof key.bytes));
+}
+
+// A connected socket gets what its peer sends, and nothing else; and here the peer is the socket itself.
+int UdpPort::stopTaking(Listener* listener) {
+  Address own;
+  own.length = sizeof own.v6;
+  if (getsockname(listener->fd.get(), &own.sa, &own.length) != 0) return errno;
+  if (own.family() == AF_INET && own.v4.sin_addr.s_addr == 0) own.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (own.family() == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&own.v6.sin6_addr)) own.v6.sin6_addr = in6addr_loopback;
+  return connect(listener->fd.get(), &own.sa, own.length) == 0 ? 0 : errno;
+}
+
+int UdpPort::takeAgain(Listener* listener) {
+  sockaddr nobody{};
+  nobody.sa_family = AF_UNSPEC;
+  return connect(listener->fd.get(), &nobody, sizeof nobody) == 0 ? 0 : errno;
 }
 
 void UdpPort::closeConnections() {
