@@ -1,5 +1,6 @@
 #include "engine.h"
 
+#include <errno.h>
 #include <future>
 
 #include "sockets.h"
@@ -124,28 +125,30 @@ void Engine::removePort(uint32_t id) {
   });
 }
 
-Fd Engine::lendPort(uint32_t id) {
-  auto lent = std::make_shared<std::promise<Fd>>();
-  loop_.post([this, id, lent] {
-    auto it = ports_.find(id);
-    lent->set_value(it == ports_.end() ? Fd() : it->second->lend());
-  });
-  return lent->get_future().get();
+Fd Engine::listenerOf(uint32_t id) {
+  return ask<Fd>(id, [](Port* port) { return port != nullptr ? port->listener() : Fd(); });
+}
+
+int Engine::lendPort(uint32_t id) {
+  return ask<int>(id, [](Port* port) { return port != nullptr ? port->lend() : EBADF; });
 }
 
 int Engine::takeBackPort(uint32_t id) {
-  auto error = std::make_shared<std::promise<int>>();
-  loop_.post([this, id, error] {
-    auto it = ports_.find(id);
-    error->set_value(it == ports_.end() ? 0 : it->second->takeBack());
-  });
-  return error->get_future().get();
+  return ask<int>(id, [](Port* port) { return port != nullptr ? port->takeBack() : 0; });
 }
 
 void Engine::settle() {
-  auto done = std::make_shared<std::promise<void>>();
-  loop_.post([done] { done->set_value(); });
-  done->get_future().wait();
+  ask<int>(0, [](Port*) { return 0; });
+}
+
+template <typename T>
+T Engine::ask(uint32_t id, T (*question)(Port*)) {
+  auto answer = std::make_shared<std::promise<T>>();
+  loop_.post([this, id, question, answer] {
+    auto it = ports_.find(id);
+    answer->set_value(question(it == ports_.end() ? nullptr : it->second.get()));
+  });
+  return answer->get_future().get();
 }
 
 void Engine::watchConnections(bool wanted) {

@@ -32,8 +32,9 @@ class Engine : public PacketChannel::Owner {
   // The port's counters may be read as long as the pointer is held.
   std::shared_ptr<Port> addPort(PortOptions options);
   void removePort(uint32_t id);
-  // Port::lend() and Port::takeBack(); any thread but the loop's, while the engine runs: they wait for it.
-  Fd lendPort(uint32_t id);
+  // Port::listener(), lend() and takeBack(); any thread but the loop's, while the engine runs: they wait for it.
+  Fd listenerOf(uint32_t id);
+  int lendPort(uint32_t id);
   int takeBackPort(uint32_t id);
   // Returns when all that was asked for before is done.
   void settle();
@@ -52,6 +53,8 @@ class Engine : public PacketChannel::Owner {
 
  private:
   void log(const std::string& text);
+  template <typename T>
+  T ask(uint32_t id, T (*question)(Port*));
 
   EventSink& events_;
   Loop loop_;

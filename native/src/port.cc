@@ -21,20 +21,20 @@ void Port::open() {
   watchListeners(EPOLLIN);
 }
 
-Fd Port::lend() {
-  if (closed_ || lent_ || listeners_.size() != 1) return Fd();
+Fd Port::listener() const {
+  return Fd(closed_ || listeners_.size() != 1 ? -1 : fcntl(listeners_.front()->fd.get(), F_DUPFD_CLOEXEC, 0));
+}
+
+int Port::lend() {
+  if (closed_ || lent_ || listeners_.size() != 1) return EBADF;
   Listener* listener = listeners_.front().get();
-  Fd copy(fcntl(listener->fd.get(), F_DUPFD_CLOEXEC, 0));
-  if (!copy.valid()) return Fd();
   lent_ = true;
-  // An end of it would be told without end.
+  // Otherwise epoll would say without end that it has hung up.
   context_.loop.unwatch(listener->fd.get());
   watched_ = false;
-  if (stopTaking(listener) != 0) {
-    takeBack();
-    return Fd();
-  }
-  return copy;
+  int error = stopTaking(listener);
+  if (error != 0) takeBack();
+  return error;
 }
 
 int Port::takeBack() {

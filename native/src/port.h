@@ -26,9 +26,11 @@ class Port {
   void open();
   // Closes the listeners and every connection. The port may be deleted afterwards, when the round of events is over.
   void close();
+  // A second descriptor of the listener; invalid where there is not just one.
+  Fd listener() const;
   // Takes nothing more, so that somebody else may listen at its address; the address stays taken, and connections that
-  // are open go on. A second descriptor of the listener, invalid where there is not just one.
-  Fd lend();
+  // are open go on. 0 or an errno.
+  int lend();
   // Listens again. 0 or an errno.
   int takeBack();
   // About every 100 ms, while wantTicks(true).

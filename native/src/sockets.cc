@@ -54,6 +54,24 @@ namespace sockets {
 
 namespace {
 void on(int fd, int level, int option, int value = 1) { setsockopt(fd, level, option, &value, sizeof value); }
+
+// A port that the kernel has chosen is only lent: a socket that stops listening loses it. One that was asked for by its
+// number stays. Both sockets allow the other one, until the first is closed.
+bool chooseAgain(Fd* chosen, int type, bool dual) {
+  Address own;
+  own.length = sizeof own.v6;
+  if (getsockname(chosen->get(), &own.sa, &own.length) != 0) return false;
+  Fd fd(socket(own.family(), type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return false;
+  if (own.family() == AF_INET6) on(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, dual ? 0 : 1);
+  on(fd.get(), SOL_SOCKET, SO_REUSEADDR);
+  on(chosen->get(), SOL_SOCKET, SO_REUSEADDR);
+  prepareListener(fd.get(), own.family(), type, dual);
+  if (bind(fd.get(), &own.sa, own.length) != 0) return false;
+  if (type == SOCK_DGRAM) on(fd.get(), SOL_SOCKET, SO_REUSEADDR, 0);
+  *chosen = std::move(fd);
+  return true;
+}
 }  // namespace
 
 uint64_t fdLimit() {
@@ -95,6 +113,11 @@ ListenResult listenOn(const Address& address, int type, bool dual) {
   if (type == SOCK_STREAM) on(fd.get(), SOL_SOCKET, SO_REUSEADDR);
   prepareListener(fd.get(), address.family(), type, dual);
   if (bind(fd.get(), &address.sa, address.length) != 0) {
+    result.error = errno;
+    result.call = "bind";
+    return result;
+  }
+  if (address.port() == 0 && !chooseAgain(&fd, type, dual)) {
     result.error = errno;
     result.call = "bind";
     return result;

@@ -105,6 +105,11 @@ export class Launcher {
     return Number(pid);
   }
 
+  /** The command is to run under the filter of the port driver `bypass`, and to say hello on `fd`, which is closed here. */
+  async filterCommand(fd: number): Promise<void> {
+    await this.#send(['bypass'], [fd]);
+  }
+
   /** Goes on without a command. */
   async idle(): Promise<void> {
     await this.order('idle');
