@@ -10,7 +10,8 @@ export const capabilityTexts = {
   repliesFromAsked: 'UDP published on every address answers from the one that was asked',
   loopbackDatagrams: 'UDP on loopback addresses of the host, and datagrams of up to 65,507 bytes',
   resetsUnserved: 'a client of a port that nothing inside listens on is reset at once',
-  manyAtOnce: 'a thousand connections at once; those to a server that hangs hold up nobody else',
+  manyAtOnce: 'a thousand connections at once',
+  heldClients: 'clients that a server which hangs has no room for are held, and hold up nobody else',
   observable: 'counters and events of connections',
 } as const;
 
@@ -26,7 +27,20 @@ export const driverCapabilities = {
     loopbackDatagrams: true,
     resetsUnserved: true,
     manyAtOnce: true,
+    heldClients: true,
     observable: true,
+  },
+  bypass: {
+    loopbackServers: true,
+    ipv6: true,
+    transparentEnds: true,
+    closesConnections: true,
+    repliesFromAsked: true,
+    loopbackDatagrams: true,
+    resetsUnserved: true,
+    manyAtOnce: true,
+    heldClients: false,
+    observable: false,
   },
   slirp4netns: {
     loopbackServers: false,
@@ -37,6 +51,7 @@ export const driverCapabilities = {
     loopbackDatagrams: false,
     resetsUnserved: false,
     manyAtOnce: false,
+    heldClients: false,
     observable: false,
   },
 } as const satisfies Record<string, Capabilities>;
