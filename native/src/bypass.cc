@@ -243,6 +243,8 @@ std::string Bypass::tryToGive(const Call& call, const Caller& caller, const Fd& 
   Fd twin = bypass::twinOf(original.get(), congestion_);
   if (!twin.valid()) return failed("socket", errno);
   if (family == AF_INET6) set(twin.get(), IPPROTO_IPV6, IPV6_V6ONLY, place.v6Only);
+  // As much as relays hold; where the program has set no size of its own.
+  if (port->type == SOCK_DGRAM) bypass::enlargeBuffers(twin.get(), original.get());
   if (!port->isGiven() && (error = engine_.lendPort(port->id)) != 0) return failed("the listener cannot be lent", error);
   // Both sockets allow it, and the other one does not listen: so they may have the same address (socket(7)). Ours only for
   // as long as it needs, since anybody's might.
@@ -392,7 +394,11 @@ void Bypass::closeOf(Published* port) {
     if (sockets.cookies.count(bypass::cookieOf(fd.get())) == 0) return;
     // Where it keeps the address, others may have it too.
     set(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
-    shutdown(fd.get(), SHUT_RDWR);
+    if (port->type == SOCK_STREAM) {
+      shutdown(fd.get(), SHUT_RDWR);
+    } else {
+      sockets::connectToSelf(fd.get());
+    }
   });
   for (uint32_t own : {port->inside, port->rest}) {
     if (own != 0) engine_.removePort(own);

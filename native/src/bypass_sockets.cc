@@ -76,14 +76,16 @@ void copyValue(int from, int to, int level, int name) {
   setsockopt(to, level, name, &wanted, sizeof wanted);
 }
 
+// With the bits of SO_BUF_LOCK.
+constexpr struct {
+  int lock;
+  int name;
+} kBuffers[] = {{1 /* SOCK_SNDBUF_LOCK */, SO_SNDBUF}, {2 /* SOCK_RCVBUF_LOCK */, SO_RCVBUF}};
+
 // Only where the program has set them: a size that is set ends the kernel's own tuning (tcp(7)).
 void copyBufferSizes(int from, int to) {
   int locks = option(from, SOL_SOCKET, SO_BUF_LOCK);
-  const struct {
-    int lock;
-    int name;
-  } buffers[] = {{1 /* SOCK_SNDBUF_LOCK */, SO_SNDBUF}, {2 /* SOCK_RCVBUF_LOCK */, SO_RCVBUF}};
-  for (const auto& each : buffers) {
+  for (const auto& each : kBuffers) {
     if ((locks & each.lock) == 0) continue;
     // The kernel doubles what is set (socket(7)).
     int size = option(from, SOL_SOCKET, each.name) / 2;
@@ -176,6 +178,14 @@ std::string congestionOf(int fd) {
   char name[32] = "";
   socklen_t length = sizeof name - 1;
   return getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &length) == 0 ? name : "";
+}
+
+void enlargeBuffers(int fd, int original) {
+  int locks = option(original, SOL_SOCKET, SO_BUF_LOCK);
+  int size = sockets::kDatagramBuffer;
+  for (const auto& each : kBuffers) {
+    if ((locks & each.lock) == 0) setsockopt(fd, SOL_SOCKET, each.name, &size, sizeof size);
+  }
 }
 
 Fd twinOf(int original, const std::string& congestion) {

@@ -28,6 +28,8 @@ bool isTiedToWay(int fd);
 // from a new socket. `congestion` is the child's default for TCP. Invalid where there is none (errno).
 Fd twinOf(int original, const std::string& congestion);
 std::string congestionOf(int fd);
+// Gives it large buffers, but for those whose size was set on `original`.
+void enlargeBuffers(int fd, int original);
 
 // Where the twin of a socket of that family is to be bound so that it serves the port that is published at `published`
 // (`dual`: in both families).

@@ -90,9 +90,8 @@ void prepareListener(int fd, sa_family_t family, int type, bool dual) {
   if (family == AF_INET || dual) on(fd, IPPROTO_IP, IP_PKTINFO);
   if (family == AF_INET6) on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO);
   on(fd, SOL_UDP, UDP_GRO);
-  // As much as net.core.rmem_max gives.
-  on(fd, SOL_SOCKET, SO_RCVBUF, 4 << 20);
-  on(fd, SOL_SOCKET, SO_SNDBUF, 4 << 20);
+  on(fd, SOL_SOCKET, SO_RCVBUF, kDatagramBuffer);
+  on(fd, SOL_SOCKET, SO_SNDBUF, kDatagramBuffer);
 }
 
 ListenResult listenOn(const Address& address, int type, bool dual) {
@@ -150,6 +149,15 @@ bool bindTransparently(int fd, Address source) {
   if (errno != EADDRINUSE) return false;
   (v4 ? source.v4.sin_port : source.v6.sin6_port) = 0;
   return bind(fd, &source.sa, source.length) == 0;
+}
+
+int connectToSelf(int fd) {
+  Address own;
+  own.length = sizeof own.v6;
+  if (getsockname(fd, &own.sa, &own.length) != 0) return errno;
+  if (own.family() == AF_INET && own.v4.sin_addr.s_addr == 0) own.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (own.family() == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&own.v6.sin6_addr)) own.v6.sin6_addr = in6addr_loopback;
+  return connect(fd, &own.sa, own.length) == 0 ? 0 : errno;
 }
 
 void closeWithReset(Fd fd) {

@@ -33,6 +33,8 @@ namespace sockets {
 constexpr uint64_t kReservedFds = 96;
 // Connections that wait for accept(2), at most (net.core.somaxconn may be less).
 constexpr int kBacklog = 4096;
+// What sockets for datagrams are given; as much as net.core.rmem_max and wmem_max allow.
+constexpr int kDatagramBuffer = 4 << 20;
 // RLIMIT_NOFILE.
 uint64_t fdLimit();
 
@@ -56,6 +58,10 @@ void setCongestion(int fd, const std::string& preferred);
 // Gives the socket an address of somebody else, and his port where it is free here (ip(7), IP_TRANSPARENT). False where
 // that cannot be done.
 bool bindTransparently(int fd, Address source);
+
+// A bound UDP socket gets nothing any more, until it is connected anew: what has a peer gets what that one sends. 0 or an
+// errno.
+int connectToSelf(int fd);
 
 // Resets the connection when it is closed (SO_LINGER 0), so that the peer gets RST and not an end of file.
 void closeWithReset(Fd fd);

@@ -372,15 +372,7 @@ size_t UdpPort::KeyHash::operator()(const Key& key) const {
   return std::hash<std::string_view>()(std::string_view(reinterpret_cast<const char*>(key.bytes), sizeof key.bytes));
 }
 
-// A connected socket gets what its peer sends, and nothing else; and here the peer is the socket itself.
-int UdpPort::stopTaking(Listener* listener) {
-  Address own;
-  own.length = sizeof own.v6;
-  if (getsockname(listener->fd.get(), &own.sa, &own.length) != 0) return errno;
-  if (own.family() == AF_INET && own.v4.sin_addr.s_addr == 0) own.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (own.family() == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&own.v6.sin6_addr)) own.v6.sin6_addr = in6addr_loopback;
-  return connect(listener->fd.get(), &own.sa, own.length) == 0 ? 0 : errno;
-}
+int UdpPort::stopTaking(Listener* listener) { return sockets::connectToSelf(listener->fd.get()); }
 
 int UdpPort::takeAgain(Listener* listener) {
   sockaddr nobody{};

@@ -9,7 +9,7 @@ import type { PortSpec, PortStatus } from '../../protocol/ports.js';
 import type { Launcher } from '../namespaces/launcher.js';
 import { type BuiltinPortDriver, hostGatewayIP } from './builtin.js';
 import type { DriverReport, PortDriver } from './driver.js';
-import { baseProtocol } from './listen.js';
+import { baseProtocol, isUnspecified } from './listen.js';
 
 export interface BypassSettings {
   /** The process that all programs are below. */
@@ -104,11 +104,14 @@ export class BypassPortDriver implements PortDriver {
   }
 
   /** What keeps every server from having that port. */
-  #obstacle(spec: PortSpec): string | undefined {
-    if (spec.proxyProtocol !== undefined) return 'connections begin with the PROXY protocol';
-    if (baseProtocol(spec.proto) === 'udp' && !this.settings.hostLoopback) {
+  #obstacle({ parentIP = '', proto, proxyProtocol }: PortSpec): string | undefined {
+    if (proxyProtocol !== undefined) return 'connections begin with the PROXY protocol';
+    if (baseProtocol(proto) === 'tcp') return undefined;
+    if (!this.settings.hostLoopback) {
       return 'a UDP socket of the host could send to its loopback; --allow-host-loopback permits that';
     }
+    // A server that is bound to one address does not say which one its answers are to leave from.
+    if (isUnspecified(parentIP)) return 'UDP is published on every address; give one (-p ADDRESS:PORT:PORT/udp)';
     return undefined;
   }
 }

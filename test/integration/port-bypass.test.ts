@@ -1,13 +1,20 @@
 import { startBypassed } from './port-suite/below.js';
-import { driverCapabilities, portDriverSuite } from './port-suite.js';
+import { driverCapabilities, groups, portDriverSuite } from './port-suite.js';
 
 // With --allow-host-loopback UDP, too.
 const portDriverArgs = ['--port-driver=bypass', '--allow-host-loopback'];
 const capabilities = driverCapabilities.bypass;
 
-portDriverSuite('port driver bypass', {
-  netArgs: ['--net=none'],
-  portDriverArgs,
-  capabilities,
-  start: startBypassed,
-});
+portDriverSuite('port driver bypass', { netArgs: ['--net=none'], portDriverArgs, capabilities, start: startBypassed }, [
+  groups.addresses,
+  groups.protocols,
+  groups.servers,
+  groups.connections,
+  groups.datagrams,
+]);
+
+portDriverSuite(
+  'port driver bypass, with servers that are not below the command',
+  { netArgs: ['--net=none'], portDriverArgs, capabilities },
+  [groups.connections, groups.datagrams, groups.ports],
+);
