@@ -58,9 +58,9 @@ int readAddress(const Caller& caller, uint64_t address, int length, Address* out
   return caller.read(address, &out->v6, out->length);
 }
 
-class PendingConnect : public Handler, public Buriable {
+class HeldConnect : public Handler, public Buriable {
  public:
-  PendingConnect(Connects* owner, const Call& call, Fd socket, const Address& to)
+  HeldConnect(Connects* owner, const Call& call, Fd socket, const Address& to)
       : owner_(owner), call_(call), socket_(std::move(socket)), to_(to) {
     timeval limit{};
     socklen_t length = sizeof limit;
@@ -120,12 +120,12 @@ Connects::Connects(Loop& loop, Calls& calls, ConnectPolicy policy, Fd route, std
 
 Connects::~Connects() {
   auto pending = pending_;
-  for (PendingConnect* connect : pending) connect->forget();
+  for (HeldConnect* connect : pending) connect->forget();
 }
 
 void Connects::tick() {
   auto pending = pending_;
-  for (PendingConnect* connect : pending) connect->tick();
+  for (HeldConnect* connect : pending) connect->tick();
 }
 
 void Connects::serve(const Call& call, const Caller& caller, Fd socket, bool ofHost, bool ofChild) {
@@ -186,7 +186,7 @@ bool Connects::connectOutside(const Call& call, const Caller& caller, const Fd& 
 void Connects::settle(const Call& call, Fd socket, const Address& to, int error) {
   if (isUnderWay(error) && isBlocking(socket.get())) {
     // It ends by itself.
-    new PendingConnect(this, call, std::move(socket), to);
+    new HeldConnect(this, call, std::move(socket), to);
   } else {
     answer(call, socket.get(), error);
   }

@@ -11,7 +11,7 @@
 // With `outbound`, a TCP socket (UDP too where the host's loopback may be reached) of the child that connects to an address
 // which the child reaches through a gateway is replaced by one of the host.
 //
-// Theory of operation. A connect that would block (Pending) is begun without blocking, and answered when the socket says
+// Theory of operation. A connect that would block (HeldConnect) is begun without blocking, and answered when the socket says
 // that it is done, or the program's own time limit (SO_SNDTIMEO) is over. A call that a signal takes away is forgotten; when
 // the program makes it again, it finds the connect under way, and waits for it. Where it was taken away just before the
 // answer, the answer is kept for the next call.
@@ -46,7 +46,7 @@ class Connects {
   void tick();
 
  private:
-  friend class PendingConnect;
+  friend class HeldConnect;
 
   bool mayReach(const Address& to);
   bool leadsOutside(const Address& to, int type);
@@ -62,7 +62,7 @@ class Connects {
   Fd childRoute_;
   Fd hostRoute_;
   std::string congestion_;
-  std::unordered_set<class PendingConnect*> pending_;
+  std::unordered_set<class HeldConnect*> pending_;
   // By the socket's cookie.
   std::unordered_map<uint64_t, int> untold_;
 };
