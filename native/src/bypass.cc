@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <algorithm>
+#include <chrono>
 #include <future>
 #include <utility>
 
@@ -18,6 +19,9 @@ namespace {
 constexpr uint32_t kFirstOwnPort = 0x80000000;
 // Ticks of 100 ms between two looks at what is left of sockets that were given away.
 constexpr int kTicksPerLook = 3;
+
+// For a thread that a program keeps waiting.
+constexpr std::chrono::seconds kPatience(2);
 
 void set(int fd, int level, int name, int value) { setsockopt(fd, level, name, &value, sizeof value); }
 
@@ -130,7 +134,7 @@ void Bypass::onCall(uint32_t events) {
 //              refuses (bypass_filter.c). Where not, this is a gap for a program that is out to use it
 void Bypass::goOn(const Call& call) { calls_->letGoOn(call); }
 
-bool Bypass::takeSocket(const Call& call, const Caller& caller, Fd* out, bool* isIP) {
+bool Bypass::takeSocket(const Call& call, const Caller& caller, Fd* out) {
   int error = caller.takeFd(int(call.arguments[0]), out);
   if (!calls_->waits(call)) return false;
   if (error == EPERM && !saidThatItCannotLook_) {
@@ -138,26 +142,27 @@ bool Bypass::takeSocket(const Call& call, const Caller& caller, Fd* out, bool* i
     log("programs cannot connect and listen: the kernel keeps us from looking at their sockets (kernel.yama.ptrace_scope?); "
         "use --port-driver=builtin");
   }
+  int domain = error == 0 ? bypass::option(out->get(), SOL_SOCKET, SO_DOMAIN, -1) : -1;
   if (error != 0) {
     // EBADF is the program's own; of ours it would not know what to make.
     calls_->answer(call, error == EBADF || error == EPERM ? error : ENOBUFS);
-    return false;
-  }
-  int domain = bypass::option(out->get(), SOL_SOCKET, SO_DOMAIN, -1);
-  if (domain < 0 && errno == ENOTSOCK) {
+  } else if (domain < 0) {
     calls_->answer(call, ENOTSOCK);
-    return false;
+  } else if (domain == AF_INET || domain == AF_INET6) {
+    return true;
+  } else if (domain != AF_UNIX && hostNetns_ != 0 && bypass::netnsOf(out->get()) == hostNetns_) {
+    // We have given none of another kind, so it was made of one that we have given.
+    calls_->answer(call, EPERM);
+  } else {
+    goOn(call);
   }
-  *isIP = domain == AF_INET || domain == AF_INET6;
-  return true;
+  return false;
 }
 
 void Bypass::onConnect(const Call& call) {
   Caller caller(call.thread);
   Fd socket;
-  bool isIP = false;
-  if (!takeSocket(call, caller, &socket, &isIP)) return;
-  if (!isIP) return goOn(call);
+  if (!takeSocket(call, caller, &socket)) return;
   uint64_t netns = bypass::netnsOf(socket.get());
   connects_->serve(call, caller, std::move(socket), netns == hostNetns_ && netns != 0, netns == childNetns_ && netns != 0);
 }
@@ -168,9 +173,8 @@ void Bypass::onBind(const Call& call) {
   if (!policy_.hostLoopback || childNetns_ == 0) return goOn(call);
   Caller caller(call.thread);
   Fd socket;
-  bool isIP = false;
-  if (!takeSocket(call, caller, &socket, &isIP)) return;
-  if (!isIP || bypass::option(socket.get(), SOL_SOCKET, SO_PROTOCOL) != IPPROTO_UDP ||
+  if (!takeSocket(call, caller, &socket)) return;
+  if (bypass::option(socket.get(), SOL_SOCKET, SO_PROTOCOL) != IPPROTO_UDP ||
       bypass::netnsOf(socket.get()) != childNetns_) {
     return goOn(call);
   }
@@ -189,9 +193,7 @@ void Bypass::onBind(const Call& call) {
 void Bypass::onListen(const Call& call) {
   Caller caller(call.thread);
   Fd socket;
-  bool isIP = false;
-  if (!takeSocket(call, caller, &socket, &isIP)) return;
-  if (!isIP) return goOn(call);
+  if (!takeSocket(call, caller, &socket)) return;
   int fd = socket.get();
   int backlog = int(call.arguments[1]);
   uint64_t netns = bypass::netnsOf(fd);
@@ -378,7 +380,7 @@ void Bypass::removePort(uint32_t id) {
     }
     done->set_value();
   });
-  done->get_future().wait();
+  done->get_future().wait_for(kPatience);
   std::lock_guard<std::mutex> lock(mutex_);
   states_.erase(id);
 }

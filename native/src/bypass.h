@@ -21,6 +21,10 @@
 // UDP is alike, with bind(2) in place of listen(2); but only where programs may reach the host's loopback, since a
 // program with a UDP socket of the host may send anywhere, which no filter can look at without being slow.
 //
+// A program may keep this thread waiting for as long as it likes: what it has the kernel read, or close, may lead to memory
+// or files that it serves itself (userfaultfd(2), FUSE). Then programs below the command wait in these calls; but the
+// engine's thread never waits for this one, and JavaScript's does not for long.
+//
 // connect(2) of sockets of the host goes where bypass_connect.h allows it. What is not one of these calls, or not about
 // these sockets, the kernel carries out as ever: see go_on() in the .cc for what that means.
 #pragma once
@@ -53,7 +57,7 @@ class Bypass : public Handler {
 
   // Any thread. `addresses` are those in the child that the port leads to; the port is the engine's already.
   void addPort(uint32_t id, int type, std::vector<Address> addresses);
-  // Ends the listeners and connections that programs have of the port. Returns when that is done.
+  // Ends the listeners and connections that programs have of the port. Returns when that is done, or after a while.
   void removePort(uint32_t id);
   State state(uint32_t id);
 
@@ -76,8 +80,8 @@ class Bypass : public Handler {
   void onListen(const Call& call);
   void onConnect(const Call& call);
   void goOn(const Call& call);
-  // The program's descriptor of a call, and whether it is an IP socket. False where the call has been seen to.
-  bool takeSocket(const Call& call, const Caller& caller, Fd* out, bool* isIP);
+  // The program's socket of a call. False where the call has been seen to: so with all but IP sockets.
+  bool takeSocket(const Call& call, const Caller& caller, Fd* out);
 
   Published* publishedFor(int type, int socket, const Address& own);
   // Puts a socket of the host in place of the program's. What keeps it from that is written down.

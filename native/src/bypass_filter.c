@@ -2,8 +2,9 @@
  * The filter that the command runs under with the port driver bypass (seccomp(2), seccomp_unotify(2)).
  *
  * It tells the parent of listen, connect and bind, which wait for the parent's answer. Other ways to do the same are
- * closed: io_uring, whose operations seccomp does not see; data on a SYN (MSG_FASTOPEN), which connects by sending; and
- * calls of other ABIs, which have other numbers.
+ * closed: io_uring, whose operations seccomp does not see; data on a SYN (MSG_FASTOPEN), which connects by sending;
+ * protocols on top of TCP (TCP_ULP), one of which, SMC, makes another kind of socket out of one of TCP (TLS in the kernel
+ * goes with it); and calls of other ABIs, which have other numbers.
  *
  * Where the kernel has Landlock for TCP (Linux 6.7), the command may besides connect no TCP socket by itself, and
  * trace no process outside: the parent does its connects. So whatever is swapped under a call that the parent lets go
@@ -16,6 +17,8 @@
 #include <linux/filter.h>
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -96,6 +99,12 @@ static int install_filter(void) {
       UNLESS_FASTOPEN(__NR_sendto, 3),
       UNLESS_FASTOPEN(__NR_sendmsg, 2),
       UNLESS_FASTOPEN(__NR_sendmmsg, 3),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_setsockopt, 0, 5),
+      LOAD(ARGUMENT(1)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 0, 3),
+      LOAD(ARGUMENT(2)),
+      /* As where the kernel has none. */
+      ON(TCP_ULP, SECCOMP_RET_ERRNO | ENOENT),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   struct sock_fprog filter = {sizeof program / sizeof *program, program};

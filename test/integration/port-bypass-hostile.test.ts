@@ -50,6 +50,7 @@ say('connect the listener again', attempt(lambda: s.connect(LOOPBACK)))
 say('send first', attempt(lambda: s.sendto(b'x', socket.MSG_FASTOPEN, LOOPBACK)))
 say('send a message first', attempt(lambda: s.sendmsg([b'x'], [], socket.MSG_FASTOPEN, LOOPBACK)))
 say('send many first', call(libc.sendmmsg(s.fileno(), bytes(64), 1, socket.MSG_FASTOPEN)))
+say('another protocol', attempt(lambda: s.setsockopt(socket.IPPROTO_TCP, 31, b'smc')))
 say('io_uring', call(libc.syscall(425, 8, bytes(120))))
 say('done')
 `;
@@ -118,6 +119,7 @@ describe('port driver bypass, against programs that are out to use it', () => {
       'send first ENOTSUP',
       'send a message first ENOTSUP',
       'send many first ENOTSUP',
+      'another protocol ENOENT',
       'io_uring EPERM',
     ]);
     assert.equal(reached, 0);
