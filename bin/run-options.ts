@@ -12,6 +12,7 @@ import { networkNames, parseNetworkName } from '../parent/network/index.js';
 import { type BypassOptions, type Propagation, propagations, type StackOptions } from '../parent/options.js';
 import { checkPortDriver, type PortDriverName, parsePortDriverName, portDriverNames } from '../parent/port/index.js';
 import { parsePortSpecs } from '../protocol/port-spec.js';
+import type { PortSpec } from '../protocol/ports.js';
 import { VERSION } from '../protocol/version.js';
 import type { Dialect } from './dialect.js';
 import { normalizeGoFlags } from './go-flags.js';
@@ -312,6 +313,7 @@ function check(
   );
   checkPortDriver(portDriver, net, publish.length > 0);
   const bypass = checkBypass(values, portDriver, hasCommand);
+  if (bypass?.activate) checkActivation(publish, hostLoopback);
   if (bypass && !values.allowHostLoopback) {
     warnings.push(
       "with --port-driver=bypass the command holds sockets of the host: a filter keeps it from the host's loopback, not the network namespace; --allow-host-loopback says that it need not",
@@ -403,6 +405,18 @@ function checkBypass(
     throw new UsageError('--port-driver=bypass needs a command: what enters the namespaces later is not bypassed');
   }
   return { outbound: bypassOutbound ?? false, activate: activate ?? false };
+}
+
+function checkActivation(publish: readonly PortSpec[], hostLoopback: boolean): void {
+  if (publish.length === 0) throw new UsageError('--activate needs a port, such as --publish=127.0.0.2:8080:80');
+  if (publish.some(({ proxyProtocol }) => proxyProtocol !== undefined)) {
+    throw new UsageError('--activate and the PROXY protocol (+proxy1, +proxy2) exclude each other: nothing is relayed');
+  }
+  if (!hostLoopback && publish.some(({ proto }) => proto.startsWith('udp'))) {
+    throw new UsageError(
+      "--activate for UDP needs --allow-host-loopback: a UDP socket of the host can send to the host's loopback",
+    );
+  }
 }
 
 function checkMtu(text: string): number {

@@ -81,6 +81,10 @@ export interface Engine {
   bypassPort(id: number, type: 'tcp' | 'udp', addresses: { ip: string; port: number }[]): void;
   /** Parent: ends what programs have of a port. Before removePort(). */
   endBypass(id: number): void;
+  /**
+   * Parent: the listener of a port, which is not relayed any more, for the command to start with; -1 where there is none.
+   */
+  activatePort(id: number): number;
   /** Parent: whether a program has the port now; else why not, where there is more to say than that none asked. */
   bypassState(id: number): { bypassed: boolean; reason: string };
   /** Child: which channel leads to the parent. */

@@ -148,6 +148,7 @@ export class Stack {
             childIP: network.info?.childIP ?? '',
             hostLoopback: options.network.hostLoopback,
             outbound: options.bypass?.outbound ?? false,
+            activate: options.bypass?.activate ?? false,
           },
         ),
       slirp4netns: () =>

@@ -372,6 +372,10 @@ napi_value endBypass(EngineObject& object, napi_env, const Args& args) {
   if (object.bypass) object.bypass->removePort(args.number(0));
   return nullptr;
 }
+napi_value activatePort(EngineObject& object, napi_env env, const Args& args) {
+  // (id) -> fd
+  return makeNumber(env, object.bypass ? object.bypass->activate(args.number(0)).release() : -1);
+}
 napi_value bypassState(EngineObject& object, napi_env env, const Args& args) {
   Bypass::State state;
   if (object.bypass) state = object.bypass->state(args.number(0));
@@ -532,6 +536,7 @@ napi_value init(napi_env env, napi_value exports) {
       METHOD("startBypass", startBypass),
       METHOD("bypassPort", bypassPort),
       METHOD("endBypass", endBypass),
+      METHOD("activatePort", activatePort),
       METHOD("bypassState", bypassState),
       METHOD("serveConnects", serveConnects),
       METHOD("setPlan", setPlan),

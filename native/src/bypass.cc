@@ -380,9 +380,29 @@ void Bypass::removePort(uint32_t id) {
     }
     done->set_value();
   });
-  done->get_future().wait_for(kPatience);
+  if (!isStuck_) isStuck_ = done->get_future().wait_for(kPatience) == std::future_status::timeout;
   std::lock_guard<std::mutex> lock(mutex_);
   states_.erase(id);
+}
+
+Fd Bypass::activate(uint32_t id) {
+  auto handed = std::make_shared<std::promise<Fd>>();
+  loop_.post([this, id, handed] {
+    auto it = ports_.find(id);
+    Fd fd;
+    if (it != ports_.end() && !it->second->isGiven()) {
+      fd = engine_.handOverPort(id);
+      if (fd.valid()) {
+        Published* port = it->second.get();
+        port->given.cookies.insert(bypass::cookieOf(fd.get()));
+        port->given.inodes.insert(bypass::inodeOf(fd.get()));
+        loop_.wantTicks(true);
+        tell(port);
+      }
+    }
+    handed->set_value(std::move(fd));
+  });
+  return handed->get_future().get();
 }
 
 // Programs keep their descriptors; but what they lead to ends.

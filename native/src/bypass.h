@@ -60,6 +60,9 @@ class Bypass : public Handler {
   // Ends the listeners and connections that programs have of the port. Returns when that is done, or after a while.
   void removePort(uint32_t id);
   State state(uint32_t id);
+  // The engine's own listener of the port, for the command to start with; invalid where there is none. It stays the
+  // command's, whatever becomes of it there. Before the command runs.
+  Fd activate(uint32_t id);
 
   // A packet on `hello`, or its end.
   void onEvents(uint32_t events) override;
@@ -115,6 +118,8 @@ class Bypass : public Handler {
   int users_ = 0;
   int ticks_ = 0;
   bool saidThatItCannotLook_ = false;
+  // JavaScript's thread: a program keeps ours waiting.
+  bool isStuck_ = false;
 
   std::mutex mutex_;
   std::map<uint32_t, State> states_;

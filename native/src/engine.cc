@@ -137,6 +137,10 @@ int Engine::takeBackPort(uint32_t id) {
   return ask<int>(id, [](Port* port) { return port != nullptr ? port->takeBack() : 0; });
 }
 
+Fd Engine::handOverPort(uint32_t id) {
+  return ask<Fd>(id, [](Port* port) { return port != nullptr ? port->handOver() : Fd(); });
+}
+
 void Engine::settle() {
   ask<int>(0, [](Port*) { return 0; });
 }

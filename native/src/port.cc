@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "sockets.h"
+
 void Counters::countSource(const Address& client, int child) {
   if (client.isLoopback()) return;
   Address own;
@@ -35,6 +37,17 @@ int Port::lend() {
   int error = stopTaking(listener);
   if (error != 0) takeBack();
   return error;
+}
+
+Fd Port::handOver() {
+  Fd fd = listener();
+  if (!fd.valid() || lent_) return Fd();
+  lent_ = true;
+  context_.loop.unwatch(fd.get());
+  watched_ = false;
+  sockets::unprepareListener(fd.get());
+  fcntl(fd.get(), F_SETFL, fcntl(fd.get(), F_GETFL) & ~O_NONBLOCK);
+  return fd;
 }
 
 int Port::takeBack() {

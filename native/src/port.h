@@ -33,6 +33,8 @@ class Port {
   int lend();
   // Listens again. 0 or an errno.
   int takeBack();
+  // Takes nothing more, for good: the listener as a program would have made it.
+  Fd handOver();
   // About every 100 ms, while wantTicks(true).
   void tick() {
     if (wantsTicks_) onTick();

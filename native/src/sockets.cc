@@ -94,6 +94,13 @@ void prepareListener(int fd, sa_family_t family, int type, bool dual) {
   on(fd, SOL_SOCKET, SO_SNDBUF, kDatagramBuffer);
 }
 
+void unprepareListener(int fd) {
+  // Each fails where it does not belong.
+  on(fd, SOL_UDP, UDP_GRO, 0);
+  on(fd, IPPROTO_IP, IP_PKTINFO, 0);
+  on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 0);
+}
+
 ListenResult listenOn(const Address& address, int type, bool dual) {
   ListenResult result;
   Fd fd(socket(address.family(), type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));

@@ -51,6 +51,9 @@ ListenResult listenOn(const Address& address, int type, bool dual);
 // The options that the engine needs of a listener or a bound UDP socket, whoever made it.
 void prepareListener(int fd, sa_family_t family, int type, bool dual);
 
+// Takes back what would surprise a program.
+void unprepareListener(int fd);
+
 // The algorithm that loopback sockets should use instead of the system's default: "" where the default does not pace.
 // cubic and reno do not; bbr does, and throttles loopback to a third (tcp(7), TCP_CONGESTION).
 void setCongestion(int fd, const std::string& preferred);

@@ -110,6 +110,11 @@ export class Launcher {
     await this.#send(['bypass'], [fd]);
   }
 
+  /** The command is to start with a socket, which is closed here, under a name (sd_listen_fds(3)). */
+  async activate(fd: number, name: string): Promise<void> {
+    await this.#send(['activate', name], [fd]);
+  }
+
   /** Goes on without a command. */
   async idle(): Promise<void> {
     await this.order('idle');

@@ -20,6 +20,8 @@ export interface BypassSettings {
   hostLoopback: boolean;
   /** Whether connections to the outside are the host's own, too. */
   outbound: boolean;
+  /** Whether the command starts with the sockets of its ports. */
+  activate: boolean;
 }
 
 export class BypassPortDriver implements PortDriver {
@@ -51,6 +53,11 @@ export class BypassPortDriver implements PortDriver {
     if (fd === undefined) return;
     this.#hello = undefined;
     await launcher.filterCommand(fd);
+    if (!this.settings.activate) return;
+    for (const { id, spec } of this.list()) {
+      const listener = this.engine.activatePort(id);
+      if (listener >= 0) await launcher.activate(listener, `${spec.childPort}/${baseProtocol(spec.proto)}`);
+    }
   }
 
   list(): PortStatus[] {
@@ -111,7 +118,8 @@ export class BypassPortDriver implements PortDriver {
       return 'a UDP socket of the host could send to its loopback; --allow-host-loopback permits that';
     }
     // A server that is bound to one address does not say which one its answers are to leave from.
-    if (isUnspecified(parentIP)) return 'UDP is published on every address; give one (-p ADDRESS:PORT:PORT/udp)';
+    if (isUnspecified(parentIP) && !this.settings.activate)
+      return 'UDP is published on every address; give one (-p ADDRESS:PORT:PORT/udp)';
     return undefined;
   }
 }
