@@ -518,6 +518,14 @@ static int place_activated(int **others) {
   return 0;
 }
 
+/* Once the command has them: a listener goes with those who hold it. */
+static void forget_activated(void) {
+  for (int i = 0; i < activated_count; i++) close(activated[i]);
+  activated_count = 0;
+  if (bypass_socket >= 0) close(bypass_socket);
+  bypass_socket = -1;
+}
+
 /*
  * Forks and execs the command, or a helper with `helper_fd` as its descriptor 3, in a session of its own, where no
  * terminal's signals reach it, and in the detached network namespace if there is one. On failure sets errno.
@@ -562,6 +570,7 @@ static pid_t start(char **command, int helper_fd, int *exec_failed) {
     _exit(error == ENOENT ? 127 : 126);
   }
   close(report[1]);
+  if (helper_fd < 0) forget_activated();
   int error = 0;
   ssize_t n;
   do {

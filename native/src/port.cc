@@ -43,7 +43,7 @@ Fd Port::handOver() {
   Fd fd = listener();
   if (!fd.valid() || lent_) return Fd();
   lent_ = true;
-  context_.loop.unwatch(fd.get());
+  context_.loop.unwatch(listeners_.front()->fd.get());
   watched_ = false;
   sockets::unprepareListener(fd.get());
   fcntl(fd.get(), F_SETFL, fcntl(fd.get(), F_GETFL) & ~O_NONBLOCK);

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { bridge, bridgeAddress } from '../setup/lxc-bridge.js';
 import {
   accepts,
   freePort,
-  hostAddresses,
-  isAlive,
   openConnection,
   outcomeOf,
   type Published,
@@ -17,6 +15,7 @@ import {
   tcpOutcome,
   tcpRequest,
   tempDir,
+  udpAsk,
   waitFor,
 } from '../support/index.js';
 import { type StackBelow, startBelow, startBypassed } from './port-suite/below.js';
@@ -507,6 +506,159 @@ print('done'); os._exit(0)`;
       'again EISCONN',
       'family ok',
       'unix ENOENT',
+    ]);
+  });
+});
+
+describe('port driver bypass, where the kernel has no such filters', () => {
+  it('says so in a line, and relays', async () => {
+    // seccomp(2) with SECCOMP_FILTER_FLAG_NEW_LISTENER is refused, as by a kernel that does not know the flag.
+    const filter = `
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None)
+number = {'x86_64': 317, 'aarch64': 277}[os.uname().machine]
+code = [(0x20, 0, 0, 0), (0x15, 0, 3, number), (0x20, 0, 0, 24), (0x45, 0, 1, 8), (6, 0, 0, 0x50016), (6, 0, 0, 0x7fff0000)]
+program = ctypes.create_string_buffer(b''.join(struct.pack('=HBBI', *line) for line in code))
+assert libc.syscall(number, 1, 0, struct.pack('@HxxxxxxQ', len(code), ctypes.addressof(program))) == 0
+os.execvp(sys.argv[1], sys.argv[1:])`;
+    await using stack = await startStack({
+      args,
+      publish: ['127.0.0.2:0:8001'],
+      command: [process.execPath, programPath('tcp-server'), 'name', '127.0.0.1', '8001'],
+      // As root of a user namespace it may make the filter without giving up setuid programs, which set up the ids.
+      wrapper: ['unshare', '--user', '--map-root-user', 'python3', '-c', filter],
+    });
+    await waitFor(() => /^ready$/m.test(stack.started.output()), { what: 'the server' });
+    const [{ host, port } = { host: '', port: 0 }] = await stack.published();
+    assert.equal(await ask(host, port), '127.0.0.1');
+    assert.equal((await stack.report(1)).bypass, false);
+    assert.match(
+      stack.started.output(),
+      /^rootless-run: warning: ports are relayed, not bypassed: the command cannot be filtered: seccomp\(SECCOMP_FILTER_FLAG_NEW_LISTENER\): Invalid argument$/m,
+    );
+  });
+});
+
+/** A program that says what it was started with (sd_listen_fds(3)), and then answers on each socket with its number. */
+const ACTIVATED = `
+import os, select, socket
+names = os.environ['LISTEN_FDNAMES'].split(':')
+assert int(os.environ['LISTEN_PID']) == os.getpid() and int(os.environ['LISTEN_FDS']) == len(names)
+sockets = [socket.socket(fileno=3 + i) for i in range(len(names))]
+for name, s in zip(names, sockets): print(name, s.type.name, s.getblocking(), s.getsockname()[1], flush=True)
+while True:
+    for s in select.select(sockets, [], [])[0]:
+        text = f'{s.fileno()} {names[s.fileno() - 3]}'.encode()
+        if s.type == socket.SOCK_DGRAM:
+            data, who = s.recvfrom(100)
+            s.sendto(text, who)
+            continue
+        try: c, who = s.accept()
+        except OSError: sockets.remove(s); continue
+        c.sendall(text)
+        c.close()
+`;
+
+describe('--activate', () => {
+  it('starts the command with the sockets of its ports, under the names of its own', async () => {
+    await using stack = await startStack({
+      args: ['--net=none', '--port-driver=bypass', '--activate', '--allow-host-loopback'],
+      publish: ['127.0.0.2:0:80', '127.0.0.3:0:443', '127.0.0.2:0:53/udp'],
+      command: ['python3', '-c', ACTIVATED],
+    });
+    const ports = await stack.published();
+    const [web, secure, names] = ports;
+    assert(web && secure && names);
+    assert.equal(await ask(web.host, web.port), '3 80/tcp');
+    assert.equal(await ask(secure.host, secure.port), '4 443/tcp');
+    assert.equal((await udpAsk(names.host, names.port, '?')).toString(), '5 53/udp');
+    for (const { id } of ports) assert.equal((await stack.report(id)).bypass, true);
+    assert.match(
+      stack.started.output(),
+      new RegExp(
+        `^80/tcp SOCK_STREAM True ${web.port}\n443/tcp SOCK_STREAM True ${secure.port}\n53/udp SOCK_DGRAM True ${names.port}$`,
+        'm',
+      ),
+    );
+    await stack.api.removePort(web.id);
+    await listenOnce(web.host, web.port);
+    assert.equal(await ask(secure.host, secure.port), '4 443/tcp');
+  });
+
+  it('puts them behind those that a service manager has passed', async () => {
+    const outer = await freePort('127.0.0.4');
+    const manager = `
+import os, socket, sys
+s = socket.create_server(('127.0.0.4', int(sys.argv[1])))
+os.dup2(s.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()), LISTEN_FDNAMES='outer')
+os.execvp(sys.argv[2], sys.argv[2:])`;
+    await using stack = await startStack({
+      wrapper: ['python3', '-c', manager, String(outer)],
+      args: ['--net=none', '--port-driver=bypass', '--activate'],
+      publish: ['127.0.0.2:0:80'],
+      command: ['python3', '-c', ACTIVATED],
+    });
+    const [inner] = await stack.published();
+    assert(inner);
+    assert.equal(await ask('127.0.0.4', outer), '3 outer');
+    assert.equal(await ask(inner.host, inner.port), '4 80/tcp');
+  });
+});
+
+describe('--bypass-outbound', () => {
+  before(function () {
+    // Only root can make it, see test/setup.
+    if (!readFileSync('/proc/net/dev', 'utf8').includes(`${bridge}:`)) this.skip();
+  });
+
+  it('makes connections to the outside in the network of the host, and no others', async () => {
+    await using outside = await startStack({ args: ['--net=lxc-user-nic'] });
+    await using _server = await outside.program('tcp-server', 'client', '0.0.0.0', 8001);
+    const { stdout } = await outside.enter('ip', '-4', '-o', 'addr', 'show', 'eth0');
+    const address = /10\.124\.0\.\d+/.exec(stdout)?.[0] ?? '';
+    const script = `${LISTEN}
+import errno, threading
+def own(host, port, setup=lambda s: None):
+    s = socket.socket()
+    s.settimeout(5)
+    setup(s)
+    try: s.connect((host, port))
+    except OSError as e: return e.errno and errno.errorcode[e.errno] or e
+    return s.getsockname()[0], s.recv(100).decode()
+outside, host = sys.argv[1:]
+inner = listen(8002)
+threading.Thread(target=lambda: [answer(inner, 'inner') for _ in range(1)]).start()
+e = select.epoll()
+for name, it in (
+    ('outside', own(outside, 8001)),
+    ('tied', own(outside, 8001, lambda s: s.bind(('10.0.2.100', 0)))),
+    ('polled', own(outside, 8001, lambda s: e.register(s))),
+    ('refused', own(outside, 8009)),
+    ('loopback', own('127.0.0.1', 8002)),
+): print(name, *(it if isinstance(it, tuple) else [it]), flush=True)
+s = socket.socket()
+s.connect((outside, 8001))
+libc = __import__('ctypes').CDLL(None, use_errno=True)
+for there in ('127.0.0.1', host, '0.0.0.0'):
+    libc.connect(s.fileno(), bytes(16), 16)
+    try: print('again', s.connect((there, 22)))
+    except OSError as e: print('again', errno.errorcode[e.errno])
+print('done', flush=True)`;
+    await using stack = await startBelow({ args: ['--net=slirp4netns', '--port-driver=bypass', '--bypass-outbound'] });
+    await using program = await stack.run(python(script, address, bridgeAddress), /^done$/m);
+    const said = program.output().replace(/ \d+$/gm, '').split('\n').slice(1, -1);
+    assert.deepEqual(said, [
+      `outside ${bridgeAddress} ${bridgeAddress}`,
+      `tied 10.0.2.100 ${bridgeAddress}`,
+      `polled 10.0.2.100 ${bridgeAddress}`,
+      'refused ECONNREFUSED',
+      'loopback 127.0.0.1 inner',
+      'again EPERM',
+      'again EPERM',
+      'again EPERM',
+      'done',
     ]);
   });
 });
