@@ -169,7 +169,7 @@ void Bypass::onConnect(const Call& call) {
 
 void Bypass::onBind(const Call& call) {
   // The address may be free again.
-  for (auto& [id, port] : ports_) look(port.get());
+  look();
   if (!policy_.hostLoopback || childNetns_ == 0) return goOn(call);
   Caller caller(call.thread);
   Fd socket;
@@ -205,7 +205,7 @@ void Bypass::onListen(const Call& call) {
   Address own;
   if (error == 0 && !listens && netns == childNetns_ && netns != 0 &&
       bypass::option(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP && bypass::ownAddress(fd, &own) == 0) {
-    for (auto& [id, port] : ports_) look(port.get());
+    look();
     Published* port = publishedFor(SOCK_STREAM, fd, own);
     if (port != nullptr) give(call, caller, std::move(socket), port, backlog);
   }
@@ -300,19 +300,25 @@ void Bypass::serveRest(Published* port, const Address& at, Fd original, sa_famil
   engine_.addPort(std::move(options));
 }
 
-void Bypass::look(Published* port) {
-  if (!port->isGiven()) return;
-  bypass::Found now;
-  if (!bypass::findSockets(port->type, port->address.port(), true, &now)) return;
+void Bypass::look() {
   auto keep = [](auto& have, const auto& there) {
     for (auto it = have.begin(); it != have.end();) it = there.count(*it) != 0 ? std::next(it) : have.erase(it);
   };
-  keep(port->given.cookies, now.cookies);
-  keep(port->given.inodes, now.inodes);
-  if (port->isGiven()) return;
-  loop_.wantTicks(false);
-  relayAgain(port);
-  tell(port);
+  for (int type : {SOCK_STREAM, SOCK_DGRAM}) {
+    bypass::Found now;
+    bool looked = false;
+    for (auto& [id, port] : ports_) {
+      if (port->type != type || !port->isGiven()) continue;
+      if (!looked && !bypass::findSockets(type, 0, true, &now)) break;
+      looked = true;
+      keep(port->given.cookies, now.cookies);
+      keep(port->given.inodes, now.inodes);
+      if (port->isGiven()) continue;
+      loop_.wantTicks(false);
+      relayAgain(port.get());
+      tell(port.get());
+    }
+  }
 }
 
 // Where it was given to nobody, or is no more.
@@ -340,8 +346,8 @@ void Bypass::tick() {
   if (++ticks_ % kTicksPerLook != 0) return;
   for (auto& [id, port] : ports_) {
     if (port->waits) relayAgain(port.get());
-    look(port.get());
   }
+  look();
 }
 
 void Bypass::tell(Published* port) {

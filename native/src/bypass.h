@@ -91,8 +91,8 @@ class Bypass : public Handler {
   void give(const Call& call, const Caller& caller, Fd original, Published* port, int backlog);
   std::string tryToGive(const Call& call, const Caller& caller, const Fd& original, Published* port, int backlog);
   void serveRest(Published* port, const Address& at, Fd original, sa_family_t rest);
-  // Relays again where the program's sockets are gone.
-  void look(Published* port);
+  // Relays again where programs' sockets are gone.
+  void look();
   void relayAgain(Published* port);
   void closeOf(Published* port);
   void tick();

@@ -133,7 +133,7 @@ bool dump(int netlinkFd, int family, int type, uint16_t port, uint32_t states, F
       inet_diag_msg socket;
       memcpy(&socket, answers.data() + at + NLMSG_HDRLEN, sizeof socket);
       // The filter by port came late to some protocols.
-      if (ntohs(socket.id.idiag_sport) == port) {
+      if (port == 0 || ntohs(socket.id.idiag_sport) == port) {
         out->cookies.insert(uint64_t(socket.id.idiag_cookie[1]) << 32 | socket.id.idiag_cookie[0]);
         if (socket.idiag_inode != 0) out->inodes.insert(socket.idiag_inode);
       }

@@ -48,8 +48,8 @@ bool isReached(const Address& own, bool v6Only, const std::vector<Address>& addr
 // An address by which this host reaches a socket that is bound to that one.
 Address reachable(const Address& bound);
 
-// The sockets of our own network namespace on that local port (inet_diag, sock_diag(7)): those that listen (UDP: all of
-// them), or all the others. False where the kernel does not say.
+// The sockets of our own network namespace on that local port, 0 for any (inet_diag, sock_diag(7)): those that listen (UDP:
+// all of them), or all the others. False where the kernel does not say.
 struct Found {
   std::set<uint64_t> cookies;
   std::set<ino_t> inodes;

@@ -85,7 +85,7 @@ export class BypassPortDriver implements PortDriver {
   async close(): Promise<void> {
     if (this.#hello !== undefined) native().closeFd(this.#hello);
     this.#hello = undefined;
-    for (const { id } of this.list()) this.engine.endBypass(id);
+    // What programs have of the ports ends with them.
     await this.relay.close();
   }
 
