@@ -9,9 +9,10 @@ import { subIdSources } from '../parent/namespaces/id-map.js';
 import { userModeAddresses } from '../parent/network/addresses.js';
 import type { Switch } from '../parent/network/driver.js';
 import { networkNames, parseNetworkName } from '../parent/network/index.js';
-import { type Propagation, propagations, type StackOptions } from '../parent/options.js';
-import { checkPortDriver, parsePortDriverName, portDriverNames } from '../parent/port/index.js';
+import { type BypassOptions, type Propagation, propagations, type StackOptions } from '../parent/options.js';
+import { checkPortDriver, type PortDriverName, parsePortDriverName, portDriverNames } from '../parent/port/index.js';
 import { parsePortSpecs } from '../protocol/port-spec.js';
+import type { PortSpec } from '../protocol/ports.js';
 import { VERSION } from '../protocol/version.js';
 import type { Dialect } from './dialect.js';
 import { normalizeGoFlags } from './go-flags.js';
@@ -43,6 +44,8 @@ interface Values {
   lxcUserNicBridge: string;
   portDriver?: string;
   publish?: string[];
+  bypassOutbound?: boolean;
+  activate?: boolean;
   sourceIpTransparent?: boolean;
   sourceIpTransparentBackend: string;
   copyUp?: string[];
@@ -104,6 +107,14 @@ export function makeCommand(dialect: Dialect): Command {
   command.option(
     '--port-driver <driver>',
     `how ports are published: ${portDriverNames.join(', ')} (default: "${defaults.portDriver}")`,
+  );
+  flag(
+    '--bypass-outbound',
+    "with --port-driver=bypass: TCP connections to the outside are made in the host's network, too",
+  );
+  flag(
+    '--activate',
+    'with --port-driver=bypass: the command gets the sockets of its ports when it starts, as systemd passes them (LISTEN_FDS)',
   );
   flag(
     '--source-ip-transparent',
@@ -246,7 +257,7 @@ export function parseCommandLine(
   if (!needsCommand && command.args.length > 0) {
     throw new UsageError(`no command can be given here: ${command.args.join(' ')}`);
   }
-  return check(values, given, dialect, command.args);
+  return check(values, given, dialect, command.args, needsCommand);
 }
 
 /** "error: unknown option '--foo'\n(Did you mean --bar?)" in one line. */
@@ -267,6 +278,7 @@ function check(
   given: (name: keyof Values) => boolean,
   dialect: Dialect,
   command: string[],
+  hasCommand: boolean,
 ): RunRequest {
   const { defaults } = dialect;
   const warnings: string[] = [];
@@ -295,16 +307,22 @@ function check(
   // A device of the host's bridge has no way to the host's loopback.
   const hasGateway = hasDevice && net !== 'lxc-user-nic';
   const hostLoopback = values.allowHostLoopback ?? (defaults.hostLoopback && !values.disableHostLoopback);
-  if (hostLoopback && !values.allowHostLoopback && hasGateway) {
-    warnings.push(
-      "specifying --disable-host-loopback is highly recommended: without it the namespace can connect to the host's 127.0.0.1",
-    );
-  }
   const publish = (values.publish ?? []).flatMap(parsePortSpecs);
   const portDriver = parsePortDriverName(
     values.portDriver ?? (net === 'host' && publish.length === 0 ? 'none' : defaults.portDriver),
   );
   checkPortDriver(portDriver, net, publish.length > 0);
+  const bypass = checkBypass(values, portDriver, hasCommand);
+  if (bypass?.activate) checkActivation(publish, hostLoopback);
+  if (bypass && !values.allowHostLoopback) {
+    warnings.push(
+      "with --port-driver=bypass the command holds sockets of the host: a filter keeps it from the host's loopback, not the network namespace; --allow-host-loopback says that it need not",
+    );
+  } else if (hostLoopback && !values.allowHostLoopback && hasGateway) {
+    warnings.push(
+      "specifying --disable-host-loopback is highly recommended: without it the namespace can connect to the host's 127.0.0.1",
+    );
+  }
   if (portDriver === 'implicit' && !hostLoopback) {
     warnings.push(
       "with --port-driver=implicit, pasta leads connections to loopback inside to TCP servers on the host's loopback; --port-driver=builtin does not",
@@ -347,6 +365,7 @@ function check(
       detachNetns: values.detachNetns ?? false,
       portDriver,
       publish,
+      ...(bypass && { bypass }),
       keepSource: values.sourceIpTransparent ?? true,
       copyUp: checkCopyUp(values.copyUp ?? [], defaults.copyUp, propagation),
       propagation,
@@ -360,6 +379,44 @@ function check(
       subIdSource,
     },
   };
+}
+
+function checkBypass(
+  { bypassOutbound, activate, disableHostLoopback, detachNetns }: Values,
+  driver: PortDriverName,
+  hasCommand: boolean,
+): BypassOptions | undefined {
+  if (driver !== 'bypass') {
+    const [option] = [...(bypassOutbound ? ['--bypass-outbound'] : []), ...(activate ? ['--activate'] : [])];
+    if (option !== undefined) throw new UsageError(`${option} needs --port-driver=bypass, not ${driver}`);
+    return undefined;
+  }
+  if (disableHostLoopback) {
+    throw new UsageError(
+      '--port-driver=bypass and --disable-host-loopback exclude each other: the command gets sockets of the host, which could reach its loopback; leave one of them out',
+    );
+  }
+  if (detachNetns) {
+    throw new UsageError(
+      "--port-driver=bypass and --detach-netns exclude each other: the command's sockets are the host's already",
+    );
+  }
+  if (!hasCommand) {
+    throw new UsageError('--port-driver=bypass needs a command: what enters the namespaces later is not bypassed');
+  }
+  return { outbound: bypassOutbound ?? false, activate: activate ?? false };
+}
+
+function checkActivation(publish: readonly PortSpec[], hostLoopback: boolean): void {
+  if (publish.length === 0) throw new UsageError('--activate needs a port, such as --publish=127.0.0.2:8080:80');
+  if (publish.some(({ proxyProtocol }) => proxyProtocol !== undefined)) {
+    throw new UsageError('--activate and the PROXY protocol (+proxy1, +proxy2) exclude each other: nothing is relayed');
+  }
+  if (!hostLoopback && publish.some(({ proto }) => proto.startsWith('udp'))) {
+    throw new UsageError(
+      "--activate for UDP needs --allow-host-loopback: a UDP socket of the host can send to the host's loopback",
+    );
+  }
 }
 
 function checkMtu(text: string): number {

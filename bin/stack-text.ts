@@ -30,6 +30,8 @@ export function portTable(ports: readonly PortReport[], { counters = false } = {
   if (kept) header.push('PERSISTENT');
   const sources = ports.some(({ source }) => source !== undefined);
   if (sources) header.push('SOURCE');
+  const bypassed = ports.some(({ bypass }) => bypass !== undefined);
+  if (bypassed) header.push('BYPASS');
   if (states) header.push('STATE');
   const rows = ports.map((port) => {
     const { proto, parentIP = '', parentPort, childIP = '', childPort } = port.spec;
@@ -37,6 +39,7 @@ export function portTable(ports: readonly PortReport[], { counters = false } = {
     if (counters) row.push(...counterCells(port.counters));
     if (kept) row.push(port.persistent ? 'yes' : 'no');
     if (sources) row.push(port.source ?? '');
+    if (bypassed) row.push(bypassText(port));
     if (states) row.push(stateText(port.listener ?? { state: 'listening' }));
     return row;
   });
@@ -68,6 +71,11 @@ function whatHappened(event: StackEvent): string {
       // A stack that is newer than we are.
       return JSON.stringify(event);
   }
+}
+
+function bypassText({ bypass, bypassReason }: PortReport): string {
+  if (bypass) return 'yes';
+  return bypassReason === undefined ? 'no' : `no: ${bypassReason}`;
 }
 
 function stateText({ state, reason }: NonNullable<PortReport['listener']>): string {

@@ -8,10 +8,10 @@
 import { networkInterfaces } from 'node:os';
 import { type Engine, type EngineEvent, native } from '../native/index.js';
 import { defaultCongestion } from '../protocol/congestion.js';
+import { dialPlan } from '../protocol/dial-rule.js';
 import type { ContainersConfig } from '../protocol/messages.js';
 import { decodeMessage, decodeTarget, encodeMessage, type Message, PROTOCOL_VERSION } from '../protocol/messages.js';
 import type { ContainerRuntime } from './container/index.js';
-import { dialPlan } from './dial-rule.js';
 import { SourceAddresses } from './source-addresses.js';
 
 const PARENT_FD = 3;

@@ -17,8 +17,8 @@
 import { createHash } from 'node:crypto';
 import { isIP, isIPv4 } from 'node:net';
 import ipaddr from 'ipaddr.js';
+import type { DialAddress } from '../protocol/dial-rule.js';
 import type { ConnectTarget } from '../protocol/messages.js';
-import type { DialAddress } from './dial-rule.js';
 import { boundAddresses } from './netlink/bound-addresses.js';
 import { type LocalRoute, PolicyRouting, type PolicyRule } from './netlink/policy.js';
 

@@ -12,6 +12,11 @@
         'src/binding.cc',
         'src/dialer.cc',
         'src/agent_link.cc',
+        'src/bypass.cc',
+        'src/bypass_calls.cc',
+        'src/bypass_connect.cc',
+        'src/bypass_process.cc',
+        'src/bypass_sockets.cc',
         'src/engine.cc',
         'src/local_address.cc',
         'src/loop.cc',
@@ -34,7 +39,7 @@
     {
       'target_name': 'launcher',
       'type': 'executable',
-      'sources': ['src/launcher.c'],
+      'sources': ['src/launcher.c', 'src/bypass_filter.c'],
       # Messages are cut where they are too long; that is what snprintf is for.
       'cflags': ['-Wno-format-truncation'],
     },

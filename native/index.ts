@@ -72,6 +72,21 @@ export interface Engine {
   removePort(id: number): void;
   counters(id: number): EngineCounters | undefined;
   watchConnections(wanted: boolean): void;
+  /**
+   * Parent: lets programs below process `root` have sockets of the host for published ports; see src/bypass.h. `fd` is the
+   * socket that the command's process says hello on.
+   */
+  startBypass(fd: number, root: number, hostLoopback: boolean, outbound: boolean): void;
+  /** Parent: that a port may be bypassed, and where it leads in the child. */
+  bypassPort(id: number, type: 'tcp' | 'udp', addresses: { ip: string; port: number }[]): void;
+  /** Parent: ends what programs have of a port. Before removePort(). */
+  endBypass(id: number): void;
+  /**
+   * Parent: the listener of a port, which is not relayed any more, for the command to start with; -1 where there is none.
+   */
+  activatePort(id: number): number;
+  /** Parent: whether a program has the port now; else why not, where there is more to say than that none asked. */
+  bypassState(id: number): { bypassed: boolean; reason: string };
   /** Child: which channel leads to the parent. */
   serveConnects(channel: number): void;
   /**

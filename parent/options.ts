@@ -19,6 +19,8 @@ export interface StackOptions {
   publish: readonly PortSpec[];
   /** Whether servers inside see the addresses of clients that are not on loopback, with the builtin port driver. */
   keepSource: boolean;
+  /** What the port driver `bypass` is to do beside ports; absent with the others. */
+  bypass?: BypassOptions;
   /** Sockets that are published as they are; they belong to the stack from its start on. */
   adopt?: readonly ActivatedPort[];
   /** File of the ports that last; absent where none do. */
@@ -33,6 +35,13 @@ export interface StackOptions {
   /** Name of the cgroup below ours that all processes of ours are moved to. */
   evacuateCgroup2?: string;
   subIdSource: SubIdSource;
+}
+
+export interface BypassOptions {
+  /** Connections to the outside are the host's own, too. */
+  outbound: boolean;
+  /** The command gets the sockets of its ports at the start (sd_listen_fds(3)). */
+  activate: boolean;
 }
 
 export const propagations = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave'] as const;

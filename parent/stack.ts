@@ -25,6 +25,7 @@ import type { ChildNamespaces, Network } from './network/driver.js';
 import { setupNetwork } from './network/index.js';
 import type { StackOptions } from './options.js';
 import { BuiltinPortDriver } from './port/builtin.js';
+import { BypassPortDriver } from './port/bypass.js';
 import type { PortDriver } from './port/driver.js';
 import { PortConflictError } from './port/errors.js';
 import { makePortDriver } from './port/index.js';
@@ -140,6 +141,18 @@ export class Stack {
     undo.push('end the agent', async () => agent.close());
     const ports = makePortDriver(options.portDriver, {
       builtin: () => new BuiltinPortDriver(channels, agent, (event) => bus.emit(event), options.keepSource),
+      bypass: () =>
+        new BypassPortDriver(
+          new BuiltinPortDriver(channels, agent, (event) => bus.emit(event), options.keepSource),
+          channels.engine,
+          {
+            root: launcher.pid,
+            childIP: network.info?.childIP ?? '',
+            hostLoopback: options.network.hostLoopback,
+            outbound: options.bypass?.outbound ?? false,
+            activate: options.bypass?.activate ?? false,
+          },
+        ),
       slirp4netns: () =>
         new Slirp4netnsPortDriver(slirpSocket, network.info?.childIP ?? '', (event) => bus.emit(event)),
     });
@@ -198,9 +211,13 @@ export class Stack {
   }
 
   async #letGo(): Promise<void> {
-    const { containers, launcher, log, options } = this;
-    if (options.command) await launcher.run(options.command);
-    else await launcher.idle();
+    const { containers, launcher, log, options, ports } = this;
+    if (options.command) {
+      await ports?.beforeCommand?.(launcher);
+      await launcher.run(options.command);
+    } else {
+      await launcher.idle();
+    }
     // What an earlier run left is put in order, and need not be waited for.
     containers?.ready().catch((error: unknown) => log.warn(`containers cannot be run: ${errorText(error)}`));
   }

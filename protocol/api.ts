@@ -38,6 +38,10 @@ export interface PortReport extends PortStatus {
   counters?: PortCounters;
   /** Absent until such a client has come. */
   source?: PortSource;
+  /** With the port driver `bypass`: whether a server inside has the host's socket itself now, so that nothing is relayed. */
+  bypass?: boolean;
+  /** Why it has not, where one asked. */
+  bypassReason?: string;
   /** Whether it is published again when the stack is started the next time. */
   persistent?: boolean;
 }

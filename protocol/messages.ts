@@ -11,7 +11,7 @@
  *             [2, id] with one socket                          connected, agent to parent
  *             [2, id, errno, message]                          failed, agent to parent
  *             [3, id]                                          pending: connecting takes its time
- *           `target` is [proto, ip, port, parentIP, hostGatewayIP, source]; the dial rule (child/dial-rule.ts) says where it
+ *           `target` is [proto, ip, port, parentIP, hostGatewayIP, source]; the dial rule (dial-rule.ts) says where it
  *           leads, and is asked once for each target.
  *   maps    everything else, below
  *

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "bypass.h"
 #include "engine.h"
 #include "local_address.h"
 #include "netlink.h"
@@ -105,6 +106,17 @@ class Args {
       callback(v);
     }
   }
+  // Of objects with `ip` and `port`.
+  std::vector<Address> addresses(int i) const {
+    std::vector<Address> out;
+    each(values_[i], [&](napi_value entry) {
+      Address address;
+      if (Address::parse(stringOf(property(entry, "ip")), uint16_t(numberOf(property(entry, "port"))), &address)) {
+        out.push_back(address);
+      }
+    });
+    return out;
+  }
   napi_value property(napi_value object, const char* name) const {
     napi_value v;
     napi_get_named_property(env_, object, name, &v);
@@ -159,6 +171,8 @@ class EngineObject : public EventSink {
 
   Engine& engine() { return *engine_; }
   std::unordered_map<uint32_t, std::shared_ptr<Port>> ports;
+  // It asks the engine, and so ends before.
+  std::unique_ptr<Bypass> bypass;
 
   void emit(Event event) override {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -169,6 +183,7 @@ class EngineObject : public EventSink {
 
   void close() {
     if (!engine_) return;
+    bypass.reset();
     engine_->stop();
     {
       std::lock_guard<std::mutex> lock(mutex_);
@@ -342,20 +357,43 @@ napi_value watchConnections(EngineObject& object, napi_env, const Args& args) {
   object.engine().watchConnections(args.boolean(0));
   return nullptr;
 }
+napi_value startBypass(EngineObject& object, napi_env, const Args& args) {
+  // (fd, root, hostLoopback, outbound)
+  ConnectPolicy policy{args.boolean(2), args.boolean(3)};
+  object.bypass = std::make_unique<Bypass>(object, object.engine(), Fd(int(args.number(0))), pid_t(args.number(1)), policy);
+  return nullptr;
+}
+napi_value bypassPort(EngineObject& object, napi_env, const Args& args) {
+  // (id, type, addresses)
+  if (object.bypass) {
+    object.bypass->addPort(args.number(0), args.string(1) == "udp" ? SOCK_DGRAM : SOCK_STREAM, args.addresses(2));
+  }
+  return nullptr;
+}
+napi_value endBypass(EngineObject& object, napi_env, const Args& args) {
+  if (object.bypass) object.bypass->removePort(args.number(0));
+  return nullptr;
+}
+napi_value activatePort(EngineObject& object, napi_env env, const Args& args) {
+  // (id) -> fd
+  return makeNumber(env, object.bypass ? object.bypass->activate(args.number(0)).release() : -1);
+}
+napi_value bypassState(EngineObject& object, napi_env env, const Args& args) {
+  Bypass::State state;
+  if (object.bypass) state = object.bypass->state(args.number(0));
+  napi_value out, bypassed;
+  napi_create_object(env, &out);
+  napi_get_boolean(env, state.bypassed, &bypassed);
+  set(env, out, "bypassed", bypassed);
+  set(env, out, "reason", makeString(env, state.reason));
+  return out;
+}
 napi_value serveConnects(EngineObject& object, napi_env, const Args& args) {
   object.engine().serveConnects(args.number(0));
   return nullptr;
 }
 napi_value setPlan(EngineObject& object, napi_env, const Args& args) {
-  std::vector<Address> addresses;
-  args.each(args.at(1), [&](napi_value entry) {
-    Address address;
-    if (Address::parse(args.stringOf(args.property(entry, "ip")),
-                       uint16_t(args.numberOf(args.property(entry, "port"))), &address)) {
-      addresses.push_back(address);
-    }
-  });
-  object.engine().setPlan(args.bytes(0), std::move(addresses), args.boolean(2));
+  object.engine().setPlan(args.bytes(0), args.addresses(1), args.boolean(2));
   return nullptr;
 }
 napi_value setClient(EngineObject& object, napi_env, const Args& args) {
@@ -509,6 +547,11 @@ napi_value init(napi_env env, napi_value exports) {
       METHOD("removePort", removePort),
       METHOD("counters", counters),
       METHOD("watchConnections", watchConnections),
+      METHOD("startBypass", startBypass),
+      METHOD("bypassPort", bypassPort),
+      METHOD("endBypass", endBypass),
+      METHOD("activatePort", activatePort),
+      METHOD("bypassState", bypassState),
       METHOD("serveConnects", serveConnects),
       METHOD("setPlan", setPlan),
       METHOD("setClient", setClient),

@@ -1,5 +1,8 @@
 #include "engine.h"
 
+#include <errno.h>
+#include <future>
+
 #include "sockets.h"
 #include "tcp_port.h"
 #include "udp_port.h"
@@ -120,6 +123,36 @@ void Engine::removePort(uint32_t id) {
     event.id = id;
     events_.emit(std::move(event));
   });
+}
+
+Fd Engine::listenerOf(uint32_t id) {
+  return ask<Fd>(id, [](Port* port) { return port != nullptr ? port->listener() : Fd(); });
+}
+
+int Engine::lendPort(uint32_t id) {
+  return ask<int>(id, [](Port* port) { return port != nullptr ? port->lend() : EBADF; });
+}
+
+int Engine::takeBackPort(uint32_t id) {
+  return ask<int>(id, [](Port* port) { return port != nullptr ? port->takeBack() : 0; });
+}
+
+Fd Engine::handOverPort(uint32_t id) {
+  return ask<Fd>(id, [](Port* port) { return port != nullptr ? port->handOver() : Fd(); });
+}
+
+void Engine::settle() {
+  ask<int>(0, [](Port*) { return 0; });
+}
+
+template <typename T>
+T Engine::ask(uint32_t id, T (*question)(Port*)) {
+  auto answer = std::make_shared<std::promise<T>>();
+  loop_.post([this, id, question, answer] {
+    auto it = ports_.find(id);
+    answer->set_value(question(it == ports_.end() ? nullptr : it->second.get()));
+  });
+  return answer->get_future().get();
 }
 
 void Engine::watchConnections(bool wanted) {

@@ -32,6 +32,13 @@ class Engine : public PacketChannel::Owner {
   // The port's counters may be read as long as the pointer is held.
   std::shared_ptr<Port> addPort(PortOptions options);
   void removePort(uint32_t id);
+  // Port::listener(), lend(), takeBack() and handOver(); any thread but the loop's, while the engine runs: they wait for it.
+  Fd listenerOf(uint32_t id);
+  int lendPort(uint32_t id);
+  int takeBackPort(uint32_t id);
+  Fd handOverPort(uint32_t id);
+  // Returns when all that was asked for before is done.
+  void settle();
   void watchConnections(bool wanted);
 
   // Child: the channel whose other end is the parent.
@@ -47,6 +54,8 @@ class Engine : public PacketChannel::Owner {
 
  private:
   void log(const std::string& text);
+  template <typename T>
+  T ask(uint32_t id, T (*question)(Port*));
 
   EventSink& events_;
   Loop loop_;

@@ -51,6 +51,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bypass_filter.h"
+
 enum { MAX_PACKET = 192 * 1024, MAX_WORDS = 4096, MAX_FDS = 4 };
 
 static int control = -1;
@@ -408,6 +410,16 @@ static int order_copy_up(void) {
   return rc;
 }
 
+/* The socket to the parent's end of the port driver bypass, see bypass_filter.h; -1 without it. */
+static int bypass_socket = -1;
+
+/* bypass: the command is to run under the filter; the socket comes with it */
+static int order_bypass(void) {
+  if (packet_fd_count == 0) return fail(EBADF, "bypass", NULL);
+  bypass_socket = fcntl(packet_fds[0], F_DUPFD_CLOEXEC, 3);
+  return bypass_socket < 0 ? fail(errno, "keep the socket of the bypass", NULL) : 0;
+}
+
 /* --- processes --------------------------------------------------------------------------------------------------- */
 
 static sigset_t original_mask;
@@ -453,6 +465,67 @@ static void keep_inherited(void) {
   }
 }
 
+/* Sockets that the parent has opened for the command, which it gets behind those that it inherits, and their names. */
+enum { MAX_ACTIVATED = 1024 };
+static int activated[MAX_ACTIVATED];
+static char *activated_names[MAX_ACTIVATED];
+static int activated_count;
+
+/* activate NAME: the socket comes with it */
+static int order_activate(void) {
+  if (packet_fd_count == 0) return fail(EBADF, "activate", words[1]);
+  if (activated_count == MAX_ACTIVATED) return fail(EMFILE, "activate", words[1]);
+  int fd = fcntl(packet_fds[0], F_DUPFD_CLOEXEC, 3);
+  if (fd < 0) return fail(errno, "keep the socket", words[1]);
+  activated[activated_count] = fd;
+  activated_names[activated_count++] = strdup(words[1]);
+  return 0;
+}
+
+static void append(char *text, size_t size, const char *name) {
+  size_t used = strlen(text);
+  snprintf(text + used, size - used, "%s%s", used > 0 ? ":" : "", name);
+}
+
+/*
+ * In the command's process: gives the sockets their numbers, and says so (sd_listen_fds(3)). `others` are descriptors that
+ * are still needed until exec; they get out of the way. Returns an errno.
+ */
+static int place_activated(int **others) {
+  static char names[64 * 1024];
+  char number[24];
+  /* The parent passes these variables on only where they were for it. */
+  const char *inherited_fds = getenv("LISTEN_FDS"), *inherited_names = getenv("LISTEN_FDNAMES");
+  int before = inherited_fds != NULL ? atoi(inherited_fds) : 0;
+  int first = 3 + before, behind = first + activated_count;
+  for (; *others != NULL; others++) {
+    if (**others >= 0 && (**others = fcntl(**others, F_DUPFD_CLOEXEC, behind)) < 0) return errno;
+  }
+  for (int i = 0; i < activated_count; i++) {
+    if ((activated[i] = fcntl(activated[i], F_DUPFD_CLOEXEC, behind)) < 0) return errno;
+  }
+  for (int i = 0; i < activated_count; i++) {
+    if (dup2(activated[i], first + i) < 0) return errno;
+  }
+  if (before > 0 && inherited_names != NULL) append(names, sizeof names, inherited_names);
+  for (int i = 0; i < before && inherited_names == NULL; i++) append(names, sizeof names, "unknown");
+  for (int i = 0; i < activated_count; i++) append(names, sizeof names, activated_names[i]);
+  setenv("LISTEN_FDNAMES", names, 1);
+  snprintf(number, sizeof number, "%d", before + activated_count);
+  setenv("LISTEN_FDS", number, 1);
+  snprintf(number, sizeof number, "%d", getpid());
+  setenv("LISTEN_PID", number, 1);
+  return 0;
+}
+
+/* Once the command has them: a listener goes with those who hold it. */
+static void forget_activated(void) {
+  for (int i = 0; i < activated_count; i++) close(activated[i]);
+  activated_count = 0;
+  if (bypass_socket >= 0) close(bypass_socket);
+  bypass_socket = -1;
+}
+
 /*
  * Forks and execs the command, or a helper with `helper_fd` as its descriptor 3, in a session of its own, where no
  * terminal's signals reach it, and in the detached network namespace if there is one. On failure sets errno.
@@ -476,6 +549,8 @@ static pid_t start(char **command, int helper_fd, int *exec_failed) {
     int error = 0;
     if (helper_fd < 0) {
       keep_inherited();
+      if (activated_count > 0) error = place_activated((int *[]){&report[1], &bypass_socket, NULL});
+      if (bypass_socket >= 0) bypass_begin(bypass_socket);
     } else {
       if (report[1] == 3) report[1] = fcntl(3, F_DUPFD_CLOEXEC, 4);
       if (helper_fd == 3) {
@@ -495,6 +570,7 @@ static pid_t start(char **command, int helper_fd, int *exec_failed) {
     _exit(error == ENOENT ? 127 : 126);
   }
   close(report[1]);
+  if (helper_fd < 0) forget_activated();
   int error = 0;
   ssize_t n;
   do {
@@ -638,6 +714,8 @@ static const struct {
     {"has-default-route", 1, order_has_default_route},
     {"bind-file", 4, order_bind_file},
     {"copy-up", 2, order_copy_up},
+    {"bypass", 1, order_bypass},
+    {"activate", 2, order_activate},
 };
 
 /* The command, which may be longer than a packet: "more" and its words come before "run" and the last of them. */

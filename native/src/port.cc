@@ -1,5 +1,10 @@
 #include "port.h"
 
+#include <errno.h>
+#include <fcntl.h>
+
+#include "sockets.h"
+
 void Counters::countSource(const Address& client, int child) {
   if (client.isLoopback()) return;
   Address own;
@@ -9,7 +14,7 @@ void Counters::countSource(const Address& client, int child) {
 }
 
 Port::Port(Context& context, PortOptions options)
-    : id_(options.id), context_(context), target_(std::move(options.target)), proxyProtocol_(options.proxyProtocol) {
+    : id_(options.id), context_(context), target_(std::move(options.target)), direct_(options.direct), proxyProtocol_(options.proxyProtocol) {
   for (Fd& fd : options.listeners) listeners_.push_back(std::make_unique<Listener>(this, std::move(fd)));
 }
 
@@ -18,7 +23,58 @@ void Port::open() {
   watchListeners(EPOLLIN);
 }
 
+Fd Port::listener() const {
+  return Fd(closed_ || listeners_.size() != 1 ? -1 : fcntl(listeners_.front()->fd.get(), F_DUPFD_CLOEXEC, 0));
+}
+
+int Port::lend() {
+  if (closed_ || lent_ || listeners_.size() != 1) return EBADF;
+  Listener* listener = listeners_.front().get();
+  lent_ = true;
+  // Otherwise epoll would say without end that it has hung up.
+  context_.loop.unwatch(listener->fd.get());
+  watched_ = false;
+  int error = stopTaking(listener);
+  if (error != 0) takeBack();
+  return error;
+}
+
+Fd Port::handOver() {
+  Fd fd = listener();
+  if (!fd.valid() || lent_) return Fd();
+  lent_ = true;
+  context_.loop.unwatch(listeners_.front()->fd.get());
+  watched_ = false;
+  sockets::unprepareListener(fd.get());
+  fcntl(fd.get(), F_SETFL, fcntl(fd.get(), F_GETFL) & ~O_NONBLOCK);
+  return fd;
+}
+
+int Port::takeBack() {
+  if (closed_ || !lent_) return 0;
+  int error = takeAgain(listeners_.front().get());
+  if (error != 0) return error;
+  lent_ = false;
+  watchListeners(EPOLLIN);
+  return 0;
+}
+
+uint32_t Port::dial(Dial* dial, const Address& client, uint32_t attempt) {
+  if (!isDirect()) return context_.agents.request(dial, &target_, client, attempt);
+  // What connects takes no time on this host; and where it does, because the server is slow to accept, the relay waits.
+  Fd fd(attempt > 0 ? -1 : socket(direct_.family(), target_.type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) {
+    dial->onDialFailed(attempt > 0 ? ECONNREFUSED : errno, "no server");
+  } else if (connect(fd.get(), &direct_.sa, direct_.length) != 0 && errno != EINPROGRESS) {
+    dial->onDialFailed(errno, "no server");
+  } else {
+    dial->onDialed(std::move(fd));
+  }
+  return 0;
+}
+
 void Port::watchListeners(uint32_t events) {
+  if (lent_) return;
   for (auto& listener : listeners_) {
     if (watched_) {
       context_.loop.rewatch(listener->fd.get(), events, listener.get());

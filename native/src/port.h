@@ -11,6 +11,9 @@ struct PortOptions {
   std::vector<Fd> listeners;
   // TCP: version of the PROXY protocol that connections begin with; 0 for none.
   int proxyProtocol = 0;
+  // Not the agent is asked, but this address of the host is connected to; family 0 for none. JavaScript knows nothing of
+  // such a port. See bypass.h.
+  Address direct;
 };
 
 class Port {
@@ -23,6 +26,15 @@ class Port {
   void open();
   // Closes the listeners and every connection. The port may be deleted afterwards, when the round of events is over.
   void close();
+  // A second descriptor of the listener; invalid where there is not just one.
+  Fd listener() const;
+  // Takes nothing more, so that somebody else may listen at its address; the address stays taken, and connections that
+  // are open go on. 0 or an errno.
+  int lend();
+  // Listens again. 0 or an errno.
+  int takeBack();
+  // Takes nothing more, for good: the listener as a program would have made it.
+  Fd handOver();
   // About every 100 ms, while wantTicks(true).
   void tick() {
     if (wantsTicks_) onTick();
@@ -40,20 +52,28 @@ class Port {
   };
 
   virtual void onReadable(Listener* listener) = 0;
+  // 0 or an errno.
+  virtual int stopTaking(Listener* listener) = 0;
+  virtual int takeAgain(Listener* listener) = 0;
   virtual void onTick() = 0;
   virtual void closeConnections() = 0;
 
   // 0 for nothing: what comes waits in the kernel.
   void watchListeners(uint32_t events);
   void wantTicks(bool wanted);
+  // Begins to get a socket for a connection; the number to cancel it by.
+  uint32_t dial(Dial* dial, const Address& client, uint32_t attempt);
+  bool isDirect() const { return direct_.family() != 0; }
 
   uint32_t id_;
   Context& context_;
   DialTarget target_;
+  Address direct_;
   Counters counters_;
   int proxyProtocol_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   bool closed_ = false;
+  bool lent_ = false;
 
  private:
   bool wantsTicks_ = false;

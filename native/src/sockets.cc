@@ -54,6 +54,24 @@ namespace sockets {
 
 namespace {
 void on(int fd, int level, int option, int value = 1) { setsockopt(fd, level, option, &value, sizeof value); }
+
+// A port that the kernel has chosen is only lent: a socket that stops listening loses it. One that was asked for by its
+// number stays. Both sockets allow the other one, until the first is closed.
+bool chooseAgain(Fd* chosen, int type, bool dual) {
+  Address own;
+  own.length = sizeof own.v6;
+  if (getsockname(chosen->get(), &own.sa, &own.length) != 0) return false;
+  Fd fd(socket(own.family(), type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return false;
+  if (own.family() == AF_INET6) on(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, dual ? 0 : 1);
+  on(fd.get(), SOL_SOCKET, SO_REUSEADDR);
+  on(chosen->get(), SOL_SOCKET, SO_REUSEADDR);
+  prepareListener(fd.get(), own.family(), type, dual);
+  if (bind(fd.get(), &own.sa, own.length) != 0) return false;
+  if (type == SOCK_DGRAM) on(fd.get(), SOL_SOCKET, SO_REUSEADDR, 0);
+  *chosen = std::move(fd);
+  return true;
+}
 }  // namespace
 
 uint64_t fdLimit() {
@@ -72,9 +90,15 @@ void prepareListener(int fd, sa_family_t family, int type, bool dual) {
   if (family == AF_INET || dual) on(fd, IPPROTO_IP, IP_PKTINFO);
   if (family == AF_INET6) on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO);
   on(fd, SOL_UDP, UDP_GRO);
-  // As much as net.core.rmem_max gives.
-  on(fd, SOL_SOCKET, SO_RCVBUF, 4 << 20);
-  on(fd, SOL_SOCKET, SO_SNDBUF, 4 << 20);
+  on(fd, SOL_SOCKET, SO_RCVBUF, kDatagramBuffer);
+  on(fd, SOL_SOCKET, SO_SNDBUF, kDatagramBuffer);
+}
+
+void unprepareListener(int fd) {
+  // Each fails where it does not belong.
+  on(fd, SOL_UDP, UDP_GRO, 0);
+  on(fd, IPPROTO_IP, IP_PKTINFO, 0);
+  on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 0);
 }
 
 ListenResult listenOn(const Address& address, int type, bool dual) {
@@ -99,7 +123,12 @@ ListenResult listenOn(const Address& address, int type, bool dual) {
     result.call = "bind";
     return result;
   }
-  if (type == SOCK_STREAM && listen(fd.get(), 4096) != 0) {
+  if (address.port() == 0 && !chooseAgain(&fd, type, dual)) {
+    result.error = errno;
+    result.call = "bind";
+    return result;
+  }
+  if (type == SOCK_STREAM && listen(fd.get(), kBacklog) != 0) {
     result.error = errno;
     result.call = "listen";
     return result;
@@ -127,6 +156,15 @@ bool bindTransparently(int fd, Address source) {
   if (errno != EADDRINUSE) return false;
   (v4 ? source.v4.sin_port : source.v6.sin6_port) = 0;
   return bind(fd, &source.sa, source.length) == 0;
+}
+
+int connectToSelf(int fd) {
+  Address own;
+  own.length = sizeof own.v6;
+  if (getsockname(fd, &own.sa, &own.length) != 0) return errno;
+  if (own.family() == AF_INET && own.v4.sin_addr.s_addr == 0) own.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (own.family() == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&own.v6.sin6_addr)) own.v6.sin6_addr = in6addr_loopback;
+  return connect(fd, &own.sa, own.length) == 0 ? 0 : errno;
 }
 
 void closeWithReset(Fd fd) {

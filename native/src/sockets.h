@@ -31,6 +31,10 @@ namespace sockets {
 // Descriptors that connections and listeners leave to the rest of the process: the API has to be able to say that
 // there are no more.
 constexpr uint64_t kReservedFds = 96;
+// Connections that wait for accept(2), at most (net.core.somaxconn may be less).
+constexpr int kBacklog = 4096;
+// What sockets for datagrams are given; as much as net.core.rmem_max and wmem_max allow.
+constexpr int kDatagramBuffer = 4 << 20;
 // RLIMIT_NOFILE.
 uint64_t fdLimit();
 
@@ -47,6 +51,9 @@ ListenResult listenOn(const Address& address, int type, bool dual);
 // The options that the engine needs of a listener or a bound UDP socket, whoever made it.
 void prepareListener(int fd, sa_family_t family, int type, bool dual);
 
+// Takes back what would surprise a program.
+void unprepareListener(int fd);
+
 // The algorithm that loopback sockets should use instead of the system's default: "" where the default does not pace.
 // cubic and reno do not; bbr does, and throttles loopback to a third (tcp(7), TCP_CONGESTION).
 void setCongestion(int fd, const std::string& preferred);
@@ -54,6 +61,10 @@ void setCongestion(int fd, const std::string& preferred);
 // Gives the socket an address of somebody else, and his port where it is free here (ip(7), IP_TRANSPARENT). False where
 // that cannot be done.
 bool bindTransparently(int fd, Address source);
+
+// A bound UDP socket gets nothing any more, until it is connected anew: what has a peer gets what that one sends. 0 or an
+// errno.
+int connectToSelf(int fd);
 
 // Resets the connection when it is closed (SO_LINGER 0), so that the peer gets RST and not an end of file.
 void closeWithReset(Fd fd);

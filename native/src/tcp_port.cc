@@ -22,10 +22,13 @@ class TcpConnection : public TcpRelay, public Dial {
       : TcpRelay(context, port->counters_), port_(port), address_(address), number_(context.nextConnection++) {
     fds_[kClient] = std::move(client);
     context_.fds.take(2);
-    dial();
   }
 
-  void dial() { dialId_ = context_.agents.request(this, &port_->target_, address_, 0); }
+  // It may be over, and failed, when this returns.
+  void dial() {
+    uint32_t id = port_->dial(this, address_, 0);
+    if (!finished()) dialId_ = id;
+  }
 
   void onDialPending() override { watchClient(); }
 
@@ -78,7 +81,7 @@ class TcpConnection : public TcpRelay, public Dial {
   }
 
   void tell(Event::Kind kind, std::string reason) {
-    if (!context_.watchConnections) return;
+    if (!context_.watchConnections || port_->isDirect()) return;
     Event event{kind};
     event.id = port_->id_;
     event.connection = number_;
@@ -112,8 +115,12 @@ void TcpPort::onReadable(Listener* listener) {
     }
     Address address;
     address.length = sizeof address.v6;
+    // The listener of a direct port is the program's, which may have made it blocking again.
+    if (isDirect()) context_.watchdog.enter();
     Fd client(accept4(listener->fd.get(), &address.sa, &address.length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (isDirect()) context_.watchdog.leave();
     if (!client.valid()) {
+      if (isDirect() && errno == EINTR) return;
       if (errno == EAGAIN) return;
       if (outOfFds(errno)) {
         pause(kNoFds);
@@ -123,26 +130,38 @@ void TcpPort::onReadable(Listener* listener) {
       continue;
     }
     if (address.isLoopback()) sockets::setCongestion(client.get(), context_.congestion);
-    connections_.insert(new TcpConnection(context_, this, std::move(client), address));
+    auto* connection = new TcpConnection(context_, this, std::move(client), address);
+    connections_.insert(connection);
+    connection->dial();
   }
+}
+
+// A port that does not listen keeps its address (inet_csk_listen_stop in the kernel; SHUT_RD on a listener).
+int TcpPort::stopTaking(Listener* listener) { return shutdown(listener->fd.get(), SHUT_RD) == 0 ? 0 : errno; }
+
+int TcpPort::takeAgain(Listener* listener) {
+  return listen(listener->fd.get(), sockets::kBacklog) == 0 ? 0 : errno;
 }
 
 void TcpPort::pause(const char* why) {
   if (paused_ || closed_) return;
   paused_ = true;
   watchListeners(0);
-  Event event{Event::Kind::portState};
-  event.id = id_;
-  event.text = why;
-  context_.events.emit(std::move(event));
+  tellState(why);
   updateTicks();
 }
 
 void TcpPort::resume() {
   paused_ = false;
   watchListeners(EPOLLIN);
+  tellState("");
+}
+
+void TcpPort::tellState(const char* why) {
+  if (isDirect()) return;
   Event event{Event::Kind::portState};
   event.id = id_;
+  event.text = why;
   context_.events.emit(std::move(event));
 }
 

@@ -19,6 +19,8 @@ class TcpPort : public Port {
 
  protected:
   void onReadable(Listener* listener) override;
+  int stopTaking(Listener* listener) override;
+  int takeAgain(Listener* listener) override;
   void onTick() override;
   void closeConnections() override;
 
@@ -27,6 +29,7 @@ class TcpPort : public Port {
 
   void pause(const char* why);
   void resume();
+  void tellState(const char* why);
   void updateTicks() { wantTicks(paused_ || !waiting_.empty()); }
 
   std::unordered_set<TcpConnection*> connections_;

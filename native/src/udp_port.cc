@@ -278,7 +278,8 @@ class UdpFlow : public Handler, public Buriable, public Dial {
 
   void dial() {
     state_ = State::dialing;
-    dialId_ = port_->context_.agents.request(this, &port_->target_, client_, attempt_);
+    // It may be over when this returns.
+    dialId_ = port_->dial(this, client_, attempt_);
   }
 
   void keep(const UdpBatch::Message& message) {
@@ -330,7 +331,7 @@ class UdpFlow : public Handler, public Buriable, public Dial {
   }
 
   void tell(Event::Kind kind, std::string reason) {
-    if (!port_->context_.watchConnections) return;
+    if (!port_->context_.watchConnections || port_->isDirect()) return;
     Event event{kind};
     event.id = port_->id_;
     event.connection = number_;
@@ -369,6 +370,14 @@ bool UdpPort::Key::operator==(const Key& o) const { return memcmp(bytes, o.bytes
 
 size_t UdpPort::KeyHash::operator()(const Key& key) const {
   return std::hash<std::string_view>()(std::string_view(reinterpret_cast<const char*>(key.bytes), sizeof key.bytes));
+}
+
+int UdpPort::stopTaking(Listener* listener) { return sockets::connectToSelf(listener->fd.get()); }
+
+int UdpPort::takeAgain(Listener* listener) {
+  sockaddr nobody{};
+  nobody.sa_family = AF_UNSPEC;
+  return connect(listener->fd.get(), &nobody, sizeof nobody) == 0 ? 0 : errno;
 }
 
 void UdpPort::closeConnections() {

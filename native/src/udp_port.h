@@ -25,6 +25,8 @@ class UdpPort : public Port {
 
  protected:
   void onReadable(Listener* listener) override;
+  int stopTaking(Listener* listener) override;
+  int takeAgain(Listener* listener) override;
   void onTick() override;
   void closeConnections() override;
 

@@ -180,7 +180,10 @@ function listPorts(options: APIServerOptions, counters: boolean): PortReport[] |
     if (!report) return { ...status, ...persistent };
     const listener = counters || report.listener.state !== 'listening' ? { listener: report.listener } : {};
     const source = report.source && { source: report.source };
-    return { ...status, ...listener, ...(counters && { counters: report.counters }), ...source, ...persistent };
+    const { bypass, bypassReason } = report;
+    const bypassed = { ...(bypass !== undefined && { bypass }), ...(bypassReason !== undefined && { bypassReason }) };
+    const counted = counters && { counters: report.counters };
+    return { ...status, ...listener, ...counted, ...source, ...bypassed, ...persistent };
   });
 }
 

@@ -100,6 +100,16 @@ export class Launcher {
     return Number(pid);
   }
 
+  /** The command is to run under the filter of the port driver `bypass`, and to say hello on `fd`, which is closed here. */
+  async filterCommand(fd: number): Promise<void> {
+    await this.#send(['bypass'], [fd]);
+  }
+
+  /** The command is to start with a socket, which is closed here, under a name (sd_listen_fds(3)). */
+  async activate(fd: number, name: string): Promise<void> {
+    await this.#send(['activate', name], [fd]);
+  }
+
   /** Goes on without a command. */
   async idle(): Promise<void> {
     await this.order('idle');

@@ -5,10 +5,10 @@
 import { networkInterfaces } from 'node:os';
 import type { PortDriverInfo } from '../../protocol/api.js';
 import { encodeTarget } from '../../protocol/messages.js';
-import type { PortCounters, PortSource, PortSpec, PortState, PortStatus } from '../../protocol/ports.js';
+import type { PortSpec, PortState, PortStatus } from '../../protocol/ports.js';
 import type { AgentSupervisor } from '../agent.js';
 import type { Channels, ConnectionEvent } from '../channels.js';
-import type { EventBody, PortDriver } from './driver.js';
+import type { DriverReport, EventBody, PortDriver } from './driver.js';
 import { UnsupportedProtocolError } from './errors.js';
 import { baseProtocol, bindListener } from './listen.js';
 import { PortTable } from './table.js';
@@ -77,7 +77,7 @@ export class BuiltinPortDriver implements PortDriver {
     return this.#table.list();
   }
 
-  report(id: number): { listener: PortState; counters: PortCounters; source?: PortSource } | undefined {
+  report(id: number): DriverReport | undefined {
     const all = this.channels.counters(id);
     if (!all) return undefined;
     const { sourceKept, sourceHidden, ...counters } = all;
@@ -153,7 +153,7 @@ export class BuiltinPortDriver implements PortDriver {
  * First address of the host that is neither loopback nor IPv6, as RootlessKit has it; "" where there is none, or where
  * it cannot be seen for lack of descriptors.
  */
-function hostGatewayIP(): string {
+export function hostGatewayIP(): string {
   try {
     const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
     return addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '';

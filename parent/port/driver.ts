@@ -1,8 +1,17 @@
 import type { PortDriverInfo, StackEvent } from '../../protocol/api.js';
 import type { PortCounters, PortSource, PortSpec, PortState, PortStatus } from '../../protocol/ports.js';
+import type { Launcher } from '../namespaces/launcher.js';
 
 /** What happened, without the time, which the event bus adds. */
 export type EventBody = StackEvent extends infer E ? (E extends StackEvent ? Omit<E, 'time'> : never) : never;
+
+export interface DriverReport {
+  listener: PortState;
+  counters: PortCounters;
+  source?: PortSource;
+  bypass?: boolean;
+  bypassReason?: string;
+}
 
 /**
  * A port driver forwards ports of the host to the child's network namespace.
@@ -18,11 +27,13 @@ export interface PortDriver {
    */
   adopt?(fd: number, spec: PortSpec): Promise<PortStatus>;
   list(): PortStatus[];
-  /** Listener state and counters of one port; undefined where the driver cannot tell. */
-  report(id: number): { listener: PortState; counters: PortCounters; source?: PortSource } | undefined;
+  /** What is to be known of one port now; undefined where the driver cannot tell. */
+  report(id: number): DriverReport | undefined;
   /** Resolves when the host's port is free again and its connections are closed. Rejects with a PortError for an unknown id. */
   remove(id: number): Promise<void>;
   /** Tells the driver whether anybody wants connection events, which cost something for each connection. */
   watchConnections(wanted: boolean): void;
+  /** Called once, when the command is about to be started; not where there is none. */
+  beforeCommand?(launcher: Launcher): Promise<void>;
   close(): Promise<void>;
 }

@@ -2,7 +2,7 @@ import { UsageError } from '../errors.js';
 import type { NetworkName } from '../network/index.js';
 import type { PortDriver } from './driver.js';
 
-export const portDriverNames = ['builtin', 'slirp4netns', 'implicit', 'none'] as const;
+export const portDriverNames = ['builtin', 'bypass', 'slirp4netns', 'implicit', 'none'] as const;
 export type PortDriverName = (typeof portDriverNames)[number];
 
 /** Names that RootlessKit's `--port-driver` takes as well. */
@@ -29,15 +29,21 @@ export function checkPortDriver(driver: PortDriverName, net: NetworkName, publis
         : 'it publishes every port that is opened inside; leave out --publish';
     throw new UsageError(`port driver "${driver}" does not support publishing ports; ${way}`);
   }
-  const needs = { none: undefined, builtin: undefined, slirp4netns: 'slirp4netns', implicit: 'pasta' }[driver];
+  const needs = {
+    none: undefined,
+    builtin: undefined,
+    bypass: undefined,
+    slirp4netns: 'slirp4netns',
+    implicit: 'pasta',
+  }[driver];
   if (needs !== undefined && net !== needs) {
     throw new UsageError(
       `port driver "${driver}" needs --net=${needs}, not --net=${net}; or use --port-driver=builtin`,
     );
   }
-  if (driver === 'builtin' && net === 'host') {
+  if ((driver === 'builtin' || driver === 'bypass') && net === 'host') {
     throw new UsageError(
-      'port driver "builtin" cannot be used with --net=host: ports that are opened inside are the host\'s own; leave out --publish and --port-driver',
+      `port driver "${driver}" cannot be used with --net=host: ports that are opened inside are the host's own; leave out --publish and --port-driver`,
     );
   }
 }
@@ -45,9 +51,10 @@ export function checkPortDriver(driver: PortDriverName, net: NetworkName, publis
 /** How each driver is made; `undefined` for those that take no requests. */
 export interface PortDriverFactories {
   builtin(): PortDriver;
+  bypass(): PortDriver;
   slirp4netns(): PortDriver;
 }
 
 export function makePortDriver(name: PortDriverName, factories: PortDriverFactories): PortDriver | undefined {
-  return name === 'builtin' || name === 'slirp4netns' ? factories[name]() : undefined;
+  return name === 'none' || name === 'implicit' ? undefined : factories[name]();
 }

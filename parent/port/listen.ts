@@ -13,6 +13,11 @@ export function baseProtocol(proto: string): 'tcp' | 'udp' {
   return proto.startsWith('udp') ? 'udp' : 'tcp';
 }
 
+/** Whether an address on the host means every one. */
+export function isUnspecified(ip: string): boolean {
+  return /^[0:.]*$/.test(ip);
+}
+
 /**
  * Listens as Go does, whose rules RootlessKit's users know: `tcp` and `udp` on an unspecified address take both
  * families; with 4 or 6 only that one. Throws PortBindError.
@@ -20,9 +25,8 @@ export function baseProtocol(proto: string): 'tcp' | 'udp' {
 export function bindListener(spec: PortSpec): { fd: number; port: number } {
   const base = baseProtocol(spec.proto);
   const asked = spec.parentIP ?? '';
-  const unspecified = asked === '' || /^[0:.]*$/.test(asked);
   const family = spec.proto.slice(base.length);
-  if (!unspecified) return listen(asked, false);
+  if (!isUnspecified(asked)) return listen(asked, false);
   if (family === '4') return listen('0.0.0.0', false);
   if (family === '6') return listen('::', false);
   try {

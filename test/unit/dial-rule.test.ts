@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { dialPlan } from '../../child/dial-rule.js';
+import { dialPlan } from '../../protocol/dial-rule.js';
 import type { ConnectTarget } from '../../protocol/messages.js';
 
 function plan(target: Partial<ConnectTarget>, ...local: string[]): string[] {

@@ -124,6 +124,32 @@ describe('the command line of rootless-run', () => {
     assert.match(problem('--print-semver=all', 'true'), /expected --print-semver=\(major\|minor\|patch\), got "all"/);
   });
 
+  it('has the port driver bypass say what it gives up, and keeps it from what it does not go with', () => {
+    const run = (...args: string[]) => parseCommandLine(['--port-driver=bypass', ...args, 'true'], rootlessRun);
+    const { options: chosen, warnings } = run('--bypass-outbound');
+    assert.deepEqual(chosen.bypass, { outbound: true, activate: false });
+    assert.match(warnings.join(), /holds sockets of the host.*--allow-host-loopback/);
+    assert.deepEqual(run('--allow-host-loopback').warnings, []);
+    assert.equal(run('--activate', '-p', '1:1').options.bypass?.activate, true);
+    assert.equal(options('true').bypass, undefined);
+
+    const bypassProblem = (...args: string[]) => problem('--port-driver=bypass', ...args, 'true');
+    assert.match(bypassProblem('--disable-host-loopback'), /exclude each other.*host/);
+    assert.match(bypassProblem('--detach-netns'), /exclude each other/);
+    assert.match(bypassProblem('--net=host'), /"bypass" cannot be used with --net=host/);
+    assert.match(bypassProblem('--activate'), /--activate needs a port/);
+    assert.match(bypassProblem('--activate', '-p', '1:1+proxy1'), /PROXY protocol/);
+    assert.match(bypassProblem('--activate', '-p', '1:1/udp'), /UDP needs --allow-host-loopback/);
+    for (const option of ['--activate', '--bypass-outbound']) {
+      assert.match(problem(option, 'true'), new RegExp(`${option} needs --port-driver=bypass, not builtin`));
+    }
+    assert.throws(
+      () => parseCommandLine(['--port-driver=bypass'], rootlessRun, { needsCommand: false }),
+      /bypass needs a command/,
+    );
+    assert.match(kit('--port-driver=bypass', 'true').warnings.join(), /^with --port-driver=bypass/);
+  });
+
   it('names what to use for drivers that there are not', () => {
     for (const net of ['vpnkit', 'gvisor-tap-vsock']) {
       assert.match(problem(`--net=${net}`, 'true'), new RegExp(`"${net}" is not supported.*--net=slirp4netns`));

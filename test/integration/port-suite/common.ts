@@ -20,6 +20,8 @@ export interface Suite {
   capabilities: Capabilities;
   /** The address of the child's network device, where there is one. */
   childAddress?: string;
+  /** How the stack is started, where startStack() is not enough. */
+  start?: (options: { args: readonly string[] }) => Promise<RunningStack>;
 }
 
 /** Where servers listen that every driver is to reach. */
@@ -34,7 +36,7 @@ export const NAME = 7001;
 export const ECHO = 7002;
 
 export function startFor(suite: Suite): Promise<RunningStack> {
-  return startStack({ args: [...suite.netArgs, ...suite.portDriverArgs] });
+  return (suite.start ?? startStack)({ args: [...suite.netArgs, ...suite.portDriverArgs] });
 }
 
 /** A stack for the tests of a group, with what `prepare` starts in it. */

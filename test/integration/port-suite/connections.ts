@@ -16,7 +16,7 @@ import { ask, ECHO, firstBytes, type Group, newPort, RESET, serverAddress, withS
 
 export const connections: Group = (suite) => {
   const at = serverAddress(suite);
-  const { manyAtOnce, observable, resetsUnserved, transparentEnds } = suite.capabilities;
+  const { heldClients, manyAtOnce, observable, resetsUnserved, transparentEnds } = suite.capabilities;
   describe('TCP connections', () => {
     const stack = withStack(suite, async (running) => [await running.program('tcp-server', 'echo', at, ECHO)]);
 
@@ -271,7 +271,7 @@ print(got == b'abcdef' + b'x' * 300000 + b'y' * 300000)
       });
     }
 
-    if (manyAtOnce)
+    if (heldClients)
       it('to a server that hangs hold up nobody else, and are served when it goes on', async () => {
         const count = 800;
         const port = newPort();

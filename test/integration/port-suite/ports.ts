@@ -47,7 +47,8 @@ export const ports: Group = (suite) => {
         listed.stdout
           .trim()
           .split('\n')
-          .map((line) => JSON.parse(line)),
+          .map((line) => JSON.parse(line))
+          .map(({ id, spec }) => ({ id, spec })),
         ids.map((id, i) => ({
           id: Number(id),
           spec: { proto: 'tcp', parentIP: '127.0.0.2', parentPort: first + i, childPort: ECHO - 1 + i },
@@ -96,7 +97,7 @@ export const ports: Group = (suite) => {
         assert.notEqual(again.id, tcp.id);
       });
 
-    if (loopbackDatagrams)
+    if (closesConnections && loopbackDatagrams)
       it('frees a UDP port in use, and takes it again', async () => {
         const first = await stack().publish(`127.0.0.2:0:${ECHO}/udp`);
         await udpAsk('127.0.0.2', first.port, 'x');
@@ -184,8 +185,8 @@ export const ports: Group = (suite) => {
         ['sh', '-c', `${process.execPath} ${binPath('rootlessctl')} list-ports; cat $ROOTLESSKIT_STATE_DIR/child_pid`],
       );
       assert.equal(code, 0, stderr);
-      assert.match(stdout, new RegExp(`^1 +tcp +127\\.0\\.0\\.2 +${port} +80 *$`, 'm'));
-      assert.match(stdout, new RegExp(`^2 +udp +127\\.0\\.0\\.3 +${port} +53 *$`, 'm'));
+      assert.match(stdout, new RegExp(`^1 +tcp +127\\.0\\.0\\.2 +${port} +80\\b`, 'm'));
+      assert.match(stdout, new RegExp(`^2 +udp +127\\.0\\.0\\.3 +${port} +53\\b`, 'm'));
       assert.match(stdout, /^\d+$/m);
       await listenOnce('127.0.0.2', port);
     });

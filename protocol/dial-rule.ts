@@ -1,6 +1,6 @@
 import { isIPv4 } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import type { ConnectTarget } from '../protocol/messages.js';
+import type { ConnectTarget } from './messages.js';
 
 export interface DialAddress {
   ip: string;
