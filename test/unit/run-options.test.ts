@@ -147,7 +147,7 @@ describe('the command line of rootless-run', () => {
       () => parseCommandLine(['--port-driver=bypass'], rootlessRun, { needsCommand: false }),
       /bypass needs a command/,
     );
-    assert.match(kit('--port-driver=bypass', 'true').warnings.join(), /^with --port-driver=bypass/);
+    assert.match(kit('--net=pasta', '--port-driver=bypass', 'true').warnings.join(), /^with --port-driver=bypass/);
   });
 
   it('names what to use for drivers that there are not', () => {
