@@ -43,6 +43,8 @@ export const referenceName = 'direct';
 
 /** This package. */
 export const ownName = 'rootless-run';
+/** … without relaying. */
+export const bypassName = 'bypass';
 
 /**
  * Runs a server in a namespace of its own whose root it is: sets the congestion control there (a new namespace
@@ -82,6 +84,18 @@ function pastaLoopbackOption(): readonly string[] {
   return pastaLoopback;
 }
 
+function own(portDriver: string, ...more: readonly string[]): Pick<Candidate, 'programs' | 'file' | 'command'> {
+  return {
+    programs: [],
+    file: 'dist/bin/rootless-run.js',
+    command: (task) => [
+      ...[task.node, join(task.root, 'dist/bin/rootless-run.js'), '--net=none', `--port-driver=${portDriver}`, ...more],
+      ...[`--state-dir=${join(task.directory, 'state')}`, ...publishOptions(task), '--'],
+      ...inChild(task),
+    ],
+  };
+}
+
 function rootlesskit(portDriver: string): Pick<Candidate, 'command' | 'apiSocket' | 'manyPorts'> {
   return {
     manyPorts: true,
@@ -104,15 +118,13 @@ export const candidates: Readonly<Record<string, Candidate>> = {
   },
   [ownName]: {
     description: 'this package, --net=none, builtin port driver',
-    programs: [],
-    file: 'dist/bin/rootless-run.js',
     manyPorts: true,
     apiSocket: (directory) => join(directory, 'state', 'api.sock'),
-    command: (task) => [
-      ...[task.node, join(task.root, 'dist/bin/rootless-run.js'), '--net=none', '--port-driver=builtin'],
-      ...[`--state-dir=${join(task.directory, 'state')}`, ...publishOptions(task), '--'],
-      ...inChild(task),
-    ],
+    ...own('builtin'),
+  },
+  [bypassName]: {
+    description: 'this package, --net=none, port driver bypass',
+    ...own('bypass', '--allow-host-loopback'),
   },
   rootlesskit: {
     description: 'RootlessKit, slirp4netns, builtin port driver',
@@ -165,5 +177,5 @@ export const candidates: Readonly<Record<string, Candidate>> = {
 
 /** Whom we are compared with. */
 export const peerNames: readonly string[] = Object.keys(candidates).filter(
-  (name) => name !== referenceName && name !== ownName,
+  (name) => ![referenceName, ownName, bypassName].includes(name),
 );

@@ -36,7 +36,7 @@ export function judge(
   return goals.map((goal) => {
     if ('thanEachPeer' in goal) return field.againstEachPeer(goal.thanEachPeer);
     if ('plus' in goal) return field.difference(goal.than, goal.plus);
-    if ('ratio' in goal) return field.ratio(goal.than, goal.ratio);
+    if ('ratio' in goal) return field.ratio(goal.than, goal.ratio, goal.of);
     return field.value(goal.value, goal.orBestPeer);
   });
 }
@@ -52,10 +52,10 @@ class Field {
     this.#values = new Map(results.map((result) => [result.name, columnValues(result, name)]));
   }
 
-  ratio(than: string, ratio: number): Verdict {
-    const text = this.#compared(ratio, than);
-    const ratios = this.#ratios(than);
-    return this.#verdict(text, ratios, { unit: '', decimals: 2 }, (reached) => this.#reaches(reached, ratio), than);
+  ratio(than: string, ratio: number, of: string = ownName): Verdict {
+    const text = `${of === ownName ? '' : `${of} `}${this.#compared(ratio, than)}`;
+    const ratios = this.#ratios(than, of);
+    return this.#verdict(text, ratios, { unit: '', decimals: 2 }, (reached) => this.#reaches(reached, ratio), than, of);
   }
 
   againstEachPeer(ratio: number): Verdict {
@@ -102,8 +102,8 @@ class Field {
     return this.#values.get(ownName) ?? [];
   }
 
-  #ratios(than: string): number[] {
-    return roundRatios(this.#own(), this.#values.get(than) ?? []);
+  #ratios(than: string, of: string = ownName): number[] {
+    return roundRatios(this.#values.get(of) ?? [], this.#values.get(than) ?? []);
   }
 
   #median(name: string): number {
@@ -122,15 +122,16 @@ class Field {
     shown: { unit: string; decimals: number },
     reaches: (median: number) => boolean,
     than?: string,
+    of: string = ownName,
   ): Verdict {
     const known = values.filter((value) => value !== undefined);
     if (known.length === 0) {
-      const lacking = [ownName, than].find((name) => name !== undefined && Number.isNaN(this.#median(name)));
-      return { text, caveat: `no figures of ${lacking ?? ownName}` };
+      const lacking = [of, than].find((name) => name !== undefined && Number.isNaN(this.#median(name)));
+      return { text, caveat: `no figures of ${lacking ?? of}` };
     }
     const reached = { ...summarize(known), ...shown };
     const find = (name: string | undefined) => this.#results.find((result) => result.name === name);
-    const spoilt = [ownName, than].find((name) => caveatOf(find(name)) !== undefined);
+    const spoilt = [of, than].find((name) => caveatOf(find(name)) !== undefined);
     if (spoilt !== undefined) return { text, reached, met: false, caveat: `the figures of ${spoilt} do not count` };
     return { text, reached, met: reaches(reached.median) };
   }
