@@ -23,6 +23,7 @@ export type EngineEvent =
   | { type: 'plan-wanted'; target: Buffer }
   | { type: 'client-wanted'; target: Buffer; ip: string }
   | { type: 'port-closed'; port: number }
+  | { type: 'bypass-ended'; port: number }
   | { type: 'port-state'; port: number; reason: string }
   | { type: 'log'; text: string }
   | {
@@ -79,7 +80,7 @@ export interface Engine {
   startBypass(fd: number, root: number, hostLoopback: boolean, outbound: boolean): void;
   /** Parent: that a port may be bypassed, and where it leads in the child. */
   bypassPort(id: number, type: 'tcp' | 'udp', addresses: { ip: string; port: number }[]): void;
-  /** Parent: ends what programs have of a port. Before removePort(). */
+  /** Parent: ends what programs have of a port; `bypass-ended` follows. Before removePort(). */
   endBypass(id: number): void;
   /**
    * Parent: the listener of a port, which is not relayed any more, for the command to start with; -1 where there is none.

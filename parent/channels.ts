@@ -1,6 +1,8 @@
 import { type Engine, type EngineCounters, type EngineEvent, native } from '../native/index.js';
 import { printable } from './errors.js';
 
+const BYPASS_PATIENCE_MS = 10_000;
+
 /** One end of a socketpair, with packets as messages. */
 export interface PacketChannel {
   readonly id: number;
@@ -26,6 +28,7 @@ export class Channels {
   readonly engine: Engine;
   readonly #channels = new Map<number, { message: (data: Buffer) => void; close: (reason: string) => void }>();
   readonly #closedPorts = new Map<number, () => void>();
+  readonly #endedBypasses = new Map<number, () => void>();
   #nextChannel = 1;
   portEvents: PortEvents | undefined;
 
@@ -93,6 +96,20 @@ export class Channels {
     });
   }
 
+  /** Resolves when what programs have of the port is ended; or after a while, since they may hold that up. */
+  endBypass(id: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, BYPASS_PATIENCE_MS);
+      const others = this.#endedBypasses.get(id);
+      this.#endedBypasses.set(id, () => {
+        clearTimeout(timer);
+        resolve();
+        others?.();
+      });
+      this.engine.endBypass(id);
+    });
+  }
+
   counters(id: number): EngineCounters | undefined {
     return this.engine.counters(id);
   }
@@ -117,6 +134,10 @@ export class Channels {
       case 'port-closed':
         this.#closedPorts.get(event.port)?.();
         this.#closedPorts.delete(event.port);
+        break;
+      case 'bypass-ended':
+        this.#endedBypasses.get(event.port)?.();
+        this.#endedBypasses.delete(event.port);
         break;
       case 'port-state':
         this.portEvents?.onPortState(event.port, event.reason);

@@ -144,7 +144,7 @@ export class Stack {
       bypass: () =>
         new BypassPortDriver(
           new BuiltinPortDriver(channels, agent, (event) => bus.emit(event), options.keepSource),
-          channels.engine,
+          channels,
           {
             root: launcher.pid,
             childIP: network.info?.childIP ?? '',

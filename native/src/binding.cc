@@ -151,6 +151,7 @@ const char* nameOf(Event::Kind kind) {
     case Event::Kind::planWanted: return "plan-wanted";
     case Event::Kind::clientWanted: return "client-wanted";
     case Event::Kind::portClosed: return "port-closed";
+    case Event::Kind::bypassEnded: return "bypass-ended";
     case Event::Kind::portState: return "port-state";
     case Event::Kind::connectionOpened: return "connection-opened";
     case Event::Kind::connectionRefused: return "connection-refused";
@@ -244,6 +245,7 @@ class EngineObject : public EventSink {
         set(env, object, "ip", makeString(env, event.text));
         break;
       case Event::Kind::portClosed:
+      case Event::Kind::bypassEnded:
         set(env, object, "port", makeNumber(env, event.id));
         break;
       case Event::Kind::portState:

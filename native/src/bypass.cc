@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <algorithm>
-#include <chrono>
 #include <future>
 #include <utility>
 
@@ -19,9 +18,6 @@ namespace {
 constexpr uint32_t kFirstOwnPort = 0x80000000;
 // Ticks of 100 ms between two looks at what is left of sockets that were given away.
 constexpr int kTicksPerLook = 3;
-
-// For a thread that a program keeps waiting.
-constexpr std::chrono::seconds kPatience(2);
 
 void set(int fd, int level, int name, int value) { setsockopt(fd, level, name, &value, sizeof value); }
 
@@ -273,12 +269,14 @@ std::string Bypass::tryToGive(const Call& call, const Caller& caller, const Fd& 
 void Bypass::serveRest(Published* port, const Address& at, Fd original, sa_family_t rest) {
   PortOptions options;
   options.direct = bypass::reachable(at);
+  options.lender = port->id;
   options.target.type = port->type;
   options.target.port = at.port();
   if (original.valid()) {
     PortOptions inside;
     inside.id = port->inside = nextOwnPort_++;
     inside.direct = options.direct;
+    inside.lender = options.lender;
     inside.target = options.target;
     fcntl(original.get(), F_SETFL, fcntl(original.get(), F_GETFL) | O_NONBLOCK);
     if (port->type == SOCK_DGRAM) {
@@ -377,18 +375,20 @@ void Bypass::addPort(uint32_t id, int type, std::vector<Address> addresses) {
 }
 
 void Bypass::removePort(uint32_t id) {
-  auto done = std::make_shared<std::promise<void>>();
-  loop_.post([this, id, done] {
+  loop_.post([this, id] {
     auto it = ports_.find(id);
     if (it != ports_.end()) {
       closeOf(it->second.get());
       ports_.erase(it);
     }
-    done->set_value();
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      states_.erase(id);
+    }
+    Event event{Event::Kind::bypassEnded};
+    event.id = id;
+    events_.emit(std::move(event));
   });
-  if (!isStuck_) isStuck_ = done->get_future().wait_for(kPatience) == std::future_status::timeout;
-  std::lock_guard<std::mutex> lock(mutex_);
-  states_.erase(id);
 }
 
 Fd Bypass::activate(uint32_t id) {

@@ -23,7 +23,7 @@
 //
 // A program may keep this thread waiting for as long as it likes: what it has the kernel read, or close, may lead to memory
 // or files that it serves itself (userfaultfd(2), FUSE). Then programs below the command wait in these calls; but the
-// engine's thread never waits for this one, and JavaScript's does not for long.
+// engine's thread and JavaScript's do not wait for this one.
 //
 // connect(2) of sockets of the host goes where bypass_connect.h allows it. What is not one of these calls, or not about
 // these sockets, the kernel carries out as ever: see go_on() in the .cc for what that means.
@@ -57,7 +57,7 @@ class Bypass : public Handler {
 
   // Any thread. `addresses` are those in the child that the port leads to; the port is the engine's already.
   void addPort(uint32_t id, int type, std::vector<Address> addresses);
-  // Ends the listeners and connections that programs have of the port. Returns when that is done, or after a while.
+  // Ends the listeners and connections that programs have of the port; Event::Kind::bypassEnded says when that is done.
   void removePort(uint32_t id);
   State state(uint32_t id);
   // The engine's own listener of the port, for the command to start with; invalid where there is none. It stays the
@@ -118,8 +118,6 @@ class Bypass : public Handler {
   int users_ = 0;
   int ticks_ = 0;
   bool saidThatItCannotLook_ = false;
-  // JavaScript's thread: a program keeps ours waiting.
-  bool isStuck_ = false;
 
   std::mutex mutex_;
   std::map<uint32_t, State> states_;

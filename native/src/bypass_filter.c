@@ -129,7 +129,7 @@ static void send_hello(int socket, const struct bypass_hello *hello, const int *
     char space[CMSG_SPACE(sizeof(int) * BYPASS_HELLO_FDS)];
   } control;
   struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-  if (hello->error == 0) {
+  if (fds != NULL) {
     memset(&control, 0, sizeof control);
     msg.msg_control = control.space;
     msg.msg_controllen = sizeof control.space;

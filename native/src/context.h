@@ -18,6 +18,7 @@ struct Event {
     planWanted,         // data: key
     clientWanted,       // data: key; text: the client's address
     portClosed,         // id: port
+    bypassEnded,        // id: port
     portState,          // id: port; text: why it waits, "" when it listens
     connectionOpened,   // id: port; connection; text: client
     connectionRefused,  // id: port; connection; text: client; reason

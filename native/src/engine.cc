@@ -106,6 +106,8 @@ std::shared_ptr<Port> Engine::addPort(PortOptions options) {
     made = std::make_shared<UdpPort>(context_, std::move(options));
   }
   loop_.post([this, made] {
+    auto lender = ports_.find(made->lender());
+    if (lender != ports_.end()) made->setLender(lender->second);
     ports_[made->id()] = made;
     made->open();
   });

@@ -14,7 +14,12 @@ void Counters::countSource(const Address& client, int child) {
 }
 
 Port::Port(Context& context, PortOptions options)
-    : id_(options.id), context_(context), target_(std::move(options.target)), direct_(options.direct), proxyProtocol_(options.proxyProtocol) {
+    : id_(options.id),
+      context_(context),
+      target_(std::move(options.target)),
+      direct_(options.direct),
+      lenderId_(options.lender),
+      proxyProtocol_(options.proxyProtocol) {
   for (Fd& fd : options.listeners) listeners_.push_back(std::make_unique<Listener>(this, std::move(fd)));
 }
 
@@ -61,6 +66,11 @@ int Port::takeBack() {
 
 uint32_t Port::dial(Dial* dial, const Address& client, uint32_t attempt) {
   if (!isDirect()) return context_.agents.request(dial, &target_, client, attempt);
+  std::shared_ptr<Port> lender = lender_.lock();
+  if (lender == nullptr || !lender->lent_) {
+    dial->onDialFailed(ECONNREFUSED, "no server");
+    return 0;
+  }
   // What connects takes no time on this host; and where it does, because the server is slow to accept, the relay waits.
   Fd fd(attempt > 0 ? -1 : socket(direct_.family(), target_.type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) {

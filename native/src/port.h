@@ -14,6 +14,9 @@ struct PortOptions {
   // Not the agent is asked, but this address of the host is connected to; family 0 for none. JavaScript knows nothing of
   // such a port. See bypass.h.
   Address direct;
+  // … for as long as this port is lent, whose address it is. Otherwise it would be we who listen there, and connections
+  // would go round.
+  uint32_t lender = 0;
 };
 
 class Port {
@@ -26,6 +29,8 @@ class Port {
   void open();
   // Closes the listeners and every connection. The port may be deleted afterwards, when the round of events is over.
   void close();
+  uint32_t lender() const { return lenderId_; }
+  void setLender(std::weak_ptr<Port> lender) { lender_ = std::move(lender); }
   // A second descriptor of the listener; invalid where there is not just one.
   Fd listener() const;
   // Takes nothing more, so that somebody else may listen at its address; the address stays taken, and connections that
@@ -69,6 +74,8 @@ class Port {
   Context& context_;
   DialTarget target_;
   Address direct_;
+  uint32_t lenderId_;
+  std::weak_ptr<Port> lender_;
   Counters counters_;
   int proxyProtocol_;
   std::vector<std::unique_ptr<Listener>> listeners_;

@@ -2,10 +2,11 @@
  * The port driver `bypass`: programs below the command that listen on a published port get a socket of the host for their
  * own; see native/src/bypass.h for how. What does not come that way is relayed, by the builtin driver.
  */
-import { type Engine, native } from '../../native/index.js';
+import { native } from '../../native/index.js';
 import type { PortDriverInfo } from '../../protocol/api.js';
 import { dialPlan } from '../../protocol/dial-rule.js';
 import type { PortSpec, PortStatus } from '../../protocol/ports.js';
+import type { Channels } from '../channels.js';
 import type { Launcher } from '../namespaces/launcher.js';
 import { type BuiltinPortDriver, hostGatewayIP } from './builtin.js';
 import type { DriverReport, PortDriver } from './driver.js';
@@ -31,13 +32,13 @@ export class BypassPortDriver implements PortDriver {
 
   constructor(
     private readonly relay: BuiltinPortDriver,
-    private readonly engine: Engine,
+    private readonly channels: Channels,
     private readonly settings: BypassSettings,
   ) {
     this.info = { ...relay.info, driver: 'bypass' };
     const [ours, theirs] = native().socketpair();
     this.#hello = theirs;
-    engine.startBypass(ours, settings.root, settings.hostLoopback, settings.outbound);
+    channels.engine.startBypass(ours, settings.root, settings.hostLoopback, settings.outbound);
   }
 
   async add(spec: PortSpec): Promise<PortStatus> {
@@ -55,7 +56,7 @@ export class BypassPortDriver implements PortDriver {
     await launcher.filterCommand(fd);
     if (!this.settings.activate) return;
     for (const { id, spec } of this.list()) {
-      const listener = this.engine.activatePort(id);
+      const listener = this.channels.engine.activatePort(id);
       if (listener >= 0) await launcher.activate(listener, `${spec.childPort}/${baseProtocol(spec.proto)}`);
     }
   }
@@ -68,13 +69,13 @@ export class BypassPortDriver implements PortDriver {
     const report = this.relay.report(id);
     const status = this.list().find((port) => port.id === id);
     if (!report || !status) return report;
-    const { bypassed, reason } = this.engine.bypassState(id);
+    const { bypassed, reason } = this.channels.engine.bypassState(id);
     const bypassReason = reason || this.#obstacle(status.spec);
     return { ...report, bypass: bypassed, ...(bypassReason !== undefined && !bypassed && { bypassReason }) };
   }
 
   async remove(id: number): Promise<void> {
-    this.engine.endBypass(id);
+    await this.channels.endBypass(id);
     await this.relay.remove(id);
   }
 
@@ -102,7 +103,7 @@ export class BypassPortDriver implements PortDriver {
       hostGatewayIP: hostGatewayIP(),
       source: 'keep',
     } as const;
-    this.engine.bypassPort(
+    this.channels.engine.bypassPort(
       id,
       proto,
       dialPlan(target, (ip) => ip === childIP),

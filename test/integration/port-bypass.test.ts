@@ -328,9 +328,8 @@ sys.stdin.read()`,
       'processes that share the port (SO_REUSEPORT)',
       `
 first = os.fork() > 0
-if not first: select.select([sys.stdin], [], [], 0.1)
 s = listen(int(sys.argv[1]), before=lambda s: s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1))
-print('ready' if not first else 'first')
+if first: print('ready')
 while True: answer(s, str(os.getpid()))`,
       2,
     ],
@@ -355,6 +354,17 @@ while True:
     try:
         while True: answer(s, str(os.getpid()))
     except BlockingIOError: pass`,
+      1,
+    ],
+    [
+      'a process of another user, who cannot be looked at',
+      `
+os.setgroups([])
+os.setgid(5)
+os.setuid(5)
+s = listen(int(sys.argv[1]))
+print('ready')
+while True: answer(s, str(os.getpid()))`,
       1,
     ],
     [
@@ -508,6 +518,24 @@ print('done'); os._exit(0)`;
       'unix ENOENT',
     ]);
   });
+});
+
+describe('port driver bypass, beside other options', () => {
+  for (const more of [['--pidns'], ['--ipcns', '--utsns'], ['--copy-up=/etc']]) {
+    it(`works with ${more.join(' ')}`, async () => {
+      const script = `${LISTEN}\ns = listen(80)\nwhile True: answer(s, 'hello')`;
+      await using stack = await startStack({
+        args: ['--net=none', '--port-driver=bypass', ...more],
+        publish: ['127.0.0.2:0:80'],
+        command: python(script),
+      });
+      await isBypassed(stack, 1);
+      const [{ host, port } = { host: '', port: 0 }] = await stack.published();
+      assert.equal(await ask(host, port), 'hello');
+      await stack.api.removePort(1);
+      await listenOnce(host, port);
+    });
+  }
 });
 
 describe('port driver bypass, where the kernel has no such filters', () => {
