@@ -234,9 +234,10 @@ class UdpFlow : public Handler, public Buriable, public Dial {
         int length = in.run(i, n, [](int) { return true; });
         size_t bytes = 0;
         for (int k = 0; k < length; k++) bytes += in[i + k].length;
-        in.send(listener_->fd.get(), i, length, &client_, known ? &asked_ : nullptr);
+        // Before it is sent: who has the answer may look.
         port_->counters_.out += bytes;
         out_ += bytes;
+        in.send(listener_->fd.get(), i, length, &client_, known ? &asked_ : nullptr);
         i += length;
       }
       if (n < UdpBatch::kMax) return;

@@ -434,6 +434,9 @@ describe('the engine of the agent', () => {
     agent.engine.setPlan(target, [nobody], false);
     assert.deepEqual(await readPacket(up), refused(1));
     agent.engine.forgetPlan(target);
+    // What comes after it on the engine's thread.
+    agent.engine.removePort(1);
+    await agent.wait('port-closed');
     await promisify(write)(up, connectRequest(2, 9));
     await agent.wait('plan-wanted', 2);
     agent.engine.setPlan(target, [nobody], false);
