@@ -460,7 +460,6 @@ while True:
     assert.equal(await ask('::1', it.port), 'four');
     assert.equal((await stack.report(it.id)).bypassReason, 'the server listens in the other address family');
     assert.equal((await stack.report(proxied.id)).bypassReason, 'connections begin with the PROXY protocol');
-    assert.equal(await ask(proxied.host, proxied.port), 'four');
   });
 
   it('relays UDP, unless programs may reach the loopback of the host', async () => {
@@ -523,7 +522,7 @@ print('done'); os._exit(0)`;
 describe('port driver bypass, beside other options', () => {
   for (const more of [['--pidns'], ['--ipcns', '--utsns'], ['--copy-up=/etc']]) {
     it(`works with ${more.join(' ')}`, async () => {
-      const script = `${LISTEN}\ns = listen(80)\nwhile True: answer(s, 'hello')`;
+      const script = `${LISTEN}\ns = listen(80)\nanswer(s, 'hello')\nselect.select([], [], [])`;
       await using stack = await startStack({
         args: ['--net=none', '--port-driver=bypass', ...more],
         publish: ['127.0.0.2:0:80'],
