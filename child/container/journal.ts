@@ -12,11 +12,10 @@
  * The file goes when nothing is left to take back. A last line that is torn by a crash counts as not written; each step
  * and its opposite can be done any number of times, so knowing what was begun is enough.
  */
-import { appendFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PublishSpec } from '../../protocol/publish-spec.js';
 import type { Faults, Step } from './faults.js';
-import { namesIn, readText, remove, writeWhole } from './state-files.js';
+import { append, namesIn, readText, remove, writeWhole } from './state-files.js';
 
 /** One interface of a container in one network. */
 export interface JournalledAttachment {
@@ -59,10 +58,10 @@ export class Journal {
 
   /** Does one step, with its lines before and after. */
   async step<T>(id: string, name: Step<'attach'>, task: () => Promise<T> | T): Promise<T> {
-    await this.#append(id, { step: name });
+    this.#append(id, { step: name });
     this.faults.at('before', 'attach', name);
     const result = await task();
-    await this.#append(id, { done: name });
+    this.#append(id, { done: name });
     this.faults.at('after', 'attach', name);
     return result;
   }
@@ -105,10 +104,9 @@ export class Journal {
     return namesIn(this.directory);
   }
 
-  async #append(id: string, record: object): Promise<void> {
-    await mkdir(this.directory, { recursive: true, mode: 0o700 });
+  #append(id: string, record: object): void {
     // Empty lines are passed over; but what comes after a torn line is not to be part of it.
-    await appendFile(this.#file(id), `\n${JSON.stringify(record)}\n`, { mode: 0o600 });
+    append(this.#file(id), `\n${JSON.stringify(record)}\n`);
   }
 
   #file(id: string): string {

@@ -1,8 +1,12 @@
 /**
  * Files that are whole at any moment, whenever we are killed. Those that are to outlast the machine's end as well are
  * written to the disk first, which takes its time.
+ *
+ * Small ones are read and written at once: a file takes the kernel some microseconds, and Node's thread pool, asked for each
+ * of its calls, a quarter of the time that attaching a container took.
  */
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { codeOf } from './errors.js';
 
@@ -23,10 +27,11 @@ export async function writeWhole(
   { mode = 0o600, lasting = false }: { mode?: number | undefined; lasting?: boolean } = {},
 ): Promise<void> {
   const temporary = unfinished(path);
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   // A rename may reach the disk before what was written: an empty file would be left.
-  await writeFile(temporary, text, { mode, flush: lasting });
-  await rename(temporary, path);
+  if (lasting) await writeFile(temporary, text, { mode, flush: true });
+  else writeFileSync(temporary, text, { mode });
+  renameSync(temporary, path);
 }
 
 export async function writeJSON(path: string, value: unknown, mode?: number): Promise<void> {
@@ -56,11 +61,17 @@ export async function readJSON(path: string): Promise<unknown> {
 /** Undefined where the file is not there. */
 export async function readText(path: string): Promise<string | undefined> {
   try {
-    return await readFile(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch (error) {
     if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined;
     throw error;
   }
+}
+
+/** Adds to the end of a file, which is made if need be. */
+export function append(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  appendFileSync(path, text, { mode: 0o600 });
 }
 
 /** The names in a directory, sorted, without what an interrupted write left; none where it is not there. */
