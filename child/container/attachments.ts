@@ -11,14 +11,16 @@
  * Where a step fails everything is taken back. Where the agent dies, the next one finds the journal, and does so. Each
  * step can be done again, and taken back whether it was done or not: so both lead to the same from any point.
  */
+
 import { join } from 'node:path';
 import type { AttachmentReport, AttachmentRequest, PublishedPort } from '../../protocol/containers.js';
+import { errorText } from '../../protocol/error-text.js';
 import type { PublishSpec } from '../../protocol/publish-spec.js';
 import { RouteSocket } from '../netlink/route.js';
 import type { WayBack } from '../source-addresses.js';
 import type { AttachDriver, Attachment } from './attach-driver.js';
 import type { CNIResult } from './cni/types.js';
-import { ContainerError, firstLine, NoSuchNetworkError } from './errors.js';
+import { ContainerError, NoSuchNetworkError } from './errors.js';
 import type { Faults, Step } from './faults.js';
 import type { Journal, JournalEntry } from './journal.js';
 import { isInternal, type Network, type Networks, usesDHCP } from './networks.js';
@@ -139,7 +141,7 @@ export class Attachments {
       return state;
     } catch (error) {
       await this.detach(id, { addresses: !own && !held }).catch((also: unknown) => {
-        this.warn(`what is left of ${id.slice(0, 12)} stays until the next start, or gc: ${firstLine(also)}`);
+        this.warn(`what is left of ${id.slice(0, 12)} stays until the next start, or gc: ${errorText(also)}`);
       });
       throw error;
     }
@@ -281,7 +283,7 @@ export class Attachments {
         const attachment = { containerId: id, ifname, network, netns: entry.netns, defaultRoute: false };
         await this.driverOf(network).check(attachment);
       } catch (error) {
-        this.warn(`cannot take up the lease of ${ifname} of ${id.slice(0, 12)}: ${firstLine(error)}`);
+        this.warn(`cannot take up the lease of ${ifname} of ${id.slice(0, 12)}: ${errorText(error)}`);
       }
     }
   }
@@ -370,7 +372,7 @@ export class Attachments {
       const link = inside.link(ifname);
       if (link) inside.addDefaultRoutes(link.index, gateways);
     } catch (error) {
-      throw new ContainerError(`cannot set the default route through ${main}: ${firstLine(error)}`, 500);
+      throw new ContainerError(`cannot set the default route through ${main}: ${errorText(error)}`, 500);
     }
   }
 
@@ -381,7 +383,7 @@ export class Attachments {
       await this.ports.activate(id, dialledAddress(state));
       return ports;
     } catch (error) {
-      this.warn(`the published ports of ${id.slice(0, 12)} are closed until its next start: ${firstLine(error)}`);
+      this.warn(`the published ports of ${id.slice(0, 12)} are closed until its next start: ${errorText(error)}`);
       return [];
     }
   }

@@ -5,13 +5,15 @@
  * the bridge is named after container and interface, so that it is found again without a record, and replaced where one
  * was left. When a container's network namespace goes, the kernel takes its devices with it.
  */
+
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readdirSync, writeFileSync } from 'node:fs';
+import { errorText } from '../../protocol/error-text.js';
 import { type Link, RouteSocket } from '../netlink/route.js';
 import { NetlinkError } from '../netlink/socket.js';
 import type { AttachDriver, Attachment, StepRunner } from './attach-driver.js';
 import type { CNIResult } from './cni/types.js';
-import { ContainerError, firstLine } from './errors.js';
+import { ContainerError } from './errors.js';
 import type { Firewall } from './firewall.js';
 import { formatIP, parseIP } from './ip-address.js';
 import type { Ipam, IpamAddress } from './ipam.js';
@@ -213,7 +215,7 @@ export class BridgeDriver implements AttachDriver {
       write('ipv6/conf/all/forwarding', '1');
     } catch (error) {
       // A host without IPv6 has no such files.
-      if (!firstLine(error).includes('ipv6')) throw new BridgeError(`cannot switch on forwarding: ${firstLine(error)}`);
+      if (!errorText(error).includes('ipv6')) throw new BridgeError(`cannot switch on forwarding: ${errorText(error)}`);
     }
     this.#forwarding = true;
   }
@@ -252,7 +254,7 @@ function explained<T>(task: () => T): T {
     return task();
   } catch (error) {
     if (error instanceof ContainerError) throw error;
-    const why = error instanceof NetlinkError ? error.message : firstLine(error);
+    const why = error instanceof NetlinkError ? error.message : errorText(error);
     throw new BridgeError(`cannot set up the container's network: ${why}`);
   }
 }

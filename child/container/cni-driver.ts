@@ -5,13 +5,15 @@
  * Where the real host-local gives the addresses, it would refuse a container that comes back with the same interface, and
  * it forgets the address at DEL. So a container's addresses are noted, and asked for again.
  */
+
 import { join } from 'node:path';
+import { errorText } from '../../protocol/error-text.js';
 import type { PublishSpec } from '../../protocol/publish-spec.js';
 import { RouteSocket } from '../netlink/route.js';
 import type { AttachDriver, Attachment, StepRunner } from './attach-driver.js';
 import type { CNI } from './cni/chain.js';
 import type { CNIResult, Runtime } from './cni/types.js';
-import { ConflictError, firstLine } from './errors.js';
+import { ConflictError } from './errors.js';
 import { canonical } from './ip-address.js';
 import { Ipam } from './ipam.js';
 import type { NetnsPins } from './netns-pins.js';
@@ -125,7 +127,7 @@ export class CNIDriver implements AttachDriver {
       if (known) throw error;
       // ADD never succeeded, and has been followed by DEL. A plugin that is missing would fail at this one for ever, and
       // the container could not be removed.
-      this.warn(`DEL of what was not attached failed: ${firstLine(error)}`);
+      this.warn(`DEL of what was not attached failed: ${errorText(error)}`);
     }
   }
 

@@ -8,6 +8,7 @@
  * monitor was killed, is found by its process being gone: after a start of ours, whenever somebody asks for it, and every
  * now and then.
  */
+
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
@@ -24,10 +25,11 @@ import type {
   PublishedPort,
   TerminalSize,
 } from '../../protocol/containers.js';
+import { errorText } from '../../protocol/error-text.js';
 import type { HostFacts } from '../../protocol/messages.js';
 import { RouteSocket } from '../netlink/route.js';
 import { type Attachments, type AttachRequest, type AttachState, interfaceOf } from './attachments.js';
-import { ConflictError, ContainerError, firstLine } from './errors.js';
+import { ConflictError, ContainerError } from './errors.js';
 import type { Faults, Step, Task } from './faults.js';
 import type { ExtraHost } from './files/hosts.js';
 import { containerResolvConf, hostResolvConf } from './files/resolv-conf.js';
@@ -98,11 +100,11 @@ export class Containers {
     this.#looking = setInterval(() => void this.#lookForDead(), LOOK_INTERVAL).unref();
     for (const name of await this.strayNames()) await this.names.drop(name);
     for (const record of this.records.all()) {
-      await this.names.acquire(record.name, record.id).catch((error: unknown) => this.warn(firstLine(error)));
+      await this.names.acquire(record.name, record.id).catch((error: unknown) => this.warn(errorText(error)));
     }
     for (const record of this.records.all()) {
       await this.#exclusively(record.id, () => this.#recoverOne(record)).catch((error: unknown) =>
-        this.warn(`cannot clear up after ${record.name}: ${firstLine(error)}`),
+        this.warn(`cannot clear up after ${record.name}: ${errorText(error)}`),
       );
     }
     const inUse = (id: string) => this.records.run(id)?.status === 'running';
@@ -209,7 +211,7 @@ export class Containers {
       process.kill(run.pid, signal);
     } catch (error) {
       // It has ended just now.
-      throw new ConflictError(`cannot send ${signal} to the container ${record.name}: ${firstLine(error)}`);
+      throw new ConflictError(`cannot send ${signal} to the container ${record.name}: ${errorText(error)}`);
     }
     return record;
   }
@@ -421,7 +423,7 @@ export class Containers {
   async stopAll(): Promise<void> {
     this.#closing = true;
     await Promise.all(
-      this.records.all().map(({ id }) => this.stop(id).catch((error: unknown) => this.warn(firstLine(error)))),
+      this.records.all().map(({ id }) => this.stop(id).catch((error: unknown) => this.warn(errorText(error)))),
     );
   }
 
@@ -503,7 +505,7 @@ export class Containers {
       await this.#takeBack(record, before);
       throw cause instanceof ContainerError
         ? cause
-        : new ContainerError(`cannot start ${record.name}: ${firstLine(cause)}`, 500);
+        : new ContainerError(`cannot start ${record.name}: ${errorText(cause)}`, 500);
     } finally {
       this.#starting.delete(id);
     }
@@ -521,7 +523,7 @@ export class Containers {
         // Where the start was taken back nobody wants to know.
         if (this.#terminals.get(id) !== terminal) return;
         // Whole from the beginning, since its coming is watched for.
-        writeWhole(this.#exitFile(id), `${code}\n`).catch((error: unknown) => this.warn(firstLine(error)));
+        writeWhole(this.#exitFile(id), `${code}\n`).catch((error: unknown) => this.warn(errorText(error)));
       });
       return await terminal.pidOf(pidFile, (said) => runtime.failure('run', id, said));
     }
@@ -546,7 +548,7 @@ export class Containers {
   /** After a start that failed. */
   async #takeBack(record: ContainerRecord, before: RunRecord | undefined): Promise<void> {
     const { id } = record;
-    const attempt = (task: Promise<unknown>) => task.catch((error: unknown) => this.warn(firstLine(error)));
+    const attempt = (task: Promise<unknown>) => task.catch((error: unknown) => this.warn(errorText(error)));
     this.#hangUp(id);
     await attempt(this.runtimeOf(record).delete(id));
     await attempt(this.attachments.detach(id, { addresses: false }));
@@ -599,7 +601,7 @@ export class Containers {
       const record = this.records.get(id);
       if (record) await this.#notice(record);
     }).catch((error: unknown) => {
-      this.warn(`cannot clear up after ${id.slice(0, 12)}: ${firstLine(error)}`);
+      this.warn(`cannot clear up after ${id.slice(0, 12)}: ${errorText(error)}`);
     });
   }
 
@@ -640,7 +642,7 @@ export class Containers {
     if (run.stack === this.stack) await step('delete', () => this.runtimeOf(record).delete(id));
     // It has ended, whatever is left: the journal knows of that, and the next start, rm and gc try again.
     await step('detach', () => this.attachments.detach(id, { addresses: false })).catch((error: unknown) => {
-      this.warn(`cannot take ${record.name} off its networks, which gc may do later: ${firstLine(error)}`);
+      this.warn(`cannot take ${record.name} off its networks, which gc may do later: ${errorText(error)}`);
     });
     this.#hangUp(id);
     this.#stdins.delete(id);
@@ -673,7 +675,7 @@ export class Containers {
     const { id, name } = record;
     const step = <T>(what: Step<'remove'>, task: () => Promise<T>) => this.#step('remove', what, task);
     await step('detach', () => this.attachments.detach(id, { addresses: true })).catch((error: unknown) => {
-      const problem = `cannot take ${name} off its networks: ${firstLine(error)}`;
+      const problem = `cannot take ${name} off its networks: ${errorText(error)}`;
       if (!force) throw new ContainerError(`${problem}; rm --force removes it all the same`, 500);
       this.warn(`${problem}; gc may do it later`);
     });
@@ -879,7 +881,7 @@ function checkNetns(path: string): void {
   try {
     new RouteSocket(path)[Symbol.dispose]();
   } catch (error) {
-    throw new ContainerError(`cannot use ${path} as a network namespace: ${firstLine(error)}`);
+    throw new ContainerError(`cannot use ${path} as a network namespace: ${errorText(error)}`);
   }
 }
 

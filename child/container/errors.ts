@@ -1,5 +1,3 @@
-export { errorCode as codeOf, errorText as firstLine } from '../../protocol/error-text.js';
-
 /** What a request about containers can fail with. Each has the HTTP status of its answer; messages are one line. */
 export class ContainerError extends Error {
   override name = 'ContainerError';

@@ -2,15 +2,16 @@
  * Compares what should be with what is: the journal and the records against the kernel's devices and rules, the files of
  * addresses and names, and the ports that the parent holds. Shows the differences, or repairs them.
  */
+
 import { readdir } from 'node:fs/promises';
 import type { GarbageReport } from '../../protocol/containers.js';
+import { errorText } from '../../protocol/error-text.js';
 import { RouteSocket } from '../netlink/route.js';
 import type { Attachments } from './attachments.js';
 import { DEVICE_MARK } from './bridge-driver.js';
 import type { CNI } from './cni/chain.js';
 import type { AttachmentId } from './cni/types.js';
 import type { Containers } from './containers.js';
-import { firstLine } from './errors.js';
 import { elementsOf, type Firewall, type FirewallElement } from './firewall.js';
 import type { Ipam } from './ipam.js';
 import type { Journal, JournalEntry } from './journal.js';
@@ -50,7 +51,7 @@ export class GarbageCollector {
           await mend();
           repaired = true;
         } catch (error) {
-          this.warn(`cannot repair ${what}: ${firstLine(error)}`);
+          this.warn(`cannot repair ${what}: ${errorText(error)}`);
         }
       }
       found.push({ kind, what, repaired });
@@ -150,7 +151,7 @@ export class GarbageCollector {
       }
       // Of networks of others we do not know all that is valid.
       if (repair && network.own)
-        await this.cni.gc(network.list, valid).catch((error: unknown) => this.warn(firstLine(error)));
+        await this.cni.gc(network.list, valid).catch((error: unknown) => this.warn(errorText(error)));
     }
   }
 

@@ -13,13 +13,15 @@
  * next createRuntime, or gc. So nothing here depends on status, and poststop may come any number of times, also for what
  * there never was.
  */
+
 import { statSync } from 'node:fs';
 import * as z from 'zod';
 import { parseAttachmentRequest, parseHostname, parseName } from '../../protocol/container-schemas.js';
+import { errorText } from '../../protocol/error-text.js';
 import { parsePublish } from '../../protocol/publish-spec.js';
 import type { Attachments } from './attachments.js';
 import type { Containers } from './containers.js';
-import { ContainerError, firstLine } from './errors.js';
+import { ContainerError } from './errors.js';
 import type { Journal } from './journal.js';
 import type { KeyedLock } from './lock.js';
 
@@ -62,7 +64,7 @@ export class Hooks {
       if (own) return this.containers.onCreateRuntime(state.id, pidOf(state));
       return this.#create(state).catch((error: unknown) => {
         // crun shows nothing of what a hook says.
-        this.warn(`the hook createRuntime of ${state.id} failed: ${firstLine(error)}`);
+        this.warn(`the hook createRuntime of ${state.id} failed: ${errorText(error)}`);
         throw error;
       });
     }
@@ -129,7 +131,7 @@ function checkNetns(id: string, pid: number): void {
   try {
     own = identity(String(pid)) !== identity('self');
   } catch (error) {
-    throw new ContainerError(`cannot see the network namespace of ${id}: ${firstLine(error)}`);
+    throw new ContainerError(`cannot see the network namespace of ${id}: ${errorText(error)}`);
   }
   if (!own) throw new ContainerError(`the container ${id} has no network namespace of its own; give it one`);
 }
@@ -139,7 +141,7 @@ function explained<T>(annotation: string, parse: () => T): T {
   try {
     return parse();
   } catch (error) {
-    throw new ContainerError(`annotation ${PREFIX}${annotation}: ${firstLine(error)}`);
+    throw new ContainerError(`annotation ${PREFIX}${annotation}: ${errorText(error)}`);
   }
 }
 

@@ -1,11 +1,13 @@
 /**
  * Containers in the agent: puts the parts together, recovers what an earlier run left, and serves.
  */
+
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { native } from '../../native/index.js';
+import { errorText } from '../../protocol/error-text.js';
 import type { ContainersConfig, HostFacts, Message } from '../../protocol/messages.js';
 import type { WayBack } from '../source-addresses.js';
 import { Attachments } from './attachments.js';
@@ -14,7 +16,7 @@ import { CNI } from './cni/chain.js';
 import { CNIDriver } from './cni-driver.js';
 import { Containers } from './containers.js';
 import { DHCPDaemon } from './dhcp-daemon.js';
-import { ContainerError, firstLine } from './errors.js';
+import { ContainerError } from './errors.js';
 import { Faults } from './faults.js';
 import { NftFirewall } from './firewall.js';
 import { GarbageCollector } from './garbage.js';
@@ -162,7 +164,7 @@ export function startContainers(
         await (records.get(id) ? containers.exclusively(id, renew) : locks.run(id, renew));
       }
     } catch (error) {
-      warn(`cannot take up the leases of containers: ${firstLine(error)}`);
+      warn(`cannot take up the leases of containers: ${errorText(error)}`);
     } finally {
       renewing = false;
     }

@@ -6,9 +6,11 @@
  * the caller records it with the container, then the old one is released; what is left of it by a crash is told by the
  * container's record (see stale()).
  */
+
 import { link, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ConflictError, codeOf } from './errors.js';
+import { errorCode } from '../../protocol/error-text.js';
+import { ConflictError } from './errors.js';
 import { namesIn, readText, unfinished } from './state-files.js';
 
 export class Names {
@@ -25,7 +27,7 @@ export class Names {
           await link(temporary, join(this.directory, name));
           return;
         } catch (error) {
-          if (codeOf(error) !== 'EEXIST') throw error;
+          if (errorCode(error) !== 'EEXIST') throw error;
         }
         const owner = await this.owner(name);
         if (owner === id) return;

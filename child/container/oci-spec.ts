@@ -2,13 +2,15 @@
  * The configuration that an OCI runtime is given (runtime-spec, config.md): for a root file system one of our own, for a
  * bundle the user's with what belongs to the network put in.
  */
+
 import { readFileSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import * as z from 'zod';
 import { OCI_HOOK } from '../../native/index.js';
 import type { ContainerRequest, TerminalSize } from '../../protocol/containers.js';
-import { ContainerError, firstLine } from './errors.js';
+import { errorText } from '../../protocol/error-text.js';
+import { ContainerError } from './errors.js';
 import { PROGRAM_PATH } from './run-program.js';
 import { readText } from './state-files.js';
 
@@ -111,7 +113,7 @@ async function readBundle(bundle: string): Promise<Spec> {
 
 function explain(error: unknown): string {
   const issue = error instanceof z.ZodError ? error.issues[0] : undefined;
-  return issue ? `${issue.path.map(String).join('.') || 'it'}: ${issue.message}` : firstLine(error);
+  return issue ? `${issue.path.map(String).join('.') || 'it'}: ${issue.message}` : errorText(error);
 }
 
 /** A bundle with what of its process is asked for in its place. */

@@ -2,6 +2,7 @@
  * The agent's part of the API, which the parent passes on to agent.sock: containers, networks, gc; and the hooks, which
  * come here directly. Errors are `{"message": …}` with the status of their class; those of hooks are plain text.
  */
+
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import {
@@ -13,11 +14,12 @@ import {
   parseNetworkRequest,
 } from '../../protocol/container-schemas.js';
 import type { ContainerReport, NetworkReport, TerminalSize } from '../../protocol/containers.js';
+import { errorText } from '../../protocol/error-text.js';
 import type { Attachments } from './attachments.js';
 import type { BridgeDriver } from './bridge-driver.js';
 import type { CNI } from './cni/chain.js';
 import { type Containers, STOP_TIMEOUT } from './containers.js';
-import { ConflictError, ContainerError, firstLine } from './errors.js';
+import { ConflictError, ContainerError } from './errors.js';
 import type { GarbageCollector } from './garbage.js';
 import type { Hooks } from './hooks.js';
 import type { Ipam } from './ipam.js';
@@ -57,7 +59,7 @@ export function makeServer(services: Services): Server {
     // Until there is a WebSocket, which listens itself.
     socket.on('error', () => socket.destroy());
     upgrade(services, request, socket, head).catch((error: unknown) => {
-      services.warn(`a stream failed: ${firstLine(error)}`);
+      services.warn(`a stream failed: ${errorText(error)}`);
       socket.destroy();
     });
   });
@@ -226,7 +228,7 @@ async function prune(services: Services): Promise<string[]> {
 async function check({ containers, networks, attachments, cni }: Services, network: Network): Promise<string[]> {
   const problems: string[] = [];
   const attempt = async (whose: string, task: Promise<unknown>) => {
-    await task.catch((error: unknown) => problems.push(`${whose}: ${firstLine(error)}`));
+    await task.catch((error: unknown) => problems.push(`${whose}: ${errorText(error)}`));
   };
   problems.push(...(await networks.problemsOf(network.name)));
   if (!network.bridge) await attempt(network.name, cni.status(network.list));
@@ -287,7 +289,7 @@ function parseJSON(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new ContainerError(`the request is not JSON: ${firstLine(error)}`);
+    throw new ContainerError(`the request is not JSON: ${errorText(error)}`);
   }
 }
 
@@ -332,7 +334,7 @@ function refuse({ warn }: Services, url: URL, response: ServerResponse, error: u
   const known = error instanceof ContainerError;
   const status = known ? error.status : error instanceof ContainerRequestError ? 400 : 500;
   if (!known && status === 500) warn(`internal error: ${error instanceof Error ? error.stack : String(error)}`);
-  const message = firstLine(error);
+  const message = errorText(error);
   if (url.pathname.startsWith('/v1/hooks/')) {
     response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8' }).end(`${message}\n`);
     return;

@@ -5,10 +5,11 @@
  * Small ones are read and written at once: a file takes the kernel some microseconds, and Node's thread pool, asked for each
  * of its calls, a quarter of the time that attaching a container took.
  */
+
 import { appendFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { codeOf } from './errors.js';
+import { errorCode } from '../../protocol/error-text.js';
 
 let counter = 0;
 
@@ -63,7 +64,7 @@ export async function readText(path: string): Promise<string | undefined> {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined;
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined;
     throw error;
   }
 }

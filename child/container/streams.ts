@@ -7,6 +7,7 @@
  * when a client goes away, and the container does not notice. No more is read than the other side takes, either way: logs
  * and inputs can be larger than our memory.
  */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { watch } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
@@ -14,8 +15,9 @@ import type { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RawData, WebSocket } from 'ws';
 import { type ExecRequest, STREAM, type StreamControl, type TerminalSize } from '../../protocol/containers.js';
+import { errorText } from '../../protocol/error-text.js';
 import type { Containers } from './containers.js';
-import { ConflictError, firstLine } from './errors.js';
+import { ConflictError } from './errors.js';
 import { mergeEnv } from './oci-spec.js';
 import { PROGRAM_PATH } from './run-program.js';
 import { remove } from './state-files.js';
@@ -331,6 +333,6 @@ class Tail implements AsyncDisposable {
 
 /** Says what went wrong, where a stream could not begin. */
 export function refuseStream(socket: WebSocket, error: unknown): void {
-  socket.send(JSON.stringify({ type: 'error', message: firstLine(error) } satisfies StreamControl));
+  socket.send(JSON.stringify({ type: 'error', message: errorText(error) } satisfies StreamControl));
   socket.close();
 }

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CNIError, ERROR_CODES, errorText, isObject, parseObject, systemCode } from './errors.js';
+import { errorCode, errorText } from '../../../protocol/error-text.js';
+import { CNIError, ERROR_CODES, isObject, parseObject } from './errors.js';
 import type { AttachmentId, ConfList, RawResult, Runtime } from './types.js';
 
 /** What is kept of an attachment from its ADD to its DEL. */
@@ -31,7 +32,7 @@ export class AttachmentCache {
     try {
       text = await readFile(path, 'utf8');
     } catch (error) {
-      if (systemCode(error) === 'ENOENT') return undefined;
+      if (errorCode(error) === 'ENOENT') return undefined;
       throw new CNIError(ERROR_CODES.io, `cannot read ${path}: ${errorText(error)}`);
     }
     const cached = parse(text);
@@ -88,7 +89,7 @@ export class AttachmentCache {
     try {
       names = await readdir(this.#dir);
     } catch (error) {
-      if (systemCode(error) === 'ENOENT') return [];
+      if (errorCode(error) === 'ENOENT') return [];
       throw new CNIError(ERROR_CODES.io, `cannot read ${this.#dir}: ${errorText(error)}`);
     }
     const found: CachedAttachment[] = [];

@@ -3,10 +3,12 @@
  *
  * Import this module only where one is read: zod takes longer to load than a plugin takes to run.
  */
+
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import * as z from 'zod';
-import { CNIError, ERROR_CODES, errorText, parseObject, systemCode } from './errors.js';
+import { errorCode, errorText } from '../../../protocol/error-text.js';
+import { CNIError, ERROR_CODES, parseObject } from './errors.js';
 import { NAME } from './names.js';
 import type { ConfList } from './types.js';
 import { chosenVersion } from './versions.js';
@@ -86,7 +88,7 @@ export async function readConfDir(dirs: readonly string[]): Promise<{ networks: 
       const names = (await readdir(dir)).filter((name) => EXTENSIONS.includes(extname(name)));
       found.push(...names.map((name) => ({ name, file: join(dir, name) })));
     } catch (error) {
-      if (systemCode(error) !== 'ENOENT') problems.push({ file: dir, what: errorText(error) });
+      if (errorCode(error) !== 'ENOENT') problems.push({ file: dir, what: errorText(error) });
     }
   }
   // By bytes, as everybody else has it, not by the user's language. The sort is stable: directories stay in order.

@@ -1,8 +1,6 @@
 import { ContainerError } from '../errors.js';
 import type { Verb } from './types.js';
 
-export { errorCode as systemCode, errorText } from '../../../protocol/error-text.js';
-
 /** Error codes that the specification reserves; those from 100 on are the plugins' own. */
 export const ERROR_CODES = {
   incompatibleVersion: 1,

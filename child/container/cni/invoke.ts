@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CNIError, ERROR_CODES, errorText, PluginMissingError, parseObject, pluginError } from './errors.js';
+import { errorText } from '../../../protocol/error-text.js';
+import { CNIError, ERROR_CODES, PluginMissingError, parseObject, pluginError } from './errors.js';
 import type { AttachmentId, Verb } from './types.js';
 
 /** Where plugins are, and how they run. */
