@@ -3,12 +3,12 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
 import { join } from 'node:path';
 import { hasProgram } from '../test/setup/requirements.js';
 import { isAlive, processTree } from '../test/support/process-info.js';
 import { type Started, start } from '../test/support/start.js';
 import { unavailable } from './availability.js';
+import { callAPI } from './call-api.js';
 import { ownName } from './candidates.js';
 import type { CandidateResult, Plan, Row, Surroundings } from './model.js';
 import { takeRounds } from './running.js';
@@ -94,9 +94,9 @@ async function startStack(account: Account, { node, root }: Surroundings): Promi
     'serve',
     '--net=none',
   ]);
-  const started = await start(program, words, { ready: { check: () => call(socket, 'GET', '/v1/networks') } });
+  const started = await start(program, words, { ready: { check: () => answers(socket) } });
   try {
-    await must(socket, 'POST', '/v1/networks', { name: 'own' });
+    await callAPI(socket, 'POST', '/v1/networks', { body: { name: 'own' } });
     const agent = processTree(started.pid).find(({ args }) => args.some((word) => word.endsWith('child/agent.js')));
     if (agent === undefined) throw new Error('the agent is not to be seen');
     return {
@@ -161,7 +161,8 @@ async function hook({ socket }: BenchStack, event: string, { id, pid }: Sandbox,
     'rootless-net/ports': JSON.stringify([`127.0.0.1:${port}:80`]),
   };
   const since = performance.now();
-  await must(socket, 'POST', `/v1/hooks/${event}`, { ociVersion: '1.0.2', id, pid, status: 'creating', annotations });
+  const body = { ociVersion: '1.0.2', id, pid, status: 'creating', annotations };
+  await callAPI(socket, 'POST', `/v1/hooks/${event}`, { body });
   return performance.now() - since;
 }
 
@@ -208,23 +209,9 @@ function isTraced(pid: number): boolean {
   return isAlive(pid) && !/^TracerPid:\t0$/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
 }
 
-/** Whether the call succeeds. */
-function call(socketPath: string, method: string, path: string): Promise<boolean> {
-  return must(socketPath, method, path).then(
+function answers(socketPath: string): Promise<boolean> {
+  return callAPI(socketPath, 'GET', '/v1/networks').then(
     () => true,
     () => false,
   );
-}
-
-function must(socketPath: string, method: string, path: string, body?: object): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const sent = request({ socketPath, method, path, agent: false }, async (response) => {
-      let text = '';
-      for await (const chunk of response) text += String(chunk);
-      if ((response.statusCode ?? 500) < 300) resolve(text);
-      else reject(new Error(`${method} ${path}: ${text.trim()}`));
-    });
-    sent.on('error', reject);
-    sent.end(body === undefined ? undefined : JSON.stringify(body));
-  });
 }

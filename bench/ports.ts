@@ -1,6 +1,7 @@
 // How long it takes to publish many ports: through the API, and at start.
-import { Agent, request } from 'node:http';
+import { Agent } from 'node:http';
 import { unavailable } from './availability.js';
+import { callAPI } from './call-api.js';
 import { candidates } from './candidates.js';
 import { limitFiles } from './holder.js';
 import type { CandidateResult, Figure, Plan, Row, Surroundings } from './model.js';
@@ -69,7 +70,7 @@ async function publishAll(socketPath: string, atOnce: number): Promise<{ took: n
   const work = async () => {
     for (let port = left.shift(); port !== undefined; port = left.shift()) {
       const spec = { proto: 'tcp', parentIP: loopback, parentPort: port, childPort: port };
-      const answer = await call(agent, socketPath, 'POST', '/v1/ports', spec);
+      const answer = await callAPI(socketPath, 'POST', '/v1/ports', { body: spec, agent });
       ids.push((JSON.parse(answer) as { id: number }).id);
     }
   };
@@ -85,22 +86,8 @@ async function publishAll(socketPath: string, atOnce: number): Promise<{ took: n
 async function unpublish(socketPath: string, ids: readonly number[]): Promise<void> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   try {
-    for (const id of ids) await call(agent, socketPath, 'DELETE', `/v1/ports/${id}`);
+    for (const id of ids) await callAPI(socketPath, 'DELETE', `/v1/ports/${id}`, { agent });
   } finally {
     agent.destroy();
   }
-}
-
-function call(agent: Agent, socketPath: string, method: string, path: string, body?: object): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const headers = { 'content-type': 'application/json' };
-    const sent = request({ agent, socketPath, method, path, headers }, async (response) => {
-      let text = '';
-      for await (const chunk of response) text += String(chunk);
-      if ((response.statusCode ?? 500) < 300) resolve(text);
-      else reject(new Error(`${method} ${path}: ${text.trim()}`));
-    });
-    sent.on('error', reject);
-    sent.end(body === undefined ? undefined : JSON.stringify(body));
-  });
 }
