@@ -11,7 +11,6 @@
  * Where a step fails everything is taken back. Where the agent dies, the next one finds the journal, and does so. Each
  * step can be done again, and taken back whether it was done or not: so both lead to the same from any point.
  */
-
 import { join } from 'node:path';
 import type { AttachmentReport, AttachmentRequest, PublishedPort } from '../../protocol/containers.js';
 import { errorText } from '../../protocol/error-text.js';
@@ -96,19 +95,7 @@ export class Attachments {
     const { id, own, name, netns, pid, publish } = request;
     const resolved = await this.resolve(request.networks);
     const main = mainOf(resolved);
-    const attachments = resolved.map(
-      ({ request: asked, network }, index): Attachment => ({
-        containerId: id,
-        ifname: interfaceOf(asked, index),
-        network,
-        netns,
-        ip: asked.ip,
-        ip6: asked.ip6,
-        mac: asked.mac,
-        aliases: asked.aliases,
-        defaultRoute: network === main,
-      }),
-    );
+    const attachments = resolved.map((one, index) => attachmentOf(request, one, index, main));
     this.#published.set(id, publish);
     const held = (await this.journal.read(id)) !== undefined;
     try {
@@ -135,7 +122,9 @@ export class Attachments {
       if (publish.length > 0) await step('publish', () => this.ports.activate(id, dialledAddress(state)));
       await step('names', async () => {
         await this.#writeState(id, state);
-        await this.peers.join({ ...request, state, aliases: aliasesOf(attachments) });
+        // By the names of the networks, which may have been asked for by their ids.
+        const named = attachments.map(({ network, aliases }) => ({ network: network.name, aliases }));
+        await this.peers.join({ ...request, state, aliases: aliasesOf(named) });
       });
       await this.journal.complete(id);
       return state;
@@ -154,19 +143,8 @@ export class Attachments {
     const resolved = await this.resolve(request.networks);
     const last = resolved.at(-1);
     if (!last) return state;
-    const { request: asked, network } = last;
-    const attachment: Attachment = {
-      containerId: request.id,
-      ifname: interfaceOf(asked, resolved.length - 1),
-      network,
-      netns: request.netns,
-      ip: asked.ip,
-      ip6: asked.ip6,
-      mac: asked.mac,
-      aliases: asked.aliases,
-      defaultRoute: network === mainOf(resolved),
-    };
-    const { containerId, ifname } = attachment;
+    const attachment = attachmentOf(request, last, resolved.length - 1, mainOf(resolved));
+    const { containerId, ifname, network } = attachment;
     await this.#rewrite(request, entry, [...(entry?.attachments ?? []), { network: network.name, ifname }]);
     try {
       const step = <T>(what: Step<'attach'>, task: () => Promise<T> | T) => this.journal.step(containerId, what, task);
@@ -174,7 +152,7 @@ export class Attachments {
       state.results[network.name] = result;
       state.attachments.push(report(attachment, result));
       await this.#writeState(containerId, state);
-      await this.peers.join({ ...request, state, aliases: await this.#aliases(request, state) });
+      await this.peers.join({ ...request, state, aliases: aliasesOf(request.networks) });
       await this.journal.complete(containerId);
       return state;
     } catch (error) {
@@ -207,7 +185,7 @@ export class Attachments {
     await this.#routeByMain(request, state);
     if (dialledAddress(state) !== before) state.ports = await this.#publishAgain(id, state);
     await this.#writeState(id, state);
-    await this.peers.join({ ...request, state, aliases: await this.#aliases(request, state) });
+    await this.peers.join({ ...request, state, aliases: aliasesOf(request.networks) });
     await this.journal.complete(id);
     return state;
   }
@@ -388,12 +366,6 @@ export class Attachments {
     }
   }
 
-  async #aliases(request: AttachRequest, state: AttachState): Promise<Record<string, string[]>> {
-    const resolved = await this.resolve(request.networks);
-    const on = (name: string) => resolved.find(({ network }) => network.name === name)?.request.aliases ?? [];
-    return Object.fromEntries(state.attachments.map(({ network }) => [network, on(network)]));
-  }
-
   #writeState(id: string, state: AttachState): Promise<void> {
     return writeJSON(this.#stateFile(id), state);
   }
@@ -413,8 +385,20 @@ export function interfaceOf(request: AttachmentRequest, index: number): string {
   return request.interface ?? `eth${index}`;
 }
 
-function aliasesOf(attachments: readonly Attachment[]): Record<string, string[]> {
-  return Object.fromEntries(attachments.map(({ network, aliases }) => [network.name, aliases ?? []]));
+/** Further names by network. */
+export function aliasesOf(networks: readonly AttachmentRequest[]): Record<string, string[]> {
+  return Object.fromEntries(networks.map(({ network, aliases }) => [network, aliases ?? []]));
+}
+
+function attachmentOf(
+  { id, netns }: AttachRequest,
+  { request, network }: { request: AttachmentRequest; network: Network },
+  index: number,
+  main: Network | undefined,
+): Attachment {
+  const { ip, ip6, mac, aliases } = request;
+  const ifname = interfaceOf(request, index);
+  return { containerId: id, ifname, network, netns, ip, ip6, mac, aliases, defaultRoute: network === main };
 }
 
 function report({ network, ifname }: Attachment, result: CNIResult): AttachmentReport {

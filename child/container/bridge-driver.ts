@@ -5,7 +5,6 @@
  * the bridge is named after container and interface, so that it is found again without a record, and replaced where one
  * was left. When a container's network namespace goes, the kernel takes its devices with it.
  */
-
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readdirSync, writeFileSync } from 'node:fs';
 import { errorText } from '../../protocol/error-text.js';

@@ -5,7 +5,6 @@
  * Where the real host-local gives the addresses, it would refuse a container that comes back with the same interface, and
  * it forgets the address at DEL. So a container's addresses are noted, and asked for again.
  */
-
 import { join } from 'node:path';
 import { errorText } from '../../protocol/error-text.js';
 import type { PublishSpec } from '../../protocol/publish-spec.js';

@@ -8,7 +8,6 @@
  * monitor was killed, is found by its process being gone: after a start of ours, whenever somebody asks for it, and every
  * now and then.
  */
-
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
@@ -28,7 +27,7 @@ import type {
 import { errorText } from '../../protocol/error-text.js';
 import type { HostFacts } from '../../protocol/messages.js';
 import { RouteSocket } from '../netlink/route.js';
-import { type Attachments, type AttachRequest, type AttachState, interfaceOf } from './attachments.js';
+import { type Attachments, type AttachRequest, type AttachState, aliasesOf, interfaceOf } from './attachments.js';
 import { ConflictError, ContainerError } from './errors.js';
 import type { Faults, Step, Task } from './faults.js';
 import type { ExtraHost } from './files/hosts.js';
@@ -103,7 +102,7 @@ export class Containers {
       await this.names.acquire(record.name, record.id).catch((error: unknown) => this.warn(errorText(error)));
     }
     for (const record of this.records.all()) {
-      await this.#exclusively(record.id, () => this.#recoverOne(record)).catch((error: unknown) =>
+      await this.exclusively(record.id, () => this.#recoverOne(record)).catch((error: unknown) =>
         this.warn(`cannot clear up after ${record.name}: ${errorText(error)}`),
       );
     }
@@ -158,7 +157,7 @@ export class Containers {
     }
     if (request.bundle !== undefined && request.command === undefined) await bundleCommand(request.bundle);
     // Refused now rather than at the start.
-    const network = await this.#settled(request.network);
+    const network = await this.#withLastingNames(request.network);
     const name = request.name ?? id.slice(0, 12);
     const hostname = request.hostname ?? (await this.#hostnameFor(network)) ?? id.slice(0, 12);
     await mkdir(this.records.directoryOf(id), { recursive: true, mode: 0o755 });
@@ -180,7 +179,7 @@ export class Containers {
   /** Does nothing where it runs already. Throws ContainerError; it is then as it was before. */
   start(text: string, options: StartOptions = {}): Promise<ContainerRecord> {
     const { id } = this.records.find(text);
-    return this.#exclusively(id, async () => {
+    return this.exclusively(id, async () => {
       if (this.#closing) throw new ConflictError('the stack is ending');
       const record = this.records.find(id);
       await this.#notice(record);
@@ -192,7 +191,7 @@ export class Containers {
   /** Ends it: SIGTERM, and SIGKILL after a while. Does nothing where it does not run. */
   stop(text: string, timeout = STOP_TIMEOUT): Promise<ContainerRecord> {
     const record = this.records.find(text);
-    return this.#exclusively(record.id, async () => {
+    return this.exclusively(record.id, async () => {
       await this.#notice(record);
       const run = this.records.run(record.id);
       if (run?.status === 'running') await this.#end(record, run, timeout);
@@ -219,7 +218,7 @@ export class Containers {
   /** Throws ConflictError where it runs, unless it is to be killed. */
   remove(text: string, { force }: { force: boolean }): Promise<ContainerRecord> {
     const record = this.records.find(text);
-    return this.#exclusively(record.id, async () => {
+    return this.exclusively(record.id, async () => {
       await this.#notice(record);
       const run = this.records.run(record.id);
       if (run?.status === 'running') {
@@ -241,7 +240,7 @@ export class Containers {
   /** Throws ConflictError where the name belongs to another. */
   rename(text: string, name: string): Promise<ContainerRecord> {
     const { id } = this.records.find(text);
-    return this.#exclusively(id, async () => {
+    return this.exclusively(id, async () => {
       const before = this.records.find(id);
       if (before.name === name) return before;
       const record = { ...before, name };
@@ -265,7 +264,7 @@ export class Containers {
 
   /** Tells the peers of a container that runs of its name. */
   introduce(id: string): Promise<void> {
-    return this.#exclusively(id, async () => {
+    return this.exclusively(id, async () => {
       if (this.records.run(id)?.status === 'running') await this.#introduce(this.records.find(id));
     });
   }
@@ -273,12 +272,12 @@ export class Containers {
   async #introduce(record: ContainerRecord): Promise<void> {
     const state = await this.attachments.state(record.id);
     const attach = await this.#attachRequest(record, this.records.run(record.id)?.pid ?? 0);
-    await this.peers.join({ ...attach, state, aliases: aliasesOf(record) });
+    await this.peers.join({ ...attach, state, aliases: aliasesOf(attach.networks) });
   }
 
   async connect(text: string, asked: AttachmentRequest): Promise<AttachState> {
     const { id } = this.records.find(text);
-    return this.#exclusively(id, async () => {
+    return this.exclusively(id, async () => {
       const record = this.records.find(id);
       const networks = this.#networksOf(record);
       if (!networks)
@@ -305,7 +304,7 @@ export class Containers {
 
   async disconnect(text: string, name: string): Promise<AttachState> {
     const { id } = this.records.find(text);
-    return this.#exclusively(id, async () => {
+    return this.exclusively(id, async () => {
       const record = this.records.find(id);
       const networks = this.#networksOf(record) ?? [];
       const [wanted] = await this.attachments.resolve([{ network: name }]);
@@ -331,7 +330,7 @@ export class Containers {
 
   async report(record: ContainerRecord): Promise<ContainerReport> {
     const { id } = record;
-    if (!this.#busy.has(id)) await this.#exclusively(id, () => this.#notice(record)).catch(() => {});
+    if (!this.#busy.has(id)) await this.exclusively(id, () => this.#notice(record)).catch(() => {});
     const run = this.records.run(id);
     const running = run?.status === 'running';
     const state = running ? await this.attachments.state(id) : { ports: [], attachments: [], results: {} };
@@ -597,7 +596,7 @@ export class Containers {
 
   /** Looks after a container whose exit file has appeared, or that may have ended. */
   #look(id: string): void {
-    this.#exclusively(id, async () => {
+    this.exclusively(id, async () => {
       const record = this.records.get(id);
       if (record) await this.#notice(record);
     }).catch((error: unknown) => {
@@ -752,7 +751,7 @@ export class Containers {
    * The same by names that stay: those of the networks, with the interface for each, and the id of a container. Throws
    * ContainerError where there is no such thing.
    */
-  async #settled(network: ContainerNetwork): Promise<ContainerNetwork> {
+  async #withLastingNames(network: ContainerNetwork): Promise<ContainerNetwork> {
     switch (network.mode) {
       case 'networks': {
         const resolved = await this.attachments.resolve(network.networks);
@@ -848,10 +847,6 @@ export class Containers {
 
   /** Runs a task while nobody else starts or ends the container, or changes its networks. */
   exclusively<T>(id: string, task: () => Promise<T>): Promise<T> {
-    return this.#exclusively(id, task);
-  }
-
-  #exclusively<T>(id: string, task: () => Promise<T>): Promise<T> {
     return this.#locks.run(id, async () => {
       this.#busy.add(id);
       try {
@@ -887,11 +882,6 @@ function checkNetns(path: string): void {
 
 function withNetworks(record: ContainerRecord, networks: AttachmentRequest[]): ContainerRecord {
   return { ...record, request: { ...record.request, network: { mode: 'networks', networks } } };
-}
-
-function aliasesOf({ request }: ContainerRecord): Record<string, string[]> {
-  const networks = request.network.mode === 'networks' ? request.network.networks : [];
-  return Object.fromEntries(networks.map(({ network, aliases }) => [network, aliases ?? []]));
 }
 
 function signal(pid: number, name: NodeJS.Signals): void {

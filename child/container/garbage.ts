@@ -2,7 +2,6 @@
  * Compares what should be with what is: the journal and the records against the kernel's devices and rules, the files of
  * addresses and names, and the ports that the parent holds. Shows the differences, or repairs them.
  */
-
 import { readdir } from 'node:fs/promises';
 import type { GarbageReport } from '../../protocol/containers.js';
 import { errorText } from '../../protocol/error-text.js';

@@ -13,7 +13,6 @@
  * next createRuntime, or gc. So nothing here depends on status, and poststop may come any number of times, also for what
  * there never was.
  */
-
 import { statSync } from 'node:fs';
 import * as z from 'zod';
 import { parseAttachmentRequest, parseHostname, parseName } from '../../protocol/container-schemas.js';

@@ -1,7 +1,6 @@
 /**
  * Containers in the agent: puts the parts together, recovers what an earlier run left, and serves.
  */
-
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { rm } from 'node:fs/promises';

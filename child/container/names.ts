@@ -6,7 +6,6 @@
  * the caller records it with the container, then the old one is released; what is left of it by a crash is told by the
  * container's record (see stale()).
  */
-
 import { link, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '../../protocol/error-text.js';

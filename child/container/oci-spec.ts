@@ -2,7 +2,6 @@
  * The configuration that an OCI runtime is given (runtime-spec, config.md): for a root file system one of our own, for a
  * bundle the user's with what belongs to the network put in.
  */
-
 import { readFileSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';

@@ -2,7 +2,6 @@
  * The agent's part of the API, which the parent passes on to agent.sock: containers, networks, gc; and the hooks, which
  * come here directly. Errors are `{"message": …}` with the status of their class; those of hooks are plain text.
  */
-
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import {

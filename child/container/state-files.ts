@@ -5,7 +5,6 @@
  * Small ones are read and written at once: a file takes the kernel some microseconds, and Node's thread pool, asked for each
  * of its calls, a quarter of the time that attaching a container took.
  */
-
 import { appendFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';

@@ -7,7 +7,6 @@
  * when a client goes away, and the container does not notice. No more is read than the other side takes, either way: logs
  * and inputs can be larger than our memory.
  */
-
 import { type ChildProcess, spawn } from 'node:child_process';
 import { watch } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';

@@ -3,7 +3,6 @@
  *
  * Import this module only where one is read: zod takes longer to load than a plugin takes to run.
  */
-
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import * as z from 'zod';
