@@ -263,8 +263,9 @@ class Client {
       if (message.type === 'resize') this.#sink?.resize(Number(message.columns), Number(message.rows));
       if (message.type === 'stdin-end') this.#sink?.end();
       if (message.type === 'signal') this.#sink?.signal(String(message.signal));
-    } catch {
-      this.end({ type: 'error', message: 'a text frame came that is not JSON' });
+    } catch (error) {
+      const message = error instanceof SyntaxError ? 'a text frame came that is not JSON' : errorText(error);
+      this.end({ type: 'error', message });
     }
   }
 }

@@ -67,7 +67,12 @@ export class Terminal {
 
   resize(columns: number, rows: number): void {
     if (this.exited || !(columns > 0 && rows > 0)) return;
-    this.pty.resize(columns, rows);
+    try {
+      this.pty.resize(columns, rows);
+    } catch {
+      // Its program has ended just now, which is told a moment later.
+      return;
+    }
     this.#size = { columns, rows };
     void this.#resizeInside();
   }
