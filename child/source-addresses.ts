@@ -18,7 +18,9 @@ import { createHash } from 'node:crypto';
 import { isIP, isIPv4 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import type { DialAddress } from '../protocol/dial-rule.js';
+import { errorText } from '../protocol/error-text.js';
 import type { ConnectTarget } from '../protocol/messages.js';
+import { contains } from './container/subnets.js';
 import { boundAddresses } from './netlink/bound-addresses.js';
 import { type LocalRoute, PolicyRouting, type PolicyRule } from './netlink/policy.js';
 
@@ -61,18 +63,12 @@ export class SourceAddresses {
     client: string,
   ): Promise<boolean> {
     if (isIP(client) === 0 || !isOrdinary(client)) return false;
-    const ways = await Promise.all(
-      addresses
-        .filter(({ ip }) => isIPv4(ip) === isIPv4(client))
-        .map(async ({ ip, port }) => ({
-          ip,
-          port,
-          way: this.isLocal(ip) ? ('local' as const) : await this.wayBack(ip),
-        })),
-    );
-    if (ways.length === 0) return false;
+    const fitting = addresses.filter(({ ip }) => isIPv4(ip) === isIPv4(client));
+    if (fitting.length === 0) return false;
     try {
-      for (const { ip, port, way } of ways) {
+      for (const { ip, port } of fitting) {
+        // It looks into the container, which may just have ended.
+        const way = this.isLocal(ip) ? 'local' : await this.wayBack(ip);
         if (way === undefined || (way !== 'local' && way.except.some((cidr) => contains(cidr, client)))) return false;
         const family = isIPv4(ip) ? 4 : 6;
         const table = tableOf(way === 'local' ? ip : 'containers');
@@ -91,7 +87,7 @@ export class SourceAddresses {
       }
       return true;
     } catch (error) {
-      if (!this.#warned) this.warn(`servers see connections from this side of the port: ${String(error)}`);
+      if (!this.#warned) this.warn(`servers see connections from this side of the port: ${errorText(error)}`);
       this.#warned = true;
       return false;
     }
@@ -143,12 +139,6 @@ export class SourceAddresses {
 /** Link-local ones need a device, and mean another machine there. */
 function isOrdinary(ip: string): boolean {
   return ['unicast', 'private', 'uniqueLocal', 'carrierGradeNat', 'reserved'].includes(ipaddr.parse(ip).range());
-}
-
-function contains(cidr: string, ip: string): boolean {
-  const address = ipaddr.parse(ip);
-  const [network, length] = ipaddr.parseCIDR(cidr);
-  return address.kind() === network.kind() && address.match(network, length);
 }
 
 function tableOf(what: string): number {

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { hostname, networkInterfaces } from 'node:os';
+import { hostname } from 'node:os';
 import type { NetworkDriverInfo } from '../../protocol/api.js';
 import type { HostFacts } from '../../protocol/messages.js';
+import { hostGatewayIP } from '../host-gateway.js';
 
 /** Where systemd-resolved keeps the resolvers that it asks itself (systemd-resolved.service(8)). */
 const RESOLVED = '/run/systemd/resolve/resolv.conf';
@@ -11,13 +12,12 @@ const LOOPBACK_MTU = 65_520;
 /** What containers need to know of the host, now. */
 export async function hostFacts(network: NetworkDriverInfo | undefined): Promise<HostFacts> {
   const read = (path: string) => readFile(path, 'utf8').catch(() => undefined);
-  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
   return {
     resolvConf: (await read('/etc/resolv.conf')) ?? '',
     resolvedConf: await read(RESOLVED),
     hostname: hostname(),
     dns: network?.dns ?? [],
-    hostGatewayIP: addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '',
+    hostGatewayIP: hostGatewayIP(),
     mtu: network?.mtu ?? (network?.driver === 'none' ? LOOPBACK_MTU : 0),
   };
 }

@@ -1,13 +1,12 @@
 /**
  * The builtin port driver: listeners on the host, sockets from the agent in the child, and the engine in between.
  */
-
-import { networkInterfaces } from 'node:os';
 import type { PortDriverInfo } from '../../protocol/api.js';
 import { encodeTarget } from '../../protocol/messages.js';
 import type { PortSpec, PortState, PortStatus } from '../../protocol/ports.js';
 import type { AgentSupervisor } from '../agent.js';
 import type { Channels, ConnectionEvent } from '../channels.js';
+import { hostGatewayIP } from '../host-gateway.js';
 import type { DriverReport, EventBody, PortDriver } from './driver.js';
 import { UnsupportedProtocolError } from './errors.js';
 import { baseProtocol, bindListener } from './listen.js';
@@ -146,18 +145,5 @@ export class BuiltinPortDriver implements PortDriver {
       case 'connection-closed':
         this.emit({ type, port, connection, bytesIn, bytesOut });
     }
-  }
-}
-
-/**
- * First address of the host that is neither loopback nor IPv6, as RootlessKit has it; "" where there is none, or where
- * it cannot be seen for lack of descriptors.
- */
-export function hostGatewayIP(): string {
-  try {
-    const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-    return addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '';
-  } catch {
-    return '';
   }
 }

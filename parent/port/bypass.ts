@@ -7,8 +7,9 @@ import type { PortDriverInfo } from '../../protocol/api.js';
 import { dialPlan } from '../../protocol/dial-rule.js';
 import type { PortSpec, PortStatus } from '../../protocol/ports.js';
 import type { Channels } from '../channels.js';
+import { hostGatewayIP } from '../host-gateway.js';
 import type { Launcher } from '../namespaces/launcher.js';
-import { type BuiltinPortDriver, hostGatewayIP } from './builtin.js';
+import type { BuiltinPortDriver } from './builtin.js';
 import type { DriverReport, PortDriver } from './driver.js';
 import { baseProtocol, isUnspecified } from './listen.js';
 
