@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { bridge, bridgeAddress } from '../setup/lxc-bridge.js';
+import { bridge, bridgeAddress, hasBridge } from '../setup/lxc-bridge.js';
 import { run, startStack, tcpRequest, waitFor } from '../support/index.js';
 import { refuses, runScript, runWords } from '../support/rootless-run.js';
 
@@ -8,8 +7,7 @@ const net = '--net=lxc-user-nic';
 
 describe('lxc-user-nic', () => {
   before(function () {
-    // Only root can make it, see test/setup.
-    if (!readFileSync('/proc/net/dev', 'utf8').includes(`${bridge}:`)) this.skip();
+    if (!hasBridge()) this.skip();
   });
   afterEach(async () => {
     const members = async () => (await run('ip', ['-o', 'link', 'show', 'master', bridge])).stdout;

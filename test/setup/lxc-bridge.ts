@@ -1,10 +1,15 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** The bridge that lxc-user-nic connects to, and the address of the host in it. */
 export const bridge = 'lxcbr0';
 export const bridgeAddress = '10.124.0.1';
+
+/** Whether it is there: only root can make it, so tests that an ordinary user runs do without. */
+export function hasBridge(): boolean {
+  return readFileSync('/proc/net/dev', 'utf8').includes(`${bridge}:`);
+}
 
 function command(program: string, ...args: string[]): void {
   const result = spawnSync(program, args, { encoding: 'utf8' });
