@@ -39,7 +39,7 @@
     {
       'target_name': 'launcher',
       'type': 'executable',
-      'sources': ['src/launcher.c', 'src/bypass_filter.c'],
+      'sources': ['src/launcher.c', 'src/bypass_filter.c', 'src/large_segments.c'],
       # Messages are cut where they are too long; that is what snprintf is for.
       'cflags': ['-Wno-format-truncation'],
     },

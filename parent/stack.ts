@@ -330,6 +330,7 @@ async function setUpInside(launcher: Launcher, options: StackOptions, log: Stack
   if (options.net !== 'host' || options.detachNetns) {
     await must(launcher, 'loopback-up');
     await may('congestion-control', 'cubic', 'reno');
+    await may('large-segments');
   }
   if (options.namespaces.includes('pid') && !(await may('mount-proc'))) {
     log.warn('/proc shows the processes of the host: it cannot be mounted anew here');

@@ -52,6 +52,7 @@
 #include <unistd.h>
 
 #include "bypass_filter.h"
+#include "large_segments.h"
 
 enum { MAX_PACKET = 192 * 1024, MAX_WORDS = 4096, MAX_FDS = 4 };
 
@@ -259,6 +260,11 @@ static int choose_congestion_control(void) {
 static int order_congestion_control(void) {
   int error = in_netns(choose_congestion_control);
   return error ? fail(error, "choose the congestion control", NULL) : 0;
+}
+
+static int order_large_segments(void) {
+  int error = in_netns(allow_large_segments);
+  return error ? fail(error, "let lo carry large segments", NULL) : 0;
 }
 
 /* 0 where the main routing table has an IPv4 default route, ENOENT where not (proc(5), /proc/PID/net/route). */
@@ -706,6 +712,7 @@ static const struct {
 } orders[] = {
     {"loopback-up", 1, order_loopback_up},
     {"congestion-control", 3, order_congestion_control},
+    {"large-segments", 1, order_large_segments},
     {"propagation", 2, order_propagation},
     {"mount-proc", 1, order_mount_proc},
     {"mount-sysfs", 1, order_mount_sysfs},

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { hostname } from 'node:os';
+import { hostname, release } from 'node:os';
 import { join } from 'node:path';
 import { binPath, hostAddresses, type RunOptions, run, startStack, tempDir, waitFor } from '../support/index.js';
 
@@ -33,6 +33,18 @@ describe('the network', () => {
     assert.match(stdout, /^lo\n/);
     assert.match(stdout, /127\.0\.0\.1\/8/);
   });
+
+  for (const [kind, show, args] of [
+    ['its own', 'ip -d link show lo', []],
+    ['a detached', 'nsenter --net=$ROOTLESSKIT_STATE_DIR/netns ip -d link show lo', ['--detach-netns']],
+  ] as const) {
+    it(`has a loopback device that carries large segments, in ${kind} namespace`, async function () {
+      const [major = 0, minor = 0] = release().split('.').map(Number);
+      if (major < 6 || (major === 6 && minor < 3)) return this.skip();
+      const { stdout } = await sh(show, ['--net=none', ...args]);
+      assert.match(stdout, / gso_max_size 524280 /);
+    });
+  }
 
   for (const driver of ['slirp4netns', 'pasta']) {
     it(`of ${driver} reaches the outside, and has its addresses`, async function () {
