@@ -10,7 +10,9 @@
  *                                                              several may share a packet
  *             [2, id] with one socket                          connected, agent to parent
  *             [2, id, errno, message]                          failed, agent to parent
- *             [3, id]                                          pending: connecting takes its time
+ *             [3, id]                                          pending: connecting takes its time;
+ *                                                              several answers may share a packet, and their
+ *                                                              sockets come in the order of the answers
  *           `target` is [proto, ip, port, parentIP, hostGatewayIP, source]; the dial rule (dial-rule.ts) says where it
  *           leads, and is asked once for each target.
  *   maps    everything else, below
@@ -20,7 +22,7 @@
  */
 import { Packr } from 'msgpackr';
 
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 
 /** Plain msgpack: maps as maps, and not as the extension that msgpackr makes of them by default. */
 const packr = new Packr({ useRecords: false, variableMapSize: true });

@@ -112,37 +112,50 @@ void AgentLink::flush() {
 }
 
 bool AgentLink::onPacket(std::string_view packet, std::vector<Fd> fds, bool lostFds) {
-  uint32_t pending;
-  if (wire::decodePending(packet, &pending)) {
-    auto it = dials_.find(pending);
-    if (it == dials_.end() || !it->second.inFlight) return true;
+  std::vector<wire::Answer> answers;
+  size_t sockets = 0;
+  while (!packet.empty()) {
+    wire::Answer answer;
+    if (!wire::decodeAnswer(&packet, &answer)) return false;
+    if (answer.kind == wire::Answer::Kind::connected) sockets++;
+    answers.push_back(answer);
+  }
+  // Which of them are whose cannot be told then.
+  if (sockets != fds.size() && !lostFds) fds.clear();
+  auto fd = fds.begin();
+  for (const wire::Answer& answer : answers) {
+    bool connected = answer.kind == wire::Answer::Kind::connected;
+    take(answer, connected && fd != fds.end() ? std::move(*fd++) : Fd(), lostFds);
+  }
+  sendMore();
+  return true;
+}
+
+void AgentLink::take(const wire::Answer& answer, Fd fd, bool lostFds) {
+  auto it = dials_.find(answer.id);
+  // Not asked for, or given up meanwhile: the descriptor closes by itself.
+  if (it == dials_.end() || !it->second.sent) return;
+  if (answer.kind == wire::Answer::Kind::pending) {
+    if (!it->second.inFlight) return;
     landed(&it->second);
     it->second.dial->onDialPending();
-    sendMore();
-    return true;
+    return;
   }
-  wire::ConnectResult result;
-  if (!wire::decodeResult(packet, &result)) return false;
-  auto it = dials_.find(result.id);
-  // Not asked for, or given up meanwhile: the descriptors close by themselves.
-  if (it == dials_.end() || !it->second.sent) return true;
   landed(&it->second);
   Entry entry = it->second;
   dials_.erase(it);
 
-  if (result.error != 0) {
-    entry.dial->onDialFailed(result.error, result.message);
-  } else if (lostFds) {
+  if (answer.kind == wire::Answer::Kind::failed) {
+    entry.dial->onDialFailed(answer.error, answer.message);
+  } else if (!fd.valid() && lostFds) {
     entry.dial->onDialFailed(EMFILE, "no free file descriptor for the socket that the agent sent");
-  } else if (fds.size() != 1) {
-    log_("the agent answered a request without exactly one socket; the connection was ended");
+  } else if (!fd.valid()) {
+    log_("the agent's answers and sockets do not match; the connection was ended");
     entry.dial->onDialFailed(EPROTO, "the agent sent no socket");
-  } else if (const char* why = objection(fds[0].get(), *entry.target)) {
+  } else if (const char* why = objection(fd.get(), *entry.target)) {
     log_(std::string("the agent sent ") + why + "; the connection was ended");
     entry.dial->onDialFailed(EPROTO, why);
   } else {
-    entry.dial->onDialed(std::move(fds[0]));
+    entry.dial->onDialed(std::move(fd));
   }
-  sendMore();
-  return true;
 }

@@ -5,6 +5,7 @@
 // the agent calls pending does not count: a server that hangs must not hold up the others. While
 // there is no agent (it starts, or it died and comes again) all of them wait; when a new one comes, requests that the
 // old one did not answer are asked again. An answer ends a dial: with a descriptor that was checked, or with an errno.
+// Several answers may come as one packet.
 // The agent is not trusted: what it sends up must be a connected (TCP) or connected datagram (UDP) socket of the right
 // family, towards the port that was asked for.
 #pragma once
@@ -17,6 +18,7 @@
 #include "fd.h"
 #include "packet_channel.h"
 #include "sockets.h"
+#include "wire.h"
 
 class Dial {
  public:
@@ -64,6 +66,7 @@ class AgentLink {
     bool inFlight = false;
   };
 
+  void take(const wire::Answer& answer, Fd fd, bool lostFds);
   void sendMore();
   void landed(Entry* entry);
 

@@ -5,7 +5,12 @@
 #include <string.h>
 #include <algorithm>
 
+#include "packet_channel.h"
+
 namespace {
+constexpr size_t kAnswersAtOnce = PacketChannel::kMaxFds;
+constexpr size_t kMaxOutgoing = 8 * 1024;
+
 // Where nothing listens on a local port that the kernel happens to choose for the client's side, a socket connects to
 // itself (simultaneous open, RFC 9293, section 3.5).
 bool isConnectedToItself(int fd, const Address& to) {
@@ -200,7 +205,7 @@ void Dialer::connectFrom(const Request& request, const std::vector<Address>& add
     }
     if (errno == EALREADY || errno == EINPROGRESS) {
       new PendingConnect(*this, request, addresses, index, std::move(fd));
-      reply_(request.channel, wire::encodePending(request.id), {});
+      say(request.channel, {wire::Answer::Kind::pending, request.id}, Fd());
       return;
     }
     lastError = errno;
@@ -209,20 +214,28 @@ void Dialer::connectFrom(const Request& request, const std::vector<Address>& add
 }
 
 void Dialer::answer(const Request& request, Fd fd) {
-  wire::ConnectResult result;
-  result.id = request.id;
-  std::vector<Fd> fds;
-  fds.push_back(std::move(fd));
-  reply_(request.channel, wire::encodeResult(result), std::move(fds));
+  say(request.channel, {wire::Answer::Kind::connected, request.id}, std::move(fd));
 }
 
 void Dialer::refuse(const Request& request, int error, const Address* address) {
-  wire::ConnectResult result;
-  result.id = request.id;
-  result.error = error;
   std::string message = "connect";
   if (address != nullptr) message += " " + address->text();
   message += std::string(": ") + strerror(error);
-  result.message = message;
-  reply_(request.channel, wire::encodeResult(result), {});
+  say(request.channel, {wire::Answer::Kind::failed, request.id, error, message}, Fd());
+}
+
+void Dialer::say(uint32_t channel, const wire::Answer& answer, Fd fd) {
+  if (outgoing_.channel != channel) flush();
+  outgoing_.channel = channel;
+  outgoing_.data += wire::encodeAnswer(answer);
+  if (fd.valid()) outgoing_.fds.push_back(std::move(fd));
+  // Not all at once: the parent goes on with these meanwhile.
+  if (outgoing_.fds.size() == kAnswersAtOnce || outgoing_.data.size() > kMaxOutgoing) flush();
+}
+
+void Dialer::flush() {
+  if (outgoing_.data.empty()) return;
+  reply_(outgoing_.channel, std::move(outgoing_.data), std::move(outgoing_.fds));
+  outgoing_.data.clear();
+  outgoing_.fds.clear();
 }

@@ -44,6 +44,8 @@ class Dialer {
   // Forgets all plans, so that the next requests ask for new ones.
   void forgetPlans();
   void forgetPlan(const std::string& target);
+  // Sends the answers that have come up since the last call. Called at the end of each round of events.
+  void flush();
   // Forgets what was said of clients, so that their next requests ask again.
   void forgetClients();
 
@@ -80,6 +82,7 @@ class Dialer {
   Fd open(const Request& request, const Address& to, bool keepSource);
   // Goes on with the address at `index`; `lastError` is what the one before it said.
   void connectFrom(const Request& request, const std::vector<Address>& addresses, size_t index, int lastError);
+  void say(uint32_t channel, const wire::Answer& answer, Fd fd);
   void answer(const Request& request, Fd fd);
   void refuse(const Request& request, int error, const Address* address);
 
@@ -88,5 +91,11 @@ class Dialer {
   PlanWanted onPlanWanted_;
   ClientWanted onClientWanted_;
   Reply reply_;
+  // Answers that will go as one packet.
+  struct {
+    uint32_t channel = 0;
+    std::string data;
+    std::vector<Fd> fds;
+  } outgoing_;
   std::unordered_map<std::string, Plan> plans_;
 };

@@ -37,7 +37,10 @@ Engine::Engine(EventSink& events, std::string congestion)
   loop_.onTick([this] {
     for (auto& [id, port] : ports_) port->tick();
   });
-  loop_.onRoundEnd([this] { agents_.flush(); });
+  loop_.onRoundEnd([this] {
+    agents_.flush();
+    dialer_.flush();
+  });
   loop_.start();
 }
 

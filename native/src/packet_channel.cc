@@ -8,7 +8,6 @@
 #include "wire.h"
 
 namespace {
-constexpr size_t kMaxFds = 8;
 // One for all channels of the process: they live on one thread.
 thread_local std::unique_ptr<char[]> receiveBuffer;
 }  // namespace

@@ -9,6 +9,9 @@
 
 class PacketChannel : public Handler, public Buriable {
  public:
+  // That ride on one packet, at most.
+  static constexpr size_t kMaxFds = 8;
+
   class Owner {
    public:
     virtual ~Owner() = default;

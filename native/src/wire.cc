@@ -113,19 +113,15 @@ std::string encodeConnect(const ConnectRequest& request) {
   return out;
 }
 
-std::string encodeResult(const ConnectResult& result) {
-  std::string out;
-  if (result.error == 0) {
-    out.push_back(char(0x92));
-    putUint(&out, kResult);
-    putUint(&out, result.id);
-    return out;
+std::string encodeAnswer(const Answer& answer) {
+  bool failed = answer.kind == Answer::Kind::failed;
+  std::string out(1, char(failed ? 0x94 : 0x92));
+  putUint(&out, answer.kind == Answer::Kind::pending ? kPending : kResult);
+  putUint(&out, answer.id);
+  if (failed) {
+    putUint(&out, uint32_t(answer.error));
+    putString(&out, answer.message.substr(0, 1024));
   }
-  out.push_back(char(0x94));
-  putUint(&out, kResult);
-  putUint(&out, result.id);
-  putUint(&out, uint32_t(result.error));
-  putString(&out, result.message.substr(0, 1024));
   return out;
 }
 
@@ -146,30 +142,23 @@ bool decodeConnect(std::string_view* packet, ConnectRequest* out) {
   return true;
 }
 
-bool decodeResult(std::string_view packet, ConnectResult* out) {
-  Reader in(packet);
-  uint32_t length, error = 0;
-  if (!head(&in, kResult, &length, &out->id)) return false;
-  if (length == 2) {
-    out->error = 0;
-    return in.atEnd();
+bool decodeAnswer(std::string_view* packet, Answer* out) {
+  Reader in(*packet);
+  uint32_t length, kind, error = 0;
+  if (!in.array(&length) || !in.uint(&kind) || !in.uint(&out->id)) return false;
+  if (length == 2 && kind == kPending) {
+    out->kind = Answer::Kind::pending;
+  } else if (length == 2 && kind == kResult) {
+    out->kind = Answer::Kind::connected;
+  } else if (length == 4 && kind == kResult) {
+    out->kind = Answer::Kind::failed;
+    if (!in.uint(&error) || error == 0 || error > 4095 || !in.string(&out->message)) return false;
+  } else {
+    return false;
   }
-  if (length != 4 || !in.uint(&error) || error == 0 || error > 4095 || !in.string(&out->message)) return false;
   out->error = int(error);
-  return in.atEnd();
-}
-
-std::string encodePending(uint32_t id) {
-  std::string out(1, char(0x92));
-  putUint(&out, kPending);
-  putUint(&out, id);
-  return out;
-}
-
-bool decodePending(std::string_view packet, uint32_t* id) {
-  Reader in(packet);
-  uint32_t length;
-  return head(&in, kPending, &length, id) && length == 2 && in.atEnd();
+  packet->remove_prefix(in.at());
+  return true;
 }
 
 bool isDataPlane(std::string_view packet) {

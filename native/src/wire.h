@@ -2,8 +2,8 @@
 // (Maps are messages between the two JavaScript sides, and pass through the engine unread.)
 //
 //   connect    [1, id, target, attempt, sourceIP, sourcePort]     parent -> agent; several may share a packet
-//   connected  [2, id]                  with one descriptor       agent -> parent
-//   failed     [2, id, errno, message]                            agent -> parent
+//   connected  [2, id]                  with one descriptor       agent -> parent; several answers may share a packet,
+//   failed     [2, id, errno, message]                            agent -> parent; their descriptors come in their order
 //   pending    [3, id]                  connecting takes its time agent -> parent
 //
 // `target` is [proto, ip, port, parentIP, hostGatewayIP, source]; its bytes are the key under which the agent keeps what its
@@ -31,21 +31,21 @@ struct ConnectRequest {
   uint32_t sourcePort = 0;
 };
 
-struct ConnectResult {
+struct Answer {
+  enum class Kind { connected, failed, pending };
+  Kind kind = Kind::connected;
   uint32_t id = 0;
-  int error = 0;  // errno; 0 means connected
+  int error = 0;  // errno, where it failed
   std::string_view message;
 };
 
 std::string encodeConnect(const ConnectRequest& request);
-std::string encodeResult(const ConnectResult& result);
+std::string encodeAnswer(const Answer& answer);
 
-// False where the packet is torn, too long, or of another form. Views point into the packet.
-// decodeConnect takes the first request of the packet, and leaves the others in it.
+// They take the first of the packet, and leave the others in it. False where the packet is torn or of another form.
+// Views point into the packet.
 bool decodeConnect(std::string_view* packet, ConnectRequest* out);
-bool decodeResult(std::string_view packet, ConnectResult* out);
-std::string encodePending(uint32_t id);
-bool decodePending(std::string_view packet, uint32_t* id);
+bool decodeAnswer(std::string_view* packet, Answer* out);
 
 // Whether the packet belongs to the data plane at all (a msgpack array).
 bool isDataPlane(std::string_view packet);

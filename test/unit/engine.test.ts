@@ -3,7 +3,7 @@ import { createSocket } from 'node:dgram';
 import { openSync, read, readdirSync, write } from 'node:fs';
 import type { Socket } from 'node:net';
 import { promisify } from 'node:util';
-import { pack, unpack } from 'msgpackr';
+import { pack, unpackMultiple } from 'msgpackr';
 import { native } from '../../native/index.js';
 import { decodeMessage, decodeTarget, encodeTarget, ProtocolError } from '../../protocol/messages.js';
 import { EngineSide, HostilePair, localServer } from '../support/engine-side.js';
@@ -62,6 +62,12 @@ function garbage(): Buffer[] {
   return [...torn, ...wrong, ...noise];
 }
 
+const one = async (port: number) => {
+  const [fd, copy] = await connectedSocket('127.0.0.1', port);
+  native().closeFd(copy);
+  return fd;
+};
+
 describe('the engine of the parent', () => {
   it('relays through the socket that the agent sends', async () => {
     using pair = await HostilePair.make();
@@ -94,11 +100,6 @@ describe('the engine of the parent', () => {
       other = await echoServer();
     });
     after(() => other[Symbol.asyncDispose]());
-    const one = async (port: number) => {
-      const [fd, copy] = await connectedSocket('127.0.0.1', port);
-      native().closeFd(copy);
-      return fd;
-    };
     const cases: Record<string, { fds: (port: number) => Promise<number[]> | number[]; says: RegExp }> = {
       'a file': { fds: () => [openSync('/dev/null', 'r')], says: /no TCP socket/ },
       'a socket of another family': {
@@ -115,14 +116,14 @@ describe('the engine of the parent', () => {
       },
       'a UDP socket': { fds: () => [native().listen('127.0.0.1', 0, 'udp', false).fd], says: /no TCP socket/ },
       'a connection to another port': { fds: async () => [await one(other.port)], says: /to another port/ },
-      'no descriptor': { fds: () => [], says: /without exactly one socket/ },
+      'no descriptor': { fds: () => [], says: /do not match/ },
       'two descriptors': {
         fds: async (port) => connectedSocket('127.0.0.1', port),
-        says: /without exactly one socket/,
+        says: /do not match/,
       },
       'eight descriptors': {
         fds: () => Array.from({ length: 8 }, () => openSync('/dev/null', 'r')),
-        says: /without exactly one socket/,
+        says: /do not match/,
       },
     };
     for (const [what, { fds, says }] of Object.entries(cases)) {
@@ -189,6 +190,35 @@ describe('the engine of the parent', () => {
     assert.equal((await client).error, 'ECONNRESET');
     const { reason } = await pair.parent.wait('connection-refused');
     assert.equal(reason, 'connect 127.0.0.1:9: Connection refused');
+    assert.deepEqual(pair.parent.log, []);
+  });
+
+  it('takes several answers as one packet, with their sockets in the same order', async () => {
+    using pair = await HostilePair.make();
+    const servers = await Promise.all(['first', 'third'].map((text) => localServer((socket) => void socket.end(text))));
+    await using first = servers[0] ?? assert.fail();
+    await using third = servers[1] ?? assert.fail();
+    const outcomes: ReturnType<typeof outcomeOf>[] = [];
+    const ids: number[] = [];
+    for (const port of [first.port, 9, third.port]) {
+      outcomes.push(outcomeOf(await openConnection('127.0.0.1', pair.publish(port).port)));
+      ids.push(await pair.asked(outcomes.length));
+    }
+    const [a = 0, b = 0, c = 0] = ids;
+    const answers = [
+      [3, a],
+      [2, a],
+      [2, b, ECONNREFUSED, 'refused'],
+      [2, 4711],
+      [2, c],
+    ].map((answer) => pack(answer));
+    const nobodys = openSync('/dev/null', 'r');
+    pair.send(Buffer.concat(answers), [await one(first.port), nobodys, await one(third.port)]);
+    assert.deepEqual(await Promise.all(outcomes), [
+      { data: Buffer.from('first'), ended: true, error: undefined },
+      { data: Buffer.alloc(0), ended: false, error: 'ECONNRESET' },
+      { data: Buffer.from('third'), ended: true, error: undefined },
+    ]);
     assert.deepEqual(pair.parent.log, []);
   });
 
@@ -358,9 +388,10 @@ describe('the engine of the parent', () => {
 });
 
 describe('the engine of the agent', () => {
-  const readPacket = async (fd: number): Promise<unknown> => {
+  /** Those of one packet; none at the end. */
+  const readAnswers = async (fd: number): Promise<unknown[]> => {
     const { bytesRead, buffer } = await promisify(read)(fd, Buffer.alloc(65_536), 0, 65_536, null);
-    return bytesRead === 0 ? undefined : unpack(buffer.subarray(0, bytesRead));
+    return bytesRead === 0 ? [] : unpackMultiple(buffer.subarray(0, bytesRead));
   };
 
   /** The agent's engine, and what stands for the parent: an engine to send with, or a bare socket to read from. */
@@ -390,7 +421,10 @@ describe('the engine of the agent', () => {
     const nobody = { ip: '127.0.0.1', port: unused.port };
     agent.engine.setPlan(target, [nobody], false);
     const refused = `connect 127.0.0.1:${unused.port}: Connection refused`;
-    for (let id = 1; id <= 5; id++) assert.deepEqual(await readPacket(up), [2, id, ECONNREFUSED, refused]);
+    assert.deepEqual(
+      await readAnswers(up),
+      [1, 2, 3, 4, 5].map((id) => [2, id, ECONNREFUSED, refused]),
+    );
     assert.equal(agent.of('plan-wanted').length, 1);
 
     // The second address, where the first one refuses.
@@ -398,12 +432,12 @@ describe('the engine of the agent', () => {
     await promisify(write)(up, connectRequest(6, 10));
     const second = await agent.wait('plan-wanted', 2);
     agent.engine.setPlan(second.target, [nobody, { ip: '127.0.0.1', port: server.port }], false);
-    assert.deepEqual(await readPacket(up), [2, 6]);
+    assert.deepEqual(await readAnswers(up), [[2, 6]]);
 
     // Nowhere to go.
     await promisify(write)(up, connectRequest(7, 11));
     agent.engine.setPlan((await agent.wait('plan-wanted', 3)).target, [], false);
-    assert.deepEqual(await readPacket(up), [2, 7, ECONNREFUSED, 'connect: Connection refused']);
+    assert.deepEqual(await readAnswers(up), [[2, 7, ECONNREFUSED, 'connect: Connection refused']]);
     native().closeFd(up);
     await agent.wait('channel-closed');
   });
@@ -417,7 +451,7 @@ describe('the engine of the agent', () => {
       const { reason } = await side.agent.wait('channel-closed');
       assert.match(reason, /not understood \(\d+ bytes\)$/, packet.toString('hex'));
       // The other side sees the end, too.
-      assert.equal(await readPacket(side.up), undefined);
+      assert.deepEqual(await readAnswers(side.up), []);
       native().closeFd(side.up);
     }
   });
@@ -432,7 +466,7 @@ describe('the engine of the agent', () => {
     // What was said of a port before this one.
     agent.engine.forgetPlan(target);
     agent.engine.setPlan(target, [nobody], false);
-    assert.deepEqual(await readPacket(up), refused(1));
+    assert.deepEqual(await readAnswers(up), [refused(1)]);
     agent.engine.forgetPlan(target);
     // What comes after it on the engine's thread.
     agent.engine.removePort(1);
@@ -440,7 +474,7 @@ describe('the engine of the agent', () => {
     await promisify(write)(up, connectRequest(2, 9));
     await agent.wait('plan-wanted', 2);
     agent.engine.setPlan(target, [nobody], false);
-    assert.deepEqual(await readPacket(up), refused(2));
+    assert.deepEqual(await readAnswers(up), [refused(2)]);
     native().closeFd(up);
     await agent.wait('channel-closed');
   });
@@ -458,7 +492,7 @@ describe('the engine of the agent', () => {
     agent.engine.openChannel(2, down);
     agent.engine.serveConnects(2);
     await promisify(write)(next, connectRequest(1, 9));
-    assert.deepEqual(await readPacket(next), [2, 1, ECONNREFUSED, 'connect 127.0.0.1:9: Connection refused']);
+    assert.deepEqual(await readAnswers(next), [[2, 1, ECONNREFUSED, 'connect 127.0.0.1:9: Connection refused']]);
     native().closeFd(up);
     native().closeFd(next);
   });
