@@ -25,6 +25,11 @@ class UdpBatch {
   int receive(int fd);
   const Message& operator[](int i) const { return messages_[i]; }
 
+  // Whether to read again at once, having read `n` messages. Several at a time are a stream; whoever makes it, and whoever
+  // gets it, may be waiting for this processor. They go first (sched_yield(2)), and there is more to read then: a datagram
+  // of a large batch costs half as much.
+  static bool worthAnother(int n);
+
   // How many messages from `start` on can leave as one: those that `same` accepts, of one size but for the last.
   template <typename Same>
   int run(int start, int count, Same same) const {

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <netinet/udp.h>
+#include <sched.h>
 #include <string.h>
 #include <deque>
 #include <string>
@@ -73,6 +74,12 @@ int UdpBatch::receive(int fd) {
     }
   }
   return n;
+}
+
+bool UdpBatch::worthAnother(int n) {
+  if (n < 2) return false;
+  if (n < kMax) sched_yield();
+  return true;
 }
 
 int UdpBatch::sendVector(int fd, iovec* iov, int n, uint16_t segment, const Address* to, const in6_addr* source) {
@@ -240,7 +247,7 @@ class UdpFlow : public Handler, public Buriable, public Dial {
         in.send(listener_->fd.get(), i, length, &client_, known ? &asked_ : nullptr);
         i += length;
       }
-      if (n < UdpBatch::kMax) return;
+      if (!UdpBatch::worthAnother(n)) return;
     }
   }
 
@@ -402,7 +409,7 @@ void UdpPort::onReadable(Listener* listener) {
       }
       i += length;
     }
-    if (n < UdpBatch::kMax) return;
+    if (!UdpBatch::worthAnother(n)) return;
   }
 }
 
