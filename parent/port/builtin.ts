@@ -6,11 +6,11 @@ import { encodeTarget } from '../../protocol/messages.js';
 import type { PortSpec, PortState, PortStatus } from '../../protocol/ports.js';
 import type { AgentSupervisor } from '../agent.js';
 import type { Channels, ConnectionEvent } from '../channels.js';
-import { hostGatewayIP } from '../host-gateway.js';
 import type { DriverReport, EventBody, PortDriver } from './driver.js';
 import { UnsupportedProtocolError } from './errors.js';
 import { baseProtocol, bindListener } from './listen.js';
 import { PortTable } from './table.js';
+import { targetOf } from './target.js';
 
 const PROTOS = ['tcp', 'tcp4', 'tcp6', 'udp', 'udp4', 'udp6'];
 const LISTENING: PortState = { state: 'listening' };
@@ -49,19 +49,18 @@ export class BuiltinPortDriver implements PortDriver {
   }
 
   async adopt(fd: number, spec: PortSpec): Promise<PortStatus> {
-    const base = baseProtocol(spec.proto);
-    const target = encodeTarget({
-      proto: base,
-      ip: spec.childIP ?? '',
-      port: spec.childPort,
-      parentIP: spec.parentIP ?? '',
-      hostGatewayIP: hostGatewayIP(),
-      source: this.keepSource ? 'keep' : 'hide',
-    });
+    const target = encodeTarget(targetOf(spec, this.keepSource ? 'keep' : 'hide'));
     const status: PortStatus = { id: this.#table.newId(), spec };
     this.#table.add(status);
     this.#useTarget(status.id, target.toString('latin1'));
-    this.channels.engine.addPort(status.id, base, [fd], spec.childPort, target, spec.proxyProtocol ?? 0);
+    this.channels.engine.addPort(
+      status.id,
+      baseProtocol(spec.proto),
+      [fd],
+      spec.childPort,
+      target,
+      spec.proxyProtocol ?? 0,
+    );
     try {
       await this.agent.start();
     } catch (error) {
