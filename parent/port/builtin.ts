@@ -24,6 +24,7 @@ export class BuiltinPortDriver implements PortDriver {
   readonly #targets = new Map<number, string>();
   /** … and how many ask for the same. */
   readonly #users = new Map<string, number>();
+  #closing = false;
 
   constructor(
     private readonly channels: Channels,
@@ -103,6 +104,7 @@ export class BuiltinPortDriver implements PortDriver {
   }
 
   async close(): Promise<void> {
+    this.#closing = true;
     await Promise.all(this.list().map(({ id }) => this.remove(id)));
     this.channels.portEvents = undefined;
   }
@@ -120,6 +122,8 @@ export class BuiltinPortDriver implements PortDriver {
     this.#users.set(target, left);
     if (left > 0) return;
     this.#users.delete(target);
+    // It ends next, and what it knows with it.
+    if (this.#closing) return;
     this.agent.send({ type: 'forget', target: Buffer.from(target, 'latin1') });
   }
 
