@@ -204,7 +204,7 @@ async function addPort(options: APIServerOptions, request: IncomingMessage, pers
 
 async function removePort(options: APIServerOptions, id: number): Promise<void> {
   const ports = driver(options);
-  const status = ports.list().find((port) => port.id === id);
+  const status = options.kept && ports.list().find((port) => port.id === id);
   await ports.remove(id);
   if (status) await options.kept?.forget(status);
 }

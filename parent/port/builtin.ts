@@ -76,6 +76,10 @@ export class BuiltinPortDriver implements PortDriver {
     return this.#table.list();
   }
 
+  status(id: number): PortStatus | undefined {
+    return this.#table.find(id);
+  }
+
   report(id: number): DriverReport | undefined {
     const all = this.channels.counters(id);
     if (!all) return undefined;

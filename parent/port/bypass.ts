@@ -68,7 +68,7 @@ export class BypassPortDriver implements PortDriver {
 
   report(id: number): DriverReport | undefined {
     const report = this.relay.report(id);
-    const status = this.list().find((port) => port.id === id);
+    const status = this.relay.status(id);
     if (!report || !status) return report;
     const { bypassed, reason } = this.channels.engine.bypassState(id);
     const bypassReason = reason || this.#obstacle(status.spec);
