@@ -84,12 +84,12 @@ export function parsePortSpecs(text: string): PortSpec[] {
 /**
  * Checks a spec, wherever it came from: known protocol, literal addresses, ports in range, and a host address on
  * which the protocol can listen. Whether a driver supports the protocol is the driver's to say.
- * @param text how messages call the spec
+ * @param text how messages call the spec; as the command line takes it where it is left out
  * @throws PortSpecError
  */
-export function validatePortSpec(spec: PortSpec, text = formatPortSpec(spec)): void {
+export function validatePortSpec(spec: PortSpec, text?: string): void {
   const fail = (problem: string): never => {
-    throw new PortSpecError(text, problem);
+    throw new PortSpecError(text ?? formatPortSpec(spec), problem);
   };
   if (!PORT_PROTOS.some((known) => known === spec.proto)) {
     fail(

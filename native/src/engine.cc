@@ -108,12 +108,14 @@ std::shared_ptr<Port> Engine::addPort(PortOptions options) {
   } else {
     made = std::make_shared<UdpPort>(context_, std::move(options));
   }
-  loop_.post([this, made] {
+  // The first client wakes the loop; waking it for each port takes longer than opening one.
+  loop_.postQuietly([this, made] {
     auto lender = ports_.find(made->lender());
     if (lender != ports_.end()) made->setLender(lender->second);
     ports_[made->id()] = made;
     made->open();
   });
+  made->watch();
   return made;
 }
 

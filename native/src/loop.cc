@@ -1,6 +1,7 @@
 #include "loop.h"
 
 #include <algorithm>
+#include <iterator>
 #include <sys/eventfd.h>
 #include <signal.h>
 #include <time.h>
@@ -55,6 +56,11 @@ void Loop::post(std::function<void()> task) {
     ssize_t ignored = write(wake_.get(), &one, sizeof one);
     (void)ignored;
   }
+}
+
+void Loop::postQuietly(std::function<void()> task) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  quiet_.push_back(std::move(task));
 }
 
 bool Loop::watch(int fd, uint32_t events, Handler* handler) {
@@ -125,6 +131,13 @@ void Loop::run() {
     int n = epoll_wait(epoll_.get(), events, kEvents, timeout);
     now_ = monotonicMs();
 
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      tasks.swap(quiet_);
+    }
+    for (auto& task : tasks) task();
+    tasks.clear();
+
     for (int i = 0; i < n; i++) {
       auto* handler = static_cast<Handler*>(events[i].data.ptr);
       if (handler != nullptr) {
@@ -138,7 +151,10 @@ void Loop::run() {
 
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      tasks.swap(posted_);
+      // Those that came meanwhile were before what was posted since.
+      tasks.swap(quiet_);
+      tasks.insert(tasks.end(), std::make_move_iterator(posted_.begin()), std::make_move_iterator(posted_.end()));
+      posted_.clear();
     }
     for (auto& task : tasks) task();
     tasks.clear();

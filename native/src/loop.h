@@ -47,9 +47,14 @@ class Loop {
 
   // Any thread: runs `task` on the loop's thread.
   void post(std::function<void()> task);
+  // Any thread: the same, but does not wake the loop for it. The task runs in the next round, before the events of that
+  // round and before whatever is posted later; it must not end anything. For making ready what the next event needs.
+  void postQuietly(std::function<void()> task);
+
+  // Any thread. Events may come at once.
+  bool watch(int fd, uint32_t events, Handler* handler);
 
   // Loop's thread only, from here on.
-  bool watch(int fd, uint32_t events, Handler* handler);
   bool rewatch(int fd, uint32_t events, Handler* handler);
   void unwatch(int fd);
   void bury(Buriable* object);
@@ -74,6 +79,7 @@ class Loop {
   std::thread thread_;
   std::mutex mutex_;
   std::vector<std::function<void()>> posted_;
+  std::vector<std::function<void()>> quiet_;
   bool stopping_ = false;
 
   std::vector<Buriable*> buried_;

@@ -23,9 +23,10 @@ Port::Port(Context& context, PortOptions options)
   for (Fd& fd : options.listeners) listeners_.push_back(std::make_unique<Listener>(this, std::move(fd)));
 }
 
-void Port::open() {
-  context_.fds.take(listeners_.size());
-  watchListeners(EPOLLIN);
+void Port::open() { context_.fds.take(listeners_.size()); }
+
+void Port::watch() {
+  for (auto& listener : listeners_) context_.loop.watch(listener->fd.get(), EPOLLIN, listener.get());
 }
 
 Fd Port::listener() const {

@@ -25,8 +25,9 @@ class Port {
   virtual ~Port() = default;
   uint32_t id() const { return id_; }
   Counters& counters() { return counters_; }
-  // Begins to take connections.
+  // Begins to take connections: first accounts for the listeners, on the loop's thread, then watches them, on any.
   void open();
+  void watch();
   // Closes the listeners and every connection. The port may be deleted afterwards, when the round of events is over.
   void close();
   uint32_t lender() const { return lenderId_; }
@@ -84,5 +85,6 @@ class Port {
 
  private:
   bool wantsTicks_ = false;
-  bool watched_ = false;
+  // From the start on, so that whoever is on the loop's thread may change what is watched.
+  bool watched_ = true;
 };

@@ -19,19 +19,25 @@ export class RequestBodyError extends Error {
  * answer with it: a UNIX socket that is closed with bytes unread in it resets the connection.
  * @throws RequestBodyError
  */
-export async function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
+export function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    // Plainer than `for await`, which costs as much as the rest of a small request.
+    request.on('data', (chunk: Buffer) => {
       size += chunk.length;
       if (size <= limit) chunks.push(chunk);
-    }
-  } catch {
-    throw new RequestBodyError(400, 'request ended before its body was there');
-  }
-  if (size > limit) throw new RequestBodyError(413, `request body is larger than ${limit} bytes`);
-  return Buffer.concat(chunks);
+    });
+    request.on('end', () => {
+      if (size > limit) reject(new RequestBodyError(413, `request body is larger than ${limit} bytes`));
+      else resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks));
+    });
+    const gone = () => {
+      if (!request.readableEnded) reject(new RequestBodyError(400, 'request ended before its body was there'));
+    };
+    request.on('error', gone);
+    request.on('close', gone);
+  });
 }
 
 /**

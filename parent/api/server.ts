@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Info, PortReport, StackEvent } from '../../protocol/api.js';
 import { PortSpecError } from '../../protocol/port-spec.js';
+import { parsePortSpecJSON } from '../../protocol/port-spec-json.js';
 import type { PortStatus } from '../../protocol/ports.js';
 import { printable, UserError } from '../errors.js';
 import type { EventBus } from '../events.js';
@@ -93,13 +94,10 @@ export async function startAPIServer(options: APIServerOptions): Promise<APIServ
   await listenOnSocket(server, socketPath);
   server.on('error', (error) => options.log?.(`API socket ${socketPath}: ${error.message}`));
 
-  const load = setTimeout(() => void bodyParser().catch(() => {}), LOAD_PARSER_AFTER_MS).unref();
-
   let closed: Promise<unknown> | undefined;
   return {
     async close() {
       if (!closed) {
-        clearTimeout(load);
         closed = once(server, 'close');
         server.close();
         stream.close();
@@ -125,8 +123,7 @@ async function handle(options: APIServerOptions, request: IncomingMessage, respo
     if (options.containers) return forward(options.containers, request, response);
     return send(response, { status: 404, body: { message: NO_CONTAINERS } });
   }
-  const id = /^\/v1\/ports\/([^/]+)$/.exec(pathname)?.[1];
-  const routes = routesOf(pathname, id, searchParams, options, request);
+  const routes = routesOf(pathname, searchParams, options, request);
   if (!routes) return sendText(response, 404, '404 page not found\n');
   const route = routes[request.method ?? ''];
   if (!route) return send(response, { status: 405 });
@@ -138,7 +135,6 @@ type Routes = Partial<Record<string, () => Reply | Promise<Reply>>>;
 /** The methods of a path, or undefined for a path that there is not. */
 function routesOf(
   pathname: string,
-  id: string | undefined,
   query: URLSearchParams,
   options: APIServerOptions,
   request: IncomingMessage,
@@ -150,6 +146,7 @@ function routesOf(
       POST: async () => ({ status: 201, body: await addPort(options, request, query.get('persist') === 'true') }),
     };
   }
+  const id = /^\/v1\/ports\/([^/]+)$/.exec(pathname)?.[1];
   if (id !== undefined) {
     return {
       DELETE: async () => {
@@ -187,15 +184,6 @@ function listPorts(options: APIServerOptions, counters: boolean): PortReport[] |
   });
 }
 
-/** Loads what reads bodies; see there for why it is not loaded at start-up. */
-const bodyParser = () => import('../../protocol/port-spec-json.js');
-
-/**
- * How long after the start it is loaded all the same: it consists of many files, and once descriptors have run out it
- * could not be.
- */
-const LOAD_PARSER_AFTER_MS = 250;
-
 async function addPort(options: APIServerOptions, request: IncomingMessage, persistent: boolean): Promise<PortStatus> {
   const ports = driver(options);
   const { kept } = options;
@@ -203,7 +191,6 @@ async function addPort(options: APIServerOptions, request: IncomingMessage, pers
   if (persistent && !kept) {
     throw new PortError('this stack does not keep ports; start one that does with: rootless-run serve');
   }
-  const { parsePortSpecJSON } = await bodyParser();
   const status = await ports.add(parsePortSpecJSON(body));
   if (!persistent || !kept) return status;
   try {
@@ -217,7 +204,7 @@ async function addPort(options: APIServerOptions, request: IncomingMessage, pers
 
 async function removePort(options: APIServerOptions, id: number): Promise<void> {
   const ports = driver(options);
-  const status = ports.list().find((port) => port.id === id);
+  const status = options.kept && ports.list().find((port) => port.id === id);
   await ports.remove(id);
   if (status) await options.kept?.forget(status);
 }
@@ -232,9 +219,13 @@ function driverReady(ports: PortDriver): StackEvent {
   return { time: Date.now(), type: 'driver-state', driver: ports.info.driver, state: 'ready' };
 }
 
+const NO_PARAMS = new URLSearchParams();
+
 /** The host does not matter. A target that is no URL gets the answer of a path that there is not. */
-function target(request: IncomingMessage): URL {
+function target(request: IncomingMessage): Pick<URL, 'pathname' | 'searchParams'> {
   const text = request.url ?? '/';
+  // It is its own path, as nearly every one is.
+  if (/^\/[\w/]*$/.test(text)) return { pathname: text, searchParams: NO_PARAMS };
   if (text.startsWith('/')) return new URL(`http://stack${text}`);
   return new URL(URL.canParse(text) ? text : 'http://stack/');
 }
@@ -279,7 +270,9 @@ function sendText(response: ServerResponse, status: number, text: string): void 
 
 /** JSON with the characters escaped that Go's encoder escapes. */
 function encodeJSON(value: unknown): string {
-  return JSON.stringify(value).replaceAll(
+  const text = JSON.stringify(value);
+  if (!/[<>&\u2028\u2029]/.test(text)) return text;
+  return text.replaceAll(
     /[<>&\u2028\u2029]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );

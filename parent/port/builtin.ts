@@ -6,11 +6,11 @@ import { encodeTarget } from '../../protocol/messages.js';
 import type { PortSpec, PortState, PortStatus } from '../../protocol/ports.js';
 import type { AgentSupervisor } from '../agent.js';
 import type { Channels, ConnectionEvent } from '../channels.js';
-import { hostGatewayIP } from '../host-gateway.js';
 import type { DriverReport, EventBody, PortDriver } from './driver.js';
 import { UnsupportedProtocolError } from './errors.js';
 import { baseProtocol, bindListener } from './listen.js';
 import { PortTable } from './table.js';
+import { targetOf } from './target.js';
 
 const PROTOS = ['tcp', 'tcp4', 'tcp6', 'udp', 'udp4', 'udp6'];
 const LISTENING: PortState = { state: 'listening' };
@@ -24,6 +24,7 @@ export class BuiltinPortDriver implements PortDriver {
   readonly #targets = new Map<number, string>();
   /** … and how many ask for the same. */
   readonly #users = new Map<string, number>();
+  #closing = false;
 
   constructor(
     private readonly channels: Channels,
@@ -49,19 +50,18 @@ export class BuiltinPortDriver implements PortDriver {
   }
 
   async adopt(fd: number, spec: PortSpec): Promise<PortStatus> {
-    const base = baseProtocol(spec.proto);
-    const target = encodeTarget({
-      proto: base,
-      ip: spec.childIP ?? '',
-      port: spec.childPort,
-      parentIP: spec.parentIP ?? '',
-      hostGatewayIP: hostGatewayIP(),
-      source: this.keepSource ? 'keep' : 'hide',
-    });
+    const target = encodeTarget(targetOf(spec, this.keepSource ? 'keep' : 'hide'));
     const status: PortStatus = { id: this.#table.newId(), spec };
     this.#table.add(status);
     this.#useTarget(status.id, target.toString('latin1'));
-    this.channels.engine.addPort(status.id, base, [fd], spec.childPort, target, spec.proxyProtocol ?? 0);
+    this.channels.engine.addPort(
+      status.id,
+      baseProtocol(spec.proto),
+      [fd],
+      spec.childPort,
+      target,
+      spec.proxyProtocol ?? 0,
+    );
     try {
       await this.agent.start();
     } catch (error) {
@@ -74,6 +74,10 @@ export class BuiltinPortDriver implements PortDriver {
 
   list(): PortStatus[] {
     return this.#table.list();
+  }
+
+  status(id: number): PortStatus | undefined {
+    return this.#table.find(id);
   }
 
   report(id: number): DriverReport | undefined {
@@ -104,6 +108,7 @@ export class BuiltinPortDriver implements PortDriver {
   }
 
   async close(): Promise<void> {
+    this.#closing = true;
     await Promise.all(this.list().map(({ id }) => this.remove(id)));
     this.channels.portEvents = undefined;
   }
@@ -121,6 +126,8 @@ export class BuiltinPortDriver implements PortDriver {
     this.#users.set(target, left);
     if (left > 0) return;
     this.#users.delete(target);
+    // It ends next, and what it knows with it.
+    if (this.#closing) return;
     this.agent.send({ type: 'forget', target: Buffer.from(target, 'latin1') });
   }
 

@@ -7,11 +7,11 @@ import type { PortDriverInfo } from '../../protocol/api.js';
 import { dialPlan } from '../../protocol/dial-rule.js';
 import type { PortSpec, PortStatus } from '../../protocol/ports.js';
 import type { Channels } from '../channels.js';
-import { hostGatewayIP } from '../host-gateway.js';
 import type { Launcher } from '../namespaces/launcher.js';
 import type { BuiltinPortDriver } from './builtin.js';
 import type { DriverReport, PortDriver } from './driver.js';
 import { baseProtocol, isUnspecified } from './listen.js';
+import { targetOf } from './target.js';
 
 export interface BypassSettings {
   /** The process that all programs are below. */
@@ -68,7 +68,7 @@ export class BypassPortDriver implements PortDriver {
 
   report(id: number): DriverReport | undefined {
     const report = this.relay.report(id);
-    const status = this.list().find((port) => port.id === id);
+    const status = this.relay.status(id);
     if (!report || !status) return report;
     const { bypassed, reason } = this.channels.engine.bypassState(id);
     const bypassReason = reason || this.#obstacle(status.spec);
@@ -95,20 +95,8 @@ export class BypassPortDriver implements PortDriver {
     const { id, spec } = status;
     if (this.#obstacle(spec) !== undefined) return status;
     const { childIP } = this.settings;
-    const proto = baseProtocol(spec.proto);
-    const target = {
-      proto,
-      ip: spec.childIP ?? '',
-      port: spec.childPort,
-      parentIP: spec.parentIP ?? '',
-      hostGatewayIP: hostGatewayIP(),
-      source: 'keep',
-    } as const;
-    this.channels.engine.bypassPort(
-      id,
-      proto,
-      dialPlan(target, (ip) => ip === childIP),
-    );
+    const addresses = dialPlan(targetOf(spec, 'keep'), (ip) => ip === childIP);
+    this.channels.engine.bypassPort(id, baseProtocol(spec.proto), addresses);
     return status;
   }
 

@@ -4,6 +4,7 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { conflictKey } from '../../protocol/port-spec.js';
+import { parsePortSpecJSON } from '../../protocol/port-spec-json.js';
 import type { PortSpec, PortStatus } from '../../protocol/ports.js';
 import { errorCode, errorText } from '../errors.js';
 import { PortError } from './errors.js';
@@ -39,7 +40,6 @@ export class KeptPorts {
       this.#broken = new KeptPortsError(`cannot read the kept ports: ${errorText(error)}`);
       throw this.#broken;
     }
-    const { parsePortSpecJSON } = await import('../../protocol/port-spec-json.js');
     try {
       const value: unknown = JSON.parse(text);
       if (!Array.isArray(value)) throw new Error('it is no list');

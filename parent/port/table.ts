@@ -27,6 +27,10 @@ export class PortTable {
     if (key !== undefined) this.#keys.set(key, status.id);
   }
 
+  find(id: number): PortStatus | undefined {
+    return this.#ports.get(id);
+  }
+
   /** Throws UnknownPortError. */
   get(id: number): PortStatus {
     const status = this.#ports.get(id);

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { networkInterfaces } from 'node:os';
+import { hostGatewayIP } from '../../parent/host-gateway.js';
+import { targetOf } from '../../parent/port/target.js';
 import { dialPlan } from '../../protocol/dial-rule.js';
 import type { ConnectTarget } from '../../protocol/messages.js';
 
@@ -44,5 +47,28 @@ describe('the dial rule', () => {
   it('tries an address that the child has as well', () => {
     assert.deepEqual(plan({ parentIP: '192.0.2.2' }, '192.0.2.2'), ['192.0.2.2', '127.0.0.1', '::1']);
     assert.deepEqual(plan({ parentIP: '192.0.2.1' }, '192.0.2.1'), ['127.0.0.1', '::1'], 'but not the gateway address');
+  });
+
+  it('has what it needs of the host: its address, where that could be the one that was published', () => {
+    const own = Object.values(networkInterfaces()).flatMap((list) => list?.map(({ address }) => address) ?? []);
+    const usual = ['', '0.0.0.0', '::', '127.0.0.1', '127.0.0.2', '::1', '::ffff:127.0.0.2'];
+    for (const parentIP of [...usual, '192.0.2.2', '2001:db8::2', ...own.filter((ip) => !ip.startsWith('fe80'))]) {
+      for (const childIP of [undefined, '10.4.0.7']) {
+        const spec = { proto: 'tcp', parentIP, parentPort: 8080, childPort: 80, ...(childIP && { childIP }) };
+        const target = targetOf(spec, 'keep');
+        const told = { ...target, hostGatewayIP: hostGatewayIP() };
+        for (const local of [true, false]) {
+          assert.deepEqual(
+            dialPlan(target, () => local),
+            dialPlan(told, () => local),
+            `${parentIP} ${childIP}`,
+          );
+        }
+      }
+    }
+    assert.equal(
+      targetOf({ proto: 'tcp', parentIP: '192.0.2.2', parentPort: 1, childPort: 1 }, 'keep').hostGatewayIP,
+      hostGatewayIP(),
+    );
   });
 });

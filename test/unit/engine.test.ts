@@ -94,6 +94,35 @@ describe('the engine of the parent', () => {
     assert.deepEqual(pair.parent.log, []);
   });
 
+  it('serves clients of ports that are added one after the other while nothing else happens', async () => {
+    using pair = await HostilePair.make();
+    await using server = await echoServer();
+    const ports = Array.from({ length: 100 }, () => pair.publish(server.port));
+    for (const [index, { id, port }] of [...ports.slice(98), pair.publish(server.port)].entries()) {
+      const socket = await openConnection('127.0.0.1', port);
+      const [fd, copy] = await connectedSocket('127.0.0.1', server.port);
+      native().closeFd(copy);
+      pair.send(pack([2, await pair.asked(index + 1)]), [fd]);
+      assert.equal(await echo(socket, 'through and back'), 'through and back');
+      assert.equal(pair.parent.engine.counters(id)?.opened, 1);
+      socket.destroy();
+    }
+  });
+
+  for (const type of ['tcp', 'udp'] as const) {
+    it(`closes a ${type} port that is removed in the moment in which it is added`, async () => {
+      using parent = new EngineSide();
+      const before = openFds();
+      for (let id = 1; id <= 100; id++) {
+        const { fd } = native().listen('127.0.0.1', 0, type, false);
+        parent.engine.addPort(id, type, [fd], 9, Buffer.of(), 0);
+        parent.engine.removePort(id);
+      }
+      await parent.wait('port-closed', 100);
+      await waitFor(() => openFds() === before);
+    });
+  }
+
   describe('takes no descriptor that is not what it asked for, and says so in a line', () => {
     let other: Awaited<ReturnType<typeof echoServer>>;
     before(async () => {
