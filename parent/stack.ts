@@ -5,7 +5,6 @@
  * in reverse, and so they are at the end. The command is let go last: when it runs, child_pid and api.sock are there and
  * all ports listen.
  */
-import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { native } from '../native/index.js';
 import { API_VERSION, type Info } from '../protocol/api.js';
@@ -165,7 +164,7 @@ export class Stack {
         agent,
         ports,
         () => network.info,
-        { ...options.containers, stack: randomUUID(), stateDir: stateDir.path },
+        { ...options.containers, stack: crypto.randomUUID(), stateDir: stateDir.path },
         (line) => log.warn(line),
       );
     const stack = new Stack(options, bus, channels, launcher, network, ports, kept, containers, stateDir, undo, log);
