@@ -5,10 +5,10 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import programFiles from './program-files.cjs';
+import { packages } from './bundles.mjs';
 
 const scripts = dirname(fileURLToPath(import.meta.url));
-const programs = resolve(scripts, '..', 'dist', 'programs');
+const bundles = resolve(scripts, '..', 'dist', 'programs');
 const TIMEOUT_MS = 20_000;
 
 const stack = ['--port-driver=builtin', '--copy-up=/etc', '--publish=127.0.0.1:0:80/tcp', '--', 'true'];
@@ -25,15 +25,14 @@ const runs = {
   'rootless-net': [['--state-dir=/nonexistent', 'ps']],
   // Its parent is at descriptor 3, and gone at once.
   agent: [[]],
+  ...Object.fromEntries(packages.map((name) => [name, [[]]])),
 };
 
-for (const [program, attempts] of Object.entries(runs)) {
-  const bundle = join(programs, `${program}.cjs`);
+for (const [name, attempts] of Object.entries(runs)) {
   // In a checkout npm installs before it compiles.
-  if (!existsSync(bundle)) continue;
-  const cache = programFiles.codeCacheFile(programs, program);
+  if (!existsSync(join(bundles, `${name}.cjs`))) continue;
   for (const args of attempts) {
-    if ((await run([join(scripts, 'warm-up.cjs'), bundle, cache, ...args])) === 0) break;
+    if ((await run([join(scripts, 'warm-up.cjs'), bundles, name, packages.join(','), ...args])) === 0) break;
   }
 }
 

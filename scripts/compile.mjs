@@ -4,16 +4,9 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, parse, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { packages, programs } from './bundles.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-const programs = [
-  'bin/rootless-run.js',
-  'bin/rootlesskit.js',
-  'bin/rootlessctl.js',
-  'bin/rootless-net.js',
-  'child/agent.js',
-];
-
 const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
 const compiled = spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.json')], { stdio: 'inherit', cwd: root });
 if (compiled.status !== 0) process.exit(compiled.status ?? 1);
@@ -40,12 +33,10 @@ const common = {
 // Also what an earlier run left.
 rmSync(join(root, 'dist', 'programs'), { recursive: true, force: true });
 
-for (const program of programs) {
-  const { dir, name } = parse(program);
-  const entry = join('dist', dir, `${name}.js`);
-  await build({
+const bundle = (name, source) =>
+  build({
     ...common,
-    entryPoints: [entry],
+    ...source,
     // As deep below dist/ as every module is, so that protocol/paths.ts finds the package from there too.
     outfile: join('dist', 'programs', `${name}.cjs`),
     define: {
@@ -54,19 +45,26 @@ for (const program of programs) {
       'process.env.MSGPACKR_NATIVE_ACCELERATION_DISABLED': '"true"',
     },
     banner: { js: "const bundleURL = require('node:url').pathToFileURL(__filename).href;" },
-    // They have native parts, and may be missing.
-    external: ['node-pty', 'msgpackr-extract'],
   });
+// They have native parts, and may be missing.
+const notBundled = ['node-pty', 'msgpackr-extract'];
 
+for (const name of packages) {
+  await bundle(name, { stdin: { contents: `export * from '${name}';`, resolveDir: root }, external: notBundled });
+}
+for (const program of programs) {
+  const { dir, name } = parse(program);
+  const entry = join('dist', program);
+  await bundle(name, { entryPoints: [entry], external: [...notBundled, ...packages] });
   const checkNode = dir === 'bin' ? "require('./bin/check-node.js');" : '';
   await build({
     ...common,
     stdin: { contents: `${checkNode}require('../scripts/load-program.cjs');`, resolveDir: join(root, 'dist') },
     outfile: join('dist', dir, `${name}.cjs`),
-    define: { PROGRAM: JSON.stringify(name) },
+    define: { PROGRAM: JSON.stringify(name), PACKAGES: JSON.stringify(packages) },
     banner: { js: '#!/usr/bin/env node' },
   });
-  // The name without the detour through Node's loader for modules, which takes some milliseconds, is NAME.cjs.
+  // For those who know the program by this name. It takes a detour through Node's loader of ES modules: some milliseconds.
   writeFileSync(join(root, entry), `#!/usr/bin/env node\nimport './${name}.cjs';\n`);
   for (const file of [`${name}.js`, `${name}.cjs`]) chmodSync(join(root, 'dist', dir, file), 0o755);
 }
