@@ -91,24 +91,28 @@ export class Stack {
   }
 
   static async #prepare(options: StackOptions, log: StackLog, undo: UndoStack): Promise<Stack> {
-    const idMap = await planIdMap(options.subIdSource);
-    if (idMap.kind === 'single') log.warn(`only root is mapped in the user namespace: ${problemText(idMap.reason)}`);
-    if (idMap.kind === 'identity') log.debug('running as root: ids are mapped to themselves');
-
-    const opening = StateDir.open(options.stateDir);
+    const path = StateDir.choose(options.stateDir);
+    const opening = StateDir.open(path);
     // Also where the start is given up before it is there.
     undo.push('remove the state directory', async () => (await opening.catch(() => undefined))?.remove());
-    const stateDir = await opening;
 
     const channels = new Channels(defaultCongestion(), (line) => log.warn(line));
     undo.push('stop the engine', () => channels.close());
 
-    const launcher = await Launcher.start(channels, namespacesOf(options), idMap, {
-      ROOTLESSKIT_STATE_DIR: stateDir.path,
+    // What takes longest: everything that it can do without is done meanwhile.
+    const planning = planIdMap(options.subIdSource);
+    const launching = Launcher.start(channels, namespacesOf(options), planning, {
+      ROOTLESSKIT_STATE_DIR: path,
       ROOTLESSKIT_PARENT_EUID: String(process.geteuid?.() ?? 0),
       ROOTLESSKIT_PARENT_EGID: String(process.getegid?.() ?? 0),
     });
+    launching.catch(() => {});
+    const idMap = await planning;
+    if (idMap.kind === 'single') log.warn(`only root is mapped in the user namespace: ${problemText(idMap.reason)}`);
+    if (idMap.kind === 'identity') log.debug('running as root: ids are mapped to themselves');
+    const launcher = await launching;
     undo.push('end the command', () => launcher.kill());
+    const stateDir = await opening;
     log.debug(`namespaces are up, child pid ${launcher.pid}`);
     if (options.evacuateCgroup2 !== undefined) {
       for (const problem of await evacuateCgroup(options.evacuateCgroup2)) log.warn(problem);

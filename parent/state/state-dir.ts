@@ -29,10 +29,12 @@ export class StateDir {
     this.socket = join(path, 'api.sock');
   }
 
-  /** Makes and locks the directory; a temporary one where no path is given. Throws StateDirError or NativeMissingError. */
-  static async open(path: string | undefined): Promise<StateDir> {
+  /**
+   * The path of the directory; of a new temporary one where none is given. Throws StateDirError or NativeMissingError.
+   */
+  static choose(path: string | undefined): string {
     // Without it nothing can be locked: not even a directory is to be made then.
-    const { flock } = native();
+    native();
     const dir = path === undefined ? makeTemporary() : resolve(path);
     // Before anything is made: the network driver's socket is the one with the longest name.
     const length = Buffer.byteLength(join(dir, LONGEST_SOCKET));
@@ -42,6 +44,12 @@ export class StateDir {
         `the path of the state directory is too long for sockets in it (${length} bytes with their names, UNIX sockets allow ${MAX_SOCKET_PATH}): ${dir}; choose a shorter ${path === undefined ? 'TMPDIR' : '--state-dir'}`,
       );
     }
+    return dir;
+  }
+
+  /** Makes and locks the directory that was chosen. Throws StateDirError. */
+  static async open(dir: string): Promise<StateDir> {
+    const { flock } = native();
     const locks: FileHandle[] = [];
     try {
       await makeDirectories(dir);
