@@ -328,22 +328,27 @@ async function setUpInside(launcher: Launcher, options: StackOptions, log: Stack
     }
   };
 
-  await must(launcher, 'propagation', options.propagation);
-  for (const dir of options.copyUp) await copyUp(launcher, dir);
-  if (options.net !== 'host' || options.detachNetns) {
-    await must(launcher, 'loopback-up');
-    await may('congestion-control', 'cubic', 'reno');
-    await may('large-segments');
-  }
-  if (options.namespaces.includes('pid') && !(await may('mount-proc'))) {
-    log.warn('/proc shows the processes of the host: it cannot be mounted anew here');
-  }
-  if (bindsFiles(options) && !(await may('mount-sysfs'))) {
-    log.debug('/sys shows the devices of the host: it cannot be mounted anew here');
-  }
-  if (options.evacuateCgroup2 !== undefined && !(await may('mount-cgroup2'))) {
-    log.warn('/sys/fs/cgroup shows the cgroups of the host: it cannot be mounted anew here');
-  }
+  // All at once: the launcher carries them out one after the other, without waiting for us in between.
+  const ownNetwork = options.net !== 'host' || options.detachNetns;
+  await Promise.all([
+    must(launcher, 'propagation', options.propagation),
+    ...options.copyUp.map((dir) => copyUp(launcher, dir)),
+    ownNetwork && must(launcher, 'loopback-up'),
+    ownNetwork && may('congestion-control', 'cubic', 'reno'),
+    ownNetwork && may('large-segments'),
+    options.namespaces.includes('pid') &&
+      may('mount-proc').then((done) => {
+        if (!done) log.warn('/proc shows the processes of the host: it cannot be mounted anew here');
+      }),
+    bindsFiles(options) &&
+      may('mount-sysfs').then((done) => {
+        if (!done) log.debug('/sys shows the devices of the host: it cannot be mounted anew here');
+      }),
+    options.evacuateCgroup2 !== undefined &&
+      may('mount-cgroup2').then((done) => {
+        if (!done) log.warn('/sys/fs/cgroup shows the cgroups of the host: it cannot be mounted anew here');
+      }),
+  ]);
 }
 
 /** Throws NamespaceError. */
@@ -377,21 +382,25 @@ async function writeNameFiles(
   log: StackLog,
 ): Promise<void> {
   if (!network.info) return;
-  const files = [
-    ['/etc/hosts', await stateDir.write('hosts', await hostsFile())],
-    ['/etc/resolv.conf', await stateDir.write('resolv.conf', await resolvConf(network.info.dns))],
-  ] as const;
-  if (!bindsFiles(options)) return;
+  const files: [target: string, name: string, text: Promise<string>][] = [
+    ['/etc/hosts', 'hosts', hostsFile()],
+    ['/etc/resolv.conf', 'resolv.conf', resolvConf(network.info.dns)],
+  ];
   const copied = options.copyUp.includes('/etc');
-  for (const [target, source] of files) {
-    try {
-      await launcher.order('bind-file', source, target, copied ? 'replace' : 'keep');
-    } catch (error) {
-      if (!(error instanceof OrderError)) throw error;
-      if (copied) throw new NetworkError(`cannot set up ${target}: ${error.message}`);
-      log.warn(`${target} is the host's: ${error.message}; use --copy-up=/etc`);
-    }
-  }
+  await Promise.all(
+    files.map(async ([target, name, text]) => {
+      const source = await stateDir.write(name, await text);
+      if (!bindsFiles(options)) return;
+      try {
+        await launcher.order('bind-file', source, target, copied ? 'replace' : 'keep');
+      } catch (error) {
+        if (!(error instanceof OrderError)) throw error;
+        if (copied) throw new NetworkError(`cannot set up ${target}: ${error.message}`);
+        log.warn(`${target} is the host's: ${error.message}; use --copy-up=/etc`);
+      }
+    }),
+  );
+  if (!bindsFiles(options)) return;
   if (!copied)
     log.debug('mounting /etc/resolv.conf without copying up /etc: it may change when the host changes its own');
 }

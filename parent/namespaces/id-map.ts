@@ -2,6 +2,7 @@
  * Id maps of the child's user namespace: who runs us becomes root in it, and the user's sub-ids follow (user_namespaces(7),
  * subuid(5)). Ranges beyond the user's own id can only be written by newuidmap(1) and newgidmap(1).
  */
+import { readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { errorText, NamespaceError, type Problem } from '../errors.js';
@@ -50,12 +51,12 @@ export async function subIdProblem(): Promise<Problem | undefined> {
 export async function planIdMap(source: SubIdSource = 'auto'): Promise<IdMap> {
   const user = currentUser();
   if (user.uid === 0) return { kind: 'identity' };
-  const [uids, gids, newuidmap, newgidmap] = await Promise.all([
+  const [uids, gids] = await Promise.all([
     subIds('/etc/subuid', user, [], source),
     subIds('/etc/subgid', user, ['-g'], source),
-    findProgram('newuidmap'),
-    findProgram('newgidmap'),
   ]);
+  const newuidmap = findProgram('newuidmap');
+  const newgidmap = findProgram('newgidmap');
   const who = user.name === '' ? `user ${user.uid}` : user.name;
   if (uids.length === 0 || gids.length === 0) {
     const file = uids.length === 0 ? '/etc/subuid' : '/etc/subgid';
@@ -146,18 +147,27 @@ export function mapError(command: readonly string[], status: number, output: str
  * else from the file, whose lines are NAME-OR-UID:START:LENGTH.
  */
 async function subIds(file: string, user: User, option: string[], source: SubIdSource): Promise<IdRange[]> {
-  if (source === 'static' || (source === 'auto' && !(await hasOtherSource()))) {
-    const ranges = parseSubIds(await readFile(file, 'utf8').catch(() => ''), user);
+  if (source === 'static' || (source === 'auto' && !hasOtherSource())) {
+    const ranges = parseSubIds(textOf(file), user);
     if (ranges.length > 0 || source === 'static') return ranges;
   }
-  const getsubids = process.env.GETSUBIDS ?? (await findProgram('getsubids'));
+  const getsubids = process.env.GETSUBIDS ?? findProgram('getsubids');
   if (!getsubids || user.name === '') return [];
   const result = await runProgramToEnd(getsubids, [...option, user.name]);
   return result.exitCode === 0 ? parseGetSubIds(result.stdout) : [];
 }
 
-async function hasOtherSource(): Promise<boolean> {
-  return /^\s*subid:/m.test(await readFile('/etc/nsswitch.conf', 'utf8').catch(() => ''));
+function hasOtherSource(): boolean {
+  return /^\s*subid:/m.test(textOf('/etc/nsswitch.conf'));
+}
+
+/** "" where the file cannot be read. Synchronous as findProgram() is. */
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 /** The lines of subuid(5) that belong to the user, by name or by id. */

@@ -73,11 +73,12 @@ export class Launcher {
     });
     native().closeFd(theirs);
     const launcher = new Launcher(channels.open(ours), ended);
+    const unshared = launcher.#reply();
+    unshared.catch(() => {});
     try {
       const result = child.pid === undefined ? await ended : undefined;
       if (result) throw new NamespaceError(`cannot start ${LAUNCHER}: ${result.problem}; build it with: npm run build`);
-      await launcher.#reply();
-      launcher.pid = await launcher.#map(child.pid ?? 0, await idMap);
+      launcher.pid = await launcher.#map(child.pid ?? 0, await idMap, unshared);
       launcher.#userNamespace = await userNamespaceOf(launcher.pid);
       return launcher;
     } catch (error) {
@@ -88,13 +89,18 @@ export class Launcher {
   }
 
   /** Resolves with the pid of a process that is in all the namespaces. Throws NamespaceError or OrderError. */
-  async #map(pid: number, idMap: IdMap): Promise<number> {
+  async #map(pid: number, idMap: IdMap, unshared: Promise<unknown>): Promise<number> {
     if (idMap.kind !== 'sub-ids') {
+      await unshared;
       await writeIdMap(pid, idMap);
       return Number((await this.order('mapped'))[0]);
     }
     const programs = mapPrograms(pid, idMap);
-    const [first = '', status, output = ''] = await this.order('map', ...programs[0], '', ...programs[1]);
+    // It is there when the launcher comes to it. Where that fails before, it says so first.
+    const mapping = this.order('map', ...programs[0], '', ...programs[1]);
+    mapping.catch(() => {});
+    await unshared;
+    const [first = '', status, output = ''] = await mapping;
     if (status === undefined) return Number(first);
     throw mapError(programs[Number(first)] ?? [], Number(status), output);
   }

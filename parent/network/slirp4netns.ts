@@ -18,14 +18,13 @@ export const slirp4netns: NetworkDriver = {
   name: 'slirp4netns',
 
   async probe({ slirp4netns: { binary } }) {
-    if (!(await findProgram(binary)))
-      return { what: `${binary} is not installed`, fix: 'sudo apt-get install slirp4netns' };
+    if (!findProgram(binary)) return { what: `${binary} is not installed`, fix: 'sudo apt-get install slirp4netns' };
     return tunProblem();
   },
 
   async setup(child: ChildNamespaces, options: NetworkOptions, demands: NetworkDemands): Promise<Network> {
     const { binary, sandbox, seccomp } = options.slirp4netns;
-    const program = (await findProgram(binary)) ?? binary;
+    const program = findProgram(binary) ?? binary;
     const ifname = options.ifname ?? 'tap0';
     const mtu = options.mtu || DEFAULT_MTU;
     const { child: childIP, gateway, dns, prefix } = userModeAddresses(options.cidr);

@@ -9,7 +9,7 @@
  * One that was left behind (SIGKILL) is not locked any more, and is taken over. The directory itself is locked too, in
  * shared mode, which keeps systemd-tmpfiles from cleaning it up (tmpfiles.d(5)).
  */
-import { mkdtempSync, rmdirSync } from 'node:fs';
+import { mkdtempSync, rmdirSync, rmSync } from 'node:fs';
 import { access, type FileHandle, mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -96,9 +96,10 @@ export class StateDir {
   /** Deletes the directory and gives up the lock. */
   async remove(): Promise<void> {
     try {
-      await rm(this.path, { recursive: true, force: true });
+      // Synchronous: for a few files other threads take longer, and a program that ends waits for it.
+      rmSync(this.path, { recursive: true, force: true });
     } finally {
-      for (const lock of this.locks) await lock.close();
+      await Promise.all(this.locks.map((lock) => lock.close()));
     }
   }
 }
