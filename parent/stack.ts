@@ -18,7 +18,7 @@ import { errorText, NamespaceError, NetworkError, problemText } from './errors.j
 import { EventBus } from './events.js';
 import { hostsFile, resolvConf } from './name-files.js';
 import { evacuateCgroup } from './namespaces/cgroup.js';
-import { planIdMap } from './namespaces/id-map.js';
+import { type IdMap, planIdMap } from './namespaces/id-map.js';
 import { type CommandResult, Launcher, type Namespace, OrderError } from './namespaces/launcher.js';
 import type { ChildNamespaces, Network } from './network/driver.js';
 import { setupNetwork } from './network/index.js';
@@ -91,25 +91,21 @@ export class Stack {
   }
 
   static async #prepare(options: StackOptions, log: StackLog, undo: UndoStack): Promise<Stack> {
-    const path = StateDir.choose(options.stateDir);
-    const opening = StateDir.open(path);
-    // Also where the start is given up before it is there.
-    undo.push('remove the state directory', async () => (await opening.catch(() => undefined))?.remove());
-
     const channels = new Channels(defaultCongestion(), (line) => log.warn(line));
     undo.push('stop the engine', () => channels.close());
 
     // What takes longest: everything that it can do without is done meanwhile.
-    const planning = planIdMap(options.subIdSource);
-    const launching = Launcher.start(channels, namespacesOf(options), planning, {
+    const path = StateDir.choose(options.stateDir);
+    const launching = Launcher.start(channels, namespacesOf(options), () => plannedIdMap(options, log), {
       ROOTLESSKIT_STATE_DIR: path,
       ROOTLESSKIT_PARENT_EUID: String(process.geteuid?.() ?? 0),
       ROOTLESSKIT_PARENT_EGID: String(process.getegid?.() ?? 0),
     });
     launching.catch(() => {});
-    const idMap = await planning;
-    if (idMap.kind === 'single') log.warn(`only root is mapped in the user namespace: ${problemText(idMap.reason)}`);
-    if (idMap.kind === 'identity') log.debug('running as root: ids are mapped to themselves');
+
+    const opening = StateDir.open(path);
+    // Also where the start is given up before it is there.
+    undo.push('remove the state directory', async () => (await opening.catch(() => undefined))?.remove());
     const launcher = await launching;
     undo.push('end the command', () => launcher.kill());
     const stateDir = await opening;
@@ -196,7 +192,7 @@ export class Stack {
     }
     await stack.publishKept();
 
-    await stateDir.write('child_pid', String(launcher.pid), 0o444);
+    stateDir.write('child_pid', String(launcher.pid), 0o444);
     const api: APIServer = await startAPIServer({
       socketPath: stateDir.socket,
       info: () => stack.info,
@@ -279,6 +275,13 @@ function aborted(signal: AbortSignal): Promise<never> {
 function namespacesOf(options: StackOptions): Namespace[] {
   const ownNetwork = options.net !== 'host' && !options.detachNetns;
   return ['user', 'mnt', ...(ownNetwork ? (['net'] as const) : []), ...options.namespaces];
+}
+
+async function plannedIdMap(options: StackOptions, log: StackLog): Promise<IdMap> {
+  const idMap = await planIdMap(options.subIdSource);
+  if (idMap.kind === 'single') log.warn(`only root is mapped in the user namespace: ${problemText(idMap.reason)}`);
+  if (idMap.kind === 'identity') log.debug('running as root: ids are mapped to themselves');
+  return idMap;
 }
 
 /** Makes the detached network namespace, if there is to be one. Throws NamespaceError. */
@@ -382,14 +385,14 @@ async function writeNameFiles(
   log: StackLog,
 ): Promise<void> {
   if (!network.info) return;
-  const files: [target: string, name: string, text: Promise<string>][] = [
+  const files = [
     ['/etc/hosts', 'hosts', hostsFile()],
     ['/etc/resolv.conf', 'resolv.conf', resolvConf(network.info.dns)],
-  ];
+  ] as const;
   const copied = options.copyUp.includes('/etc');
   await Promise.all(
     files.map(async ([target, name, text]) => {
-      const source = await stateDir.write(name, await text);
+      const source = stateDir.write(name, text);
       if (!bindsFiles(options)) return;
       try {
         await launcher.order('bind-file', source, target, copied ? 'replace' : 'keep');

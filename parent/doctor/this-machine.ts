@@ -33,7 +33,7 @@ export const thisMachine: Machine = {
   async tryNamespaces() {
     const channels = new Channels('', () => {});
     try {
-      const launcher = await Launcher.start(channels, ['user', 'mnt', 'net'], planIdMap(), {});
+      const launcher = await Launcher.start(channels, ['user', 'mnt', 'net'], planIdMap, {});
       await launcher.kill();
     } finally {
       channels.close();

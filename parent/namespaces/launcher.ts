@@ -53,14 +53,14 @@ export class Launcher {
   }
 
   /**
-   * Makes the namespaces and maps the ids, as soon as it is known how. `env` is added to the environment of everything in them; sockets that a
+   * Makes the namespaces and maps the ids; how, is asked while the launcher starts. `env` is added to the environment of everything in them; sockets that a
    * service manager passed to this process go on to the command.
    * Throws NamespaceError; nothing is left then.
    */
   static async start(
     channels: Channels,
     namespaces: readonly Namespace[],
-    idMap: Promise<IdMap>,
+    planIdMap: () => Promise<IdMap>,
     env: Record<string, string>,
   ): Promise<Launcher> {
     inheritOrphans();
@@ -78,8 +78,8 @@ export class Launcher {
     try {
       const result = child.pid === undefined ? await ended : undefined;
       if (result) throw new NamespaceError(`cannot start ${LAUNCHER}: ${result.problem}; build it with: npm run build`);
-      launcher.pid = await launcher.#map(child.pid ?? 0, await idMap, unshared);
-      launcher.#userNamespace = await userNamespaceOf(launcher.pid);
+      launcher.pid = await launcher.#map(child.pid ?? 0, await planIdMap(), unshared);
+      launcher.#userNamespace = userNamespaceOf(launcher.pid);
       return launcher;
     } catch (error) {
       await launcher.kill();

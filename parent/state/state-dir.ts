@@ -9,8 +9,8 @@
  * One that was left behind (SIGKILL) is not locked any more, and is taken over. The directory itself is locked too, in
  * shared mode, which keeps systemd-tmpfiles from cleaning it up (tmpfiles.d(5)).
  */
-import { mkdtempSync, rmdirSync, rmSync } from 'node:fs';
-import { access, type FileHandle, mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { access, type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { native } from '../../native/index.js';
@@ -87,9 +87,9 @@ export class StateDir {
     return new StateDir(dir, locks);
   }
 
-  async write(name: string, text: string, mode = 0o644): Promise<string> {
+  write(name: string, text: string, mode = 0o644): string {
     const path = join(this.path, name);
-    await writeFile(path, text, { mode });
+    writeFileSync(path, text, { mode });
     return path;
   }
 
