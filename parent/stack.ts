@@ -21,7 +21,7 @@ import { evacuateCgroup } from './namespaces/cgroup.js';
 import { type IdMap, planIdMap } from './namespaces/id-map.js';
 import { type CommandResult, Launcher, type Namespace, OrderError } from './namespaces/launcher.js';
 import type { ChildNamespaces, Network } from './network/driver.js';
-import { setupNetwork } from './network/index.js';
+import { prepareNetwork, setupNetwork } from './network/index.js';
 import type { StackOptions } from './options.js';
 import { BuiltinPortDriver } from './port/builtin.js';
 import { BypassPortDriver } from './port/bypass.js';
@@ -106,6 +106,7 @@ export class Stack {
     const opening = StateDir.open(path);
     // Also where the start is given up before it is there.
     undo.push('remove the state directory', async () => (await opening.catch(() => undefined))?.remove());
+    prepareNetwork(options.net, options.network);
     const launcher = await launching;
     undo.push('end the command', () => launcher.kill());
     const stateDir = await opening;
