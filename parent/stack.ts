@@ -104,6 +104,7 @@ export class Stack {
     launching.catch(() => {});
 
     const opening = StateDir.open(path);
+    opening.catch(() => {});
     // Also where the start is given up before it is there.
     undo.push('remove the state directory', async () => (await opening.catch(() => undefined))?.remove());
     prepareNetwork(options.net, options.network);
