@@ -781,10 +781,20 @@ static pid_t obey(void) {
 /*
  * Programs that write id maps have to run in the user namespace that this process leaves, so a process is forked before
  * that (from here, and not from the parent, which is large: to fork takes it longer than all that they do). It reads the
- * words of a "map" order from one pipe and writes what became of it to another: nothing, or the words of "unmapped".
+ * words of a "map" order from one pipe and writes what became of it to another: nothing, or the words of "unmapped". When
+ * the launcher ends before, it ends them: nobody else can, since they are setuid.
  */
 static int mapper_in = -1, mapper_out = -1;
 static pid_t mapper;
+static volatile pid_t map_programs[2];
+
+static void end_map_programs(int number) {
+  (void)number;
+  for (int i = 0; i < 2; i++) {
+    if (map_programs[i] > 0) kill(map_programs[i], SIGKILL);
+  }
+  _exit(1);
+}
 
 /* Starts one of the programs; its output can be read from *output. Returns its pid, or -1. */
 static pid_t start_map_program(char **command, int *output) {
@@ -827,16 +837,16 @@ static void be_mapper(int in, int out) {
   }
   words[word_count] = NULL;
   if (commands[1] == NULL) _exit(0);
-  pid_t pids[2];
   int outputs[2];
-  for (int i = 0; i < 2; i++) pids[i] = start_map_program(commands[i], &outputs[i]);
+  for (int i = 0; i < 2; i++) map_programs[i] = start_map_program(commands[i], &outputs[i]);
   for (int i = 0; i < 2; i++) {
     char text[512] = "";
     int status = -1;
-    if (pids[i] > 0) {
+    if (map_programs[i] > 0) {
       read_all(outputs[i], text, sizeof text);
-      while (waitpid(pids[i], &status, 0) < 0 && errno == EINTR) {
+      while (waitpid(map_programs[i], &status, 0) < 0 && errno == EINTR) {
       }
+      map_programs[i] = 0;
     }
     if (status == 0) continue;
     dprintf(out, "%d%c%d%c%s%c", i, 0, status, 0, text, 0);
@@ -853,7 +863,8 @@ static int fork_mapper(void) {
   mapper = fork();
   if (mapper < 0) return errno;
   if (mapper == 0) {
-    die_with(launcher, SIGKILL);
+    signal(SIGTERM, end_map_programs);
+    die_with(launcher, SIGTERM);
     close(control);
     close(in[1]);
     be_mapper(in[0], out[1]);
@@ -865,7 +876,7 @@ static int fork_mapper(void) {
   return 0;
 }
 
-/* Has the maps written as the order that was heard says. Returns 1 when that is done; else has said why not. */
+/* Has the maps written as the order that was heard says. Returns 0 where that failed, and was said, or the parent is gone. */
 static int map_ids(void) {
   char said[1024];
   const char *last = words[word_count - 1];
@@ -876,6 +887,10 @@ static int map_ids(void) {
   }
   close(mapper_in);
   mapper_in = -1;
+  struct pollfd fds[2] = {{mapper_out, POLLIN, 0}, {control, 0, 0}};
+  while (poll(fds, 2, -1) < 0 && errno == EINTR) {
+  }
+  if (fds[1].revents != 0) return 0;
   read_all(mapper_out, said, sizeof said);
   if (said[0] == '\0') return 1;
   const char *status = said + strlen(said) + 1;
