@@ -87,9 +87,15 @@ function pastaLoopbackOption(): readonly string[] {
 function own(portDriver: string, ...more: readonly string[]): Pick<Candidate, 'programs' | 'file' | 'command'> {
   return {
     programs: [],
-    file: 'dist/bin/rootless-run.js',
+    file: 'dist/bin/rootless-run.cjs',
     command: (task) => [
-      ...[task.node, join(task.root, 'dist/bin/rootless-run.js'), '--net=none', `--port-driver=${portDriver}`, ...more],
+      ...[
+        task.node,
+        join(task.root, 'dist/bin/rootless-run.cjs'),
+        '--net=none',
+        `--port-driver=${portDriver}`,
+        ...more,
+      ],
       ...[`--state-dir=${join(task.directory, 'state')}`, ...publishOptions(task), '--'],
       ...inChild(task),
     ],

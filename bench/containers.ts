@@ -44,7 +44,10 @@ export const containers: Row = {
 /** Why it cannot be measured here; undefined where it can. */
 function lacking({ root }: Surroundings): string | undefined {
   if (process.getuid?.() !== 0) return 'to look into namespaces of others, it has to be root';
-  return unavailable({ programs: ['nft', 'nsenter', join(PLUGINS, 'bridge')], file: 'dist/bin/rootless-run.js' }, root);
+  return unavailable(
+    { programs: ['nft', 'nsenter', join(PLUGINS, 'bridge')], file: 'dist/bin/rootless-run.cjs' },
+    root,
+  );
 }
 
 async function measureContainers({ rounds }: Plan, where: Surroundings): Promise<CandidateResult[]> {
@@ -90,7 +93,7 @@ async function startStack(account: Account, { node, root }: Surroundings): Promi
   const socket = join(stateDir, 'agent.sock');
   const [program = '', ...words] = runAs(account, [
     node,
-    join(root, 'dist/bin/rootless-run.js'),
+    join(root, 'dist/bin/rootless-run.cjs'),
     'serve',
     '--net=none',
   ]);

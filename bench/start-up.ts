@@ -32,7 +32,7 @@ const ways: readonly Way[] = [
     name: ownName,
     description: 'this package',
     commands: ({ node, root }) => {
-      const program = [node, join(root, 'dist/bin/rootless-run.js')];
+      const program = [node, join(root, 'dist/bin/rootless-run.cjs')];
       return { alone: [...program, '--net=none', '--', 'true'], network: [...program, ...withNetwork, '--', 'true'] };
     },
   },

@@ -1,4 +1,4 @@
-/** Imported first by every command: ends with one line where Node is too old for the rest. */
+/** Run first by every command (scripts/compile.mjs): ends with one line where Node is too old for the rest. */
 const NEEDED = [20, 19] as const;
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);

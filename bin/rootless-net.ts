@@ -1,5 +1,3 @@
-#!/usr/bin/env node
-import './check-node.js';
 import { program, reportError } from './net-command.js';
 
 // A reader that went away, such as `head`, is no error.
@@ -10,4 +8,4 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 const args = process.argv.slice(2);
 if (args.length === 0) program.outputHelp();
-else await program.parseAsync(args, { from: 'user' }).catch(reportError);
+else void program.parseAsync(args, { from: 'user' }).catch(reportError);

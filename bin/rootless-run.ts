@@ -1,5 +1,3 @@
-#!/usr/bin/env node
-import './check-node.js';
 import { rootlessRun } from './dialect.js';
 import { runProgram } from './run-program.js';
 
@@ -10,6 +8,10 @@ const subcommands: Readonly<Record<string, () => Promise<(args: readonly string[
   systemd: async () => (await import('./systemd.js')).systemd,
 };
 
-const [first = '', ...rest] = process.argv.slice(2);
-const subcommand = Object.hasOwn(subcommands, first) ? await subcommands[first]?.() : undefined;
-process.exit(await (subcommand ? subcommand(rest) : runProgram(rootlessRun, process.argv.slice(2))));
+async function main(args: readonly string[]): Promise<number> {
+  const [first = '', ...rest] = args;
+  const subcommand = Object.hasOwn(subcommands, first) ? await subcommands[first]?.() : undefined;
+  return subcommand ? subcommand(rest) : runProgram(rootlessRun, args);
+}
+
+void main(process.argv.slice(2)).then((code) => process.exit(code));

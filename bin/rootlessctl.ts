@@ -1,5 +1,3 @@
-#!/usr/bin/env node
-import './check-node.js';
 import { normalizeGoFlags } from './go-flags.js';
 import { LONG_OPTIONS, program, reportError } from './rootlessctl-command.js';
 
@@ -11,4 +9,4 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 const args = normalizeGoFlags(process.argv.slice(2), LONG_OPTIONS);
 if (args.length === 0) program.outputHelp();
-else await program.parseAsync(args, { from: 'user' }).catch(reportError);
+else void program.parseAsync(args, { from: 'user' }).catch(reportError);

@@ -4,7 +4,7 @@ import loglevel from 'loglevel';
 /** Lines for people, on stderr, each behind the program's name. Quiet but for warnings unless `--debug` is given. */
 export const log = loglevel.getLogger('rootless-net');
 
-let prefix = `${basename(process.argv[1] ?? 'rootless-run').replace(/\.js$/, '')}: `;
+let prefix = `${basename(process.argv[1] ?? 'rootless-run').replace(/\.c?js$/, '')}: `;
 
 /** What each line begins with, from now on. */
 export function setLinePrefix(text: string): void {

@@ -5,7 +5,6 @@
  * in reverse, and so they are at the end. The command is let go last: when it runs, child_pid and api.sock are there and
  * all ports listen.
  */
-import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { native } from '../native/index.js';
 import { API_VERSION, type Info } from '../protocol/api.js';
@@ -19,10 +18,10 @@ import { errorText, NamespaceError, NetworkError, problemText } from './errors.j
 import { EventBus } from './events.js';
 import { hostsFile, resolvConf } from './name-files.js';
 import { evacuateCgroup } from './namespaces/cgroup.js';
-import { planIdMap } from './namespaces/id-map.js';
+import { type IdMap, planIdMap } from './namespaces/id-map.js';
 import { type CommandResult, Launcher, type Namespace, OrderError } from './namespaces/launcher.js';
 import type { ChildNamespaces, Network } from './network/driver.js';
-import { setupNetwork } from './network/index.js';
+import { prepareNetwork, setupNetwork } from './network/index.js';
 import type { StackOptions } from './options.js';
 import { BuiltinPortDriver } from './port/builtin.js';
 import { BypassPortDriver } from './port/bypass.js';
@@ -92,24 +91,26 @@ export class Stack {
   }
 
   static async #prepare(options: StackOptions, log: StackLog, undo: UndoStack): Promise<Stack> {
-    const idMap = await planIdMap(options.subIdSource);
-    if (idMap.kind === 'single') log.warn(`only root is mapped in the user namespace: ${problemText(idMap.reason)}`);
-    if (idMap.kind === 'identity') log.debug('running as root: ids are mapped to themselves');
-
-    const opening = StateDir.open(options.stateDir);
-    // Also where the start is given up before it is there.
-    undo.push('remove the state directory', async () => (await opening.catch(() => undefined))?.remove());
-    const stateDir = await opening;
-
     const channels = new Channels(defaultCongestion(), (line) => log.warn(line));
     undo.push('stop the engine', () => channels.close());
 
-    const launcher = await Launcher.start(channels, namespacesOf(options), idMap, {
-      ROOTLESSKIT_STATE_DIR: stateDir.path,
+    // What takes longest: everything that it can do without is done meanwhile.
+    const path = StateDir.choose(options.stateDir);
+    const launching = Launcher.start(channels, namespacesOf(options), () => plannedIdMap(options, log), {
+      ROOTLESSKIT_STATE_DIR: path,
       ROOTLESSKIT_PARENT_EUID: String(process.geteuid?.() ?? 0),
       ROOTLESSKIT_PARENT_EGID: String(process.getegid?.() ?? 0),
     });
+    launching.catch(() => {});
+
+    const opening = StateDir.open(path);
+    opening.catch(() => {});
+    // Also where the start is given up before it is there.
+    undo.push('remove the state directory', async () => (await opening.catch(() => undefined))?.remove());
+    prepareNetwork(options.net, options.network);
+    const launcher = await launching;
     undo.push('end the command', () => launcher.kill());
+    const stateDir = await opening;
     log.debug(`namespaces are up, child pid ${launcher.pid}`);
     if (options.evacuateCgroup2 !== undefined) {
       for (const problem of await evacuateCgroup(options.evacuateCgroup2)) log.warn(problem);
@@ -165,7 +166,7 @@ export class Stack {
         agent,
         ports,
         () => network.info,
-        { ...options.containers, stack: randomUUID(), stateDir: stateDir.path },
+        { ...options.containers, stack: crypto.randomUUID(), stateDir: stateDir.path },
         (line) => log.warn(line),
       );
     const stack = new Stack(options, bus, channels, launcher, network, ports, kept, containers, stateDir, undo, log);
@@ -193,7 +194,7 @@ export class Stack {
     }
     await stack.publishKept();
 
-    await stateDir.write('child_pid', String(launcher.pid), 0o444);
+    stateDir.write('child_pid', String(launcher.pid), 0o444);
     const api: APIServer = await startAPIServer({
       socketPath: stateDir.socket,
       info: () => stack.info,
@@ -278,6 +279,13 @@ function namespacesOf(options: StackOptions): Namespace[] {
   return ['user', 'mnt', ...(ownNetwork ? (['net'] as const) : []), ...options.namespaces];
 }
 
+async function plannedIdMap(options: StackOptions, log: StackLog): Promise<IdMap> {
+  const idMap = await planIdMap(options.subIdSource);
+  if (idMap.kind === 'single') log.warn(`only root is mapped in the user namespace: ${problemText(idMap.reason)}`);
+  if (idMap.kind === 'identity') log.debug('running as root: ids are mapped to themselves');
+  return idMap;
+}
+
 /** Makes the detached network namespace, if there is to be one. Throws NamespaceError. */
 async function childNamespaces(
   launcher: Launcher,
@@ -325,22 +333,27 @@ async function setUpInside(launcher: Launcher, options: StackOptions, log: Stack
     }
   };
 
-  await must(launcher, 'propagation', options.propagation);
-  for (const dir of options.copyUp) await copyUp(launcher, dir);
-  if (options.net !== 'host' || options.detachNetns) {
-    await must(launcher, 'loopback-up');
-    await may('congestion-control', 'cubic', 'reno');
-    await may('large-segments');
-  }
-  if (options.namespaces.includes('pid') && !(await may('mount-proc'))) {
-    log.warn('/proc shows the processes of the host: it cannot be mounted anew here');
-  }
-  if (bindsFiles(options) && !(await may('mount-sysfs'))) {
-    log.debug('/sys shows the devices of the host: it cannot be mounted anew here');
-  }
-  if (options.evacuateCgroup2 !== undefined && !(await may('mount-cgroup2'))) {
-    log.warn('/sys/fs/cgroup shows the cgroups of the host: it cannot be mounted anew here');
-  }
+  // All at once: the launcher carries them out one after the other, without waiting for us in between.
+  const ownNetwork = options.net !== 'host' || options.detachNetns;
+  await Promise.all([
+    must(launcher, 'propagation', options.propagation),
+    ...options.copyUp.map((dir) => copyUp(launcher, dir)),
+    ownNetwork && must(launcher, 'loopback-up'),
+    ownNetwork && may('congestion-control', 'cubic', 'reno'),
+    ownNetwork && may('large-segments'),
+    options.namespaces.includes('pid') &&
+      may('mount-proc').then((done) => {
+        if (!done) log.warn('/proc shows the processes of the host: it cannot be mounted anew here');
+      }),
+    bindsFiles(options) &&
+      may('mount-sysfs').then((done) => {
+        if (!done) log.debug('/sys shows the devices of the host: it cannot be mounted anew here');
+      }),
+    options.evacuateCgroup2 !== undefined &&
+      may('mount-cgroup2').then((done) => {
+        if (!done) log.warn('/sys/fs/cgroup shows the cgroups of the host: it cannot be mounted anew here');
+      }),
+  ]);
 }
 
 /** Throws NamespaceError. */
@@ -375,20 +388,24 @@ async function writeNameFiles(
 ): Promise<void> {
   if (!network.info) return;
   const files = [
-    ['/etc/hosts', await stateDir.write('hosts', await hostsFile())],
-    ['/etc/resolv.conf', await stateDir.write('resolv.conf', await resolvConf(network.info.dns))],
+    ['/etc/hosts', 'hosts', hostsFile()],
+    ['/etc/resolv.conf', 'resolv.conf', resolvConf(network.info.dns)],
   ] as const;
-  if (!bindsFiles(options)) return;
   const copied = options.copyUp.includes('/etc');
-  for (const [target, source] of files) {
-    try {
-      await launcher.order('bind-file', source, target, copied ? 'replace' : 'keep');
-    } catch (error) {
-      if (!(error instanceof OrderError)) throw error;
-      if (copied) throw new NetworkError(`cannot set up ${target}: ${error.message}`);
-      log.warn(`${target} is the host's: ${error.message}; use --copy-up=/etc`);
-    }
-  }
+  await Promise.all(
+    files.map(async ([target, name, text]) => {
+      const source = stateDir.write(name, text);
+      if (!bindsFiles(options)) return;
+      try {
+        await launcher.order('bind-file', source, target, copied ? 'replace' : 'keep');
+      } catch (error) {
+        if (!(error instanceof OrderError)) throw error;
+        if (copied) throw new NetworkError(`cannot set up ${target}: ${error.message}`);
+        log.warn(`${target} is the host's: ${error.message}; use --copy-up=/etc`);
+      }
+    }),
+  );
+  if (!bindsFiles(options)) return;
   if (!copied)
     log.debug('mounting /etc/resolv.conf without copying up /etc: it may change when the host changes its own');
 }

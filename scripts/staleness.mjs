@@ -67,9 +67,10 @@ export function isNativeBuilt(root) {
   );
 }
 
-/** The fingerprint of what tsc compiles. */
+/** The fingerprint of what dist/ is made from: what tsc compiles, and what bundles it. */
 export function typescriptFingerprint(root) {
   const files = ['tsconfig.json', 'package.json'].map((name) => join(root, name));
+  files.push(...listFiles(join(root, 'scripts'), () => true));
   // Plain JSON; in "include" stand directories, and patterns such as "native/*.ts".
   const { include } = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8'));
   for (const pattern of include) {
@@ -87,8 +88,6 @@ export function typescriptStamp(root) {
 export function removeOrphans(root) {
   const dist = join(root, 'dist');
   for (const file of listFiles(dist, (name) => /\.(js|js\.map|d\.ts)$/.test(name))) {
-    // Bundles have no source of their own; scripts/compile.mjs looks after them.
-    if (relative(dist, file).startsWith('chunks/')) continue;
     const source = join(root, relative(dist, file).replace(/(\.d\.ts|\.js\.map|\.js)$/, '.ts'));
     if (!existsSync(source)) rmSync(file);
   }

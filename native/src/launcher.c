@@ -10,8 +10,10 @@
  * words that end with a NUL each. The launcher speaks first; then the parent gives orders, and each order is answered
  * with "ok" (and words) or with "error", an errno, and what failed.
  *
- *   launcher: unshared            the user namespace is made; the parent writes the id maps now
- *   parent:   mapped              the launcher becomes root in it, and makes the other namespaces
+ *   launcher: unshared            the user namespace is made; the parent writes the id maps now …
+ *   parent:   mapped              … or has them written; the launcher becomes root in it, and makes the other namespaces
+ *          or map PROGRAM WORD… "" PROGRAM WORD…       runs newuidmap(1) and newgidmap(1), side by side; then as "mapped"
+ *   launcher: unmapped NUMBER STATUS OUTPUT            which of the two failed (0 or 1), its wait status, what it said
  *   launcher: ready PID           as the host counts; PID is in all of them (it is the launcher, or its child with pid)
  *   parent:   orders, see the table at the end of this file; "run" is the last one, or "idle" where there is no command
  *   launcher: exited CODE | signaled NUMBER     the command is over; the launcher ends after it
@@ -774,6 +776,136 @@ static pid_t obey(void) {
   }
 }
 
+/* --- id maps ----------------------------------------------------------------------------------------------------- */
+
+/*
+ * Programs that write id maps have to run in the user namespace that this process leaves, so a process is forked before
+ * that (from here, and not from the parent, which is large: to fork takes it longer than all that they do). It reads the
+ * words of a "map" order from one pipe and writes what became of it to another: nothing, or the words of "unmapped". When
+ * the launcher ends before, it ends them: nobody else can, since they are setuid.
+ */
+static int mapper_in = -1, mapper_out = -1;
+static pid_t mapper;
+static volatile pid_t map_programs[2];
+
+static void end_map_programs(int number) {
+  (void)number;
+  for (int i = 0; i < 2; i++) {
+    if (map_programs[i] > 0) kill(map_programs[i], SIGKILL);
+  }
+  _exit(1);
+}
+
+/* Starts one of the programs; its output can be read from *output. Returns its pid, or -1. */
+static pid_t start_map_program(char **command, int *output) {
+  int out[2];
+  if (pipe2(out, O_CLOEXEC) != 0) return -1;
+  pid_t pid = fork();
+  if (pid == 0) {
+    int null = open("/dev/null", O_RDONLY);
+    dup2(null, 0);
+    dup2(out[1], 1);
+    dup2(out[1], 2);
+    execv(command[0], command);
+    dprintf(2, "%s", strerror(errno));
+    _exit(127);
+  }
+  close(out[1]);
+  *output = out[0];
+  return pid;
+}
+
+static void read_all(int fd, char *text, size_t size) {
+  size_t used = 0;
+  ssize_t n;
+  while (used + 1 < size && ((n = read(fd, text + used, size - 1 - used)) > 0 || (n < 0 && errno == EINTR))) {
+    if (n > 0) used += (size_t)n;
+  }
+  text[used] = '\0';
+}
+
+static void be_mapper(int in, int out) {
+  ssize_t n;
+  size_t size = 0;
+  while (size < sizeof packet - 1 && ((n = read(in, packet + size, sizeof packet - 1 - size)) > 0)) size += (size_t)n;
+  char **commands[2] = {words, NULL};
+  for (size_t at = 0; at < size && word_count < MAX_WORDS; at += strlen(packet + at) + 1) {
+    words[word_count++] = packet + at;
+    if (packet[at] != '\0') continue;
+    words[word_count - 1] = NULL;
+    commands[1] = &words[word_count];
+  }
+  words[word_count] = NULL;
+  if (commands[1] == NULL) _exit(0);
+  int outputs[2];
+  for (int i = 0; i < 2; i++) map_programs[i] = start_map_program(commands[i], &outputs[i]);
+  for (int i = 0; i < 2; i++) {
+    char text[512] = "";
+    int status = -1;
+    if (map_programs[i] > 0) {
+      read_all(outputs[i], text, sizeof text);
+      while (waitpid(map_programs[i], &status, 0) < 0 && errno == EINTR) {
+      }
+      map_programs[i] = 0;
+    }
+    if (status == 0) continue;
+    dprintf(out, "%d%c%d%c%s%c", i, 0, status, 0, text, 0);
+    _exit(1);
+  }
+  _exit(0);
+}
+
+/* Returns 0, or an errno. */
+static int fork_mapper(void) {
+  int in[2], out[2];
+  if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0) return errno;
+  pid_t launcher = getpid();
+  mapper = fork();
+  if (mapper < 0) return errno;
+  if (mapper == 0) {
+    signal(SIGTERM, end_map_programs);
+    die_with(launcher, SIGTERM);
+    close(control);
+    close(in[1]);
+    be_mapper(in[0], out[1]);
+  }
+  close(in[0]);
+  close(out[1]);
+  mapper_in = in[1];
+  mapper_out = out[0];
+  return 0;
+}
+
+/* Has the maps written as the order that was heard says. Returns 0 where that failed, and was said, or the parent is gone. */
+static int map_ids(void) {
+  char said[1024];
+  const char *last = words[word_count - 1];
+  size_t size = (size_t)(last + strlen(last) + 1 - words[1]), done = 0;
+  ssize_t n;
+  while (done < size && ((n = write(mapper_in, words[1] + done, size - done)) > 0 || errno == EINTR)) {
+    if (n > 0) done += (size_t)n;
+  }
+  close(mapper_in);
+  mapper_in = -1;
+  struct pollfd fds[2] = {{mapper_out, POLLIN, 0}, {control, 0, 0}};
+  while (poll(fds, 2, -1) < 0 && errno == EINTR) {
+  }
+  if (fds[1].revents != 0) return 0;
+  read_all(mapper_out, said, sizeof said);
+  if (said[0] == '\0') return 1;
+  const char *status = said + strlen(said) + 1;
+  say("unmapped", said, status, status + strlen(status) + 1, NULL);
+  return 0;
+}
+
+/* Ends it, where it had nothing to do, and waits for it. */
+static void end_mapper(void) {
+  if (mapper_in >= 0) close(mapper_in);
+  close(mapper_out);
+  while (waitpid(mapper, NULL, 0) < 0 && errno == EINTR) {
+  }
+}
+
 /* --- main -------------------------------------------------------------------------------------------------------- */
 
 /* Outside a new pid namespace: waits for its first process, and ends as it does. */
@@ -806,13 +938,24 @@ int main(int argc, char **argv) {
   die_with(parent, SIGKILL);
 
   if ((flags & CLONE_NEWUSER) != 0) {
+    int error = fork_mapper();
+    if (error != 0) {
+      say_error(error, "fork", NULL);
+      return 1;
+    }
     if (unshare(CLONE_NEWUSER) != 0) {
       say_error(errno, "unshare", "user");
       return 1;
     }
     die_with(parent, SIGKILL);
     say("unshared", NULL);
-    if (!hear() || word_count == 0 || strcmp(words[0], "mapped") != 0) return 1;
+    if (!hear() || word_count == 0) return 1;
+    if (strcmp(words[0], "map") == 0 && word_count > 1) {
+      if (!map_ids()) return 1;
+    } else if (strcmp(words[0], "mapped") != 0) {
+      return 1;
+    }
+    end_mapper();
     /* With a one-id map setgroups is denied, and there is nothing to drop. */
     if (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0) {
       say_error(errno, "become root in the user namespace", NULL);

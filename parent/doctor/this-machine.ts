@@ -23,7 +23,7 @@ export const thisMachine: Machine = {
       ({ mode, uid }) => ({ mode, uid }),
       () => undefined,
     ),
-  find: findProgram,
+  find: async (program) => findProgram(program),
   async run(program, ...args) {
     const result = await execa(program, args, { reject: false, all: true, stdin: 'ignore', timeout: TIMEOUT_MS });
     return { code: result.exitCode ?? 1, output: result.all ?? '' };
@@ -33,7 +33,7 @@ export const thisMachine: Machine = {
   async tryNamespaces() {
     const channels = new Channels('', () => {});
     try {
-      const launcher = await Launcher.start(channels, ['user', 'mnt', 'net'], await planIdMap(), {});
+      const launcher = await Launcher.start(channels, ['user', 'mnt', 'net'], planIdMap, {});
       await launcher.kill();
     } finally {
       channels.close();

@@ -2,6 +2,7 @@
  * Id maps of the child's user namespace: who runs us becomes root in it, and the user's sub-ids follow (user_namespaces(7),
  * subuid(5)). Ranges beyond the user's own id can only be written by newuidmap(1) and newgidmap(1).
  */
+import { readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { errorText, NamespaceError, type Problem } from '../errors.js';
@@ -50,12 +51,12 @@ export async function subIdProblem(): Promise<Problem | undefined> {
 export async function planIdMap(source: SubIdSource = 'auto'): Promise<IdMap> {
   const user = currentUser();
   if (user.uid === 0) return { kind: 'identity' };
-  const [uids, gids, newuidmap, newgidmap] = await Promise.all([
+  const [uids, gids] = await Promise.all([
     subIds('/etc/subuid', user, [], source),
     subIds('/etc/subgid', user, ['-g'], source),
-    findProgram('newuidmap'),
-    findProgram('newgidmap'),
   ]);
+  const newuidmap = findProgram('newuidmap');
+  const newgidmap = findProgram('newgidmap');
   const who = user.name === '' ? `user ${user.uid}` : user.name;
   if (uids.length === 0 || gids.length === 0) {
     const file = uids.length === 0 ? '/etc/subuid' : '/etc/subgid';
@@ -81,24 +82,25 @@ export async function planIdMap(source: SubIdSource = 'auto'): Promise<IdMap> {
 }
 
 /** Writes the maps of process `pid`, which has just made its user namespace. Throws NamespaceError. */
-export async function writeIdMap(pid: number, map: IdMap): Promise<void> {
-  const user = currentUser();
-  switch (map.kind) {
-    case 'identity':
-      await Promise.all(['uid_map', 'gid_map'].map((file) => copyOwnMap(pid, file)));
-      return;
-    case 'single':
-      // An unprivileged gid_map needs setgroups to be denied first (user_namespaces(7)).
-      await writeMap(`/proc/${pid}/setgroups`, 'deny');
-      await writeMap(`/proc/${pid}/uid_map`, `0 ${user.uid} 1`);
-      await writeMap(`/proc/${pid}/gid_map`, `0 ${user.gid} 1`);
-      return;
-    case 'sub-ids':
-      await Promise.all([
-        runMapper(map.newuidmap, pid, user.uid, map.uids),
-        runMapper(map.newgidmap, pid, user.gid, map.gids),
-      ]);
+export async function writeIdMap(pid: number, map: Exclude<IdMap, { kind: 'sub-ids' }>): Promise<void> {
+  if (map.kind === 'identity') {
+    await Promise.all(['uid_map', 'gid_map'].map((file) => copyOwnMap(pid, file)));
+    return;
   }
+  const user = currentUser();
+  // An unprivileged gid_map needs setgroups to be denied first (user_namespaces(7)).
+  await writeMap(`/proc/${pid}/setgroups`, 'deny');
+  await writeMap(`/proc/${pid}/uid_map`, `0 ${user.uid} 1`);
+  await writeMap(`/proc/${pid}/gid_map`, `0 ${user.gid} 1`);
+}
+
+/** The programs, with their arguments, that write the maps of process `pid`. */
+export function mapPrograms(pid: number, map: Extract<IdMap, { kind: 'sub-ids' }>): [string[], string[]] {
+  const { uid, gid } = currentUser();
+  return [
+    [map.newuidmap, ...mapArguments(pid, uid, map.uids)],
+    [map.newgidmap, ...mapArguments(pid, gid, map.gids)],
+  ];
 }
 
 /** All ids that exist in our own user namespace, each as itself. */
@@ -121,18 +123,22 @@ async function writeMap(path: string, text: string): Promise<void> {
   }
 }
 
-async function runMapper(program: string, pid: number, own: number, ranges: IdRange[]): Promise<void> {
+function mapArguments(pid: number, own: number, ranges: IdRange[]): string[] {
   const args = [String(pid), '0', String(own), '1'];
   let inside = 1;
   for (const { start, length } of ranges) {
     args.push(String(inside), String(start), String(length));
     inside += length;
   }
-  const result = await runProgramToEnd(program, args);
-  if (result.exitCode === 0) return;
-  const said = result.output.trim().split('\n').join('; ');
-  throw new NamespaceError(
-    `failed to set up the id map: ${program} ${args.join(' ')}: ${said || result.problem}; check /etc/subuid and /etc/subgid, and that ${program} is setuid root`,
+  return args;
+}
+
+/** What to say of one of mapPrograms() that failed; `status` is that of wait(2). */
+export function mapError(command: readonly string[], status: number, output: string): NamespaceError {
+  const said = output.trim().split('\n').join('; ');
+  const problem = (status & 0x7f) === 0 ? `exit code ${status >> 8}` : `signal ${status & 0x7f}`;
+  return new NamespaceError(
+    `failed to set up the id map: ${command.join(' ')}: ${said || problem}; check /etc/subuid and /etc/subgid, and that ${command[0]} is setuid root`,
   );
 }
 
@@ -141,18 +147,27 @@ async function runMapper(program: string, pid: number, own: number, ranges: IdRa
  * else from the file, whose lines are NAME-OR-UID:START:LENGTH.
  */
 async function subIds(file: string, user: User, option: string[], source: SubIdSource): Promise<IdRange[]> {
-  if (source === 'static' || (source === 'auto' && !(await hasOtherSource()))) {
-    const ranges = parseSubIds(await readFile(file, 'utf8').catch(() => ''), user);
+  if (source === 'static' || (source === 'auto' && !hasOtherSource())) {
+    const ranges = parseSubIds(textOf(file), user);
     if (ranges.length > 0 || source === 'static') return ranges;
   }
-  const getsubids = process.env.GETSUBIDS ?? (await findProgram('getsubids'));
+  const getsubids = process.env.GETSUBIDS ?? findProgram('getsubids');
   if (!getsubids || user.name === '') return [];
   const result = await runProgramToEnd(getsubids, [...option, user.name]);
   return result.exitCode === 0 ? parseGetSubIds(result.stdout) : [];
 }
 
-async function hasOtherSource(): Promise<boolean> {
-  return /^\s*subid:/m.test(await readFile('/etc/nsswitch.conf', 'utf8').catch(() => ''));
+function hasOtherSource(): boolean {
+  return /^\s*subid:/m.test(textOf('/etc/nsswitch.conf'));
+}
+
+/** "" where the file cannot be read. Synchronous as findProgram() is. */
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 /** The lines of subuid(5) that belong to the user, by name or by id. */

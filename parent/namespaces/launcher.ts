@@ -5,9 +5,9 @@ import { getSystemErrorName } from 'node:util';
 import { LAUNCHER, native } from '../../native/index.js';
 import type { Channels, PacketChannel } from '../channels.js';
 import { CommandError, NamespaceError } from '../errors.js';
-import { startProgram } from '../programs.js';
+import { type ProgramEnd, startProgram } from '../programs.js';
 import { explainUnshare } from './diagnose.js';
-import { type IdMap, writeIdMap } from './id-map.js';
+import { type IdMap, mapError, mapPrograms, writeIdMap } from './id-map.js';
 import { activation, FIRST_FD, inheritedDescriptors } from './inherited.js';
 import { inheritOrphans, killOrphans, userNamespaceOf } from './orphans.js';
 
@@ -46,21 +46,21 @@ export class Launcher {
 
   private constructor(
     private readonly channel: PacketChannel,
-    private readonly process: Promise<unknown>,
+    private readonly process: Promise<ProgramEnd>,
   ) {
     channel.onMessage((data) => this.#hear(data.toString('utf8').split('\0').slice(0, -1)));
     channel.onClose(() => this.#end());
   }
 
   /**
-   * Makes the namespaces and maps the ids. `env` is added to the environment of everything in them; sockets that a
+   * Makes the namespaces and maps the ids; how, is asked while the launcher starts. `env` is added to the environment of everything in them; sockets that a
    * service manager passed to this process go on to the command.
    * Throws NamespaceError; nothing is left then.
    */
   static async start(
     channels: Channels,
     namespaces: readonly Namespace[],
-    idMap: IdMap,
+    planIdMap: () => Promise<IdMap>,
     env: Record<string, string>,
   ): Promise<Launcher> {
     inheritOrphans();
@@ -73,20 +73,36 @@ export class Launcher {
     });
     native().closeFd(theirs);
     const launcher = new Launcher(channels.open(ours), ended);
+    const unshared = launcher.#reply();
+    unshared.catch(() => {});
     try {
       const result = child.pid === undefined ? await ended : undefined;
       if (result) throw new NamespaceError(`cannot start ${LAUNCHER}: ${result.problem}; build it with: npm run build`);
-      await launcher.#reply();
-      await writeIdMap(child.pid ?? 0, idMap);
-      const ready = await launcher.order('mapped');
-      launcher.pid = Number(ready[0]);
-      launcher.#userNamespace = await userNamespaceOf(launcher.pid);
+      launcher.pid = await launcher.#map(child.pid ?? 0, await planIdMap(), unshared);
+      launcher.#userNamespace = userNamespaceOf(launcher.pid);
       return launcher;
     } catch (error) {
       await launcher.kill();
       if (error instanceof OrderError) throw await explainUnshare(error.code, error.what, error.object);
       throw error;
     }
+  }
+
+  /** Resolves with the pid of a process that is in all the namespaces. Throws NamespaceError or OrderError. */
+  async #map(pid: number, idMap: IdMap, unshared: Promise<unknown>): Promise<number> {
+    if (idMap.kind !== 'sub-ids') {
+      await unshared;
+      await writeIdMap(pid, idMap);
+      return Number((await this.order('mapped'))[0]);
+    }
+    const programs = mapPrograms(pid, idMap);
+    // It is there when the launcher comes to it. Where that fails before, it says so first.
+    const mapping = this.order('map', ...programs[0], '', ...programs[1]);
+    mapping.catch(() => {});
+    await unshared;
+    const [first = '', status, output = ''] = await mapping;
+    if (status === undefined) return Number(first);
+    throw mapError(programs[Number(first)] ?? [], Number(status), output);
   }
 
   /** Gives an order; resolves with the words of the answer. Throws OrderError. Orders are carried out one by one. */
@@ -152,8 +168,8 @@ export class Launcher {
   async kill(): Promise<void> {
     this.channel.close();
     this.#end();
-    await this.process;
-    await killOrphans(this.#userNamespace);
+    const { signal } = await this.process;
+    if (signal !== undefined || this.#result === undefined) await killOrphans(this.#userNamespace);
   }
 
   async #send(words: readonly string[], fds: number[]): Promise<string[]> {

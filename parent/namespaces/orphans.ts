@@ -1,4 +1,5 @@
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readlinkSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { native } from '../../native/index.js';
 
@@ -11,8 +12,12 @@ export function inheritOrphans(): void {
 }
 
 /** Identity of a process's user namespace, such as `user:[4026532208]`; "" where it cannot be seen (any more). */
-export function userNamespaceOf(pid: number | string): Promise<string> {
-  return readlink(`/proc/${pid}/ns/user`).catch(() => '');
+export function userNamespaceOf(pid: number | string): string {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/user`);
+  } catch {
+    return '';
+  }
 }
 
 /**
@@ -24,7 +29,7 @@ export async function killOrphans(userNamespace: string): Promise<void> {
   for (;;) {
     let found = false;
     for (const pid of await children()) {
-      if ((await userNamespaceOf(pid)) !== userNamespace || (await isZombie(pid))) continue;
+      if (userNamespaceOf(pid) !== userNamespace || (await isZombie(pid))) continue;
       found = true;
       try {
         process.kill(pid, 'SIGKILL');

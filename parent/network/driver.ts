@@ -60,6 +60,8 @@ export interface NetworkDriver {
   readonly name: string;
   /** Why it cannot be used on this machine; undefined where it can. Changes nothing. */
   probe(options: NetworkOptions): Promise<Problem | undefined>;
+  /** Begins with what setup() needs and what can be had before there are namespaces. */
+  prepare?(options: NetworkOptions): void;
   /** Resolves when the network is up. Throws NetworkError, and then nothing of it is left. */
   setup(child: ChildNamespaces, options: NetworkOptions, demands: NetworkDemands): Promise<Network>;
 }

@@ -29,6 +29,12 @@ export function parseNetworkName(text: string): NetworkName {
   return name;
 }
 
+/** To be called while the namespaces are made, for setupNetwork() to take less time. */
+export function prepareNetwork(name: NetworkName, options: NetworkOptions): void {
+  const driver: NetworkDriver | undefined = name === 'auto' ? automatic[0] : drivers[name];
+  driver?.prepare?.(options);
+}
+
 /**
  * Sets up the network named, or with `auto` the first that works here: slirp4netns, else pasta, else loopback only, and
  * then a line says so. Throws NetworkError.

@@ -94,9 +94,9 @@ async function findBinary(asked: string | undefined): Promise<string | undefined
 
 /** Words that start it; none where there is none. */
 async function findDhcpClient(): Promise<string[]> {
-  const udhcpc = await findProgram('udhcpc');
+  const udhcpc = findProgram('udhcpc');
   if (udhcpc) return [udhcpc];
-  const busybox = await findProgram('busybox');
+  const busybox = findProgram('busybox');
   if (!busybox) return [];
   const { stdout } = await runProgramToEnd(busybox, ['--list']);
   return stdout.split('\n').includes('udhcpc') ? [busybox, 'udhcpc'] : [];

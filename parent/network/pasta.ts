@@ -20,12 +20,12 @@ export const pasta: NetworkDriver = {
   name: 'pasta',
 
   async probe({ pasta: { binary } }) {
-    if (!(await findProgram(binary))) return { what: `${binary} is not installed`, fix: 'sudo apt-get install passt' };
+    if (!findProgram(binary)) return { what: `${binary} is not installed`, fix: 'sudo apt-get install passt' };
     return tunProblem();
   },
 
   async setup(child: ChildNamespaces, options: NetworkOptions, demands: NetworkDemands): Promise<Network> {
-    const program = (await findProgram(options.pasta.binary)) ?? options.pasta.binary;
+    const program = findProgram(options.pasta.binary) ?? options.pasta.binary;
     const ifname = options.ifname ?? 'tap0';
     const mtu = options.mtu || DEFAULT_MTU;
     const { child: childIP, gateway, dns, prefix } = userModeAddresses(options.cidr);

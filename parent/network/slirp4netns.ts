@@ -6,7 +6,7 @@ import { NetworkError } from '../errors.js';
 import { findProgram } from '../find-program.js';
 import { userModeAddresses } from './addresses.js';
 import type { ChildNamespaces, Network, NetworkDemands, NetworkDriver, NetworkOptions, Switch } from './driver.js';
-import { helpText } from './help-text.js';
+import { helpText, prepareHelpText } from './help-text.js';
 import { READY_FD, startHelperProcess } from './helper-process.js';
 import { tunProblem } from './tun.js';
 
@@ -18,14 +18,18 @@ export const slirp4netns: NetworkDriver = {
   name: 'slirp4netns',
 
   async probe({ slirp4netns: { binary } }) {
-    if (!(await findProgram(binary)))
-      return { what: `${binary} is not installed`, fix: 'sudo apt-get install slirp4netns' };
+    if (!findProgram(binary)) return { what: `${binary} is not installed`, fix: 'sudo apt-get install slirp4netns' };
     return tunProblem();
+  },
+
+  prepare({ slirp4netns: { binary, sandbox, seccomp } }) {
+    const program = findProgram(binary);
+    if (program !== undefined && [sandbox, seccomp].includes('auto')) prepareHelpText(program);
   },
 
   async setup(child: ChildNamespaces, options: NetworkOptions, demands: NetworkDemands): Promise<Network> {
     const { binary, sandbox, seccomp } = options.slirp4netns;
-    const program = (await findProgram(binary)) ?? binary;
+    const program = findProgram(binary) ?? binary;
     const ifname = options.ifname ?? 'tap0';
     const mtu = options.mtu || DEFAULT_MTU;
     const { child: childIP, gateway, dns, prefix } = userModeAddresses(options.cidr);

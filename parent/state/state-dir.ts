@@ -9,8 +9,8 @@
  * One that was left behind (SIGKILL) is not locked any more, and is taken over. The directory itself is locked too, in
  * shared mode, which keeps systemd-tmpfiles from cleaning it up (tmpfiles.d(5)).
  */
-import { mkdtempSync, rmdirSync } from 'node:fs';
-import { access, type FileHandle, mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { access, type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { native } from '../../native/index.js';
@@ -29,10 +29,12 @@ export class StateDir {
     this.socket = join(path, 'api.sock');
   }
 
-  /** Makes and locks the directory; a temporary one where no path is given. Throws StateDirError or NativeMissingError. */
-  static async open(path: string | undefined): Promise<StateDir> {
+  /**
+   * The path of the directory; of a new temporary one where none is given. Throws StateDirError or NativeMissingError.
+   */
+  static choose(path: string | undefined): string {
     // Without it nothing can be locked: not even a directory is to be made then.
-    const { flock } = native();
+    native();
     const dir = path === undefined ? makeTemporary() : resolve(path);
     // Before anything is made: the network driver's socket is the one with the longest name.
     const length = Buffer.byteLength(join(dir, LONGEST_SOCKET));
@@ -42,6 +44,12 @@ export class StateDir {
         `the path of the state directory is too long for sockets in it (${length} bytes with their names, UNIX sockets allow ${MAX_SOCKET_PATH}): ${dir}; choose a shorter ${path === undefined ? 'TMPDIR' : '--state-dir'}`,
       );
     }
+    return dir;
+  }
+
+  /** Makes and locks the directory that was chosen. Throws StateDirError. */
+  static async open(dir: string): Promise<StateDir> {
+    const { flock } = native();
     const locks: FileHandle[] = [];
     try {
       await makeDirectories(dir);
@@ -79,18 +87,19 @@ export class StateDir {
     return new StateDir(dir, locks);
   }
 
-  async write(name: string, text: string, mode = 0o644): Promise<string> {
+  write(name: string, text: string, mode = 0o644): string {
     const path = join(this.path, name);
-    await writeFile(path, text, { mode });
+    writeFileSync(path, text, { mode });
     return path;
   }
 
   /** Deletes the directory and gives up the lock. */
   async remove(): Promise<void> {
     try {
-      await rm(this.path, { recursive: true, force: true });
+      // Synchronous: for a few files other threads take longer, and a program that ends waits for it.
+      rmSync(this.path, { recursive: true, force: true });
     } finally {
-      for (const lock of this.locks) await lock.close();
+      await Promise.all(this.locks.map((lock) => lock.close()));
     }
   }
 }

@@ -133,7 +133,7 @@ describe('odd surroundings', () => {
       cpSync(join(repoRoot, path), join(copy, path), { recursive: true });
     }
     mkdirSync(join(copy, 'node_modules'));
-    const program = join(copy, 'dist/bin/rootless-run.js');
+    const program = join(copy, 'dist/bin/rootless-run.cjs');
     await refuses([process.execPath, program, '--net=none', 'true'], /native part is not built.*npm run build/);
     const help = await run(process.execPath, [program, '--help']);
     assert.deepEqual([help.code, help.stderr], [0, '']);
@@ -146,7 +146,7 @@ describe('odd surroundings', () => {
     for (const path of ['package.json', 'dist', native]) {
       cpSync(join(repoRoot, path), join(copy, path), { recursive: true });
     }
-    const program = join(copy, 'dist/bin/rootless-run.js');
+    const program = join(copy, 'dist/bin/rootless-run.cjs');
     await refuses([process.execPath, program, '--net=none', 'true'], /launcher.*npm run build/);
   });
 
@@ -155,7 +155,7 @@ describe('odd surroundings', () => {
     const preload = join(tempDir(), 'old.cjs');
     writeFileSync(preload, old);
     for (const name of ['rootless-run', 'rootlessctl']) {
-      const program = join(repoRoot, 'dist/bin', `${name}.js`);
+      const program = join(repoRoot, 'dist/bin', `${name}.cjs`);
       const { stdout, stderr, code } = await run(process.execPath, ['--require', preload, program, '--help']);
       assert.deepEqual([stdout, code], ['', 1]);
       assert.match(stderr, /^rootless-net needs Node\.js 20\.19 or later, this is 18\.20\.1 [^\n]*\n$/);

@@ -6,5 +6,6 @@ export const repoRoot = resolve(dirname(fileURLToPath(import.meta.url)), '..', '
 
 /** The compiled program of that name; run it with `process.execPath`. */
 export function binPath(name: 'rootless-run' | 'rootlesskit' | 'rootlessctl' | 'rootless-net' | 'demo'): string {
-  return join(repoRoot, 'dist', 'bin', `${name}.js`);
+  // What `npm install` makes commands of; the demonstration is none.
+  return join(repoRoot, 'dist', 'bin', `${name}.${name === 'demo' ? 'js' : 'cjs'}`);
 }

@@ -57,7 +57,7 @@ export async function bootSystemd(): Promise<SystemManager> {
   ];
   const asUser = ['setpriv', `--reuid=${testUser}`, `--regid=${testUser}`, '--init-groups', 'env', '-i', '-C', home];
   return {
-    program: (name) => [node, join(root, 'dist/bin', `${name}.js`)],
+    program: (name) => [node, join(root, 'dist/bin', `${name}.cjs`)],
     script: (name) => join(root, 'test/scripts', name),
     root: enter,
     user: (...command) => enter(...asUser, ...environment, ...command),

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { repoRoot, run, tempDir } from '../../support/index.js';
+
+const scripts = join(repoRoot, 'scripts');
+
+describe('the code cache of a program', () => {
+  let directory: string;
+  let file: string;
+
+  before(async () => {
+    const copy = tempDir();
+    directory = join(copy, 'dist/programs');
+    mkdirSync(directory, { recursive: true });
+    copyFileSync(join(repoRoot, 'package.json'), join(copy, 'package.json'));
+    copyFileSync(join(repoRoot, 'dist/programs/rootlessctl.cjs'), join(directory, 'rootlessctl.cjs'));
+    const made = await run(process.execPath, [join(scripts, 'warm-up.cjs'), directory, 'rootlessctl', '']);
+    assert.deepEqual([made.code, made.stderr], [0, '']);
+    const [cache, ...others] = readdirSync(directory).filter((name) => name !== 'rootlessctl.cjs');
+    assert(cache !== undefined && others.length === 0, 'one for this node, and nothing half done');
+    file = join(directory, cache);
+  });
+
+  /** Runs the program, without arguments; whether V8 refused the cache goes to standard error. */
+  async function load(): Promise<string> {
+    const script = `
+      const { load } = require(${JSON.stringify(join(scripts, 'load-bundle.cjs'))});
+      const script = load(${JSON.stringify(directory)}, 'rootlessctl', [], require);
+      console.error(script.cachedDataRejected);`;
+    const { code, stdout, stderr } = await run(process.execPath, ['-e', script]);
+    assert.equal(code, 0);
+    assert.match(stdout, /^Usage: rootlessctl /);
+    return stderr.trim();
+  }
+
+  it('is taken by the node that made it', async () => {
+    assert.equal(await load(), 'false');
+  });
+
+  it('is done without where V8 refuses it, as it does what another version made', async () => {
+    const made = readFileSync(file);
+    // Its version follows the first word, which says what it is.
+    writeFileSync(file, Buffer.concat([made.subarray(0, 4), Buffer.from('????'), made.subarray(8)]));
+    assert.equal(await load(), 'true');
+    writeFileSync(file, '');
+    assert.equal(await load(), 'true');
+  });
+});
