@@ -18,3 +18,8 @@ portDriverSuite(
   { netArgs: ['--net=slirp4netns', '--ipv6'], portDriverArgs, capabilities },
   [groups.connections, groups.datagrams],
 );
+portDriverSuite(
+  'port driver builtin, without the addresses of clients',
+  { netArgs: ['--net=none'], portDriverArgs: [...portDriverArgs, '--source-ip-transparent=false'], capabilities },
+  [groups.ends],
+);
