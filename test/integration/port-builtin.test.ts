@@ -10,7 +10,7 @@ for (const net of ['slirp4netns', 'pasta']) {
   portDriverSuite(
     `port driver builtin, with ${net}`,
     { netArgs: [`--net=${net}`], portDriverArgs, capabilities, childAddress: '10.0.2.100' },
-    [groups.addresses, groups.servers],
+    [groups.addresses, groups.servers, groups.pairs],
   );
 }
 portDriverSuite(

@@ -8,6 +8,7 @@ import { connections } from './port-suite/connections.js';
 import { datagrams } from './port-suite/datagrams.js';
 import { ends } from './port-suite/ends.js';
 import { observation } from './port-suite/observation.js';
+import { pairs } from './port-suite/pairs.js';
 import { ports } from './port-suite/ports.js';
 import { protocols } from './port-suite/protocols.js';
 import { servers } from './port-suite/servers.js';
@@ -19,6 +20,7 @@ export const groups = {
   addresses,
   protocols,
   servers,
+  pairs,
   connections,
   ends,
   datagrams,

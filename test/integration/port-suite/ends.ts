@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { near } from '../../setup/far-machine.js';
-import { converse, here, type Machine, type Step, servePeers, there } from '../../support/peers.js';
+import { type Conversation, converse, here, type Machine, type Step, servePeers, there } from '../../support/peers.js';
 import { type Group, newPort, withStack } from './common.js';
 
 /** Clients of every kind, and the addresses of the host that they ask. */
@@ -94,7 +94,7 @@ export const ends: Group = (suite) => {
       it(`is a reset without a byte where no server is there, for a client ${who}, until one comes`, async () => {
         const port = newPort();
         const published = await stack().publish(`0:${port}`);
-        const talk = { host, port: published.port, steps: [['drain']] } satisfies Parameters<typeof converse>[1];
+        const talk = { host, port: published.port, steps: [['drain']] } satisfies Conversation;
         for (const end of await converse(machine, talk, talk, talk)) {
           // The reset may be there before connect(2) returns.
           assert.match(end.error ?? '', /^(ECONNRESET|ECONNREFUSED)$/);
