@@ -42,6 +42,7 @@ export async function makeFarMachine(
   for (const ip of far.v6) inside('addr', 'add', `${ip}/64`, 'dev', 'far0', 'nodad');
   inside('link', 'set', 'lo', 'up');
   inside('link', 'set', 'far0', 'up');
+  inside('route', 'add', 'default', 'via', near.v4);
   child.stdin.end('\n');
   await once(child.stdout, 'data');
   return child;

@@ -102,7 +102,7 @@ def talk(s, steps):
 def converse(words):
     kind = socket.SOCK_STREAM
     try:
-        s = open_socket(words['host'], kind, words.get('from', ''))
+        s = open_socket(words['host'], kind, words.get('from', ''), words.get('fromPort', 0))
         s.connect((words['host'], words['port']))
     except OSError as error:
         return {'data': '', 'length': 0, 'ended': False, 'error': errno.errorcode.get(error.errno, 'silence'), 'own': '', 'peer': ''}
@@ -174,24 +174,21 @@ export const there: Machine | undefined = farSocket
       })
   : undefined;
 
-export interface Conversation {
+export interface Asking {
   host: string;
   port: number;
-  /** The client's address; the kernel's choice unless told. */
+  /** The client's own address and port; the kernel's choice unless told. */
   from?: string;
+  fromPort?: number;
+}
+
+export interface Conversation extends Asking {
   steps: readonly Step[];
 }
 
 /** One after the other; never rejects because of how they go. */
 export async function converse(machine: Machine, ...conversations: Conversation[]): Promise<End[]> {
   return JSON.parse(await machine(command('talk', conversations)));
-}
-
-export interface Asking {
-  host: string;
-  port: number;
-  from?: string;
-  fromPort?: number;
 }
 
 /** Clients of UDP with connected sockets, all at once: each sends the number of the round, and waits for an answer. */
