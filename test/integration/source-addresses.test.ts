@@ -139,6 +139,39 @@ if (hosts.length > 0) {
       });
     }
 
+    it('is that of the agent where no rules can be made, and the user is told so', async () => {
+      // No netlink, as with RestrictAddressFamilies= of systemd.
+      const filter = `
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None)
+seccomp, call = {'x86_64': (317, 41), 'aarch64': (277, 198)}[os.uname().machine]
+code = [(0x20, 0, 0, 0), (0x15, 0, 3, call), (0x20, 0, 0, 16), (0x15, 0, 1, 16), (6, 0, 0, 0x50061), (6, 0, 0, 0x7fff0000)]
+program = ctypes.create_string_buffer(b''.join(struct.pack('=HBBI', *line) for line in code))
+assert libc.syscall(seccomp, 1, 0, struct.pack('@HxxxxxxQ', len(code), ctypes.addressof(program))) == 0
+os.execvp(sys.argv[1], sys.argv[1:])`;
+      await using stack = await startStack({
+        // As root of a user namespace it may make the filter without giving up setuid programs.
+        wrapper: ['unshare', '--user', '--map-root-user', 'python3', '-c', filter],
+      });
+      await using _tcp = await stack.program('tcp-server', 'client', '0.0.0.0', 80);
+      await using _udp = await stack.program('udp-server', 'client', '0.0.0.0', 80);
+      for (const host of hosts) {
+        for (const published of ['', host.includes(':') ? `[${host}]:` : `${host}:`]) {
+          const tcp = await stack.publish(`${published}0:80/tcp`);
+          const udp = await stack.publish(`${published}0:80/udp`);
+          assert.match((await seenOverTCP(host, tcp.port))[0], /^127\.0\.0\.1 /);
+          assert.match((await seenOverUDP(host, udp.port))[0], /^127\.0\.0\.1 /);
+          assert.equal((await stack.report(tcp.id)).source, 'agent');
+          assert.equal((await stack.report(udp.id)).source, 'agent');
+        }
+      }
+      assert.match((await stack.ctl('list-ports')).stdout, /SOURCE +\n.* agent +\n/);
+      assert.match(
+        stack.started.output(),
+        /^rootless-run: warning: servers see connections from this side of the port: .+\nrootless-run: warning: cannot list the addresses inside: .+\n$/,
+      );
+    });
+
     it('is that of the agent with --source-ip-transparent=false', async () => {
       await using stack = await startStack({ args: ['--net=none', '--source-ip-transparent=false'] });
       await using _tcp = await stack.program('tcp-server', 'client', '0.0.0.0', 80);
