@@ -90,6 +90,25 @@ if (hosts.length > 0) {
           });
         }
 
+        if (machine) {
+          it('is seen by servers on the very address that a port names', async () => {
+            const named = ['127.0.0.2', ...(net === 'none' ? [] : ['10.0.2.100'])];
+            for (const ip of named) {
+              const inside = await freePort('127.0.0.1');
+              await using _tcp = await stack.program('tcp-server', 'client', ip, inside);
+              // It answers from the address that was asked.
+              await using _udp = await stack.program('udp-server', 'client', '0.0.0.0', inside);
+              const tcp = await stack.publish(`0:${ip}:${inside}/tcp`);
+              const udp = await stack.publish(`0:${ip}:${inside}/udp`);
+              const client = { host: near.v4, from: far.v4[1] };
+              const [asked] = await askAll(machine, [{ ...client, port: udp.port }]);
+              assert.deepEqual(asked?.answers, [asked?.own], ip);
+              const [end] = await converse(machine, { ...client, port: tcp.port, steps: [['drain']] });
+              assert.equal(end?.data, end?.own, ip);
+            }
+          });
+        }
+
         it('does not keep a refusal from the client', async () => {
           const inside = await freePort('127.0.0.1');
           const { port } = await stack.publish(`0:${inside}/tcp`);
