@@ -231,12 +231,8 @@ describe('socat', () => {
       });
       for (const host of published) {
         const machine = host.startsWith('127.') || host === '::1' || !there ? here : there;
-        for (const { answers } of await askAll(machine, [
-          { host, port },
-          { host, port },
-        ])) {
-          assert.deepEqual(answers, ['0'], host);
-        }
+        const [asked] = await askAll(machine, [{ host, port }]);
+        assert.deepEqual(asked?.answers, ['0'], host);
       }
     });
   }
