@@ -149,3 +149,5 @@ for (const signal of ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGTERM'] as const) proces
 engine.openChannel(PARENT, PARENT_FD);
 engine.serveConnects(PARENT);
 say({ type: 'hello', version: PROTOCOL_VERSION, pid: process.pid });
+// Later, since the command starts now, too.
+setTimeout(() => sources.prepare(), 200).unref();
