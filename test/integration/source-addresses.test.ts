@@ -86,7 +86,11 @@ if (hosts.length > 0) {
             for (const { own, data } of await converse(machine ?? assert.fail(), ...talks, ...talks)) {
               assert.equal(data, own);
             }
-            for (const { id } of [tcp, udp]) assert.equal((await stack.report(id)).source, 'client');
+            for (const { id } of [tcp, udp]) {
+              assert.equal((await stack.report(id)).source, 'client');
+              // And with it what is left of these clients, who would keep their ports from others that ask this server.
+              await stack.api.removePort(id);
+            }
           });
         }
 
