@@ -6,9 +6,11 @@
  * It is not trusted by the parent: whoever is root in the child's namespaces can take it over.
  */
 import { networkInterfaces } from 'node:os';
+import ipaddr from 'ipaddr.js';
 import { type Engine, type EngineEvent, native } from '../native/index.js';
 import { defaultCongestion } from '../protocol/congestion.js';
 import { dialPlan } from '../protocol/dial-rule.js';
+import { errorText } from '../protocol/error-text.js';
 import type { ContainersConfig } from '../protocol/messages.js';
 import { decodeMessage, decodeTarget, encodeMessage, type Message, PROTOCOL_VERSION } from '../protocol/messages.js';
 import type { ContainerRuntime } from './container/index.js';
@@ -23,8 +25,20 @@ function say(message: Message): void {
   engine.send(PARENT, encodeMessage(message));
 }
 
+let saidUnknown = false;
+
 function isLocal(ip: string): boolean {
-  return Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === ip));
+  // All of 127.0.0.0/8 is, though lo has but the one address.
+  if (ipaddr.parse(ip).range() === 'loopback') return true;
+  try {
+    return Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === ip));
+  } catch (error) {
+    // As where a filter keeps netlink from us, or no descriptor is free: what is on loopback is reached all the same.
+    if (!saidUnknown)
+      say({ type: 'log', level: 'warn', text: `cannot list the addresses inside: ${errorText(error)}` });
+    saidUnknown = true;
+    return false;
+  }
 }
 
 const sources = new SourceAddresses(
@@ -135,3 +149,5 @@ for (const signal of ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGTERM'] as const) proces
 engine.openChannel(PARENT, PARENT_FD);
 engine.serveConnects(PARENT);
 say({ type: 'hello', version: PROTOCOL_VERSION, pid: process.pid });
+// Later, since the command starts now, too.
+setTimeout(() => sources.prepare(), 200).unref();

@@ -93,6 +93,24 @@ export class SourceAddresses {
     }
   }
 
+  /**
+   * Does once, to no effect, what the first client would wait for else: code is compiled when it first runs, and that takes
+   * longer than all of it does later.
+   */
+  prepare(): void {
+    try {
+      using routing = new PolicyRouting();
+      for (const [family, client] of [[4, '192.0.2.1'] as const, [6, '2001:db8::1'] as const]) {
+        const table = tableOf(client);
+        if (isIP(client) !== family || !isOrdinary(client) || this.isLocal(client)) continue;
+        routing.deleteRule({ family, from: 'lo', what: { protocol: 'tcp', port: 1 }, table, priority: PRIORITY });
+        routing.deleteRoutes([{ address: client, table }]);
+      }
+    } catch {
+      // It is told when it keeps something from somebody.
+    }
+  }
+
   /** No port leads to that target any more. */
   forget(target: string): void {
     for (const [key, { rule, targets }] of this.#rules) {

@@ -30,6 +30,7 @@
         'src/sockets.cc',
         'src/tcp_port.cc',
         'src/tcp_relay.cc',
+        'src/udp_peers.cc',
         'src/udp_port.cc',
         'src/watchdog.cc',
         'src/wire.cc',

@@ -170,12 +170,21 @@ Fd Dialer::open(const Request& request, const Address& to, bool keepSource) {
     setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (to.isLoopback()) sockets::setCongestion(fd.get(), congestion_);
   }
-  if (keepSource && !sockets::bindTransparently(fd.get(), request.source)) return open(request, to, false);
+  if (keepSource && !sockets::bindTransparently(fd.get(), request.type, request.source, to)) {
+    return open(request, to, false);
+  }
   if (connect(fd.get(), &to.sa, to.length) == 0) {
     errno = 0;
     return fd;
   }
-  // Such a connection was there a moment ago (TIME_WAIT), or there is no way from that address.
+  // Such a connection is there, through another published port, or was a moment ago (TIME_WAIT). The client is still who he
+  // is, with another port.
+  if (keepSource && errno == EADDRNOTAVAIL && request.source.port() != 0) {
+    Request again = request;
+    again.source.setPort(0);
+    return open(again, to, true);
+  }
+  // There is no way from that address.
   if (keepSource && (errno == EADDRNOTAVAIL || errno == EINVAL || errno == ENETUNREACH || errno == EHOSTUNREACH)) {
     return open(request, to, false);
   }

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "udp_peers.h"
+
 bool Address::isLoopback() const {
   if (family() == AF_INET) return (ntohl(v4.sin_addr.s_addr) >> 24) == 127;
   if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) return v6.sin6_addr.s6_addr[12] == 127;
@@ -26,6 +28,8 @@ std::string Address::ip() const {
 }
 
 uint16_t Address::port() const { return ntohs(family() == AF_INET ? v4.sin_port : v6.sin6_port); }
+
+void Address::setPort(uint16_t port) { (family() == AF_INET ? v4.sin_port : v6.sin6_port) = htons(port); }
 
 std::string Address::text() const {
   std::string address = ip();
@@ -144,17 +148,29 @@ void setCongestion(int fd, const std::string& preferred) {
   setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
 }
 
-bool bindTransparently(int fd, Address source) {
+bool bindTransparently(int fd, int type, Address source, const Address& to) {
   int value = 1;
   bool v4 = source.family() == AF_INET;
   if (setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TRANSPARENT : IPV6_TRANSPARENT, &value, sizeof value) != 0) {
     return false;
   }
-  // One client may come through several published ports, from the same port of his.
+  // One client may come through several published ports, from the same port of his. But of two UDP sockets between the
+  // same ends one would get what is for both; of TCP there cannot be two, see connect(2).
+  bool taken = false;
+  if (type == SOCK_DGRAM) {
+    bool alone = bind(fd, &source.sa, source.length) == 0;
+    taken = !alone && errno == EADDRINUSE && isConnectedUdp(source, to);
+    if (alone) {
+      on(fd, SOL_SOCKET, SO_REUSEADDR);
+      return true;
+    }
+  }
   on(fd, SOL_SOCKET, SO_REUSEADDR);
-  if (bind(fd, &source.sa, source.length) == 0) return true;
-  if (errno != EADDRINUSE) return false;
-  (v4 ? source.v4.sin_port : source.v6.sin6_port) = 0;
+  if (!taken) {
+    if (bind(fd, &source.sa, source.length) == 0) return true;
+    if (errno != EADDRINUSE) return false;
+  }
+  source.setPort(0);
   return bind(fd, &source.sa, source.length) == 0;
 }
 

@@ -22,6 +22,7 @@ struct Address {
   // Without port; v4-mapped addresses as IPv4.
   std::string ip() const;
   uint16_t port() const;
+  void setPort(uint16_t port);
   std::string text() const;  // 127.0.0.1:80, [::1]:80
   static bool parse(const std::string& ip, uint16_t port, Address* out);
 };
@@ -58,9 +59,9 @@ void unprepareListener(int fd);
 // cubic and reno do not; bbr does, and throttles loopback to a third (tcp(7), TCP_CONGESTION).
 void setCongestion(int fd, const std::string& preferred);
 
-// Gives the socket an address of somebody else, and his port where it is free here (ip(7), IP_TRANSPARENT). False where
-// that cannot be done.
-bool bindTransparently(int fd, Address source);
+// Gives a socket that will be connected to `to` an address of somebody else, and his port where it is free here (ip(7),
+// IP_TRANSPARENT). False where that cannot be done.
+bool bindTransparently(int fd, int type, Address source, const Address& to);
 
 // A bound UDP socket gets nothing any more, until it is connected anew: what has a peer gets what that one sends. 0 or an
 // errno.

@@ -10,11 +10,16 @@ for (const net of ['slirp4netns', 'pasta']) {
   portDriverSuite(
     `port driver builtin, with ${net}`,
     { netArgs: [`--net=${net}`], portDriverArgs, capabilities, childAddress: '10.0.2.100' },
-    [groups.addresses, groups.servers],
+    [groups.addresses, groups.servers, groups.pairs],
   );
 }
 portDriverSuite(
   'port driver builtin, with slirp4netns and IPv6',
   { netArgs: ['--net=slirp4netns', '--ipv6'], portDriverArgs, capabilities },
   [groups.connections, groups.datagrams],
+);
+portDriverSuite(
+  'port driver builtin, without the addresses of clients',
+  { netArgs: ['--net=none'], portDriverArgs: [...portDriverArgs, '--source-ip-transparent=false'], capabilities },
+  [groups.ends],
 );

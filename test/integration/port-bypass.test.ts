@@ -31,6 +31,7 @@ portDriverSuite('port driver bypass', { netArgs: ['--net=none'], portDriverArgs,
   groups.protocols,
   groups.servers,
   groups.connections,
+  groups.ends,
   groups.datagrams,
 ]);
 

@@ -1,5 +1,18 @@
 import assert from 'node:assert/strict';
-import { hostAddresses, openConnection, type RunningStack, run, startStack, waitFor } from '../support/index.js';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { far, near } from '../setup/far-machine.js';
+import {
+  hostAddresses,
+  listensNow,
+  openConnection,
+  type RunningStack,
+  run,
+  startStack,
+  tempDir,
+  waitFor,
+} from '../support/index.js';
+import { type Conversation, converse, there } from '../support/peers.js';
 import { refuses, runWords } from '../support/rootless-run.js';
 
 describe('the PROXY protocol', () => {
@@ -89,4 +102,46 @@ describe('the PROXY protocol', () => {
       }
     }
   });
+
+  const machine = there;
+  if (machine) {
+    it('has nginx write the addresses of clients on another machine to its log', async () => {
+      // Without it the connections themselves would tell.
+      await using hiding = await startStack({ args: ['--net=none', '--source-ip-transparent=false'] });
+      const directory = tempDir();
+      const log = join(directory, 'log');
+      const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+      writeFileSync(
+        join(directory, 'nginx.conf'),
+        `user root root; pid ${directory}/pid; events {}
+         http {
+           ${temporary.map((name) => `${name}_temp_path ${directory}/${name};`).join(' ')}
+           log_format clients "$remote_addr $proxy_protocol_port $request_uri through $realip_remote_addr";
+           access_log ${log} clients;
+           real_ip_header proxy_protocol; set_real_ip_from 127.0.0.0/8; set_real_ip_from ::1;
+           server { listen 127.0.0.1:81 proxy_protocol; listen [::1]:81 proxy_protocol; return 200 "here\n"; }
+         }`,
+      );
+      const command = ['nginx', '-e', 'stderr', '-p', directory, '-c', 'nginx.conf', '-g', 'daemon off;'];
+      await using _nginx = await hiding.inside(command, { check: () => listensNow(hiding.childPid, 81) });
+      const talks: Conversation[] = [];
+      for (const version of [1, 2]) {
+        const { port } = await hiding.publish(`0:81/tcp+proxy${version}`);
+        for (const family of ['v4', 'v6'] as const) {
+          for (const from of far[family]) {
+            const steps: Conversation['steps'] = [['send', `GET /${version} HTTP/1.0\r\n\r\n`], ['drain']];
+            talks.push({ host: near[family], port, from, steps });
+          }
+        }
+      }
+      const ends = await converse(machine, ...talks);
+      const lines = () => readFileSync(log, 'utf8').trim().split('\n');
+      await waitFor(() => lines().length === talks.length, { what: 'the lines of all clients' });
+      const expected = ends.map(({ data, own }, i) => {
+        assert.match(data, /^HTTP\/1.1 200 OK/);
+        return `${own} /${i < talks.length / 2 ? 1 : 2} through 127.0.0.1`;
+      });
+      assert.deepEqual(lines().sort(), expected.sort());
+    });
+  }
 });

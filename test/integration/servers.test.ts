@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { near } from '../setup/far-machine.js';
 import {
   freePort,
   hostAddresses,
@@ -11,6 +12,7 @@ import {
   tempDir,
   waitFor,
 } from '../support/index.js';
+import { askAll, here, there } from '../support/peers.js';
 
 // Programs as people run them, each the command of its stack, published on an address of loopback.
 
@@ -175,16 +177,17 @@ describe('PostgreSQL', () => {
 });
 
 describe('dnsmasq and dig', () => {
-  const dnsmasq = [
+  const onLoopback = ['--listen-address=127.0.0.1', '--bind-interfaces'];
+  const dnsmasq = (...listen: string[]) => [
     ...['dnsmasq', '--no-daemon', '--conf-file=/dev/null', '--pid-file=', '--user=root', '--group=root'],
-    ...['--no-resolv', '--no-hosts', '--port=53', '--listen-address=127.0.0.1', '--bind-interfaces'],
+    ...['--no-resolv', '--no-hosts', '--port=53', ...listen],
     '--address=/name.test/192.0.2.7',
     `--txt-record=long.test,${Array.from({ length: 12 }, (_, i) => `${i}`.padEnd(250, 'x')).join(',')}`,
   ];
 
   it('speak over UDP and over TCP, and change from one to the other', async () => {
     const port = await freePort('127.0.0.2');
-    await using _stack = await serve(dnsmasq, 53, {
+    await using _stack = await serve(dnsmasq(...onLoopback), 53, {
       publish: [`127.0.0.2:${port}:53/udp`, `127.0.0.2:${port}:53/tcp`],
       protocol: 'udp',
     });
@@ -196,6 +199,43 @@ describe('dnsmasq and dig', () => {
     assert.match(long, /"11x{248}"/);
     assert.match(long, new RegExp(`SERVER: 127\\.0\\.0\\.2#${port}\\(`));
   });
+
+  it('speak where the server listens on every address, from every address that is asked', async () => {
+    const port = await freePort('127.0.0.2');
+    const hosts = ['127.0.0.2', '::1', ...(there ? [near.v4, near.v6] : [])];
+    await using _stack = await serve(dnsmasq(), 53, {
+      publish: hosts.map((host) => `${host.includes(':') ? `[${host}]` : host}:${port}:53/udp`),
+      protocol: 'udp',
+    });
+    for (const host of hosts) {
+      // It takes no answer from elsewhere.
+      const dig = ['dig', `@${host}`, '-p', String(port), '+tries=1', '+time=10', '+short', 'a.name.test'];
+      const machine = host.startsWith('127.') || host === '::1' || !there ? here : there;
+      assert.equal(await machine(dig), '192.0.2.7\n', host);
+    }
+  });
+});
+
+describe('socat', () => {
+  for (const [name, address, hosts] of [
+    ['IPv4', 'UDP4-RECVFROM:5000,fork', ['127.0.0.2', near.v4]],
+    ['IPv4, with a process for each client', 'UDP4-LISTEN:5000,fork,reuseaddr', ['127.0.0.2', near.v4]],
+    ['IPv6', 'UDP6-RECVFROM:5000,fork', ['127.0.0.2', '::1', near.v4, near.v6]],
+  ] as const) {
+    it(`answers datagrams on every address (${name}), from every address that is asked`, async () => {
+      const published = hosts.filter((host) => there || host === '127.0.0.2' || host === '::1');
+      const port = await freePort('127.0.0.2');
+      await using _stack = await serve(['socat', address, 'PIPE'], 5000, {
+        publish: published.map((host) => `${host.includes(':') ? `[${host}]` : host}:${port}:5000/udp`),
+        protocol: 'udp',
+      });
+      for (const host of published) {
+        const machine = host.startsWith('127.') || host === '::1' || !there ? here : there;
+        const [asked] = await askAll(machine, [{ host, port }]);
+        assert.deepEqual(asked?.answers, ['0'], host);
+      }
+    });
+  }
 });
 
 describe('iperf3', () => {

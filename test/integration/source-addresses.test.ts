@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
+import { far, near } from '../setup/far-machine.js';
 import {
   freePort,
   hostAddresses,
@@ -12,6 +13,7 @@ import {
   udpAsk,
   waitFor,
 } from '../support/index.js';
+import { type Asking, askAll, type Conversation, converse, servePeers, there } from '../support/peers.js';
 
 /** Addresses of the host that are not on loopback, where there are any. */
 const hosts = [hostAddresses.v4, hostAddresses.v6].filter((host) => host !== undefined);
@@ -60,6 +62,57 @@ if (hosts.length > 0) {
           });
         }
 
+        const machine = there;
+        for (const listen of machine ? ['127.0.0.1', '0.0.0.0', '::'] : []) {
+          it(`is seen by servers on ${listen}, of many clients on another machine at once`, async () => {
+            const inside = await freePort('127.0.0.1');
+            await using _tcp = await stack.program('tcp-server', 'client', listen, inside);
+            await using _udp = await stack.program('udp-server', 'client', listen, inside);
+            const tcp = await stack.publish(`0:${inside}/tcp`);
+            const udp = await stack.publish(`0:${inside}/udp`);
+            const families = ['v4', ...(listen === '::' ? ['v6' as const] : [])] as const;
+            const addresses = families.flatMap((family) => far[family].map((from) => ({ from, host: near[family] })));
+
+            // The same ports from each address, and several from one.
+            const clients = addresses.flatMap((address) =>
+              [4001, 4002, 4003].map((fromPort): Asking => ({ ...address, fromPort, port: udp.port })),
+            );
+            for (const { own, answers } of await askAll(machine ?? assert.fail(), clients, 3)) {
+              assert.deepEqual(answers, [own, own, own]);
+            }
+            const talks = addresses.map(
+              (address): Conversation => ({ ...address, port: tcp.port, steps: [['drain']] }),
+            );
+            for (const { own, data } of await converse(machine ?? assert.fail(), ...talks, ...talks)) {
+              assert.equal(data, own);
+            }
+            for (const { id } of [tcp, udp]) {
+              assert.equal((await stack.report(id)).source, 'client');
+              // And with it what is left of these clients, who would keep their ports from others that ask this server.
+              await stack.api.removePort(id);
+            }
+          });
+        }
+
+        if (machine) {
+          it('is seen by servers on the very address that a port names', async () => {
+            const named = ['127.0.0.2', ...(net === 'none' ? [] : ['10.0.2.100'])];
+            for (const ip of named) {
+              const inside = await freePort('127.0.0.1');
+              await using _tcp = await stack.program('tcp-server', 'client', ip, inside);
+              // It answers from the address that was asked.
+              await using _udp = await stack.program('udp-server', 'client', '0.0.0.0', inside);
+              const tcp = await stack.publish(`0:${ip}:${inside}/tcp`);
+              const udp = await stack.publish(`0:${ip}:${inside}/udp`);
+              const client = { host: near.v4, from: far.v4[1] };
+              const [asked] = await askAll(machine, [{ ...client, port: udp.port }]);
+              assert.deepEqual(asked?.answers, [asked?.own], ip);
+              const [end] = await converse(machine, { ...client, port: tcp.port, steps: [['drain']] });
+              assert.equal(end?.data, end?.own, ip);
+            }
+          });
+        }
+
         it('does not keep a refusal from the client', async () => {
           const inside = await freePort('127.0.0.1');
           const { port } = await stack.publish(`0:${inside}/tcp`);
@@ -70,6 +123,77 @@ if (hosts.length > 0) {
         });
       });
     }
+
+    const machine = there;
+    if (machine) {
+      it('does not mix up what one socket of a client asks through two ports, and through two addresses of the host', async () => {
+        await using stack = await startStack();
+        for (const listen of ['127.0.0.1', '0.0.0.0']) {
+          const inside = await freePort('127.0.0.1');
+          await using _server = await stack.program('udp-server', 'echo', listen, inside);
+          const one = await stack.publish(`0:${inside}/udp`);
+          const two = await stack.publish(`0:${inside}/udp`);
+          const client = { from: far.v4[0], fromPort: 4004 };
+          const clients = [
+            { ...client, host: near.v4, port: one.port },
+            { ...client, host: near.v4, port: two.port },
+            { ...client, host: hostAddresses.v4 ?? '', port: one.port },
+          ];
+          // Each socket takes answers from the address that it asks, only.
+          for (const { answers } of await askAll(machine, clients, 3)) assert.deepEqual(answers, ['0', '1', '2']);
+        }
+      });
+
+      it('is seen, with another port, of a second connection from the same port of the client', async () => {
+        await using stack = await startStack();
+        await using server = await servePeers(stack, '127.0.0.1', 80, [['send', 'hello'], ['drain']]);
+        const client = { host: near.v4, from: far.v4[0], fromPort: 4005 };
+        const first = await stack.publish('0:80');
+        const second = await stack.publish('0:80');
+        const open = converse(machine, { ...client, port: first.port, steps: [['receive', 5], ['hang']] });
+        await waitFor(async () => (await stack.counters(first.id)).open === 1, { what: 'the first connection' });
+        await converse(machine, { ...client, port: second.port, steps: [['receive', 5]] });
+        const [, port] = (await server.next()).peer.split(' ');
+        assert.notEqual(port, '4005');
+        assert.equal((await stack.report(second.id)).source, 'client');
+        await stack.ctl('remove-ports', String(first.id));
+        await open;
+        assert.equal((await server.next()).peer, `${far.v4[0]} 4005`);
+      });
+    }
+
+    it('is that of the agent where no rules can be made, and the user is told so', async () => {
+      // No netlink, as with RestrictAddressFamilies= of systemd.
+      const filter = `
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None)
+seccomp, call = {'x86_64': (317, 41), 'aarch64': (277, 198)}[os.uname().machine]
+code = [(0x20, 0, 0, 0), (0x15, 0, 3, call), (0x20, 0, 0, 16), (0x15, 0, 1, 16), (6, 0, 0, 0x50061), (6, 0, 0, 0x7fff0000)]
+program = ctypes.create_string_buffer(b''.join(struct.pack('=HBBI', *line) for line in code))
+assert libc.syscall(seccomp, 1, 0, struct.pack('@HxxxxxxQ', len(code), ctypes.addressof(program))) == 0
+os.execvp(sys.argv[1], sys.argv[1:])`;
+      await using stack = await startStack({
+        // As root of a user namespace it may make the filter without giving up setuid programs.
+        wrapper: ['unshare', '--user', '--map-root-user', 'python3', '-c', filter],
+      });
+      await using _tcp = await stack.program('tcp-server', 'client', '0.0.0.0', 80);
+      await using _udp = await stack.program('udp-server', 'client', '0.0.0.0', 80);
+      for (const host of hosts) {
+        for (const published of ['', host.includes(':') ? `[${host}]:` : `${host}:`]) {
+          const tcp = await stack.publish(`${published}0:80/tcp`);
+          const udp = await stack.publish(`${published}0:80/udp`);
+          assert.match((await seenOverTCP(host, tcp.port))[0], /^127\.0\.0\.1 /);
+          assert.match((await seenOverUDP(host, udp.port))[0], /^127\.0\.0\.1 /);
+          assert.equal((await stack.report(tcp.id)).source, 'agent');
+          assert.equal((await stack.report(udp.id)).source, 'agent');
+        }
+      }
+      assert.match((await stack.ctl('list-ports')).stdout, /SOURCE +\n.* agent +\n/);
+      assert.match(
+        stack.started.output(),
+        /^rootless-run: warning: servers see connections from this side of the port: .+\nrootless-run: warning: cannot list the addresses inside: .+\n$/,
+      );
+    });
 
     it('is that of the agent with --source-ip-transparent=false', async () => {
       await using stack = await startStack({ args: ['--net=none', '--source-ip-transparent=false'] });

@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { countsVariable, readCounts, writeCounts } from './counts.js';
+import { makeFarMachine } from './far-machine.js';
 import { host4, host6, makeHostNetwork } from './host-network.js';
 import { endLeftovers } from './leftovers.js';
 import { makeLxcBridge } from './lxc-bridge.js';
@@ -14,6 +15,8 @@ const [directory = '', user = '', node = '', root = '', ...mochaArguments] = pro
 
 makeHostNetwork();
 const dhcpServer = makeLxcBridge(user, directory);
+const farSocket = join(directory, 'run', 'far');
+const farMachine = await makeFarMachine(user, { node, root, socket: farSocket });
 
 const temporary = join(directory, 'tmp');
 const counts = join(directory, 'run', 'counts.json');
@@ -30,6 +33,7 @@ const environment: Record<string, string | undefined> = {
   CI: process.env.CI,
   ROOTLESS_NET_TEST_HOST4: host4,
   ROOTLESS_NET_TEST_HOST6: host6,
+  ROOTLESS_NET_TEST_FAR: farSocket,
   [countsVariable]: counts,
 };
 const variables = Object.entries(environment).flatMap(([name, value]) => (value ? [`${name}=${value}`] : []));
@@ -51,6 +55,7 @@ const result = readCounts(counts);
 if (code !== 0 && result.failed === 0) result.failed = 1;
 
 dhcpServer.kill('SIGKILL');
+farMachine.kill('SIGKILL');
 
 // Everything in this pid namespace but its first process and this one came from the tests.
 for (const line of await endLeftovers(({ pid }) => pid !== 1 && pid !== process.pid)) {

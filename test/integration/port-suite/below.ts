@@ -56,6 +56,10 @@ export async function startBypassed(options: Omit<StackOptions, 'command'>): Pro
 
   return {
     ...stack,
+    inside(command, ready) {
+      if (!('output' in ready)) throw new Error('below the command nothing but output can be waited for');
+      return stack.run(command, ready.output);
+    },
     async program(name, ...words) {
       const server = {
         port: Number(words[2]),
