@@ -60,7 +60,7 @@ async function start(socket: string): Promise<void> {
 /** A stack of its own, which goes on when we end. Throws UserError. */
 async function startBeside(socket: string, log: string, deadline: number): Promise<void> {
   const file = openSync(log, 'w', 0o600);
-  const child = spawn(process.execPath, [packageFile('dist/bin/rootless-run.js'), 'serve'], {
+  const child = spawn(process.execPath, [packageFile('dist/bin/rootless-run.cjs'), 'serve'], {
     detached: true,
     stdio: ['ignore', file, file],
     cwd: '/',

@@ -81,7 +81,7 @@ async function install(serveOptions: readonly string[], { socket, start }: Insta
       `${formatPortSpec(ours)} cannot be a socket of systemd: it needs a port of its own, and no address inside; use rootlessctl add-ports --persist`,
     );
   }
-  const program = [process.execPath, packageFile('dist/bin/rootless-run.js'), 'serve', ...serveOptions];
+  const program = [process.execPath, packageFile('dist/bin/rootless-run.cjs'), 'serve', ...serveOptions];
   const first = await firstUnprivilegedPort();
   if (specs.some(({ parentPort }) => parentPort < first)) return await installForSystem(program, specs, first);
 

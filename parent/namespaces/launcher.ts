@@ -53,8 +53,8 @@ export class Launcher {
   }
 
   /**
-   * Makes the namespaces and maps the ids; how, is asked while the launcher starts. `env` is added to the environment of everything in them; sockets that a
-   * service manager passed to this process go on to the command.
+   * Makes the namespaces and maps the ids; how, is asked while the launcher starts. `env` is added to the environment of
+   * everything in them; sockets that a service manager passed to this process go on to the command.
    * Throws NamespaceError; nothing is left then.
    */
   static async start(
