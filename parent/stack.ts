@@ -296,6 +296,14 @@ async function childNamespaces(
   const child: ChildNamespaces = {
     pid: launcher.pid,
     stateDir: stateDir.path,
+    keepTap: (name, kept) =>
+      launcher.order('tap', name, kept ? 'keep' : 'drop').then(
+        () => true,
+        (error: unknown) => {
+          if (error instanceof OrderError) return false;
+          throw error;
+        },
+      ),
     hasDefaultRoute: async () => (await launcher.order('has-default-route'))[0] === 'yes',
     async start(command) {
       const [ours, theirs] = native().socketpair();

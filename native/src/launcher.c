@@ -30,6 +30,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_tun.h>
 #include <limits.h>
 #include <dirent.h>
 #include <net/if.h>
@@ -267,6 +268,26 @@ static int order_congestion_control(void) {
 static int order_large_segments(void) {
   int error = in_netns(allow_large_segments);
   return error ? fail(error, "let lo carry large segments", NULL) : 0;
+}
+
+/*
+ * tap NAME keep: a tap device that is there already when a program attaches to it, and stays when that ends, so that its
+ * end need not wait until the kernel has taken the device apart. It goes with the network namespace, or with "drop".
+ */
+static int keep_tap(void) {
+  struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI};
+  if (strlen(words[1]) >= sizeof ifr.ifr_name) return ENAMETOOLONG;
+  strcpy(ifr.ifr_name, words[1]);
+  int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+  if (fd < 0) return errno;
+  int error = ioctl(fd, TUNSETIFF, &ifr) == 0 && ioctl(fd, TUNSETPERSIST, strcmp(words[2], "keep") == 0) == 0 ? 0 : errno;
+  close(fd);
+  return error;
+}
+
+static int order_tap(void) {
+  int error = in_netns(keep_tap);
+  return error ? fail(error, "make the tap device", words[1]) : 0;
 }
 
 /* 0 where the main routing table has an IPv4 default route, ENOENT where not (proc(5), /proc/PID/net/route). */
@@ -719,6 +740,7 @@ static const struct {
     {"mount-proc", 1, order_mount_proc},
     {"mount-sysfs", 1, order_mount_sysfs},
     {"mount-cgroup2", 1, order_mount_cgroup2},
+    {"tap", 3, order_tap},
     {"detach-netns", 2, order_detach_netns},
     {"has-default-route", 1, order_has_default_route},
     {"bind-file", 4, order_bind_file},

@@ -30,6 +30,11 @@ export interface ChildNamespaces {
   readonly stateDir: string;
   hasDefaultRoute(): Promise<boolean>;
   /**
+   * Makes a tap device of that name in the child's network namespace, to stay as long as that does; or removes it, before
+   * the command is started. False where it cannot.
+   */
+  keepTap(name: string, kept: boolean): Promise<boolean>;
+  /**
    * Starts a program in the child's network namespace, as root there. Its descriptor 3 is the other end of the channel,
    * which is closed when the program ends; the program is not ended with the channel.
    */

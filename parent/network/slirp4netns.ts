@@ -1,6 +1,6 @@
 /**
- * slirp4netns(1): a user-mode network over a tap device. It joins the child's namespaces, makes and configures the
- * device itself, and says through a pipe when that is done.
+ * slirp4netns(1): a user-mode network over a tap device. It joins the child's namespaces, configures the
+ * device, and says through a pipe when that is done.
  */
 import { NetworkError } from '../errors.js';
 import { findProgram } from '../find-program.js';
@@ -53,8 +53,14 @@ export const slirp4netns: NetworkDriver = {
       args.push(`--userns-path=/proc/${child.pid}/ns/user`, '--netns-type=path', child.netns, ifname);
     }
 
+    // One that it makes itself goes with it, and the kernel takes its time for that, which the end of everything waits for.
+    const kept = await child.keepTap(ifname, true);
     const helper = startHelperProcess('slirp4netns', program, args);
-    if (!(await helper.ready)) throw await helper.failure();
+    if (!(await helper.ready)) {
+      const failure = await helper.failure();
+      if (kept) await child.keepTap(ifname, false);
+      throw failure;
+    }
     return {
       info: {
         driver: 'slirp4netns',
