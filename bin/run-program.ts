@@ -34,9 +34,10 @@ async function run(dialect: Dialect, args: readonly string[]): Promise<number> {
   let stack: Stack | undefined;
   const abort = new AbortController();
   const early: number[] = [];
-  takeSignals((number) => {
-    if (stack) stack.signal(number);
-    else if (endsStart(number)) {
+  takeSignals(async (number) => {
+    if (stack) {
+      await stack.signal(number);
+    } else if (endsStart(number)) {
       early.push(number);
       abort.abort(new UserError(`ended by ${signalName(number)} while starting`, ENDED_BY_SIGNAL));
     }
@@ -45,7 +46,7 @@ async function run(dialect: Dialect, args: readonly string[]): Promise<number> {
   stack = await Stack.start(options, log, abort.signal);
   try {
     // They came too late to end the start: the command runs, and they are for it.
-    for (const number of early) stack.signal(number);
+    for (const number of early) void stack.signal(number);
     const result = await stack.wait();
     if (!result) {
       log.error('the namespaces were ended from outside');

@@ -36,11 +36,15 @@ export function endsStart(number: number): boolean {
   return ENDING.includes(number);
 }
 
-/** Calls `listener` with the number of each signal that is to be passed on, from now on. Throws NativeMissingError. */
-export function takeSignals(listener: (number: number) => void): void {
+/**
+ * Calls `listener` with the number of each signal that is to be passed on, from now on; its promise says when that is done,
+ * since a process that stops sends nothing any more. Throws NativeMissingError.
+ */
+export function takeSignals(listener: (number: number) => Promise<void>): void {
   const take = (number: number) => {
-    listener(number);
-    if (STOPPING.includes(number)) process.kill(process.pid, 'SIGSTOP');
+    void listener(number).then(() => {
+      if (STOPPING.includes(number)) process.kill(process.pid, 'SIGSTOP');
+    });
   };
   for (let number = 1; number <= LAST_SIGNAL; number++) {
     if (NOT_PASSED_ON.includes(number) || RESERVED.includes(number)) continue;

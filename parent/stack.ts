@@ -254,9 +254,11 @@ export class Stack {
     return this.launcher.wait();
   }
 
-  /** Passes a signal on to the command. */
-  signal(number: number): void {
+  /** Passes a signal on to the command; resolves when it has been sent. */
+  signal(number: number): Promise<void> {
     this.launcher.signal(number);
+    // Another thread sends it, and has done so when it answers to what comes after.
+    return this.channels.answers();
   }
 
   /** Ends the command if it still runs, and undoes everything. */
