@@ -48,7 +48,6 @@ class Reader {
     return true;
   }
 
-  bool atEnd() const { return at_ == data_.size(); }
   size_t at() const { return at_; }
 
  private:
@@ -92,10 +91,9 @@ void putString(std::string* out, std::string_view value) {
   out->append(value);
 }
 
-// Reads the head [kind, id of a packet whose array has `length` elements.
-bool head(Reader* in, uint32_t kind, uint32_t* length, uint32_t* id) {
-  uint32_t got;
-  return in->array(length) && *length >= 2 && in->uint(&got) && got == kind && in->uint(id);
+// Reads the head [kind, id of an array of `length` elements.
+bool head(Reader* in, uint32_t* length, uint32_t* kind, uint32_t* id) {
+  return in->array(length) && in->uint(kind) && in->uint(id);
 }
 
 }  // namespace
@@ -127,8 +125,8 @@ std::string encodeAnswer(const Answer& answer) {
 
 bool decodeConnect(std::string_view* packet, ConnectRequest* out) {
   Reader in(*packet);
-  uint32_t length, targetLength, number;
-  if (!head(&in, kConnect, &length, &out->id) || length != 6) return false;
+  uint32_t length, kind, targetLength, number;
+  if (!head(&in, &length, &kind, &out->id) || kind != kConnect || length != 6) return false;
   size_t start = in.at();
   std::string_view text;
   if (!in.array(&targetLength) || targetLength != 6) return false;
@@ -145,7 +143,7 @@ bool decodeConnect(std::string_view* packet, ConnectRequest* out) {
 bool decodeAnswer(std::string_view* packet, Answer* out) {
   Reader in(*packet);
   uint32_t length, kind, error = 0;
-  if (!in.array(&length) || !in.uint(&kind) || !in.uint(&out->id)) return false;
+  if (!head(&in, &length, &kind, &out->id)) return false;
   if (length == 2 && kind == kPending) {
     out->kind = Answer::Kind::pending;
   } else if (length == 2 && kind == kResult) {

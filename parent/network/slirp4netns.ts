@@ -1,6 +1,6 @@
 /**
- * slirp4netns(1): a user-mode network over a tap device. It joins the child's namespaces, configures the
- * device, and says through a pipe when that is done.
+ * slirp4netns(1): a user-mode network over a tap device. It joins the child's namespaces, configures the device, and says
+ * through a pipe when that is done.
  */
 import { NetworkError } from '../errors.js';
 import { findProgram } from '../find-program.js';
