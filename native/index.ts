@@ -1,20 +1,27 @@
 /**
- * The typed face of the native part (src/): the engine, and the few system calls that Node lacks.
+ * Typed interface of the native part (src/): the engine, and the few system calls that Node lacks.
  * Both sides load the same binary; the parent forwards ports with it, the agent makes sockets with it.
  */
 import { createRequire } from 'node:module';
+import { ExpectedError } from '../protocol/errors/expected-error.js';
 import { packageFile } from '../protocol/paths.js';
 
 /** Where node-gyp puts what it builds. */
 const RELEASE = 'native/build/Release';
 
-/** Path of the program that makes the namespaces, see src/launcher.c. */
+/** Path of the program that makes the namespaces, see src/launcher/main.c. */
 export const LAUNCHER = packageFile(`${RELEASE}/launcher`);
 
-/** Path of the program that watches over one container, see src/container_monitor.c. */
+/** Path of the program that supervises one container, see src/monitor/. */
 export const CONTAINER_MONITOR = packageFile(`${RELEASE}/container_monitor`);
 
-/** Path of the program that OCI runtimes run as a hook, see src/oci_hook.c. */
+/** Path of the program that is a container's first process with --init, see src/container/container_init.c. */
+export const CONTAINER_INIT = packageFile(`${RELEASE}/container_init`);
+
+/** Path of the program that sets the limit of open files for further programs, see src/container/container_exec.c. */
+export const CONTAINER_EXEC = packageFile(`${RELEASE}/container_exec`);
+
+/** Path of the program that OCI runtimes run as a hook, see src/container/oci_hook.c. */
 export const OCI_HOOK = packageFile(`${RELEASE}/oci_hook`);
 
 export type EngineEvent =
@@ -25,6 +32,7 @@ export type EngineEvent =
   | { type: 'port-closed'; port: number }
   | { type: 'bypass-ended'; port: number }
   | { type: 'port-state'; port: number; reason: string }
+  | { type: 'addresses-changed' }
   | { type: 'log'; text: string }
   | {
       type: 'connection-opened' | 'connection-refused' | 'connection-closed';
@@ -44,94 +52,164 @@ export interface EngineCounters {
   refused: number;
   bytesIn: number;
   bytesOut: number;
-  /** Connections of clients that are not on loopback: whose address the server saw, and whose it did not. */
+  /** Connections of clients that are not on loopback, by whether the server saw the client's address. */
   sourceKept: number;
   sourceHidden: number;
 }
 
-/** One thread with an epoll loop; see src/engine.h. Descriptors that are passed in belong to it from then on. */
+/** One thread with an epoll loop; see src/engine/engine.h. Descriptors that are passed in belong to it from then on. */
 export interface Engine {
-  /** Packets of a SOCK_SEQPACKET socket come as `message` events with this channel number. */
+  /** Packets of a SOCK_SEQPACKET socket become `message` events with this channel number. */
   openChannel(channel: number, fd: number): void;
   closeChannel(channel: number): void;
-  /** Descriptors ride on the packet and are closed here afterwards. */
+  /** Descriptors are passed with the packet, and closed here afterwards. */
   send(channel: number, data: Uint8Array, fds?: number[]): void;
-  /** Parent: which channel leads to the agent; 0 while there is none, and then connections wait. */
+  /** Parent: the channel to the agent; 0 while there is none, and then connections wait. */
   setAgent(channel: number): void;
-  /** Parent: ends all connections that wait for the agent, with a reset. */
+  /** Parent: resets all connections that wait for the agent. */
   failWaiting(reason: string): void;
-  /** Parent: forwards what arrives at listeners. `target` is what encodeTarget() in protocol/messages.ts makes. */
-  addPort(
-    id: number,
+  /**
+   * Parent: forwards what arrives at listeners, each a port of its own: with ids from `firstId` on, to ports of the child
+   * from `firstChildPort` on. `target` is what encodeTarget() in protocol/wire/messages.ts makes.
+   */
+  addPorts(
+    firstId: number,
     type: 'tcp' | 'udp',
     listeners: number[],
-    childPort: number,
+    firstChildPort: number,
     target: Uint8Array,
     proxyProtocol: 0 | 1 | 2,
   ): void;
-  /** Parent: `port-closed` follows when the listeners and connections are closed. */
-  removePort(id: number): void;
+  /** Parent: `port-closed` with the first id follows when the listeners and connections of all of them are closed. */
+  removePorts(firstId: number, count: number): void;
   counters(id: number): EngineCounters | undefined;
   watchConnections(wanted: boolean): void;
   /**
-   * Parent: lets programs below process `root` have sockets of the host for published ports; see src/bypass.h. `fd` is the
-   * socket that the command's process says hello on.
+   * Parent: denies the engine's thread access to files, where the kernel has Landlock, and TCP connections unless it
+   * `connects`, as it does to the servers of bypassed ports. See src/sandbox/confine.h.
+   */
+  confine(connects: boolean): void;
+  /**
+   * From now on `addresses-changed` is reported once, and after each change of this namespace's addresses; with `routes`
+   * also after changes of routes and rules. Where that cannot be done `complaint` is logged, unless it is empty.
+   */
+  watchAddresses(routes: boolean, complaint: string): void;
+  /**
+   * Parent: gives programs below process `root` sockets of the host for published ports; see src/bypass/bypass.h. `fd` is
+   * the socket that the command's process sends its hello on.
    */
   startBypass(fd: number, root: number, hostLoopback: boolean, outbound: boolean): void;
-  /** Parent: that a port may be bypassed, and where it leads in the child. */
-  bypassPort(id: number, type: 'tcp' | 'udp', addresses: { ip: string; port: number }[]): void;
-  /** Parent: ends what programs have of a port; `bypass-ended` follows. Before removePort(). */
+  /** Parent: that ports may be bypassed, and where they lead in the child. */
+  bypassPorts(firstId: number, count: number, type: 'tcp' | 'udp', ips: string[], firstChildPort: number): void;
+  /** Parent: ends what programs have of a port; `bypass-ended` follows. Before removePorts(). */
   endBypass(id: number): void;
   /**
-   * Parent: the listener of a port, which is not relayed any more, for the command to start with; -1 where there is none.
+   * Parent: the listener of a port, which is no longer relayed, for the command to start with; -1 if there is none.
    */
   activatePort(id: number): number;
-  /** Parent: whether a program has the port now; else why not, where there is more to say than that none asked. */
-  bypassState(id: number): { bypassed: boolean; reason: string };
-  /** Child: which channel leads to the parent. */
+  /**
+   * Parent: whether a program has the port now; else the reason, "" if none has requested it. `unguarded`, of all
+   * ports: the kernel has no Landlock for TCP, so a program may connect sockets of the host by itself.
+   */
+  bypassState(id: number): { bypassed: boolean; reason: string; unguarded: boolean };
+  /** Child: the channel to the parent. */
   serveConnects(channel: number): void;
   /**
-   * Child: where requests for `target` go, in this order. With `keepSource` servers see the addresses of clients that are
-   * not on loopback, as far as setClient() says so: each new one is asked for with `client-wanted`.
+   * Child: where requests for `target` go, in this order, except that the client's family comes first. With `keepSource`
+   * servers see the addresses of clients that are not on loopback, if setClient() has allowed it: each new one is requested
+   * by `client-wanted`. With `netns`, the path of a network namespace, sockets are made in that one. Throws an error with a
+   * code (such as ENOENT) where that cannot be opened.
    */
-  setPlan(target: Uint8Array, addresses: { ip: string; port: number }[], keepSource: boolean): void;
-  setClient(target: Uint8Array, ip: string, keep: boolean): void;
+  setPlan(target: Uint8Array, ips: string[], keepSource: boolean, netns?: string): void;
+  /** `mark` is that of the packets to servers in this namespace (SO_MARK); 0 where they are elsewhere. */
+  setClient(target: Uint8Array, ip: string, keep: boolean, mark: number): void;
+  /** Child: takes over the return paths that an agent before this one has left (src/return_path/return_paths.h). */
+  takeOverPaths(mark: number): void;
+  /** Child: drops everything set by setPlan() and setClient(); it is requested again. */
   forgetPlans(): void;
   forgetPlan(target: Uint8Array): void;
-  /** Child: asks for each client again. */
-  forgetClients(): void;
   close(): void;
 }
 
+/** In milliseconds; see Timeouts in src/engine/context.h for the defaults. */
+export interface EngineTimeouts {
+  halfClosedCheck?: number;
+  halfClosedProbe?: number;
+  halfClosedIdle?: number;
+  udpAnswered?: number;
+  udpUnanswered?: number;
+  udpStream?: number;
+}
+
 interface Binding {
-  Engine: new (congestion: string, onEvents: (events: EngineEvent[]) => void) => Engine;
+  /** `timeouts` are for tests. */
+  Engine: new (
+    congestion: string,
+    onEvents: (events: EngineEvent[]) => void,
+    timeouts?: EngineTimeouts,
+  ) => Engine;
   socketpair(): [number, number];
+  /** A descriptor of a copy of that program in memory that cannot be changed; see src/system/sealed_copy.h. */
+  sealedCopy(path: string): number;
+  /** The read end and the write end; programs that are started do not inherit them. */
+  pipe(): [number, number];
   listen(ip: string, port: number, type: 'tcp' | 'udp', dual: boolean): { fd: number; port: number };
+  /** Listeners on `count` ports from `firstPort` on: all or none. The error then has the `port` that failed. */
+  listenRange(ip: string, firstPort: number, count: number, type: 'tcp' | 'udp', dual: boolean): number[];
   closeFd(fd: number): void;
+  /** Another descriptor of the same file, which programs that are started do not inherit. */
+  duplicateFd(fd: number): number;
+  /** A UNIX stream socket that listens at that path, made with that mode whatever the umask is. */
+  listenOnPath(path: string, mode: number): number;
+  /** Closes a descriptor from the untrusted side on another thread: its close may have been made slow on purpose. */
+  discardFd(fd: number): void;
   /** To a UNIX socket; a path that begins with `@` is an abstract name. */
   sendDatagram(path: string, text: string): void;
   /**
-   * What an inherited TCP listener or bound UDP socket is; programs that are started do not inherit it any more. Throws
+   * Describes an inherited TCP listener or bound UDP socket; programs that are started do not inherit it any more. Throws
    * an error with the code ENOTSUP where it is neither.
    */
   takeSocket(fd: number): { type: 'tcp' | 'udp'; ip: string; port: number; dual: boolean };
   flock(fd: number, exclusive: boolean): boolean;
-  /** Of the terminal at that path, for the programs in it; see TIOCSWINSZ in ioctl_tty(2). */
+  /** Sets the size of the terminal at that path; see TIOCSWINSZ in ioctl_tty(2). */
   setTerminalSize(path: string, columns: number, rows: number): void;
   becomeSubreaper(): void;
-  dieWithParent(signal: number): void;
-  /** Calls the listener for each signal of that number, from now on; see src/signals.h. */
+  /** No new privileges and fewer system calls for this process, for good; see src/sandbox/confine.h. Throws a system error. */
+  confineProcess(): void;
+  /**
+   * Sends a signal to the process of that pid that began at that time; see startTimeOf(). Throws an error with the code
+   * ESRCH where that one has ended.
+   */
+  signalProcess(pid: number, startTime: string, signal: number): void;
+  /** Calls the listener for each signal of that number, from now on; see src/binding/exports.h. */
   onSignal(number: number, listener: (number: number) => void): void;
+  ignoreSignal(number: number): void;
+  /** Programs that are started do not inherit the descriptor any more. */
+  closeOnExec(fd: number): void;
+  /**
+   * Status, as wait(2) has it, of a child that Node has not started itself; undefined while it runs. Throws an error with
+   * the code ECHILD if there is no such child.
+   */
+  reapChild(pid: number): number | undefined;
+  /**
+   * Sets the command line of this process that ps(1) shows: words that end with a NUL each. Throws where the kernel cannot
+   * (EINVAL, without CONFIG_CHECKPOINT_RESTORE).
+   */
+  setCommandLine(words: Uint8Array): void;
   addLoopbackAddress(ip: string): void;
-  /** A netlink socket of the network namespace at that path, of this process's where it is "". */
+  /** A netlink socket in the network namespace at that path; in this process's own where the path is "". */
   openNetlink(protocol: number, netns: string): number;
-  /** Sends messages, and returns the answers up to that many acknowledgements or ends of dumps; see src/netlink.h. */
+  /** Sends messages; returns the answers up to that many acknowledgements or ends of dumps; see src/netlink/netlink.h. */
   netlinkExchange(fd: number, messages: Uint8Array, acknowledgements: number): Buffer;
 }
 
-/** The native part is not there, or cannot be loaded. */
-export class NativeMissingError extends Error {
+/** How to build it; the same in a clone and where the package is installed. */
+export const BUILD = `build it with: node ${packageFile('scripts/build-native.mjs')} (needs a C++ compiler, make and python3)`;
+
+/** The native part is missing, or cannot be loaded. */
+export class NativeMissingError extends ExpectedError {
   override name = 'NativeMissingError';
+  override readonly code: string = 'not-built';
 }
 
 function load(): Binding {
@@ -140,15 +218,13 @@ function load(): Binding {
     return createRequire(import.meta.url)(path) as Binding;
   } catch (error) {
     const why = error instanceof Error ? error.message.split('\n')[0] : String(error);
-    throw new NativeMissingError(
-      `the native part is not built (${path}: ${why}); build it with: npm run build (needs a C++ compiler, make and python3)`,
-    );
+    throw new NativeMissingError(`the native part is not built (${path}: ${why})`, { hint: BUILD });
   }
 }
 
 let binding: Binding | undefined;
 
-/** Loaded at the first use, so that `--help` and rootlessctl work without. Throws NativeMissingError. */
+/** Loaded at its first use, so that `--help` and rootlessctl work without it. Throws NativeMissingError. */
 export function native(): Binding {
   binding ??= load();
   return binding;

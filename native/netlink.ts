@@ -4,7 +4,7 @@
  */
 import { endianness } from 'node:os';
 import { getSystemErrorName } from 'node:util';
-import { native } from '../../native/index.js';
+import { native } from './index.js';
 
 export const NLM_F = {
   REQUEST: 0x1,
@@ -24,11 +24,13 @@ const NLA_TYPE_MASK = 0x3fff;
 /** The kernel refused a message. */
 export class NetlinkError extends Error {
   override name = 'NetlinkError';
+  /**
+   * @param code name of the errno, such as EEXIST
+   * @param detail the kernel's explanation, "" if it gives none
+   */
   constructor(
-    /** Name of the errno, such as EEXIST. */
     readonly code: string,
     what: string,
-    /** The kernel's own words, where it has any. */
     detail: string,
   ) {
     super(`${what}: ${code}${detail === '' ? '' : ` (${detail})`}`);
@@ -41,9 +43,9 @@ export interface Message {
   flags?: number;
   /** The family's header and the attributes. */
   payload: Buffer;
-  /** What it does, for messages to people. */
+  /** What it does, for error messages. */
   what: string;
-  /** Names of errnos that are no failure, as EEXIST where a thing may be there already. */
+  /** Names of errnos that are not failures, such as EEXIST where the object may exist already. */
   accept?: readonly string[];
 }
 
@@ -99,7 +101,7 @@ export class NetlinkSocket implements Disposable {
     this.#fd = native().openNetlink(protocol, netns);
   }
 
-  /** Sends messages in one go. Throws NetlinkError for the first that was refused; those after it are carried out all the same. */
+  /** Sends messages in one go. Throws NetlinkError for the first that was refused; those after it are carried out nevertheless. */
   send(...messages: readonly Message[]): void {
     // The kernel calls an empty packet an error (ENODATA).
     if (messages.length === 0) return;
@@ -156,7 +158,7 @@ function* parse(data: Buffer): Generator<Answer & { sequence: number }> {
   }
 }
 
-/** What an error message says; undefined where it is an acknowledgement. */
+/** The error of an error message; undefined if it is an acknowledgement. */
 function refusal(what: string, payload: Buffer): NetlinkError | undefined {
   const error = payload.readInt32LE(0);
   if (error === 0) return undefined;

@@ -1,6 +1,10 @@
-#include "signals.h"
-
+// Signals that JavaScript listens for, through libuv.
+#include <node_api.h>
 #include <uv.h>
+
+#include "binding/exports.h"
+
+namespace rn {
 
 namespace {
 
@@ -10,7 +14,7 @@ struct Listener {
   napi_ref function;
 };
 
-void heard(uv_signal_t* handle, int number) {
+void onSignalReceived(uv_signal_t* handle, int number) {
   auto* listener = static_cast<Listener*>(handle->data);
   napi_env env = listener->env;
   napi_handle_scope scope;
@@ -21,8 +25,8 @@ void heard(uv_signal_t* handle, int number) {
   napi_create_int32(env, number, &argument);
   napi_make_callback(env, nullptr, global, function, 1, &argument, nullptr);
   napi_close_handle_scope(env, scope);
-  // One shot at a time: while this waits for its turn in the loop, the default is in force.
-  uv_signal_start_oneshot(handle, heard, number);
+  // One shot at a time: while this waits for its turn in the loop, the default applies.
+  uv_signal_start_oneshot(handle, onSignalReceived, number);
 }
 
 }  // namespace
@@ -42,8 +46,10 @@ napi_value onSignal(napi_env env, napi_callback_info info) {
   listener->handle.data = listener;
   napi_create_reference(env, arguments[1], 1, &listener->function);
   uv_signal_init(loop, &listener->handle);
-  int error = uv_signal_start_oneshot(&listener->handle, heard, number);
+  int error = uv_signal_start_oneshot(&listener->handle, onSignalReceived, number);
   uv_unref(reinterpret_cast<uv_handle_t*>(&listener->handle));
   if (error != 0) napi_throw_error(env, uv_err_name(error), uv_strerror(error));
   return nullptr;
 }
+
+}  // namespace rn

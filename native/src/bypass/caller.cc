@@ -1,4 +1,4 @@
-#include "bypass_process.h"
+#include "bypass/caller.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -12,9 +12,11 @@
 #include <string>
 #include <unordered_map>
 
+namespace rn {
+
 namespace {
 
-// Linux 6.9, pidfd_open(2): a thread, and not the process that it belongs to.
+// pidfd_open(2), from Linux 6.9 on: opens a thread, and not the process that it belongs to.
 constexpr unsigned kPidfdThread = O_EXCL;
 
 struct CloseDir {
@@ -45,7 +47,7 @@ bool readFile(const std::string& path, std::string* out) {
 
 std::string fdinfo(pid_t process) { return "/proc/" + std::to_string(process) + "/fdinfo"; }
 
-// What stands behind a name such as "flags:" at the start of a line; "" where there is none.
+// The value after a name such as "flags:" at the start of a line; "" if there is none.
 std::string field(const std::string& text, const std::string& name) {
   size_t at = text.rfind(name, 0) == 0 ? 0 : text.find("\n" + name);
   if (at == std::string::npos) return "";
@@ -75,9 +77,7 @@ Caller::Caller(pid_t thread) : thread_(thread), pidfd_(openPidfd(thread, kPidfdT
   if (!pidfd_.valid()) error_ = errno;
 }
 
-int Caller::takeFd(int number, Fd* out) const {
-  return error_ != 0 ? error_ : takeFdOf(pidfd_.get(), number, out);
-}
+int Caller::takeFd(int number, Fd* out) const { return error_ != 0 ? error_ : takeFdOf(pidfd_.get(), number, out); }
 
 int Caller::read(uint64_t address, void* to, size_t length) const {
   iovec here{to, length};
@@ -121,7 +121,7 @@ std::vector<pid_t> below(pid_t root) {
   eachNumber("/proc", [&](int process) {
     std::string stat;
     if (!readFile("/proc/" + std::to_string(process) + "/stat", &stat)) return;
-    // The name stands in brackets and may hold anything.
+    // The name is in parentheses and may contain any character.
     size_t end = stat.rfind(") ");
     if (end == std::string::npos || end + 4 > stat.size()) return;
     children[pid_t(atoi(stat.c_str() + end + 4))].push_back(process);
@@ -153,3 +153,5 @@ void eachSocketBelow(pid_t root, const std::set<ino_t>& inodes, const std::funct
 }
 
 }  // namespace processes
+
+}  // namespace rn

@@ -1,7 +1,7 @@
-// What the parent sees of a process below the command that waits in a call: its descriptors and its memory.
+// Access to a process below the command that waits in a system call: its descriptors and its memory.
 //
-// The parent may look because it owns the user namespace. What it reads is the process's, which goes on with its other
-// threads meanwhile: so it is copied once, judged, and used, and never left to be read a second time.
+// The parent has access because it owns the user namespace. Other threads of the process keep running and may change what
+// is read: so it is copied once, checked, and used, and never read a second time.
 #pragma once
 #include <sys/types.h>
 #include <cstdint>
@@ -9,11 +9,13 @@
 #include <set>
 #include <vector>
 
-#include "fd.h"
+#include "system/fd.h"
+
+namespace rn {
 
 class Caller {
  public:
-  // `thread` as seccomp tells it.
+  // `thread` as in the notification of seccomp.
   explicit Caller(pid_t thread);
 
   // 0 or an errno.
@@ -21,8 +23,8 @@ class Caller {
   int read(uint64_t address, void* to, size_t length) const;
   // Whether the descriptor is closed on exec. 0 or an errno.
   int closesOnExec(int number, bool* out) const;
-  // Whether one of the process's epoll sets holds the socket of that inode; true also where it has more than `limit`
-  // descriptors, and that would take long to say.
+  // Whether one of the process's epoll sets holds the socket of that inode; also true where it has more than `limit`
+  // descriptors, which would take long to check.
   bool polls(ino_t inode, int limit) const;
 
  private:
@@ -38,3 +40,5 @@ namespace processes {
 void eachSocketBelow(pid_t root, const std::set<ino_t>& inodes, const std::function<void(Fd)>& found);
 
 }  // namespace processes
+
+}  // namespace rn

@@ -1,4 +1,4 @@
-#include "bypass_calls.h"
+#include "bypass/calls.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +15,8 @@
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
 #endif
+
+namespace rn {
 
 Calls::Calls(Fd notifications) : fd_(std::move(notifications)) {
   seccomp_notif_sizes sizes{};
@@ -37,7 +39,7 @@ bool Calls::receive(Call* out) {
   return true;
 }
 
-bool Calls::waits(const Call& call) const { return ioctl(fd_.get(), SECCOMP_IOCTL_NOTIF_ID_VALID, &call.id) == 0; }
+bool Calls::isPending(const Call& call) const { return ioctl(fd_.get(), SECCOMP_IOCTL_NOTIF_ID_VALID, &call.id) == 0; }
 
 bool Calls::send(const Call& call, int error, uint32_t flags) {
   std::fill(response_.begin(), response_.end(), '\0');
@@ -51,7 +53,7 @@ bool Calls::send(const Call& call, int error, uint32_t flags) {
 
 bool Calls::answer(const Call& call, int error) { return send(call, error, 0); }
 
-void Calls::letGoOn(const Call& call) { send(call, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE); }
+void Calls::continueSyscall(const Call& call) { send(call, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE); }
 
 bool Calls::replace(const Call& call, int number, const Fd& fd, bool closeOnExec) {
   seccomp_notif_addfd in{};
@@ -62,3 +64,5 @@ bool Calls::replace(const Call& call, int number, const Fd& fd, bool closeOnExec
   in.newfd_flags = closeOnExec ? O_CLOEXEC : 0;
   return ioctl(fd_.get(), SECCOMP_IOCTL_NOTIF_ADDFD, &in) >= 0;
 }
+
+}  // namespace rn

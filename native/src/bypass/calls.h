@@ -1,18 +1,20 @@
-// The calls of programs below the command that wait for an answer (seccomp_unotify(2)).
+// System calls of programs below the command that wait for an answer (seccomp_unotify(2)).
 #pragma once
 #include <linux/seccomp.h>
 #include <cstdint>
 #include <vector>
 
-#include "fd.h"
+#include "system/fd.h"
 
-// One call. It may be gone at any moment: its thread was killed, or a signal took it out of the call, which then comes
+namespace rn {
+
+// One call. It may be gone at any moment: its thread was killed, or a signal interrupted the call, which is then made
 // again.
 struct Call {
   uint64_t id = 0;
-  // The thread, as we count.
+  // The thread, as this pid namespace counts.
   int thread = 0;
-  // Of seccomp(2): only calls of our own ABI come here.
+  // Of the native ABI: the filter lets no others through.
   int number = 0;
   uint64_t arguments[6] = {};
 };
@@ -22,22 +24,26 @@ class Calls {
   explicit Calls(Fd notifications);
 
   int fd() const { return fd_.get(); }
-  // False where none waits.
+  // False where none is pending.
   bool receive(Call* out);
-  // Whether it still waits. What was read by its thread's number before belongs to it only if so (numbers are given again).
-  bool waits(const Call& call) const;
-  // 0 or an errno: what the program's call returns. False where it is gone.
+  // Whether it is still pending. Only then does what was read by its thread's number before belong to it: numbers are
+  // reused.
+  bool isPending(const Call& call) const;
+  // Has the program's call return 0 or an errno. False where it is gone.
   bool answer(const Call& call, int error);
-  // The kernel carries it out as if there were no filter.
-  void letGoOn(const Call& call);
-  // Puts `fd` in the place of the program's descriptor. False where the call is gone, or the program may have no more.
+  // Has the kernel carry it out as if there were no filter.
+  void continueSyscall(const Call& call);
+  // Replaces the program's descriptor by `fd`. False where the call is gone, or at the program's limit of
+  // descriptors.
   bool replace(const Call& call, int number, const Fd& fd, bool closeOnExec);
 
  private:
   bool send(const Call& call, int error, uint32_t flags);
 
   Fd fd_;
-  // As large as this kernel has them.
+  // Of the sizes that this kernel uses.
   std::vector<char> notification_;
   std::vector<char> response_;
 };
+
+}  // namespace rn

@@ -1,4 +1,4 @@
-#include "bypass_connect.h"
+#include "bypass/connects.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,16 +8,19 @@
 #include <sys/time.h>
 #include <algorithm>
 
-#include "bypass_sockets.h"
-#include "netlink.h"
+#include "bypass/host_sockets.h"
+#include "loop/closer.h"
+#include "netlink/netlink.h"
+
+namespace rn {
 
 namespace {
 
-// Descriptors of a program that are looked through for epoll sets, with each connect that may be replaced.
+// Descriptors of a program that are searched for epoll sets with each connect that may be replaced.
 constexpr int kMaxDescriptors = 512;
-constexpr size_t kMaxUntold = 1024;
+constexpr size_t kMaxUndelivered = 1024;
 
-// Where no host outside is, whatever the routes say.
+// Addresses that are never outside, whatever the routes are.
 bool isSpecial(const Address& to) {
   if (to.isLoopback()) return true;
   Address plain;
@@ -33,7 +36,7 @@ bool isSpecial(const Address& to) {
 
 bool isIP(const Address& address) { return address.family() == AF_INET || address.family() == AF_INET6; }
 
-// connect(2) that does not block. `blocking`: the program's socket is to stay so.
+// connect(2) that does not block. `blocking`: the program's socket stays in blocking mode.
 int begin(int fd, const Address& to, bool blocking) {
   int flags = blocking ? fcntl(fd, F_GETFL) : 0;
   if (blocking) fcntl(fd, F_SETFL, flags | O_NONBLOCK);
@@ -58,7 +61,7 @@ int readAddress(const Caller& caller, uint64_t address, int length, Address* out
   return caller.read(address, &out->v6, out->length);
 }
 
-class HeldConnect : public Handler, public Buriable {
+class HeldConnect : public Handler, public DeferredDelete {
  public:
   HeldConnect(Connects* owner, const Call& call, Fd socket, const Address& to)
       : owner_(owner), call_(call), socket_(std::move(socket)), to_(to) {
@@ -74,26 +77,29 @@ class HeldConnect : public Handler, public Buriable {
   }
 
   void onEvents(uint32_t) override {
-    // The same call again says how it went (connect(2), EINPROGRESS).
+    // The same call again returns the result (connect(2), EINPROGRESS).
     int error = begin(socket_.get(), to_, true);
     if (!isUnderWay(error)) end(error);
   }
 
+  // The program changes it while it connects.
+  void onStalled() override { end(ECONNABORTED); }
+
   void tick() {
     if (deadline_ != 0 && owner_->loop_.now() >= deadline_) {
       end(EINPROGRESS);
-    } else if (!owner_->calls_.waits(call_)) {
+    } else if (!owner_->calls_.isPending(call_)) {
       forget();
     }
   }
 
   void forget() {
-    if (buried()) return;
-    if (watched_) owner_->loop_.unwatch(socket_.get());
-    socket_.reset();
+    if (isDeleted()) return;
+    if (watched_) owner_->loop_.unwatch(this);
+    closer::close(std::move(socket_));
     owner_->pending_.erase(this);
     owner_->loop_.wantTicks(false);
-    owner_->loop_.bury(this);
+    owner_->loop_.deleteLater(this);
   }
 
  private:
@@ -110,8 +116,13 @@ class HeldConnect : public Handler, public Buriable {
   bool watched_ = false;
 };
 
-Connects::Connects(Loop& loop, Calls& calls, ConnectPolicy policy, Fd route, std::string congestion)
-    : loop_(loop), calls_(calls), policy_(policy), childRoute_(std::move(route)), congestion_(std::move(congestion)) {
+Connects::Connects(Loop& loop, Watchdog& watchdog, Calls& calls, Options options)
+    : loop_(loop),
+      watchdog_(watchdog),
+      calls_(calls),
+      policy_(options.policy),
+      childRoute_(std::move(options.route)),
+      congestion_(std::move(options.congestion)) {
   int raw = -1;
   if (netlink::open(NETLINK_ROUTE, "", &raw) == 0) hostRoute_ = Fd(raw);
   timeval limit{5, 0};
@@ -128,22 +139,22 @@ void Connects::tick() {
   for (HeldConnect* connect : pending) connect->tick();
 }
 
-void Connects::serve(const Call& call, const Caller& caller, Fd socket, bool ofHost, bool ofChild) {
+void Connects::handle(const Call& call, const Caller& caller, Fd* socket, bool ofHost, bool ofChild) {
   Address to;
   int error = readAddress(caller, call.arguments[1], int(call.arguments[2]), &to);
-  if (!calls_.waits(call)) return;
-  auto untold = untold_.find(bypass::cookieOf(socket.get()));
-  if (untold != untold_.end()) {
-    error = untold->second;
-    untold_.erase(untold);
+  if (!calls_.isPending(call)) return;
+  auto undelivered = undelivered_.find(bypass::cookieOf(socket->get()));
+  if (undelivered != undelivered_.end()) {
+    error = undelivered->second;
+    undelivered_.erase(undelivered);
     calls_.answer(call, error);
   } else if (error != 0) {
     calls_.answer(call, error);
   } else if (ofHost && !mayReach(to)) {
     calls_.answer(call, EPERM);
-  } else if (!ofChild || !connectOutside(call, caller, socket, to)) {
-    error = begin(socket.get(), to, isBlocking(socket.get()));
-    settle(call, std::move(socket), to, error);
+  } else if (!ofChild || !connectOutside(call, caller, *socket, to)) {
+    error = begin(socket->get(), to, isBlocking(socket->get()));
+    settle(call, socket, to, error);
   }
 }
 
@@ -167,34 +178,39 @@ bool Connects::connectOutside(const Call& call, const Caller& caller, const Fd& 
   int protocol = bypass::option(fd, SOL_SOCKET, SO_PROTOCOL);
   if (!policy_.outbound || !isIP(to) || protocol != (type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP)) return false;
   if (!leadsOutside(to, type)) return false;
-  // What it was told about its way is about the child's network; and it must not be under way already.
+  // Routing options that were set are about the child's network; and it must not be connecting already.
   Address own;
-  if (bypass::ownAddress(fd, &own) != 0 || own.port() != 0 || bypass::isTiedToWay(fd)) return false;
+  if (bypass::ownAddress(fd, &own) != 0 || own.port() != 0 || bypass::hasRoutingOptions(fd)) return false;
   int number = int(call.arguments[0]);
   bool closeOnExec = false;
-  if (caller.closesOnExec(number, &closeOnExec) != 0 || caller.polls(bypass::inodeOf(fd), kMaxDescriptors)) return false;
-  Fd twin = bypass::twinOf(fd, congestion_);
+  if (caller.closesOnExec(number, &closeOnExec) != 0 || caller.polls(bypass::inodeOf(fd), kMaxDescriptors))
+    return false;
+  // The program holds it, too, once it is in place.
+  TakenFd taken(watchdog_, bypass::twinOf(fd, congestion_));
+  Fd& twin = taken.fd;
   if (!twin.valid()) return false;
   int error = begin(twin.get(), to, isBlocking(twin.get()));
   // The child's network may have a better answer.
   if (error != 0 && !isUnderWay(error)) return false;
-  if (!calls_.replace(call, number, twin, closeOnExec)) return !calls_.waits(call);
-  settle(call, std::move(twin), to, error);
+  if (!calls_.replace(call, number, twin, closeOnExec)) return !calls_.isPending(call);
+  settle(call, &twin, to, error);
   return true;
 }
 
-void Connects::settle(const Call& call, Fd socket, const Address& to, int error) {
-  if (isUnderWay(error) && isBlocking(socket.get())) {
-    // It ends by itself.
-    new HeldConnect(this, call, std::move(socket), to);
+void Connects::settle(const Call& call, Fd* socket, const Address& to, int error) {
+  if (isUnderWay(error) && isBlocking(socket->get())) {
+    // It deletes itself.
+    new HeldConnect(this, call, std::move(*socket), to);
   } else {
-    answer(call, socket.get(), error);
+    answer(call, socket->get(), error);
   }
 }
 
 void Connects::answer(const Call& call, int socket, int error) {
   if (calls_.answer(call, error) || (error != 0 && !isUnderWay(error))) return;
-  // A program that is gone asks no more.
-  if (untold_.size() >= kMaxUntold) untold_.clear();
-  untold_[bypass::cookieOf(socket)] = error;
+  // Programs that are gone never collect theirs.
+  if (undelivered_.size() >= kMaxUndelivered) undelivered_.clear();
+  undelivered_[bypass::cookieOf(socket)] = error;
 }
+
+}  // namespace rn

@@ -1,4 +1,4 @@
-#include "bypass_sockets.h"
+#include "bypass/host_sockets.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,15 +12,20 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "netlink.h"
+#include "netlink/netlink.h"
 
 // Newer than some headers.
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
 #endif
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
 #ifndef SO_BUF_LOCK
 #define SO_BUF_LOCK 72
 #endif
+
+namespace rn {
 
 namespace bypass {
 
@@ -32,7 +37,8 @@ uint64_t number64(int fd, int name) {
   return getsockopt(fd, SOL_SOCKET, name, &value, &length) == 0 ? value : 0;
 }
 
-// Options whose value is an int, in which twins are to be alike.
+// Options with an int value that are copied.
+// clang-format off
 constexpr struct {
   int level;
   int name;
@@ -54,6 +60,7 @@ constexpr struct {
     {IPPROTO_IPV6, IPV6_RECVPKTINFO}, {IPPROTO_IPV6, IPV6_RECVTCLASS}, {IPPROTO_IPV6, IPV6_RECVHOPLIMIT},
     {IPPROTO_IPV6, IPV6_RECVERR},    {IPPROTO_IPV6, IPV6_MTU_DISCOVER},
 };
+// clang-format on
 
 void copyNumbers(int from, int to) {
   for (const auto& each : kNumbers) {
@@ -132,7 +139,7 @@ bool dump(int netlinkFd, int family, int type, uint16_t port, uint32_t states, F
     if (header.nlmsg_type == SOCK_DIAG_BY_FAMILY && header.nlmsg_len >= NLMSG_HDRLEN + sizeof(inet_diag_msg)) {
       inet_diag_msg socket;
       memcpy(&socket, answers.data() + at + NLMSG_HDRLEN, sizeof socket);
-      // The filter by port came late to some protocols.
+      // Some kernels do not filter by port for all protocols.
       if (port == 0 || ntohs(socket.id.idiag_sport) == port) {
         out->cookies.insert(uint64_t(socket.id.idiag_cookie[1]) << 32 | socket.id.idiag_cookie[0]);
         if (socket.idiag_inode != 0) out->inodes.insert(socket.idiag_inode);
@@ -150,7 +157,7 @@ uint64_t cookieOf(int fd) { return number64(fd, SO_COOKIE); }
 uint64_t netnsOf(int fd) { return number64(fd, SO_NETNS_COOKIE); }
 
 ino_t inodeOf(int fd) {
-  struct stat st{};
+  struct stat st = {};
   return fstat(fd, &st) == 0 ? st.st_ino : 0;
 }
 
@@ -160,6 +167,11 @@ int option(int fd, int level, int name, int otherwise) {
   return getsockopt(fd, level, name, &value, &length) == 0 ? value : otherwise;
 }
 
+bool isTcp(int fd) {
+  int protocol = option(fd, SOL_SOCKET, SO_PROTOCOL);
+  return protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP;
+}
+
 bool isIPv6Only(int fd) { return option(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0; }
 
 int ownAddress(int fd, Address* out) {
@@ -167,7 +179,7 @@ int ownAddress(int fd, Address* out) {
   return getsockname(fd, &out->sa, &out->length) == 0 ? 0 : errno;
 }
 
-bool isTiedToWay(int fd) {
+bool hasRoutingOptions(int fd) {
   char device[16] = "";
   socklen_t length = sizeof device;
   if (getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &length) == 0 && length > 0 && device[0] != '\0') return true;
@@ -191,7 +203,8 @@ void enlargeBuffers(int fd, int original) {
 Fd twinOf(int original, const std::string& congestion) {
   int domain = option(original, SOL_SOCKET, SO_DOMAIN);
   int type = option(original, SOL_SOCKET, SO_TYPE);
-  Fd twin(socket(domain, type | SOCK_CLOEXEC, option(original, SOL_SOCKET, SO_PROTOCOL)));
+  int protocol = isTcp(original) ? IPPROTO_TCP : option(original, SOL_SOCKET, SO_PROTOCOL);
+  Fd twin(socket(domain, type | SOCK_CLOEXEC, protocol));
   if (!twin.valid()) return twin;
   copyNumbers(original, twin.get());
   copyValue<linger>(original, twin.get(), SOL_SOCKET, SO_LINGER);
@@ -199,7 +212,7 @@ Fd twinOf(int original, const std::string& congestion) {
   copyValue<timeval>(original, twin.get(), SOL_SOCKET, SO_SNDTIMEO);
   copyBufferSizes(original, twin.get());
   std::string chosen = congestionOf(original);
-  // The default of either namespace is its administrator's choice.
+  // The defaults of both namespaces may differ, and stay.
   if (!chosen.empty() && chosen != congestion) {
     setsockopt(twin.get(), IPPROTO_TCP, TCP_CONGESTION, chosen.data(), socklen_t(chosen.size()));
   }
@@ -221,7 +234,7 @@ Place placeFor(const Address& published, bool dual, sa_family_t family, bool v6O
       place.fits = published.family() == AF_INET;
     }
   } else if (published.family() == AF_INET) {
-    // As a socket of both families has IPv4 addresses.
+    // As a socket of both families represents IPv4 addresses.
     place.address = parse("::ffff:" + published.ip(), port);
     place.fits = !v6Only;
   } else if (!dual) {
@@ -289,7 +302,8 @@ Route routeTo(int netlinkFd, const Address& to) {
   Route out;
   std::string answers;
   std::string request(reinterpret_cast<char*>(&message), message.header.nlmsg_len);
-  if (netlink::exchange(netlinkFd, request, 1, &answers) != 0 || answers.size() < NLMSG_LENGTH(sizeof(rtmsg))) return out;
+  if (netlink::exchange(netlinkFd, request, 1, &answers) != 0 || answers.size() < NLMSG_LENGTH(sizeof(rtmsg)))
+    return out;
   nlmsghdr header;
   memcpy(&header, answers.data(), sizeof header);
   if (header.nlmsg_type != RTM_NEWROUTE || header.nlmsg_len > answers.size()) return out;
@@ -308,3 +322,5 @@ Route routeTo(int netlinkFd, const Address& to) {
 }
 
 }  // namespace bypass
+
+}  // namespace rn

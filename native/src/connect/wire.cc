@@ -1,4 +1,6 @@
-#include "wire.h"
+#include "connect/wire.h"
+
+namespace rn {
 
 namespace wire {
 namespace {
@@ -101,10 +103,11 @@ bool head(Reader* in, uint32_t* length, uint32_t* kind, uint32_t* id) {
 std::string encodeConnect(const ConnectRequest& request) {
   std::string out;
   out.reserve(32 + request.target.size() + request.sourceIP.size());
-  out.push_back(char(0x96));
+  out.push_back(char(0x97));
   putUint(&out, kConnect);
   putUint(&out, request.id);
   out.append(request.target);
+  putUint(&out, request.port);
   putUint(&out, request.attempt);
   putString(&out, request.sourceIP);
   putUint(&out, request.sourcePort);
@@ -125,16 +128,17 @@ std::string encodeAnswer(const Answer& answer) {
 
 bool decodeConnect(std::string_view* packet, ConnectRequest* out) {
   Reader in(*packet);
-  uint32_t length, kind, targetLength, number;
-  if (!head(&in, &length, &kind, &out->id) || kind != kConnect || length != 6) return false;
+  uint32_t length, kind, targetLength;
+  if (!head(&in, &length, &kind, &out->id) || kind != kConnect || length != 7) return false;
   size_t start = in.at();
   std::string_view text;
   if (!in.array(&targetLength) || targetLength != 6) return false;
-  if (!in.string(&out->proto) || !in.string(&text) || !in.uint(&number)) return false;
-  for (int i = 0; i < 3; i++) {
+  if (!in.string(&out->proto)) return false;
+  for (int i = 0; i < 5; i++) {
     if (!in.string(&text)) return false;
   }
   out->target = packet->substr(start, in.at() - start);
+  if (!in.uint(&out->port) || out->port > 65535) return false;
   if (!in.uint(&out->attempt) || !in.string(&out->sourceIP) || !in.uint(&out->sourcePort)) return false;
   packet->remove_prefix(in.at());
   return true;
@@ -164,3 +168,5 @@ bool isDataPlane(std::string_view packet) {
 }
 
 }  // namespace wire
+
+}  // namespace rn

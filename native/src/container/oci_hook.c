@@ -1,14 +1,14 @@
 /*
- * oci_hook: hands the state of a container to the resident agent, and waits until it has done its part.
+ * oci_hook: sends the state of a container to the resident agent, and waits until the agent has handled it.
  *
  *   oci_hook createRuntime|poststop [SOCKET]
  *
- * OCI runtimes start it at these moments, with the container's state as JSON on its standard input (runtime-spec,
- * config.md, "POSIX-platform Hooks"). It is a client of HTTP/1.0 of one request, since starting Node would take longer
- * than all that is to be done. Exit code 0 where the agent has done it, else 1 and one line on standard error.
+ * OCI runtimes start it at these points, with the container's state as JSON on its standard input (runtime-spec,
+ * config.md, "POSIX-platform Hooks"). It is an HTTP/1.0 client of one request, since starting Node would take longer than
+ * the request. Exit code 0 on success, else 1 and one line on standard error.
  *
  * The agent's socket is the second argument, else agent.sock in $ROOTLESSKIT_STATE_DIR, else in
- * $XDG_RUNTIME_DIR/rootless-net. Runtimes give a hook the environment that its configuration names, and nothing else.
+ * $XDG_RUNTIME_DIR/rootless-net. Runtimes give a hook only the environment that its configuration names.
  */
 #include <errno.h>
 #include <limits.h>
@@ -51,8 +51,14 @@ static int write_all(int fd, const char *data, size_t size) {
   return 0;
 }
 
+/* The value of a variable; NULL if it is empty or not set. */
+static const char *environment(const char *name) {
+  const char *value = getenv(name);
+  return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
 static int find_socket(int argc, char **argv, char *path, size_t size) {
-  const char *state = getenv("ROOTLESSKIT_STATE_DIR"), *runtime = getenv("XDG_RUNTIME_DIR");
+  const char *state = environment("ROOTLESSKIT_STATE_DIR"), *runtime = environment("XDG_RUNTIME_DIR");
   int length = -1;
   if (argc > 2) length = snprintf(path, size, "%s", argv[2]);
   else if (state != NULL) length = snprintf(path, size, "%s/agent.sock", state);
@@ -65,14 +71,17 @@ int main(int argc, char **argv) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   event = argc > 1 ? argv[1] : "";
   if (strcmp(event, "createRuntime") != 0 && strcmp(event, "poststop") != 0) {
-    fprintf(stderr, "usage: oci_hook createRuntime|poststop [SOCKET]    (with the container's state on standard input)\n");
+    fprintf(stderr,
+            "usage: oci_hook createRuntime|poststop [SOCKET]    (with the container's state on standard input)\n");
     return 2;
   }
   if (find_socket(argc, argv, address.sun_path, sizeof address.sun_path) != 0) {
-    return fail("cannot find", "the agent's socket", "name it in the hook's args, or set ROOTLESSKIT_STATE_DIR in its env");
+    return fail("cannot find", "the agent's socket",
+                "hint: name it in the hook's args, or set ROOTLESSKIT_STATE_DIR in its env");
   }
   size_t length = read_all(STDIN_FILENO, state, sizeof state);
-  if (length == sizeof state) return fail("cannot take", "a state of more than 1 MiB", "make the annotations smaller");
+  if (length == sizeof state)
+    return fail("cannot send", "a state of more than 1 MiB", "hint: make the annotations smaller");
 
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   struct timeval timeout = {TIMEOUT_SECONDS, 0};
@@ -80,7 +89,7 @@ int main(int argc, char **argv) {
   if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
     char what[64];
     snprintf(what, sizeof what, "no agent answers (%s) at", strerror(errno));
-    return fail(what, address.sun_path, "start the stack: rootless-run serve");
+    return fail(what, address.sun_path, "hint: start the stack: rootless-run serve");
   }
   char head[256];
   int head_length = snprintf(head, sizeof head,
@@ -88,16 +97,16 @@ int main(int argc, char **argv) {
                              "Content-Length: %zu\r\n\r\n",
                              event, length);
   if (write_all(fd, head, (size_t)head_length) != 0 || write_all(fd, state, length) != 0) {
-    return fail("lost the agent at", address.sun_path, "look at the log of the stack");
+    return fail("lost the agent at", address.sun_path, "hint: see the log of the stack");
   }
   size_t got = read_all(fd, answer, MAX_ANSWER);
   answer[got] = '\0';
   int status = 0;
   if (sscanf(answer, "HTTP/%*s %d", &status) != 1) {
-    return fail("lost the agent at", address.sun_path, "look at the log of the stack");
+    return fail("lost the agent at", address.sun_path, "hint: see the log of the stack");
   }
   if (status < 300) return 0;
-  /* The agent's errors are one line of text, with its end. */
+  /* The agent's errors are one line of text, with a line end. */
   const char *body = strstr(answer, "\r\n\r\n");
   fprintf(stderr, "rootless-net hook %s: %s", event, body != NULL && body[4] != '\0' ? body + 4 : "failed\n");
   return 1;

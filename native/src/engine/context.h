@@ -2,15 +2,21 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
-#include "agent_link.h"
-#include "loop.h"
-#include "pipe_pool.h"
-#include "watchdog.h"
+#include "connect/agent_link.h"
+#include "connect/packet_channel.h"
+#include "engine/fd_budget.h"
+#include "loop/loop.h"
+#include "loop/watchdog.h"
+#include "tcp/half_closed.h"
+#include "tcp/pipe_pool.h"
 
-// Something that JavaScript is told of.
+namespace rn {
+
+// An event that is reported to JavaScript.
 struct Event {
   enum class Kind {
     message,            // id: channel; data: packet; fds
@@ -19,10 +25,11 @@ struct Event {
     clientWanted,       // data: key; text: the client's address
     portClosed,         // id: port
     bypassEnded,        // id: port
-    portState,          // id: port; text: why it waits, "" when it listens
+    portState,          // id: port; text: why it does not accept, "" when it does
     connectionOpened,   // id: port; connection; text: client
     connectionRefused,  // id: port; connection; text: client; reason
     connectionClosed,   // id: port; connection; in; out
+    addressesChanged,   // of this network namespace
     log,                // text
   };
   Kind kind;
@@ -33,6 +40,8 @@ struct Event {
   std::string text;
   std::string data;
   std::vector<int> fds;
+  // Of a message: its channel's account; Engine::handled() settles it when the message has been handled.
+  std::shared_ptr<Unread> unread;
 };
 
 class EventSink {
@@ -49,7 +58,7 @@ struct Counters {
   std::atomic<uint64_t> refused{0};
   std::atomic<uint64_t> in{0};
   std::atomic<uint64_t> out{0};
-  // Of clients that are not on loopback: whose address the server sees, and whose it does not.
+  // Clients that are not on loopback: with an address that the server sees, and without.
   std::atomic<uint64_t> sourceKept{0};
   std::atomic<uint64_t> sourceHidden{0};
 
@@ -57,33 +66,41 @@ struct Counters {
   void countSource(const Address& client, int child);
 };
 
-// Keeps some descriptors free for everything else in the process (the API above all, which has to be able to say that
-// there are none), so that a flood of connections cannot take the last ones.
-class FdBudget {
- public:
-  FdBudget();
-  // Whether there is room for one more connection.
-  bool hasRoom(uint64_t wanted) const { return used_ + wanted <= limit_; }
-  void take(uint64_t n) { used_ += n; }
-  void give(uint64_t n) { used_ -= n; }
-
- private:
-  uint64_t limit_;
-  uint64_t used_ = 0;
+// How long things may last, in milliseconds. Tests have shorter ones.
+struct Timeouts {
+  // Between two checks of a half-closed connection.
+  uint64_t halfClosedCheck = 10 * 1000;
+  // Until a connection that the server has ended is probed on the server's side; in whole seconds.
+  uint64_t halfClosedProbe = 30 * 1000;
+  // Without a byte, until a connection that the server has ended, and the client has not, is closed.
+  uint64_t halfClosedIdle = 60 * 60 * 1000;
+  // Of a UDP flow, since its last datagram: one with a question and its answer, one without an answer, and any other.
+  // Connection tracking, which UDP protocols cope with, has 30 and 120 seconds (net.netfilter.nf_conntrack_udp_timeout).
+  uint64_t udpAnswered = 30 * 1000;  // a SIP server may answer "100 Trying" long before the next message
+  uint64_t udpUnanswered = 30 * 1000;
+  uint64_t udpStream = 90 * 1000;
 };
 
 struct Context {
   Loop& loop;
   AgentLink& agents;
   EventSink& events;
+  Timeouts timeouts;
   // Preferred congestion control for loopback sockets, "" to leave it alone; see sockets.h.
   std::string congestion;
+  // Logs a line for users.
+  std::function<void(const std::string&)> log;
   bool watchConnections = false;
   uint64_t nextConnection = 1;
   FdBudget fds;
+  // Bytes, see kept_datagrams.h.
+  size_t keptDatagrams = 0;
+  HalfClosed halfClosed{loop, timeouts.halfClosedCheck};
   PipePool pipes;
   Watchdog watchdog;
-  // For recv and send; one at a time uses it, and never across a return to the loop.
+  // For recv and send; used by one at a time, and never across a return to the loop.
   static constexpr size_t kBufferSize = 512 * 1024;
   std::unique_ptr<char[]> buffer{new char[kBufferSize]};
 };
+
+}  // namespace rn

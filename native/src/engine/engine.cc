@@ -1,41 +1,49 @@
-#include "engine.h"
+#include "engine/engine.h"
 
 #include <errno.h>
+#include <algorithm>
 #include <future>
 
-#include "sockets.h"
-#include "tcp_port.h"
-#include "udp_port.h"
-#include "wire.h"
+#include "connect/wire.h"
+#include "loop/closer.h"
+#include "sandbox/confine.h"
+#include "system/sockets.h"
+#include "tcp/tcp_port.h"
+#include "udp/udp_port.h"
 
-FdBudget::FdBudget() {
-  uint64_t limit = sockets::fdLimit();
-  limit_ = limit > 2 * sockets::kReservedFds ? limit - sockets::kReservedFds : limit / 2;
-}
+namespace rn {
 
-Engine::Engine(EventSink& events, std::string congestion)
+namespace {
+// Closing a listener takes some microseconds.
+constexpr uint32_t kPortsClosedAtOnce = 256;
+}  // namespace
+
+Engine::Engine(EventSink& events, const std::string& congestion, Timeouts timeouts)
     : events_(events),
-      agents_([this](const std::string& text) { log(text); }),
-      context_{loop_, agents_, events, congestion},
-      dialer_(
-          loop_, congestion,
-          [this](const std::string& target) {
-            Event event{Event::Kind::planWanted};
-            event.data = target;
-            events_.emit(std::move(event));
-          },
-          [this](const std::string& target, const std::string& ip) {
-            Event event{Event::Kind::clientWanted};
-            event.data = target;
-            event.text = ip;
-            events_.emit(std::move(event));
-          },
-          [this](uint32_t channel, std::string data, std::vector<Fd> fds) {
-            auto it = channels_.find(channel);
-            if (it != channels_.end()) it->second->send(std::move(data), std::move(fds));
-          }) {
+      agents_(loop_, [this](const std::string& text) { log(text); }),
+      context_{loop_, agents_, events, timeouts, congestion, [this](const std::string& text) { log(text); }},
+      paths_(loop_, [this](const std::string& text) { log(text); }),
+      dialer_(loop_, paths_,
+              Dialer::Options{congestion,
+                              [this](const std::string& target) {
+                                Event event{Event::Kind::planWanted};
+                                event.data = target;
+                                events_.emit(std::move(event));
+                              },
+                              [this](const std::string& target, const std::string& ip) {
+                                Event event{Event::Kind::clientWanted};
+                                event.data = target;
+                                event.text = ip;
+                                events_.emit(std::move(event));
+                              },
+                              [this](uint32_t channel, std::string data, std::vector<Fd> fds) {
+                                auto it = channels_.find(channel);
+                                if (it != channels_.end()) it->second->send(std::move(data), std::move(fds));
+                              }}) {
   loop_.onTick([this] {
+    agents_.tick();
     for (auto& [id, port] : ports_) port->tick();
+    context_.halfClosed.tick();
   });
   loop_.onRoundEnd([this] {
     agents_.flush();
@@ -48,6 +56,8 @@ Engine::~Engine() { stop(); }
 
 void Engine::stop() {
   loop_.post([this] {
+    if (addressWatch_ != nullptr) addressWatch_->close();
+    addressWatch_ = nullptr;
     agents_.setChannel(nullptr);
     for (auto& [id, port] : ports_) port->close();
     ports_.clear();
@@ -89,6 +99,14 @@ void Engine::send(uint32_t id, std::string data, std::vector<Fd> fds) {
   });
 }
 
+void Engine::handled(const std::shared_ptr<Unread>& unread, size_t bytes) {
+  if (!unread->handled(bytes + Unread::kOverhead)) return;
+  loop_.post([this, id = unread->channel] {
+    auto it = channels_.find(id);
+    if (it != channels_.end()) it->second->resume();
+  });
+}
+
 void Engine::setAgent(uint32_t id) {
   loop_.post([this, id] {
     auto it = channels_.find(id);
@@ -101,51 +119,81 @@ void Engine::failWaiting(int error, std::string message) {
   loop_.post([this, error, message = std::move(message)] { agents_.failAll(error, message); });
 }
 
+std::shared_ptr<Port> Engine::makePort(PortOptions options) {
+  if (options.target.type == SOCK_STREAM) return std::make_shared<TcpPort>(context_, std::move(options));
+  return std::make_shared<UdpPort>(context_, std::move(options));
+}
+
 std::shared_ptr<Port> Engine::addPort(PortOptions options) {
-  std::shared_ptr<Port> made;
-  if (options.target.type == SOCK_STREAM) {
-    made = std::make_shared<TcpPort>(context_, std::move(options));
-  } else {
-    made = std::make_shared<UdpPort>(context_, std::move(options));
-  }
-  // The first client wakes the loop; waking it for each port takes longer than opening one.
-  loop_.postQuietly([this, made] {
-    auto lender = ports_.find(made->lender());
-    if (lender != ports_.end()) made->setLender(lender->second);
-    ports_[made->id()] = made;
-    made->open();
-  });
+  std::shared_ptr<Port> made = makePort(std::move(options));
+  // The first client wakes the loop; waking it for each port would take longer than opening one.
+  loop_.postNoWake([this, made] { open(made); });
   made->watch();
   return made;
 }
 
-void Engine::removePort(uint32_t id) {
-  loop_.post([this, id] {
-    auto it = ports_.find(id);
-    if (it != ports_.end()) {
-      it->second->close();
-      ports_.erase(it);
-    }
-    Event event{Event::Kind::portClosed};
-    event.id = id;
-    events_.emit(std::move(event));
+std::vector<std::shared_ptr<Port>> Engine::addPorts(const PortOptions& first, std::vector<Fd> listeners) {
+  std::vector<std::shared_ptr<Port>> made;
+  made.reserve(listeners.size());
+  for (size_t i = 0; i < listeners.size(); i++) {
+    PortOptions options;
+    options.id = first.id + uint32_t(i);
+    options.target = first.target;
+    options.target.port = uint16_t(first.target.port + i);
+    options.proxyProtocol = first.proxyProtocol;
+    options.listeners.push_back(std::move(listeners[i]));
+    made.push_back(makePort(std::move(options)));
+  }
+  loop_.postNoWake([this, made] {
+    for (const auto& port : made) open(port);
   });
+  for (const auto& port : made) port->watch();
+  return made;
+}
+
+void Engine::open(const std::shared_ptr<Port>& port) {
+  auto owner = ports_.find(port->owner());
+  if (owner != ports_.end()) port->setOwner(owner->second);
+  ports_[port->id()] = port;
+  port->open();
+}
+
+void Engine::removePorts(uint32_t first, uint32_t count) {
+  loop_.post([this, first, count] { closePorts(first, count, 0); });
+}
+
+void Engine::closePorts(uint32_t first, uint32_t count, uint32_t done) {
+  uint32_t end = std::min(count, done + kPortsClosedAtOnce);
+  for (; done < end; done++) {
+    auto it = ports_.find(first + done);
+    if (it == ports_.end()) continue;
+    it->second->close();
+    ports_.erase(it);
+  }
+  if (done < count) {
+    // Connections of other ports are relayed in between.
+    loop_.post([this, first, count, done] { closePorts(first, count, done); });
+    return;
+  }
+  Event event{Event::Kind::portClosed};
+  event.id = first;
+  events_.emit(std::move(event));
 }
 
 Fd Engine::listenerOf(uint32_t id) {
   return ask<Fd>(id, [](Port* port) { return port != nullptr ? port->listener() : Fd(); });
 }
 
-int Engine::lendPort(uint32_t id) {
-  return ask<int>(id, [](Port* port) { return port != nullptr ? port->lend() : EBADF; });
+int Engine::suspendPort(uint32_t id) {
+  return ask<int>(id, [](Port* port) { return port != nullptr ? port->suspend() : EBADF; });
 }
 
-int Engine::takeBackPort(uint32_t id) {
-  return ask<int>(id, [](Port* port) { return port != nullptr ? port->takeBack() : 0; });
+int Engine::resumePort(uint32_t id) {
+  return ask<int>(id, [](Port* port) { return port != nullptr ? port->resume() : 0; });
 }
 
-Fd Engine::handOverPort(uint32_t id) {
-  return ask<Fd>(id, [](Port* port) { return port != nullptr ? port->handOver() : Fd(); });
+Fd Engine::transferPort(uint32_t id) {
+  return ask<Fd>(id, [](Port* port) { return port != nullptr ? port->transfer() : Fd(); });
 }
 
 void Engine::settle() {
@@ -166,26 +214,44 @@ void Engine::watchConnections(bool wanted) {
   loop_.post([this, wanted] { context_.watchConnections = wanted; });
 }
 
+void Engine::confine(bool connects) {
+  // Kernels without Landlock are supported, so an error is ignored.
+  loop_.post([connects] { confine::thread(connects); });
+}
+
+void Engine::watchAddresses(bool routes, std::string complaint) {
+  loop_.post([this, routes, complaint = std::move(complaint)] {
+    if (addressWatch_ != nullptr) return;
+    addressWatch_ = new AddressWatch(loop_, routes, [this] { events_.emit(Event{Event::Kind::addressesChanged}); });
+    // Changes until now were missed.
+    events_.emit(Event{Event::Kind::addressesChanged});
+    if (!addressWatch_->open() && !complaint.empty()) log(complaint);
+  });
+}
+
 void Engine::serveConnects(uint32_t id) {
   loop_.post([this, id] { servedChannel_ = id; });
 }
 
-void Engine::setPlan(std::string target, std::vector<Address> addresses, bool keepSource) {
-  loop_.post([this, target = std::move(target), addresses = std::move(addresses), keepSource] {
-    dialer_.setPlan(target, addresses, keepSource);
+void Engine::setPlan(std::string target, std::vector<Address> addresses, bool keepSource, Fd netns) {
+  auto shared = std::make_shared<Fd>(std::move(netns));
+  loop_.post([this, target = std::move(target), addresses = std::move(addresses), keepSource, shared] {
+    dialer_.setPlan(target, addresses, keepSource, std::move(*shared));
   });
 }
 
-void Engine::setClient(std::string target, std::string ip, bool keep) {
-  loop_.post([this, target = std::move(target), ip = std::move(ip), keep] { dialer_.setClient(target, ip, keep); });
+void Engine::setClient(std::string target, std::string ip, bool keep, uint32_t mark) {
+  loop_.post([this, target = std::move(target), ip = std::move(ip), keep, mark] {
+    dialer_.setClient(target, ip, keep, mark);
+  });
+}
+
+void Engine::takeOverPaths(uint32_t mark) {
+  loop_.post([this, mark] { paths_.takeOver(mark); });
 }
 
 void Engine::forgetPlan(std::string target) {
   loop_.post([this, target = std::move(target)] { dialer_.forgetPlan(target); });
-}
-
-void Engine::forgetClients() {
-  loop_.post([this] { dialer_.forgetClients(); });
 }
 
 void Engine::forgetPlans() {
@@ -194,19 +260,21 @@ void Engine::forgetPlans() {
 
 void Engine::onPacket(PacketChannel* channel, std::string_view data, std::vector<Fd> fds, bool lostFds) {
   if (wire::isDataPlane(data)) {
-    bool understood = false;
+    bool valid = false;
     if (channel->id() == agentChannel_) {
-      understood = agents_.onPacket(data, std::move(fds), lostFds);
-    } else if (channel->id() == servedChannel_) {
-      understood = dialer_.onPacket(channel->id(), data);
+      valid = agents_.onPacket(data, std::move(fds), lostFds);
+    } else {
+      if (channel->id() == servedChannel_) valid = dialer_.onPacket(channel->id(), data);
+      closer::close(std::move(fds));
     }
-    if (!understood) channel->fail("a packet came that is not understood (" + std::to_string(data.size()) + " bytes)");
+    if (!valid) channel->fail("invalid packet (" + std::to_string(data.size()) + " bytes)");
     return;
   }
   Event event{Event::Kind::message};
   event.id = channel->id();
   event.data = std::string(data);
   for (Fd& fd : fds) event.fds.push_back(fd.release());
+  event.unread = channel->passOn(data.size() + Unread::kOverhead);
   events_.emit(std::move(event));
 }
 
@@ -222,3 +290,5 @@ void Engine::onChannelClosed(PacketChannel* channel, const std::string& reason) 
   event.text = reason;
   events_.emit(std::move(event));
 }
+
+}  // namespace rn

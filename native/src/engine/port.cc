@@ -1,9 +1,11 @@
-#include "port.h"
+#include "engine/port.h"
 
 #include <errno.h>
 #include <fcntl.h>
 
-#include "sockets.h"
+#include "system/sockets.h"
+
+namespace rn {
 
 void Counters::countSource(const Address& client, int child) {
   if (client.isLoopback()) return;
@@ -18,62 +20,65 @@ Port::Port(Context& context, PortOptions options)
       context_(context),
       target_(std::move(options.target)),
       direct_(options.direct),
-      lenderId_(options.lender),
+      ownerId_(options.owner),
       proxyProtocol_(options.proxyProtocol) {
   for (Fd& fd : options.listeners) listeners_.push_back(std::make_unique<Listener>(this, std::move(fd)));
 }
 
-void Port::open() { context_.fds.take(listeners_.size()); }
+void Port::open() { context_.fds.acquire(this, listeners_.size()); }
 
 void Port::watch() {
   for (auto& listener : listeners_) context_.loop.watch(listener->fd.get(), EPOLLIN, listener.get());
 }
 
 Fd Port::listener() const {
-  return Fd(closed_ || listeners_.size() != 1 ? -1 : fcntl(listeners_.front()->fd.get(), F_DUPFD_CLOEXEC, 0));
+  bool has = !closed_ && listeners_.size() == 1 && listeners_.front()->fd.valid();
+  return Fd(!has ? -1 : fcntl(listeners_.front()->fd.get(), F_DUPFD_CLOEXEC, 0));
 }
 
-int Port::lend() {
-  if (closed_ || lent_ || listeners_.size() != 1) return EBADF;
+int Port::suspend() {
+  if (closed_ || suspended_ || listeners_.size() != 1 || !listeners_.front()->fd.valid()) return EBADF;
   Listener* listener = listeners_.front().get();
-  lent_ = true;
-  // Otherwise epoll would say without end that it has hung up.
-  context_.loop.unwatch(listener->fd.get());
+  suspended_ = true;
+  // Otherwise epoll would report the hang-up again and again.
+  context_.loop.unwatch(listener);
   watched_ = false;
-  int error = stopTaking(listener);
-  if (error != 0) takeBack();
+  int error = stopListening(listener);
+  if (error != 0) resume();
   return error;
 }
 
-Fd Port::handOver() {
+Fd Port::transfer() {
   Fd fd = listener();
-  if (!fd.valid() || lent_) return Fd();
-  lent_ = true;
-  context_.loop.unwatch(listeners_.front()->fd.get());
+  if (!fd.valid() || suspended_) return Fd();
+  suspended_ = transferred_ = true;
+  context_.loop.unwatch(listeners_.front().get());
   watched_ = false;
   sockets::unprepareListener(fd.get());
   fcntl(fd.get(), F_SETFL, fcntl(fd.get(), F_GETFL) & ~O_NONBLOCK);
   return fd;
 }
 
-int Port::takeBack() {
-  if (closed_ || !lent_) return 0;
-  int error = takeAgain(listeners_.front().get());
+int Port::resume() {
+  if (closed_ || !suspended_) return 0;
+  if (!listeners_.front()->fd.valid()) return EBADF;
+  int error = listenAgain(listeners_.front().get());
   if (error != 0) return error;
-  lent_ = false;
+  suspended_ = false;
   watchListeners(EPOLLIN);
   return 0;
 }
 
 uint32_t Port::dial(Dial* dial, const Address& client, uint32_t attempt) {
   if (!isDirect()) return context_.agents.request(dial, &target_, client, attempt);
-  std::shared_ptr<Port> lender = lender_.lock();
-  if (lender == nullptr || !lender->lent_) {
+  std::shared_ptr<Port> owner = owner_.lock();
+  if (owner == nullptr || !owner->suspended_) {
     dial->onDialFailed(ECONNREFUSED, "no server");
     return 0;
   }
-  // What connects takes no time on this host; and where it does, because the server is slow to accept, the relay waits.
+  // Connecting on this host is immediate; where it is not, because the server is slow to accept, the relay waits.
   Fd fd(attempt > 0 ? -1 : socket(direct_.family(), target_.type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (fd.valid() && target_.type == SOCK_STREAM) sockets::keepUrgentInLine(fd.get());
   if (!fd.valid()) {
     dial->onDialFailed(attempt > 0 ? ECONNREFUSED : errno, "no server");
   } else if (connect(fd.get(), &direct_.sa, direct_.length) != 0 && errno != EINPROGRESS) {
@@ -85,10 +90,11 @@ uint32_t Port::dial(Dial* dial, const Address& client, uint32_t attempt) {
 }
 
 void Port::watchListeners(uint32_t events) {
-  if (lent_) return;
+  if (suspended_) return;
   for (auto& listener : listeners_) {
+    if (!listener->fd.valid()) continue;
     if (watched_) {
-      context_.loop.rewatch(listener->fd.get(), events, listener.get());
+      context_.loop.rewatch(events, listener.get());
     } else {
       context_.loop.watch(listener->fd.get(), events, listener.get());
     }
@@ -100,12 +106,38 @@ void Port::close() {
   if (closed_) return;
   closed_ = true;
   for (auto& listener : listeners_) {
-    context_.loop.unwatch(listener->fd.get());
-    listener->fd.reset();
-    context_.fds.give(1);
+    if (listener->fd.valid()) closeListener(listener.get());
   }
   closeConnections();
   wantTicks(false);
+}
+
+void Port::closeListener(Listener* listener) {
+  context_.loop.unwatch(listener);
+  // Programs that hold it may have connected it, and set SO_LINGER. The address must be free when this returns.
+  if (sharesListener()) context_.watchdog.enter();
+  listener->fd.reset();
+  if (sharesListener()) context_.watchdog.leave();
+  context_.fds.release(this, 1);
+}
+
+void Port::endListener(Listener* listener, const std::string& why) {
+  if (closed_ || !listener->fd.valid()) return;
+  closeListener(listener);
+  reportState(why);
+}
+
+void Port::reportState(const std::string& why) {
+  if (isDirect()) return;
+  Event event{Event::Kind::portState};
+  event.id = id_;
+  event.text = why;
+  context_.events.emit(std::move(event));
+}
+
+void Port::onListenerStalled(Listener* listener) {
+  // A listener that only this process holds cannot be stalled from outside: the cause may pass, so it is retried.
+  if (sharesListener()) endListener(listener, "a program inside keeps its socket from being read");
 }
 
 void Port::wantTicks(bool wanted) {
@@ -113,3 +145,5 @@ void Port::wantTicks(bool wanted) {
   wantsTicks_ = wanted;
   context_.loop.wantTicks(wanted);
 }
+
+}  // namespace rn

@@ -1,10 +1,12 @@
-#include "loop.h"
+#include "loop/loop.h"
 
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <time.h>
 #include <algorithm>
 #include <iterator>
-#include <sys/eventfd.h>
-#include <signal.h>
-#include <time.h>
+
+namespace rn {
 
 namespace {
 uint64_t monotonicMs() {
@@ -25,11 +27,11 @@ Loop::Loop() : epoll_(epoll_create1(EPOLL_CLOEXEC)), wake_(eventfd(0, EFD_CLOEXE
 
 Loop::~Loop() {
   stop();
-  for (Buriable* object : buried_) delete object;
+  for (DeferredDelete* object : deleted_) delete object;
 }
 
 void Loop::start() {
-  // Signals are the main thread's business.
+  // Signals are for the main thread.
   sigset_t all, before;
   sigfillset(&all);
   sigdelset(&all, SIGURG);  // the watchdog's, see watchdog.h
@@ -58,52 +60,98 @@ void Loop::post(std::function<void()> task) {
   }
 }
 
-void Loop::postQuietly(std::function<void()> task) {
+void Loop::postNoWake(std::function<void()> task) {
   std::lock_guard<std::mutex> lock(mutex_);
-  quiet_.push_back(std::move(task));
+  noWake_.push_back(std::move(task));
 }
 
 bool Loop::watch(int fd, uint32_t events, Handler* handler) {
+  handler->fd_ = fd;
+  handler->events_ = events;
+  handler->fruitless_ = handler->backOffs_ = 0;
   epoll_event ev{};
   ev.events = events;
   ev.data.ptr = handler;
   return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &ev) == 0;
 }
 
-bool Loop::rewatch(int fd, uint32_t events, Handler* handler) {
+bool Loop::rewatch(uint32_t events, Handler* handler) {
+  handler->events_ = events;
+  if (handler->backedOff_) return true;
   epoll_event ev{};
   ev.events = events;
   ev.data.ptr = handler;
-  return epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &ev) == 0;
+  return epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, handler->fd_, &ev) == 0;
 }
 
-void Loop::unwatch(int fd) { epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }
-
-void Loop::bury(Buriable* object) {
-  if (object->buried_) return;
-  object->buried_ = true;
-  buried_.push_back(object);
+void Loop::unwatch(Handler* handler) {
+  if (handler->fd_ < 0) return;
+  if (handler->backedOff_) {
+    handler->backedOff_ = false;
+    backedOff_.erase(std::remove(backedOff_.begin(), backedOff_.end(), handler), backedOff_.end());
+    wantTicks(false);
+  } else {
+    epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, handler->fd_, nullptr);
+  }
+  handler->fd_ = -1;
 }
 
-void Loop::again(Buriable* object) {
-  if (object->waitsForTurn_ || object->buried_) return;
-  object->waitsForTurn_ = true;
-  turns_.push_back(object);
+void Loop::dispatch(Handler* handler, uint32_t events) {
+  if ((handler->events_ & EPOLLET) == 0 && ++handler->fruitless_ > kMaxFruitless) {
+    // It may be unwatched since the event was fetched.
+    if (handler->fd_ >= 0) backOff(handler);
+    return;
+  }
+  handler->onEvents(events);
 }
 
-void Loop::later(Buriable* object) {
-  if (object->waitsForTurn_ || object->buried_) return;
-  object->waitsForTurn_ = true;
+void Loop::backOff(Handler* handler) {
+  if (handler->backedOff_) return;
+  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, handler->fd_, nullptr);
+  handler->backedOff_ = true;
+  backedOff_.push_back(handler);
+  wantTicks(true);
+  if (++handler->backOffs_ % kMaxBackOffs == 0) handler->onStalled();
+}
+
+void Loop::retryBackedOff() {
+  for (Handler* handler : backedOff_) {
+    handler->backedOff_ = false;
+    handler->fruitless_ = kMaxFruitless - kFruitlessRetry;
+    epoll_event ev{};
+    ev.events = handler->events_;
+    ev.data.ptr = handler;
+    epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, handler->fd_, &ev);
+    wantTicks(false);
+  }
+  backedOff_.clear();
+}
+
+void Loop::deleteLater(DeferredDelete* object) {
+  if (object->deleted_) return;
+  object->deleted_ = true;
+  deleted_.push_back(object);
+}
+
+void Loop::again(DeferredDelete* object) {
+  if (object->queued_ || object->deleted_) return;
+  object->queued_ = true;
+  ready_.push_back(object);
+}
+
+void Loop::later(DeferredDelete* object) {
+  if (object->queued_ || object->deleted_) return;
+  object->queued_ = true;
   later_.push_back(object);
   wantTicks(true);
 }
 
-// Those that wait for a turn, too: it may have been asked for in the round that buried them.
-void Loop::deleteBuried() {
-  for (size_t i = 0; i < buried_.size(); i++) {
-    Buriable* object = buried_[i];
-    if (object->waitsForTurn_) {
-      turns_.erase(std::remove(turns_.begin(), turns_.end(), object), turns_.end());
+// Including those that are queued to run again: that may have happened in the same round.
+void Loop::deletePending() {
+  for (size_t i = 0; i < deleted_.size(); i++) {
+    DeferredDelete* object = deleted_[i];
+    if (object->queued_) {
+      ready_.erase(std::remove(ready_.begin(), ready_.end(), object), ready_.end());
       auto late = std::find(later_.begin(), later_.end(), object);
       if (late != later_.end()) {
         later_.erase(late);
@@ -112,18 +160,18 @@ void Loop::deleteBuried() {
     }
     delete object;
   }
-  buried_.clear();
+  deleted_.clear();
 }
 
 void Loop::run() {
   constexpr int kEvents = 256;
   epoll_event events[kEvents];
   std::vector<std::function<void()>> tasks;
-  std::vector<Buriable*> turns;
+  std::vector<DeferredDelete*> turns;
 
   while (!stopping_) {
     int timeout = -1;
-    if (!turns_.empty()) {
+    if (!ready_.empty()) {
       timeout = 0;
     } else if (tickUsers_ > 0) {
       timeout = nextTick_ > now_ ? int(nextTick_ - now_) : 0;
@@ -133,7 +181,7 @@ void Loop::run() {
 
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      tasks.swap(quiet_);
+      tasks.swap(noWake_);
     }
     for (auto& task : tasks) task();
     tasks.clear();
@@ -141,7 +189,7 @@ void Loop::run() {
     for (int i = 0; i < n; i++) {
       auto* handler = static_cast<Handler*>(events[i].data.ptr);
       if (handler != nullptr) {
-        handler->onEvents(events[i].events);
+        dispatch(handler, events[i].events);
         continue;
       }
       uint64_t count;
@@ -151,32 +199,35 @@ void Loop::run() {
 
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      // Those that came meanwhile were before what was posted since.
-      tasks.swap(quiet_);
+      // Tasks without wake-up that came meanwhile precede what was posted since.
+      tasks.swap(noWake_);
       tasks.insert(tasks.end(), std::make_move_iterator(posted_.begin()), std::make_move_iterator(posted_.end()));
       posted_.clear();
     }
     for (auto& task : tasks) task();
     tasks.clear();
 
-    turns.swap(turns_);
-    for (Buriable* object : turns) {
-      object->waitsForTurn_ = false;
-      if (!object->buried_) object->onAgain();
+    turns.swap(ready_);
+    for (DeferredDelete* object : turns) {
+      object->queued_ = false;
+      if (!object->deleted_) object->onAgain();
     }
     turns.clear();
 
     if (tickUsers_ > 0 && now_ >= nextTick_) {
       nextTick_ = now_ + kTickMs;
       for (auto& tick : ticks_) tick();
-      for (Buriable* object : later_) {
-        turns_.push_back(object);
+      for (DeferredDelete* object : later_) {
+        ready_.push_back(object);
         wantTicks(false);
       }
       later_.clear();
+      retryBackedOff();
     }
 
     if (roundEnd_) roundEnd_();
-    deleteBuried();
+    deletePending();
   }
 }
+
+}  // namespace rn

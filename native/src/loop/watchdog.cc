@@ -1,14 +1,16 @@
-#include "watchdog.h"
+#include "loop/watchdog.h"
 
 #include <signal.h>
 #include <chrono>
+
+namespace rn {
 
 namespace {
 void nothing(int) {}
 }  // namespace
 
 Watchdog::Watchdog() {
-  // Without SA_RESTART: the call must return. SIGURG is ignored by default and of no use to anybody else here.
+  // Without SA_RESTART: the call must return. SIGURG is ignored by default and not used for anything else here.
   struct sigaction action {};
   action.sa_handler = nothing;
   sigaction(SIGURG, &action, nullptr);
@@ -42,11 +44,12 @@ void Watchdog::run() {
   std::unique_lock<std::mutex> lock(mutex_);
   uint64_t last = sequence_;
   while (!stopping_) {
-    changed_.wait_for(lock, std::chrono::milliseconds(200));
+    changed_.wait_for(lock, std::chrono::milliseconds(50));
     uint64_t now = sequence_;
     if (now != last) {
       last = now;
     } else if (now & 1) {
+      interrupted_ = now;
       pthread_kill(watched_, SIGURG);
     } else {
       asleep_ = true;
@@ -55,3 +58,5 @@ void Watchdog::run() {
     }
   }
 }
+
+}  // namespace rn

@@ -1,23 +1,26 @@
-#include "netlink.h"
+#include "netlink/netlink.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <thread>
 
-#include "fd.h"
+#include "netlink/netns.h"
+#include "system/fd.h"
+
+namespace rn {
 
 namespace netlink {
 
 namespace {
 
-// An answer of the kernel is there at once; this is for one that never comes.
+// The kernel answers at once; this limit is for an answer that never comes.
 constexpr timeval TIMEOUT = {5, 0};
 constexpr int RECEIVE_BUFFER = 1 << 20;
+// The most messages of other senders that are skipped for one answer.
+constexpr unsigned MOST_FOREIGN = 1000;
 
 int makeSocket(int protocol, int* out) {
   Fd fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
@@ -37,9 +40,7 @@ int open(int protocol, const std::string& netns, int* out) {
   if (netns.empty()) return makeSocket(protocol, out);
   Fd file(::open(netns.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) return errno;
-  int error = 0;
-  std::thread([&] { error = setns(file.get(), CLONE_NEWNET) != 0 ? errno : makeSocket(protocol, out); }).join();
-  return error;
+  return netns::in(file.get(), [&] { return makeSocket(protocol, out); });
 }
 
 int exchange(int fd, const std::string& messages, unsigned acknowledgements, std::string* answers) {
@@ -50,11 +51,18 @@ int exchange(int fd, const std::string& messages, unsigned acknowledgements, std
   if (sent < 0) return errno;
 
   std::string buffer(256 * 1024, '\0');
-  unsigned seen = 0;
+  unsigned seen = 0, foreign = 0;
   while (seen < acknowledgements) {
-    ssize_t n = recv(fd, buffer.data(), buffer.size(), 0);
+    sockaddr_nl from{};
+    socklen_t length = sizeof from;
+    ssize_t n = recvfrom(fd, buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&from), &length);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return errno == EAGAIN ? ETIMEDOUT : errno;
+    // Programs with CAP_NET_ADMIN in that namespace may send to any netlink socket in it (netlink(7)).
+    if (length != sizeof from || from.nl_pid != 0) {
+      if (++foreign > MOST_FOREIGN) return EPROTO;
+      continue;
+    }
     answers->append(buffer, 0, size_t(n));
     for (size_t at = 0; at + NLMSG_HDRLEN <= size_t(n);) {
       nlmsghdr header;
@@ -68,3 +76,5 @@ int exchange(int fd, const std::string& messages, unsigned acknowledgements, std
 }
 
 }  // namespace netlink
+
+}  // namespace rn

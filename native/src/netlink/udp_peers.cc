@@ -1,4 +1,4 @@
-#include "udp_peers.h"
+#include "netlink/udp_peers.h"
 
 #include <errno.h>
 #include <linux/inet_diag.h>
@@ -7,8 +7,10 @@
 #include <string.h>
 #include <string>
 
-#include "fd.h"
-#include "netlink.h"
+#include "netlink/netlink.h"
+#include "system/fd.h"
+
+namespace rn {
 
 namespace {
 void put(const Address& address, __be32* ip, __be16* port) {
@@ -40,7 +42,7 @@ bool isConnectedUdp(const Address& from, const Address& to) {
   request.body.sdiag_family = uint8_t(from.family());
   request.body.sdiag_protocol = IPPROTO_UDP;
   request.body.idiag_states = ~0u;
-  // The kernel asks for a single UDP socket as a packet to it would find it: the far end is the source.
+  // The kernel looks up a single UDP socket as a packet to it would: the far end is the source.
   put(to, request.body.id.idiag_src, &request.body.id.idiag_sport);
   put(from, request.body.id.idiag_dst, &request.body.id.idiag_dport);
   request.body.id.idiag_cookie[0] = request.body.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
@@ -51,7 +53,7 @@ bool isConnectedUdp(const Address& from, const Address& to) {
   nlmsghdr header;
   memcpy(&header, answers.data(), sizeof header);
   if (header.nlmsg_type == SOCK_DIAG_BY_FAMILY && answers.size() >= NLMSG_HDRLEN + sizeof(inet_diag_msg)) {
-    // What takes packets of everybody is found as well.
+    // An unconnected socket is found as well.
     inet_diag_msg found;
     memcpy(&found, answers.data() + NLMSG_HDRLEN, sizeof found);
     return found.id.idiag_dport == wanted.idiag_dport &&
@@ -62,3 +64,5 @@ bool isConnectedUdp(const Address& from, const Address& to) {
   memcpy(&result, answers.data() + NLMSG_HDRLEN, sizeof result);
   return result.error != -ENOENT;
 }
+
+}  // namespace rn

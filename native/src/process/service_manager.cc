@@ -1,4 +1,4 @@
-#include "service_manager.h"
+#include "process/service_manager.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/un.h>
+
+namespace rn {
 
 namespace service_manager {
 
@@ -18,7 +20,8 @@ int sendDatagram(const std::string& path, const std::string& data) {
   Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (socket.get() < 0) return errno;
   auto length = socklen_t(offsetof(sockaddr_un, sun_path) + path.size());
-  ssize_t sent = sendto(socket.get(), data.data(), data.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address), length);
+  ssize_t sent =
+      sendto(socket.get(), data.data(), data.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address), length);
   return sent < 0 ? errno : 0;
 }
 
@@ -46,3 +49,5 @@ int takeSocket(int fd, Socket* out) {
 }
 
 }  // namespace service_manager
+
+}  // namespace rn

@@ -1,4 +1,4 @@
-#include "local_address.h"
+#include "return_path/local_address.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -7,7 +7,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "fd.h"
+#include "system/fd.h"
+
+namespace rn {
 
 int addLoopbackAddress(const std::string& ip) {
   in_addr address;
@@ -43,3 +45,5 @@ int addLoopbackAddress(const std::string& ip) {
   memcpy(&result, reply + NLMSG_HDRLEN, sizeof result);
   return -result.error;
 }
+
+}  // namespace rn

@@ -3,6 +3,8 @@
 #include <unistd.h>
 #include <utility>
 
+namespace rn {
+
 class Fd {
  public:
   Fd() = default;
@@ -27,3 +29,5 @@ class Fd {
  private:
   int fd_ = -1;
 };
+
+}  // namespace rn

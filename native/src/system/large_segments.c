@@ -1,4 +1,4 @@
-#include "large_segments.h"
+#include "system/large_segments.h"
 
 #include <errno.h>
 #include <linux/if_link.h>
@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 enum {
-  LOOPBACK = 1, /* lo is the first device of every network namespace */
+  LOOPBACK = 1,        /* lo is the first device of every network namespace */
   LARGEST = 8 * 65535, /* GSO_MAX_SIZE in the kernel */
   /* <linux/if_link.h>; older headers do not have the second */
   GSO_SIZE = 41,

@@ -1,13 +1,15 @@
-#include "sockets.h"
+#include "system/sockets.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/udp.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <sys/resource.h>
 
-#include "udp_peers.h"
+#include "netlink/udp_peers.h"
+
+namespace rn {
 
 bool Address::isLoopback() const {
   if (family() == AF_INET) return (ntohl(v4.sin_addr.s_addr) >> 24) == 127;
@@ -59,8 +61,8 @@ namespace sockets {
 namespace {
 void on(int fd, int level, int option, int value = 1) { setsockopt(fd, level, option, &value, sizeof value); }
 
-// A port that the kernel has chosen is only lent: a socket that stops listening loses it. One that was asked for by its
-// number stays. Both sockets allow the other one, until the first is closed.
+// A port that the kernel has chosen is temporary: a socket that stops listening loses it. One that was requested by its
+// number is kept. Both sockets allow the other one, until the first is closed.
 bool chooseAgain(Fd* chosen, int type, bool dual) {
   Address own;
   own.length = sizeof own.v6;
@@ -76,6 +78,26 @@ bool chooseAgain(Fd* chosen, int type, bool dual) {
   *chosen = std::move(fd);
   return true;
 }
+
+int valueOf(int fd, int level, int option) {
+  int value = 0;
+  socklen_t length = sizeof value;
+  return getsockopt(fd, level, option, &value, &length) == 0 ? value : 0;
+}
+
+// The program decides; if it enables keepalive, the intervals are the system's, as on a new socket.
+void endKeepAlive(int fd) {
+  bool ours = valueOf(fd, SOL_SOCKET, SO_KEEPALIVE) != 0 &&
+              valueOf(fd, IPPROTO_TCP, TCP_KEEPIDLE) == kKeepAliveSeconds &&
+              valueOf(fd, IPPROTO_TCP, TCP_KEEPINTVL) == kKeepAliveSeconds &&
+              valueOf(fd, IPPROTO_TCP, TCP_KEEPCNT) == kKeepAliveProbes;
+  Fd fresh(ours ? socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1);
+  if (!fresh.valid()) return;
+  on(fd, SOL_SOCKET, SO_KEEPALIVE, 0);
+  for (int option : {TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT}) {
+    on(fd, IPPROTO_TCP, option, valueOf(fresh.get(), IPPROTO_TCP, option));
+  }
+}
 }  // namespace
 
 uint64_t fdLimit() {
@@ -84,13 +106,25 @@ uint64_t fdLimit() {
   return limit.rlim_cur;
 }
 
+void keepUrgentInLine(int fd) { on(fd, SOL_SOCKET, SO_OOBINLINE); }
+
+void keepAlive(int fd, int seconds) {
+  on(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
+  on(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds);
+  on(fd, IPPROTO_TCP, TCP_KEEPCNT, kKeepAliveProbes);
+  on(fd, SOL_SOCKET, SO_KEEPALIVE);
+}
+
 void prepareListener(int fd, sa_family_t family, int type, bool dual) {
   if (type == SOCK_STREAM) {
-    // Accepted sockets inherit it.
+    // Accepted sockets inherit all of these.
     on(fd, IPPROTO_TCP, TCP_NODELAY);
+    keepUrgentInLine(fd);
+    // A socket on which it was enabled before keeps its own values.
+    if (valueOf(fd, SOL_SOCKET, SO_KEEPALIVE) == 0) keepAlive(fd, kKeepAliveSeconds);
     return;
   }
-  // Replies must leave from the address that was asked (ip(7), ipv6(7)).
+  // Replies must leave from the address that the client sent to (ip(7), ipv6(7)).
   if (family == AF_INET || dual) on(fd, IPPROTO_IP, IP_PKTINFO);
   if (family == AF_INET6) on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO);
   on(fd, SOL_UDP, UDP_GRO);
@@ -99,7 +133,9 @@ void prepareListener(int fd, sa_family_t family, int type, bool dual) {
 }
 
 void unprepareListener(int fd) {
-  // Each fails where it does not belong.
+  // Each fails on sockets that do not have the option.
+  endKeepAlive(fd);
+  on(fd, SOL_SOCKET, SO_OOBINLINE, 0);
   on(fd, SOL_UDP, UDP_GRO, 0);
   on(fd, IPPROTO_IP, IP_PKTINFO, 0);
   on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 0);
@@ -113,7 +149,7 @@ ListenResult listenOn(const Address& address, int type, bool dual) {
     result.call = "socket";
     return result;
   }
-  // Descriptors are given from the lowest on, so this one says how many there are. The last ones are for the API.
+  // The kernel assigns the lowest free number, so this one shows how many are in use. The last ones are for the API.
   if (uint64_t(fd.get()) >= fdLimit() - kReservedFds / 2) {
     result.error = EMFILE;
     result.call = "socket";
@@ -144,18 +180,19 @@ ListenResult listenOn(const Address& address, int type, bool dual) {
 void setCongestion(int fd, const std::string& preferred) {
   if (preferred.empty()) return;
   if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, preferred.c_str(), socklen_t(preferred.size())) == 0) return;
-  // cubic may be kept from users (net.ipv4.tcp_allowed_congestion_control); reno never is.
+  // cubic may be forbidden for users (net.ipv4.tcp_allowed_congestion_control); reno never is.
   setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
 }
 
 bool bindTransparently(int fd, int type, Address source, const Address& to) {
   int value = 1;
   bool v4 = source.family() == AF_INET;
-  if (setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TRANSPARENT : IPV6_TRANSPARENT, &value, sizeof value) != 0) {
+  if (setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TRANSPARENT : IPV6_TRANSPARENT, &value, sizeof value) !=
+      0) {
     return false;
   }
-  // One client may come through several published ports, from the same port of his. But of two UDP sockets between the
-  // same ends one would get what is for both; of TCP there cannot be two, see connect(2).
+  // One client may use several published ports from the same port of its own. But of two UDP sockets between the same ends
+  // one would receive the datagrams of both; with TCP there cannot be two, see connect(2).
   bool taken = false;
   if (type == SOCK_DGRAM) {
     bool alone = bind(fd, &source.sa, source.length) == 0;
@@ -174,6 +211,10 @@ bool bindTransparently(int fd, int type, Address source, const Address& to) {
   return bind(fd, &source.sa, source.length) == 0;
 }
 
+bool setMark(int fd, uint32_t mark) {
+  return mark == 0 || setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark) == 0;
+}
+
 int connectToSelf(int fd) {
   Address own;
   own.length = sizeof own.v6;
@@ -183,10 +224,14 @@ int connectToSelf(int fd) {
   return connect(fd, &own.sa, own.length) == 0 ? 0 : errno;
 }
 
-void closeWithReset(Fd fd) {
+void resetAtClose(const Fd& fd) {
   if (!fd.valid()) return;
   linger hard{1, 0};
   setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
 }
 
+void closeWithReset(Fd fd) { resetAtClose(fd); }
+
 }  // namespace sockets
+
+}  // namespace rn

@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <string>
 
-#include "fd.h"
+#include "system/fd.h"
+
+namespace rn {
 
 // An IPv4 or IPv6 address with its port.
 struct Address {
@@ -29,45 +31,63 @@ struct Address {
 
 namespace sockets {
 
-// Descriptors that connections and listeners leave to the rest of the process: the API has to be able to say that
-// there are no more.
+// Descriptors that connections and listeners leave to the rest of the process: the API must be able to report that they
+// are used up.
 constexpr uint64_t kReservedFds = 96;
-// Connections that wait for accept(2), at most (net.core.somaxconn may be less).
+// The most connections that wait for accept(2) (net.core.somaxconn may be less).
 constexpr int kBacklog = 4096;
-// What sockets for datagrams are given; as much as net.core.rmem_max and wmem_max allow.
+// Buffers of datagram sockets; as much of it as net.core.rmem_max and wmem_max allow.
 constexpr int kDatagramBuffer = 4 << 20;
+// Keepalive towards clients, without which one that vanishes (asleep, or behind a NAT that has dropped it) keeps its
+// connection for ever: seconds without a byte before the first probe and between probes, and how many of them may be
+// unanswered (tcp(7), TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT). Servers in Go have the same values.
+constexpr int kKeepAliveSeconds = 15;
+constexpr int kKeepAliveProbes = 9;
 // RLIMIT_NOFILE.
 uint64_t fdLimit();
 
 struct ListenResult {
   Fd fd;
-  int error = 0;           // errno
-  const char* call = "";   // which call failed
+  int error = 0;          // errno
+  const char* call = "";  // the call that failed
 };
 
-// `type` is SOCK_STREAM or SOCK_DGRAM. `dual`: an IPv6 wildcard socket that takes IPv4 too.
+// `type` is SOCK_STREAM or SOCK_DGRAM. `dual`: an IPv6 wildcard socket that accepts IPv4 too.
 // Reuses addresses for TCP as servers do; options of the data plane are set (see the .cc).
 ListenResult listenOn(const Address& address, int type, bool dual);
 
-// The options that the engine needs of a listener or a bound UDP socket, whoever made it.
+// Sets the options that the engine needs on a listener or a bound UDP socket, of any origin.
 void prepareListener(int fd, sa_family_t family, int type, bool dual);
 
-// Takes back what would surprise a program.
+// Keeps urgent data in line with the other bytes. Relays need it on both sockets; accepted ones inherit it.
+void keepUrgentInLine(int fd);
+
+// Probes the peer of a TCP socket after that many seconds without a byte, and at that interval.
+void keepAlive(int fd, int seconds);
+
+// Resets the options that a program would not expect.
 void unprepareListener(int fd);
 
-// The algorithm that loopback sockets should use instead of the system's default: "" where the default does not pace.
-// cubic and reno do not; bbr does, and throttles loopback to a third (tcp(7), TCP_CONGESTION).
+// Sets the algorithm that loopback sockets should use instead of the system's default: "" if the default does not pace.
+// cubic and reno do not; bbr does, and slows loopback down to a third (tcp(7), TCP_CONGESTION).
 void setCongestion(int fd, const std::string& preferred);
 
-// Gives a socket that will be connected to `to` an address of somebody else, and his port where it is free here (ip(7),
-// IP_TRANSPARENT). False where that cannot be done.
+// Binds a socket that will be connected to `to` to the address of another host, and to its port if that is free here
+// (ip(7), IP_TRANSPARENT). Returns false on failure.
 bool bindTransparently(int fd, int type, Address source, const Address& to);
 
-// A bound UDP socket gets nothing any more, until it is connected anew: what has a peer gets what that one sends. 0 or an
-// errno.
+// Sets the mark of the packets that it sends (SO_MARK); 0 for none. Returns false on failure.
+bool setMark(int fd, uint32_t mark);
+
+// Makes a bound UDP socket receive nothing until it is connected again: it accepts datagrams of its peer only, itself.
+// Returns 0 or an errno.
 int connectToSelf(int fd);
 
 // Resets the connection when it is closed (SO_LINGER 0), so that the peer gets RST and not an end of file.
+void resetAtClose(const Fd& fd);
+// … and closes it.
 void closeWithReset(Fd fd);
 
 }  // namespace sockets
+
+}  // namespace rn

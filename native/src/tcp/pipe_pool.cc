@@ -1,8 +1,10 @@
-#include "pipe_pool.h"
+#include "tcp/pipe_pool.h"
 
 #include <fcntl.h>
 
-std::unique_ptr<Pipe> PipePool::take(uint64_t nowMs) {
+namespace rn {
+
+std::unique_ptr<Pipe> PipePool::acquire(uint64_t nowMs) {
   if (!free_.empty()) {
     std::unique_ptr<Pipe> pipe = std::move(free_.back());
     free_.pop_back();
@@ -25,9 +27,11 @@ std::unique_ptr<Pipe> PipePool::take(uint64_t nowMs) {
   return pipe;
 }
 
-void PipePool::give(std::unique_ptr<Pipe> pipe) { free_.push_back(std::move(pipe)); }
+void PipePool::release(std::unique_ptr<Pipe> pipe) { free_.push_back(std::move(pipe)); }
 
 void PipePool::discard(std::unique_ptr<Pipe> pipe) {
   pipe.reset();
   made_--;
 }
+
+}  // namespace rn

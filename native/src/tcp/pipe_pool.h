@@ -1,15 +1,17 @@
 // Pipes for splice(2), shared by all connections of a thread.
 //
-// A pipe is taken when bytes arrive and given back when the last of them has left, so idle connections hold none. Pipe
+// A pipe is acquired when bytes arrive and released when the last of them has left, so idle connections hold none. Pipe
 // pages are rationed per user (fs.pipe-user-pages-soft, pipe(7)): when another process of the user has used them up, a
 // new pipe has two pages and F_SETPIPE_SZ fails with EPERM; splice through such a pipe is several times slower than
-// recv and send. So a pipe that cannot be made large is no pipe: take() returns none, and does not try again for a
+// recv and send. So a pipe that cannot be made large is not used: acquire() returns null, and does not try again for a
 // second.
 #pragma once
 #include <cstdint>
 #include <memory>
 #include <vector>
-#include "fd.h"
+#include "system/fd.h"
+
+namespace rn {
 
 struct Pipe {
   Fd read;
@@ -18,13 +20,13 @@ struct Pipe {
 
 class PipePool {
  public:
-  // Bytes; what splice moves at most at once. Measured best of 64 KiB to 1 MiB for one stream each way.
+  // In bytes; the most that splice moves at once. Measured best of 64 KiB to 1 MiB for one stream each way.
   static constexpr int kPipeSize = 512 * 1024;
 
-  // None where no large pipe can be had.
-  std::unique_ptr<Pipe> take(uint64_t nowMs);
+  // Null if no large pipe is available.
+  std::unique_ptr<Pipe> acquire(uint64_t nowMs);
   // The pipe must be empty.
-  void give(std::unique_ptr<Pipe> pipe);
+  void release(std::unique_ptr<Pipe> pipe);
   // For a pipe that has bytes left in it.
   void discard(std::unique_ptr<Pipe> pipe);
 
@@ -34,3 +36,5 @@ class PipePool {
   size_t made_ = 0;
   uint64_t retryAtMs_ = 0;
 };
+
+}  // namespace rn

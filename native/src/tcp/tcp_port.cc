@@ -1,17 +1,23 @@
-#include "tcp_port.h"
+#include "tcp/tcp_port.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <algorithm>
 
-#include "proxy_protocol.h"
-#include "sockets.h"
+#include "system/sockets.h"
+#include "tcp/proxy_protocol.h"
+
+namespace rn {
 
 namespace {
 constexpr int kAcceptsAtOnce = 64;
 // Ticks of 100 ms that a connection waits for a free descriptor.
 constexpr int kMaxWaits = 50;
-constexpr const char* kNoFds = "out of file descriptors; accepting goes on when some are free";
+constexpr const char* kNoFds = "out of file descriptors; accepting resumes when some are free";
+
+// Errors of accept(2) that are permanent, of the listener itself. Others belong to a connection that is gone.
+bool endsListener(int error) { return error == EINVAL || error == EBADF || error == ENOTSOCK || error == EOPNOTSUPP; }
 
 bool outOfFds(int error) { return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM; }
 }  // namespace
@@ -21,7 +27,7 @@ class TcpConnection : public TcpRelay, public Dial {
   TcpConnection(Context& context, TcpPort* port, Fd client, const Address& address)
       : TcpRelay(context, port->counters_), port_(port), address_(address), number_(context.nextConnection++) {
     fds_[kClient] = std::move(client);
-    context_.fds.take(2);
+    context_.fds.acquire(port_, 2);
   }
 
   // It may be over, and failed, when this returns.
@@ -35,52 +41,54 @@ class TcpConnection : public TcpRelay, public Dial {
   void onDialed(Fd fd) override {
     dialId_ = 0;
     fds_[kChild] = std::move(fd);
+    if (!port_->isDirect()) setTrust(context_.agents.trust());
     counters_.open++;
     counters_.opened++;
     open_ = true;
     counters_.countSource(address_, fds_[kChild].get());
-    tell(Event::Kind::connectionOpened, "");
-    if (!introduce() || !startRelay()) finish(true);
+    report(Event::Kind::connectionOpened, "");
+    if (!sendProxyHeader() || !startRelay()) finish(true);
   }
 
   void onDialFailed(int error, std::string_view message) override {
     dialId_ = 0;
     if (outOfFds(error) && ++waits_ < kMaxWaits) {
-      port_->pause(kNoFds);
+      port_->pauseAccepting(kNoFds);
       port_->waiting_.push_back(this);
       port_->updateTicks();
       return;
     }
     counters_.refused++;
-    tell(Event::Kind::connectionRefused, std::string(message));
+    report(Event::Kind::connectionRefused, std::string(message));
     finish(true);
   }
 
  protected:
   void onFinished() override {
     if (dialId_ != 0) context_.agents.cancel(dialId_);
-    context_.fds.give(2);
+    context_.fds.release(port_, 2);
     port_->connections_.erase(this);
     auto& waiting = port_->waiting_;
     waiting.erase(std::remove(waiting.begin(), waiting.end(), this), waiting.end());
     if (!open_) return;
     counters_.open--;
-    tell(Event::Kind::connectionClosed, "");
+    report(Event::Kind::connectionClosed, "");
   }
 
  private:
-  // Says who the client is, where the port is asked to. False where that does not go through at once: it is the first
-  // thing that the socket takes.
-  bool introduce() {
+  // Sends the PROXY protocol header, if the port has one. Returns false where it is not sent at once, although the socket
+  // is new and empty.
+  bool sendProxyHeader() {
     if (port_->proxyProtocol_ == 0) return true;
     Address asked;
     asked.length = sizeof asked.v6;
     if (getsockname(fds_[kClient].get(), &asked.sa, &asked.length) != 0) return false;
-    std::string head = proxy::head(port_->proxyProtocol_, address_, asked);
-    return send(fds_[kChild].get(), head.data(), head.size(), MSG_DONTWAIT | MSG_NOSIGNAL) == ssize_t(head.size());
+    std::string header = proxy::header(port_->proxyProtocol_, address_, asked);
+    return send(fds_[kChild].get(), header.data(), header.size(), MSG_DONTWAIT | MSG_NOSIGNAL) ==
+           ssize_t(header.size());
   }
 
-  void tell(Event::Kind kind, std::string reason) {
+  void report(Event::Kind kind, std::string reason) {
     if (!context_.watchConnections || port_->isDirect()) return;
     Event event{kind};
     event.id = port_->id_;
@@ -108,71 +116,74 @@ void TcpPort::closeConnections() {
 }
 
 void TcpPort::onReadable(Listener* listener) {
-  for (int i = 0; i < kAcceptsAtOnce && !closed_ && !paused_; i++) {
-    if (!context_.fds.hasRoom(2)) {
-      pause(kNoFds);
+  // From a listener that programs inside hold as well, one connection is accepted per event: it is there then, and
+  // accept(2) does not block, even if they have cleared O_NONBLOCK.
+  bool shared = sharesListener();
+  for (int i = 0; i < (shared ? 1 : kAcceptsAtOnce) && !closed_ && !paused_; i++) {
+    if (!context_.fds.makeRoom(this, 2)) {
+      pauseAccepting(kNoFds);
       return;
     }
     Address address;
     address.length = sizeof address.v6;
-    // The listener of a direct port is the program's, which may have made it blocking again.
-    if (isDirect()) context_.watchdog.enter();
+    if (shared) {
+      fcntl(listener->fd.get(), F_SETFL, O_RDWR | O_NONBLOCK);
+      context_.watchdog.enter();
+    }
     Fd client(accept4(listener->fd.get(), &address.sa, &address.length, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (isDirect()) context_.watchdog.leave();
+    int error = errno;
+    bool held = shared && context_.watchdog.leave();
     if (!client.valid()) {
-      if (isDirect() && errno == EINTR) return;
-      if (errno == EAGAIN) return;
-      if (outOfFds(errno)) {
-        pause(kNoFds);
+      if (error == EAGAIN) return;
+      if (outOfFds(error)) {
+        pauseAccepting(kNoFds);
         return;
       }
-      // ECONNABORTED, EINTR and the network errors of accept(2): they belong to a connection that is gone.
+      if (held || endsListener(error)) {
+        endListener(listener, std::string("its listener was ended by a program inside: ") + strerror(error));
+        return;
+      }
       continue;
     }
+    listener->progress();
     if (address.isLoopback()) sockets::setCongestion(client.get(), context_.congestion);
+    // The listener of a direct port has the options that the program set.
+    if (isDirect()) sockets::keepUrgentInLine(client.get());
     auto* connection = new TcpConnection(context_, this, std::move(client), address);
     connections_.insert(connection);
     connection->dial();
   }
 }
 
-// A port that does not listen keeps its address (inet_csk_listen_stop in the kernel; SHUT_RD on a listener).
-int TcpPort::stopTaking(Listener* listener) { return shutdown(listener->fd.get(), SHUT_RD) == 0 ? 0 : errno; }
+// After SHUT_RD on a listener its address stays bound (inet_csk_listen_stop in the kernel).
+int TcpPort::stopListening(Listener* listener) { return shutdown(listener->fd.get(), SHUT_RD) == 0 ? 0 : errno; }
 
-int TcpPort::takeAgain(Listener* listener) {
-  return listen(listener->fd.get(), sockets::kBacklog) == 0 ? 0 : errno;
-}
+int TcpPort::listenAgain(Listener* listener) { return listen(listener->fd.get(), sockets::kBacklog) == 0 ? 0 : errno; }
 
-void TcpPort::pause(const char* why) {
+void TcpPort::pauseAccepting(const char* why) {
   if (paused_ || closed_) return;
   paused_ = true;
   watchListeners(0);
-  tellState(why);
+  reportState(why);
   updateTicks();
 }
 
-void TcpPort::resume() {
+void TcpPort::resumeAccepting() {
   paused_ = false;
   watchListeners(EPOLLIN);
-  tellState("");
-}
-
-void TcpPort::tellState(const char* why) {
-  if (isDirect()) return;
-  Event event{Event::Kind::portState};
-  event.id = id_;
-  event.text = why;
-  context_.events.emit(std::move(event));
+  reportState("");
 }
 
 void TcpPort::onTick() {
   std::vector<TcpConnection*> waiting;
   waiting.swap(waiting_);
   for (TcpConnection* connection : waiting) connection->dial();
-  if (paused_ && waiting.empty() && context_.fds.hasRoom(2)) {
-    // The budget may say yes where the process has none left: try before saying that all is well.
-    Fd probe(dup(listeners_.front()->fd.get()));
-    if (probe.valid()) resume();
+  if (paused_ && waiting.empty() && context_.fds.makeRoom(this, 2)) {
+    // The budget may have room where the process has none: try before reporting that the port accepts again.
+    Fd probe(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (probe.valid()) resumeAccepting();
   }
   updateTicks();
 }
+
+}  // namespace rn

@@ -1,20 +1,31 @@
-#include "tcp_relay.h"
+#include "tcp/tcp_relay.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "sockets.h"
+#include "loop/closer.h"
+#include "system/sockets.h"
+
+namespace rn {
 
 namespace {
-// A way that fills a read of this size is in bulk …
+// A direction that fills a read of this size is in bulk …
 constexpr size_t kBulk = 64 * 1024;
 // … until this many reads in a row bring less than kSmall.
 constexpr uint8_t kSmallReads = 8;
 constexpr ssize_t kSmall = 16 * 1024;
-// What one way may move before the others get their turn.
+// How much one direction may move before others get their turn.
 constexpr uint64_t kShare = 8 << 20;
+
+// Whether the next byte is urgent (tcp(7), SIOCATMARK).
+bool isAtMark(int fd) {
+  int atMark = 0;
+  return ioctl(fd, SIOCATMARK, &atMark) == 0 && atMark != 0;
+}
 }  // namespace
 
 TcpRelay::TcpRelay(Context& context, Counters& counters) : context_(context), counters_(counters) {
@@ -29,7 +40,7 @@ TcpRelay::~TcpRelay() {
 }
 
 void TcpRelay::watchClient() {
-  // Errors and hang-ups are always told (epoll_ctl(2)); a mere end of file may be a client that waits for its answer.
+  // Errors and hang-ups are always reported (epoll_ctl(2)); an end of file alone may be a client that waits for its answer.
   if (!watched_[kClient]) watched_[kClient] = context_.loop.watch(fds_[kClient].get(), 0, &handlers_[kClient]);
 }
 
@@ -37,7 +48,7 @@ bool TcpRelay::startRelay() {
   constexpr uint32_t kEvents = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET;
   relaying_ = true;
   for (int side : {kClient, kChild}) {
-    bool done = watched_[side] ? context_.loop.rewatch(fds_[side].get(), kEvents, &handlers_[side])
+    bool done = watched_[side] ? context_.loop.rewatch(kEvents, &handlers_[side])
                                : context_.loop.watch(fds_[side].get(), kEvents, &handlers_[side]);
     if (!done) return false;
     watched_[side] = true;
@@ -48,22 +59,45 @@ bool TcpRelay::startRelay() {
 void TcpRelay::finish(bool reset, int gone) {
   if (finished_) return;
   finished_ = true;
+  context_.halfClosed.remove(this);
   for (int side : {kClient, kChild}) {
-    // Not left to close(2): somebody else may hold the socket too (the agent the child's; a fork of this process both,
-    // until it execs), and then the watch would outlive us.
-    if (watched_[side]) context_.loop.unwatch(fds_[side].get());
-    if (reset && side != gone) {
-      sockets::closeWithReset(std::move(fds_[side]));
-    } else {
-      // Whoever else held the child's socket may have set SO_LINGER, and then this waits (socket(7)).
-      context_.watchdog.enter();
-      fds_[side].reset();
-      context_.watchdog.leave();
-    }
+    // Not left to close(2): another process may hold the socket too (the agent the child's; a fork of this process both,
+    // until it execs), and then the watch would outlive this object.
+    if (watched_[side]) context_.loop.unwatch(&handlers_[side]);
+    closeSide(side, reset && side != gone);
   }
   for (Way& way : ways_) dropPending(&way);
   onFinished();
-  context_.loop.bury(this);
+  context_.loop.deleteLater(this);
+}
+
+void TcpRelay::closeSide(int side, bool reset) {
+  Fd fd = std::move(fds_[side]);
+  if (side == kClient || trust_ == nullptr) {
+    if (reset) sockets::resetAtClose(fd);
+    return;
+  }
+  if (!trust_->cooperates) {
+    if (reset) sockets::resetAtClose(fd);
+    closer::close(std::move(fd));
+    return;
+  }
+  // Another holder may have set SO_LINGER, and then this blocks (socket(7)).
+  context_.watchdog.enter();
+  if (reset) sockets::resetAtClose(fd);
+  fd.reset();
+  if (context_.watchdog.leave() && ++trust_->slowCloses > 1) context_.agents.distrust(trust_.get());
+}
+
+// `call` returns the number of bytes that it moved, or -1 with an errno. It sets errno.
+template <typename Call>
+bool TcpRelay::guarded(Call call) {
+  context_.watchdog.enter();
+  bool interrupted = call() < 0 && errno == EINTR;
+  if (!context_.watchdog.leave() || !interrupted) return true;
+  if (trust_) context_.agents.distrust(trust_.get());
+  finish(true);
+  return false;
 }
 
 bool TcpRelay::over() const {
@@ -84,17 +118,24 @@ void TcpRelay::onSideEvents(int side, uint32_t events) {
   if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) from.readable = true;
   if (events & EPOLLPRI) from.urgent = true;
   if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) from.hangup = true;
+  if ((events & EPOLLRDHUP) && !(events & EPOLLERR)) from.endsInOrder = true;
   if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) to.writable = true;
 
-  if (events & EPOLLERR) {
-    // A reset that nobody will read any more: this side had ended before, or the other one takes no data.
-    bool stuck = !ways_[side].writable && (from.inPipe > 0 || from.restLength > 0);
+  // Its end, or room in its queue, may mean that all was delivered.
+  if (gone_ == 1 - side) finishIfDelivered();
+  if (finished_) return;
+  if (events & EPOLLERR) from.failed = true;
+  if ((events & EPOLLERR) && from.endsInOrder) {
+    sideIsGone(side);
+  } else if (events & EPOLLERR) {
+    // A reset that will not be read any more: the other side accepts no data.
+    bool stuck = !from.writable && (from.inPipe > 0 || from.restLength > 0);
     if (from.ended || from.broken || stuck) {
       finish(true);
       return;
     }
   }
-  pump(side);
+  if (!finished_) pump(side);
   if (!finished_) pump(1 - side);
 }
 
@@ -117,53 +158,81 @@ void TcpRelay::pump(int source) {
   }
 }
 
-// Writes what was read; passes the end on when there is nothing left.
-TcpRelay::Step TcpRelay::flush(int source) {
+TcpRelay::Step TcpRelay::flushPipe(int source) {
   Way& way = ways_[source];
   int sink = fds_[1 - source].get();
   while (way.inPipe > 0) {
     if (!way.writable) return Step::wait;
-    context_.watchdog.enter();
-    ssize_t n = splice(way.pipe->read.get(), nullptr, sink, nullptr, way.inPipe, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-    int error = errno;
-    context_.watchdog.leave();
+    if (!splices()) {
+      emptyPipe(&way);
+      break;
+    }
+    ssize_t n = 0;
+    bool done = guarded([&] {
+      n = splice(way.pipe->read.get(), nullptr, sink, nullptr, way.inPipe, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+      return n;
+    });
+    if (!done) return Step::wait;
     if (n > 0) {
       way.inPipe -= uint32_t(n);
       count(source, uint64_t(n));
-      continue;
-    }
-    if (n < 0 && error == EAGAIN) {
+    } else if (n < 0 && errno == EAGAIN) {
       way.writable = false;
       return Step::wait;
-    }
-    if (n < 0 && error == EINTR) {
-      // Only the watchdog interrupts this thread.
-      finish(true);
+    } else if (n == 0 || errno != EINTR) {
+      writeFailed(source);
       return Step::wait;
     }
-    writeFailed(source);
-    return Step::wait;
   }
-  if (way.pipe) context_.pipes.give(std::move(way.pipe));
+  if (way.pipe) context_.pipes.release(std::move(way.pipe));
+  return Step::more;
+}
 
+void TcpRelay::emptyPipe(Way* way) {
+  way->rest.reset(new char[way->inPipe]);
+  way->restAt = 0;
+  way->restLength = 0;
+  // No other process has the pipe, so it holds as much as was put in.
+  while (way->restLength < way->inPipe) {
+    ssize_t n = read(way->pipe->read.get(), way->rest.get() + way->restLength, way->inPipe - way->restLength);
+    if (n == 0 || (n < 0 && errno != EINTR)) break;
+    if (n > 0) way->restLength += uint32_t(n);
+  }
+  way->inPipe = 0;
+}
+
+TcpRelay::Step TcpRelay::flushRest(int source) {
+  Way& way = ways_[source];
+  int sink = fds_[1 - source].get();
   while (way.restLength > 0) {
     if (!way.writable) return Step::wait;
-    ssize_t n = send(sink, way.rest.get() + way.restAt, way.restLength, MSG_DONTWAIT | MSG_NOSIGNAL);
+    int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (way.restIsUrgent ? MSG_OOB : 0);
+    ssize_t n = 0;
+    bool done = guarded([&] { return n = send(sink, way.rest.get() + way.restAt, way.restLength, flags); });
+    if (!done) return Step::wait;
     if (n > 0) {
       way.restAt += uint32_t(n);
       way.restLength -= uint32_t(n);
       count(source, uint64_t(n));
-      continue;
-    }
-    if (errno == EINTR) continue;
-    if (errno == EAGAIN) {
+    } else if (errno == EAGAIN) {
       way.writable = false;
       return Step::wait;
+    } else if (errno != EINTR) {
+      writeFailed(source);
+      return Step::wait;
     }
-    writeFailed(source);
-    return Step::wait;
   }
   way.rest.reset();
+  way.restIsUrgent = false;
+  return Step::more;
+}
+
+// Writes what was read; forwards the end of file when nothing is left.
+TcpRelay::Step TcpRelay::flush(int source) {
+  Way& way = ways_[source];
+  int sink = fds_[1 - source].get();
+  if (way.inPipe > 0 && flushPipe(source) == Step::wait) return Step::wait;
+  if (way.restLength > 0 && flushRest(source) == Step::wait) return Step::wait;
 
   if (way.wasReset) {
     finish(true, source);
@@ -172,6 +241,10 @@ TcpRelay::Step TcpRelay::flush(int source) {
   if (way.ended && !way.passedOn) {
     way.passedOn = true;
     shutdown(sink, SHUT_WR);
+    if (gone_ >= 0) {
+      finishIfDelivered();
+      return Step::wait;
+    }
     if (over()) {
       finish(false);
       return Step::wait;
@@ -182,8 +255,9 @@ TcpRelay::Step TcpRelay::flush(int source) {
 
 TcpRelay::Step TcpRelay::fill(int source) {
   Way& way = ways_[source];
-  if (way.bulk && !way.urgent) {
-    way.pipe = context_.pipes.take(context_.loop.now());
+  if (way.urgent && isAtMark(fds_[source].get())) return takeUrgent(source);
+  if (way.bulk && !way.urgent && splices()) {
+    way.pipe = context_.pipes.acquire(context_.loop.now());
     if (way.pipe) return fillBySplice(source);
   }
   return fillByRecv(source);
@@ -191,11 +265,14 @@ TcpRelay::Step TcpRelay::fill(int source) {
 
 TcpRelay::Step TcpRelay::fillBySplice(int source) {
   Way& way = ways_[source];
-  context_.watchdog.enter();
-  ssize_t n = splice(fds_[source].get(), nullptr, way.pipe->write.get(), nullptr, PipePool::kPipeSize,
-                     SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+  ssize_t n = 0;
+  bool done = guarded([&] {
+    n = splice(fds_[source].get(), nullptr, way.pipe->write.get(), nullptr, PipePool::kPipeSize,
+               SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    return n;
+  });
+  if (!done) return Step::wait;
   int error = errno;
-  context_.watchdog.leave();
   if (n > 0) {
     way.inPipe = uint32_t(n);
     if (n >= kSmall) {
@@ -206,37 +283,59 @@ TcpRelay::Step TcpRelay::fillBySplice(int source) {
     }
     return Step::more;
   }
-  context_.pipes.give(std::move(way.pipe));
+  context_.pipes.release(std::move(way.pipe));
   if (n == 0) {
-    endOfFile(&way);
-    return Step::more;
+    // Before urgent data that the end of file follows, splice(2) returns 0 as well.
+    way.urgent = true;
+    return fill(source);
   }
-  if (error == EINTR) {
-    finish(true);
-    return Step::wait;
-  }
+  if (error == EINVAL) plain_ = true;
+  if (error == EINTR || error == EINVAL) return Step::more;
   readFailed(source, error);
   return way.wasReset ? Step::more : Step::wait;
+}
+
+TcpRelay::Step TcpRelay::takeUrgent(int source) {
+  Way& way = ways_[source];
+  char byte;
+  ssize_t n = 0;
+  if (!guarded([&] { return n = recv(fds_[source].get(), &byte, 1, MSG_DONTWAIT); })) return Step::wait;
+  if (n < 0) {
+    readFailed(source, errno);
+    return way.wasReset ? Step::more : Step::wait;
+  }
+  way.urgent = false;
+  if (n == 0) {
+    endOfFile(source);
+    return Step::more;
+  }
+  way.rest = std::make_unique<char[]>(1);
+  way.rest[0] = byte;
+  way.restAt = 0;
+  way.restLength = 1;
+  way.restIsUrgent = true;
+  return Step::more;
 }
 
 TcpRelay::Step TcpRelay::fillByRecv(int source) {
   Way& way = ways_[source];
   char* buffer = context_.buffer.get();
-  // In bulk without a pipe as much as there is; else just enough to notice bulk.
+  // In bulk without a pipe as much as possible; else just enough to detect bulk.
   size_t size = way.bulk ? Context::kBufferSize : kBulk;
-  ssize_t n = recv(fds_[source].get(), buffer, size, MSG_DONTWAIT);
+  ssize_t n = 0;
+  if (!guarded([&] { return n = recv(fds_[source].get(), buffer, size, MSG_DONTWAIT); })) return Step::wait;
   if (n < 0) {
     if (errno == EINTR) return Step::more;
     readFailed(source, errno);
     return way.wasReset ? Step::more : Step::wait;
   }
   if (n == 0) {
-    endOfFile(&way);
+    endOfFile(source);
     return Step::more;
   }
   if (size_t(n) < size) {
-    // A stream that gives less than was asked for has no more (epoll(7)), but the end may come behind it, or what
-    // follows urgent data, at which every read stops (tcp(7)).
+    // A stream that returns less than was requested has no more (epoll(7)), except an end of file, or what follows urgent
+    // data, where every read stops (tcp(7)).
     if (!way.hangup && !way.urgent) way.readable = false;
     if (way.bulk && n < kSmall && ++way.smallReads >= kSmallReads) {
       way.bulk = false;
@@ -250,7 +349,10 @@ TcpRelay::Step TcpRelay::fillByRecv(int source) {
   size_t at = 0;
   int sink = fds_[1 - source].get();
   while (at < size_t(n) && way.writable) {
-    ssize_t sent = send(sink, buffer + at, size_t(n) - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t sent = 0;
+    if (!guarded([&] { return sent = send(sink, buffer + at, size_t(n) - at, MSG_DONTWAIT | MSG_NOSIGNAL); })) {
+      return Step::wait;
+    }
     if (sent > 0) {
       at += size_t(sent);
     } else if (errno == EAGAIN) {
@@ -272,47 +374,12 @@ TcpRelay::Step TcpRelay::fillByRecv(int source) {
   return Step::more;
 }
 
-void TcpRelay::endOfFile(Way* way) {
-  way->ended = true;
-  way->wasReset = way->resetAtEnd;
-}
-
-void TcpRelay::readFailed(int source, int error) {
-  Way& way = ways_[source];
-  if (error == EAGAIN) {
-    way.readable = false;
-    return;
-  }
-  way.ended = true;
-  way.wasReset = true;
-}
-
-// The sink is gone. What it sent before can still be read, and goes to the source; then the source is reset.
-void TcpRelay::writeFailed(int source) {
-  Way& way = ways_[source];
-  Way& back = ways_[1 - source];
-  way.broken = true;
-  dropPending(&way);
-  if (back.ended || back.broken) {
-    finish(true);
-    return;
-  }
-  back.readable = true;
-  back.hangup = true;
-  // The error was told to the write; reading ends with a plain end of file, which must not pass for an orderly one.
-  char byte;
-  ssize_t n = recv(fds_[1 - source].get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  back.resetAtEnd = true;
-  if (n <= 0) endOfFile(&back);
-  pump(1 - source);
-}
-
 void TcpRelay::dropPending(Way* way) {
   if (way->pipe) {
     if (way->inPipe > 0) {
       context_.pipes.discard(std::move(way->pipe));
     } else {
-      context_.pipes.give(std::move(way->pipe));
+      context_.pipes.release(std::move(way->pipe));
     }
   }
   way->inPipe = 0;
@@ -326,3 +393,5 @@ void TcpRelay::count(int source, uint64_t bytes) {
   // One writer: no locked instruction needed.
   total.store(total.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
 }
+
+}  // namespace rn

@@ -1,10 +1,12 @@
-// Reading and writing datagrams in batches; one for all flows of a thread.
+// Reads and writes datagrams in batches; one object for all flows of a thread.
 #pragma once
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <memory>
 
-#include "sockets.h"
+#include "system/sockets.h"
+
+namespace rn {
 
 class UdpBatch {
  public:
@@ -21,20 +23,22 @@ class UdpBatch {
     in6_addr to{};
   };
 
-  // Messages read: 0 where there are none now, -1 with errno.
+  // Returns the number of messages read, or -1 with an errno: EAGAIN where there are none now.
   int receive(int fd);
+  // Discards pending errors that no read returns (ip(7), IP_RECVERR; timestamps and the like).
+  static void dropErrors(int fd);
   const Message& operator[](int i) const { return messages_[i]; }
 
-  // Whether to read again at once, having read `n` messages. Several at a time are a stream; whoever makes it, and whoever
-  // gets it, may be waiting for this processor. They go first (sched_yield(2)), and there is more to read then: a datagram
-  // of a large batch costs half as much.
+  // Whether to read again at once, having read `n` messages. Several at a time are a stream; its sender and its receiver
+  // may be waiting for this processor. They go first (sched_yield(2)), and there is more to read then: a datagram of a
+  // large batch costs half as much.
   static bool worthAnother(int n);
 
-  // How many messages from `start` on can leave as one: those that `same` accepts, of one size but for the last.
+  // How many messages from `start` on can leave as one: those that `same` accepts, all of one size except the last.
   template <typename Same>
   int run(int start, int count, Same same) const {
     const Message& first = messages_[start];
-    // A datagram without bytes cannot be a segment.
+    // An empty datagram cannot be a segment.
     if (first.segment != 0 || first.length == 0) return 1;
     size_t total = first.length;
     int n = 1;
@@ -50,14 +54,14 @@ class UdpBatch {
   }
 
   // Sends messages [start, start + n) on `fd`, to `to` (null: the socket is connected) and from `source` (null: the
-  // kernel's choice). What the socket's buffer does not take is lost, as UDP has it. Returns 0 or the errno.
+  // kernel's choice). What does not fit the socket's buffer is lost, as usual with UDP. Returns 0 or an errno.
   int send(int fd, int start, int n, const Address* to, const in6_addr* source);
-  // The same for one message that is kept elsewhere.
+  // Like send(), for one message that is stored elsewhere.
   static int sendOne(int fd, const char* data, size_t length, uint16_t segment, const Address* to,
                      const in6_addr* source);
 
  private:
-  // Kernels before 6.x take 64 (UDP_MAX_SEGMENTS); the sum has to fit an IP packet.
+  // Kernels before 6.x accept 64 (UDP_MAX_SEGMENTS); the sum has to fit an IP packet.
   static constexpr int kMaxSegments = 64;
   static constexpr size_t kMaxSegmented = 65000;
 
@@ -66,3 +70,5 @@ class UdpBatch {
   std::unique_ptr<char[]> buffer_{new char[kMax * kDatagram]};
   Message messages_[kMax];
 };
+
+}  // namespace rn

@@ -1,0 +1,122 @@
+// The JavaScript class Engine: its constructor, and its methods but those about ports (port_methods.cc).
+#include <errno.h>
+#include <fcntl.h>
+
+#include "binding/engine_object.h"
+#include "binding/exports.h"
+
+namespace rn {
+
+namespace {
+
+napi_value construct(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  // (congestion, onEvents, timeouts)
+  Timeouts timeouts;
+  args.override(2, "halfClosedCheck", &timeouts.halfClosedCheck);
+  args.override(2, "halfClosedProbe", &timeouts.halfClosedProbe);
+  args.override(2, "halfClosedIdle", &timeouts.halfClosedIdle);
+  args.override(2, "udpAnswered", &timeouts.udpAnswered);
+  args.override(2, "udpUnanswered", &timeouts.udpUnanswered);
+  args.override(2, "udpStream", &timeouts.udpStream);
+  auto* object = new EngineObject(env, args.at(1), args.string(0), timeouts);
+  // Not deleted with the JavaScript object: the process has one engine, and close() ends it.
+  napi_wrap(env, args.self(), object, nullptr, nullptr, nullptr);
+  return args.self();
+}
+
+napi_value openChannel(EngineObject& object, napi_env, const Args& args) {
+  object.engine().openChannel(args.number(0), Fd(int(args.number(1))));
+  return nullptr;
+}
+napi_value closeChannel(EngineObject& object, napi_env, const Args& args) {
+  object.engine().closeChannel(args.number(0));
+  return nullptr;
+}
+napi_value send(EngineObject& object, napi_env, const Args& args) {
+  object.engine().send(args.number(0), args.bytes(1), args.fds(2));
+  return nullptr;
+}
+napi_value setAgent(EngineObject& object, napi_env, const Args& args) {
+  object.engine().setAgent(args.number(0));
+  return nullptr;
+}
+napi_value failWaiting(EngineObject& object, napi_env, const Args& args) {
+  object.engine().failWaiting(ECONNREFUSED, args.string(0));
+  return nullptr;
+}
+napi_value confineEngine(EngineObject& object, napi_env, const Args& args) {
+  object.engine().confine(args.boolean(0));
+  return nullptr;
+}
+napi_value watchAddresses(EngineObject& object, napi_env, const Args& args) {
+  object.engine().watchAddresses(args.boolean(0), args.string(1));
+  return nullptr;
+}
+napi_value watchConnections(EngineObject& object, napi_env, const Args& args) {
+  object.engine().watchConnections(args.boolean(0));
+  return nullptr;
+}
+napi_value serveConnects(EngineObject& object, napi_env, const Args& args) {
+  object.engine().serveConnects(args.number(0));
+  return nullptr;
+}
+napi_value setPlan(EngineObject& object, napi_env env, const Args& args) {
+  std::string netns = args.string(3);
+  Fd file;
+  if (!netns.empty()) {
+    file.reset(open(netns.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file.valid()) return throwErrno(env, errno, "open");
+  }
+  object.engine().setPlan(args.bytes(0), args.addresses(1, 0), args.boolean(2), std::move(file));
+  return nullptr;
+}
+napi_value setClient(EngineObject& object, napi_env, const Args& args) {
+  // (target, ip, keep, mark)
+  object.engine().setClient(args.bytes(0), args.string(1), args.boolean(2), args.number(3));
+  return nullptr;
+}
+napi_value takeOverPaths(EngineObject& object, napi_env, const Args& args) {
+  object.engine().takeOverPaths(args.number(0));
+  return nullptr;
+}
+napi_value forgetPlan(EngineObject& object, napi_env, const Args& args) {
+  object.engine().forgetPlan(args.bytes(0));
+  return nullptr;
+}
+napi_value forgetPlans(EngineObject& object, napi_env, const Args&) {
+  object.engine().forgetPlans();
+  return nullptr;
+}
+napi_value closeEngine(EngineObject& object, napi_env, const Args&) {
+  object.close();
+  return nullptr;
+}
+
+}  // namespace
+
+void defineEngine(napi_env env, napi_value exports) {
+  std::vector<napi_property_descriptor> methods = {
+      method<openChannel>("openChannel"),
+      method<closeChannel>("closeChannel"),
+      method<send>("send"),
+      method<setAgent>("setAgent"),
+      method<failWaiting>("failWaiting"),
+      method<confineEngine>("confine"),
+      method<watchAddresses>("watchAddresses"),
+      method<watchConnections>("watchConnections"),
+      method<serveConnects>("serveConnects"),
+      method<setPlan>("setPlan"),
+      method<setClient>("setClient"),
+      method<takeOverPaths>("takeOverPaths"),
+      method<forgetPlans>("forgetPlans"),
+      method<forgetPlan>("forgetPlan"),
+      method<closeEngine>("close"),
+  };
+  for (const napi_property_descriptor& descriptor : portMethods()) methods.push_back(descriptor);
+  napi_value constructor;
+  napi_define_class(env, "Engine", NAPI_AUTO_LENGTH, construct, nullptr, methods.size(), methods.data(), &constructor);
+  set(env, exports, "Engine", constructor);
+}
+
+}  // namespace rn

@@ -1,0 +1,122 @@
+// The parent's side of requesting sockets from the agent.
+//
+// Theory of operation. request() gives a dial an id and queues it. At most kInFlight requests are with the agent at once
+// (the kernel limits the number of descriptors in flight, unix(7) ETOOMANYREFS); the others wait here. TCP and UDP have a
+// queue each, and a share of that limit, so that a flood of datagrams from new clients delays no connection. A request that
+// the agent reports as pending does not count: a server that hangs must not delay the others. While there is no agent (it
+// starts, or it is being restarted) all requests wait; when a new one is there, requests that the old one did not answer
+// are sent again. An answer ends a dial: with a descriptor that was checked, or with an errno. Several answers may come as
+// one packet.
+//
+// Time is limited: kMaxAnswerSeconds for the first answer to a request, kMaxConnectSeconds for its end. Seconds are counted
+// in ticks of this thread, and not read from a clock: time in which the whole stack was stopped does not count.
+//
+// The agent is not trusted: what it sends must be a connected TCP socket, or a connected datagram (UDP) socket, of the right
+// family, with the requested port as its peer's.
+#pragma once
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "connect/packet_channel.h"
+#include "connect/wire.h"
+#include "loop/loop.h"
+#include "system/fd.h"
+#include "system/sockets.h"
+
+namespace rn {
+
+// Whether an agent is trusted. It may still hold the sockets which it has sent, and so can make calls on them block that
+// should not (see watchdog.h). Once one has, such calls are avoided for all of its sockets: bytes are moved with recv and
+// send with MSG_DONTWAIT, and sockets are closed on another thread (closer.h).
+struct AgentTrust {
+  bool cooperates = true;
+  // Closes that took too long: a single one may be due to the machine.
+  int slowCloses = 0;
+};
+
+class Dial {
+ public:
+  virtual ~Dial() = default;
+  // Connecting takes longer; onDialed() or onDialFailed() follows.
+  virtual void onDialPending() {}
+  virtual void onDialed(Fd fd) = 0;
+  virtual void onDialFailed(int error, std::string_view message) = 0;
+};
+
+// What a port requests for each of its connections.
+struct DialTarget {
+  std::shared_ptr<const std::string> request;  // msgpack, see wire.h; shared by the ports of a range
+  int type = SOCK_STREAM;
+  uint16_t port = 0;  // the child's
+};
+
+class AgentLink {
+ public:
+  AgentLink(Loop& loop, std::function<void(const std::string&)> log) : loop_(loop), log_(std::move(log)) {}
+
+  // Null while there is no agent.
+  void setChannel(PacketChannel* channel);
+  // Sends the requests since the last call as one packet. Called at the end of each round of events.
+  void flush();
+  uint32_t request(Dial* dial, const DialTarget* target, const Address& source, uint32_t attempt);
+  void cancel(uint32_t id);
+  // Ends every dial that waits.
+  void failAll(int error, const std::string& message);
+  // A data-plane packet from the agent. False where it is invalid.
+  bool onPacket(std::string_view packet, std::vector<Fd> fds, bool lostFds);
+
+  // Called about every 100 ms, as long as there are requests.
+  void tick();
+
+  // Of the current agent.
+  const std::shared_ptr<AgentTrust>& trust() const { return trust_; }
+  // A call on a socket of that agent blocked.
+  void distrust(AgentTrust* trust);
+
+ private:
+  enum Queue { kTcp = 0, kUdp = 1 };
+  static constexpr size_t kInFlight[] = {384, 128};
+  static constexpr size_t kMaxOutgoing = 8 * 1024;
+  static constexpr int kTicksPerSecond = 10;
+  static constexpr int kMaxAnswerSeconds = 10;
+  // More than the kernel takes until it gives up (tcp(7), tcp_syn_retries).
+  static constexpr int kMaxConnectSeconds = 180;
+
+  struct Entry {
+    Dial* dial;
+    const DialTarget* target;
+    Address source;
+    uint32_t attempt;
+    bool sent = false;
+    bool inFlight = false;
+    // Since it was sent.
+    int seconds = 0;
+  };
+
+  // Ends the dial, and moves from *fd if it is the requested socket.
+  void handleAnswer(const wire::Answer& answer, Fd* fd, bool lostFds);
+  bool handleAnswers(std::string_view packet, std::vector<Fd>* fds, bool lostFds);
+  void sendMore();
+  void sendMore(Queue queue);
+  void noLongerInFlight(Entry* entry);
+  void countSecond(uint32_t id);
+  static Queue queueOf(const DialTarget* target) { return target->type == SOCK_STREAM ? kTcp : kUdp; }
+
+  Loop& loop_;
+  std::function<void(const std::string&)> log_;
+  PacketChannel* channel_ = nullptr;
+  std::shared_ptr<AgentTrust> trust_ = std::make_shared<AgentTrust>();
+  std::string outgoing_;
+  std::unordered_map<uint32_t, Entry> dials_;
+  std::deque<uint32_t> queues_[2];
+  size_t inFlight_[2] = {0, 0};
+  uint32_t nextId_ = 1;
+  bool ticks_ = false;
+  int tick_ = 0;
+};
+
+}  // namespace rn

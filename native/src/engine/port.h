@@ -1,0 +1,108 @@
+// A published port in the engine: its listeners, and what TCP and UDP ports have in common.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "engine/context.h"
+
+namespace rn {
+
+struct PortOptions {
+  uint32_t id = 0;
+  DialTarget target;
+  std::vector<Fd> listeners;
+  // TCP: version of the PROXY protocol header that each connection begins with; 0 for none.
+  int proxyProtocol = 0;
+  // Connections go to this address of the host instead of through the agent; family 0 for none. Such a port is internal:
+  // JavaScript does not see it. See bypass.h.
+  Address direct;
+  // … for as long as the port with this id, whose address it is, is suspended. Otherwise this process would be the
+  // listener there, and connections would loop.
+  uint32_t owner = 0;
+};
+
+class Port : public FdBudget::Holder {
+ public:
+  Port(Context& context, PortOptions options);
+  ~Port() override = default;
+  uint32_t id() const { return id_; }
+  Counters& counters() { return counters_; }
+  // Begins to accept connections: open() accounts for the listeners, on the loop's thread; watch() watches them, on any.
+  void open();
+  void watch();
+  // Closes the listeners and every connection. The port may be deleted afterwards, when the round of events is over.
+  void close();
+  uint32_t owner() const { return ownerId_; }
+  void setOwner(std::weak_ptr<Port> owner) { owner_ = std::move(owner); }
+  // A duplicate of the listener's descriptor; invalid unless there is exactly one listener.
+  Fd listener() const;
+  // Stops listening, so that another socket may listen at its address, which stays bound; open connections continue.
+  // Returns 0 or an errno.
+  int suspend();
+  // Listens again after suspend(). Returns 0 or an errno.
+  int resume();
+  // Stops listening for good, and returns the listener as a program would have made it.
+  Fd transfer();
+  // Called about every 100 ms, while wantTicks(true).
+  void tick() {
+    if (wantsTicks_) onTick();
+  }
+
+ protected:
+  class Listener : public Handler {
+   public:
+    Listener(Port* port, Fd socket) : fd(std::move(socket)), port_(port) {}
+    void onEvents(uint32_t) override { port_->onReadable(this); }
+    void onStalled() override { port_->onListenerStalled(this); }
+    using Handler::progress;
+    // Invalid once it has ended.
+    Fd fd;
+
+   private:
+    Port* port_;
+  };
+
+  virtual void onReadable(Listener* listener) = 0;
+  // Both return 0 or an errno.
+  virtual int stopListening(Listener* listener) = 0;
+  virtual int listenAgain(Listener* listener) = 0;
+  virtual void onTick() = 0;
+  virtual void closeConnections() = 0;
+
+  // Reports why the port does not accept connections; "" when it does.
+  void reportState(const std::string& why);
+  // Closes the listener for good, since it cannot be used any more. Connections continue.
+  void endListener(Listener* listener, const std::string& why);
+
+  // With 0 clients wait in the kernel's queue.
+  void watchListeners(uint32_t events);
+  void wantTicks(bool wanted);
+  // Begins to get a socket for a connection; returns the id to cancel it by.
+  uint32_t dial(Dial* dial, const Address& client, uint32_t attempt);
+  bool isDirect() const { return direct_.family() != 0; }
+  // Whether programs inside may hold the listener, too: that of a bypassed server, or one that was transferred.
+  bool sharesListener() const { return isDirect() || transferred_; }
+
+  uint32_t id_;
+  Context& context_;
+  DialTarget target_;
+  Address direct_;
+  uint32_t ownerId_;
+  std::weak_ptr<Port> owner_;
+  Counters counters_;
+  int proxyProtocol_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  bool closed_ = false;
+  bool suspended_ = false;
+
+ private:
+  void onListenerStalled(Listener* listener);
+  void closeListener(Listener* listener);
+
+  bool transferred_ = false;
+  bool wantsTicks_ = false;
+  // True from the start on, so that code on the loop's thread may change what is watched.
+  bool watched_ = true;
+};
+
+}  // namespace rn

@@ -1,0 +1,21 @@
+// Drops rights of this process that it does not need once the stack is set up, so that an attacker who takes it over through
+// data from inside the namespaces gains less.
+#pragma once
+
+namespace rn {
+
+namespace confine {
+
+// All threads of this process, and what they start from now on: no new privileges (PR_SET_NO_NEW_PRIVS), and a seccomp
+// filter that refuses calls which neither this program nor its helpers make, such as ptrace(2), bpf(2), keyctl(2) or loading
+// kernel modules. Returns 0 or an errno; ENOSYS if there is no filter for this machine, and nothing has changed then.
+int process();
+
+// The calling thread, with Landlock: it cannot open, execute or create files any more, nor bind TCP sockets, nor connect
+// them unless it `connects` (Linux 6.7). Descriptors that are open stay usable. Returns 0 or an errno; ENOSYS or EOPNOTSUPP
+// where the kernel does not support it.
+int thread(bool connects);
+
+}  // namespace confine
+
+}  // namespace rn

@@ -1,0 +1,127 @@
+#include "udp/udp_port.h"
+
+#include <errno.h>
+#include <string.h>
+#include <string>
+
+#include "udp/udp_batch.h"
+#include "udp/udp_flow.h"
+
+namespace rn {
+
+namespace {
+
+constexpr size_t kMaxFlows = 16 * 1024;
+
+// A socket of both families has IPv4 addresses as v4-mapped ones.
+in6_addr mapped(const Address& address) {
+  if (address.family() == AF_INET6) return address.v6.sin6_addr;
+  in6_addr out{};
+  out.s6_addr[10] = out.s6_addr[11] = 0xff;
+  memcpy(&out.s6_addr[12], &address.v4.sin_addr, 4);
+  return out;
+}
+
+}  // namespace
+
+bool UdpPort::Key::operator==(const Key& o) const { return memcmp(bytes, o.bytes, sizeof bytes) == 0; }
+
+size_t UdpPort::KeyHash::operator()(const Key& key) const {
+  return std::hash<std::string_view>()(std::string_view(reinterpret_cast<const char*>(key.bytes), sizeof key.bytes));
+}
+
+int UdpPort::stopListening(Listener* listener) { return sockets::connectToSelf(listener->fd.get()); }
+
+int UdpPort::listenAgain(Listener* listener) {
+  sockaddr none{};
+  none.sa_family = AF_UNSPEC;
+  return connect(listener->fd.get(), &none, sizeof none) == 0 ? 0 : errno;
+}
+
+void UdpPort::closeConnections() {
+  for (auto& [key, flow] : flows_) flow->end();
+  for (auto* list : {&dialing_, &young_, &streams_}) list->clear();
+  flows_.clear();
+  context_.fds.setEvictable(this, false);
+}
+
+void UdpPort::onReadable(Listener* listener) {
+  UdpBatch& in = sharedBatch();
+  for (int round = 0; round < 4 && !closed_; round++) {
+    int n = in.receive(listener->fd.get());
+    if (n < 0) return;
+    listener->progress();
+    UdpFlow* flows[UdpBatch::kMax];
+    for (int i = 0; i < n; i++) flows[i] = flowFor(listener, in[i].from, in[i].to);
+    for (int i = 0; i < n;) {
+      int length = in.run(i, n, [&](int k) { return flows[k] == flows[i]; });
+      if (flows[i] != nullptr && !flows[i]->isDeleted()) {
+        flows[i]->forward(i, length);
+      }
+      i += length;
+    }
+    if (!UdpBatch::worthAnother(n)) return;
+  }
+}
+
+uint32_t UdpPort::firstAttempt(const Address& client) const {
+  const Hint& hint = hints_[familyIndex(client)];
+  return context_.loop.now() < hint.until ? hint.attempt : 0;
+}
+
+void UdpPort::advanceFlows(int family, uint32_t attempt) {
+  std::vector<UdpFlow*> waiting;
+  for (UdpFlow* flow : young_) {
+    if (flow->isUnsettled(family, attempt)) waiting.push_back(flow);
+  }
+  for (UdpFlow* flow : waiting) flow->tryNextAddress();
+}
+
+UdpFlow* UdpPort::flowFor(Listener* listener, const Address& client, const in6_addr& asked) {
+  Key key;
+  in6_addr ip = mapped(client);
+  uint16_t port = client.port();
+  memcpy(key.bytes, &ip, 16);
+  memcpy(key.bytes + 16, &port, 2);
+  memcpy(key.bytes + 18, &asked, 16);
+  auto it = flows_.find(key);
+  if (it != flows_.end()) return it->second;
+  if ((flows_.size() >= kMaxFlows || !context_.fds.makeRoom(this, 1)) && !evictOne()) return nullptr;
+  if (flows_.empty()) context_.fds.setEvictable(this, true);
+  auto* flow = new UdpFlow(this, listener, UdpFlow::Ends{key, client, asked});
+  flows_.emplace(key, flow);
+  flow->link();
+  wantTicks(true);
+  return flow;
+}
+
+void UdpPort::remove(UdpFlow* flow) {
+  flows_.erase(flow->key());
+  flow->unlink();
+  flow->end();
+  if (flows_.empty()) context_.fds.setEvictable(this, false);
+}
+
+bool UdpPort::evictOne() {
+  for (auto* list : {&young_, &streams_}) {
+    if (list->empty()) continue;
+    remove(list->front());
+    return true;
+  }
+  return false;
+}
+
+void UdpPort::onTick() {
+  uint64_t now = context_.loop.now();
+  if (now < nextScan_) return;
+  nextScan_ = now + 1000;
+  for (auto* list : {&dialing_, &young_, &streams_}) {
+    for (auto it = list->begin(); it != list->end();) {
+      UdpFlow* flow = *it++;
+      if (!flow->tick(now)) remove(flow);
+    }
+  }
+  if (flows_.empty()) wantTicks(false);
+}
+
+}  // namespace rn
