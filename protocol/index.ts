@@ -1,5 +1,12 @@
-/** The types of the REST API, of published ports and their grammar. */
-export * from './api.js';
-export * from './port-spec.js';
-export * from './ports.js';
+/**
+ * The package's entry `rootless-net/protocol`: types of the REST API, and of published ports with their grammar.
+ *
+ * This folder is shared by parent and child: messages, API types, port specs, addresses, errors, text. Nothing here has state or
+ * starts anything, and it imports nothing from other folders.
+ */
+export * from './api/types.js';
+export * from './ports/grammar.js';
+export * from './ports/port-mapping.js';
+export * from './ports/rootlesskit-json.js';
+export * from './ports/status.js';
 export { VERSION } from './version.js';

@@ -1,15 +1,17 @@
-import type { PortCounters, PortSource, PortSpec, PortState, PortStatus } from './ports.js';
+import type { PortSpec, PortStatus } from '../ports/rootlesskit-json.js';
+import type { PortCounters, PortSource, PortState } from '../ports/status.js';
 
-/** Version of the REST API that is served: RootlessKit's, with additions beside it. */
+/** Version of the REST API: RootlessKit's, with additions. */
 export const API_VERSION = '1.1.2';
 
 export interface NetworkDriverInfo {
   driver: string;
-  dns: string[];
+  /** Absent without a network. */
+  dns?: string[];
   childIP?: string;
   dynamicChildIP?: boolean;
   ipv6?: boolean;
-  /** Ours, beside RootlessKit's: the child's device, where there is one; its prefix length, default gateway and MTU in bytes. */
+  /** Additions to RootlessKit's: the child's device, if there is one; its prefix length, default gateway and MTU in bytes. */
   device?: string;
   prefix?: number;
   gateway?: string;
@@ -20,29 +22,38 @@ export interface PortDriverInfo {
   driver: string;
   protos: string[];
   disallowLoopbackChildIP?: boolean;
+  /** Of RootlessKit's builtin driver, `sourceIPTransparentBackend`: nft, iptables or none. */
+  extra?: Record<string, string>;
+  /**
+   * An addition, with the port driver `bypass`: the kernel has no Landlock for TCP, so a hostile program inside can reach the
+   * host's loopback with the sockets that it was given.
+   */
+  hostLoopbackUnguarded?: boolean;
 }
 
-/** Answer of `GET /v1/info`. `networkDriver` is absent for the host's network, `portDriver` where there is none. */
+/** Response to `GET /v1/info`. `networkDriver` is absent for the host's network, `portDriver` without a port driver. */
 export interface Info {
   apiVersion: string;
   version: string;
   stateDir: string;
+  /** An addition: the stack's name, if it was given one (--name). */
+  name?: string;
   childPID: number;
   networkDriver?: NetworkDriverInfo;
   portDriver?: PortDriverInfo;
 }
 
-/** An entry of `GET /v1/ports?counters=true`: RootlessKit's fields, with ours beside them. */
+/** An entry of `GET /v1/ports?counters=true`: RootlessKit's fields, and additions. */
 export interface PortReport extends PortStatus {
   listener?: PortState;
   counters?: PortCounters;
-  /** Absent until such a client has come. */
+  /** Absent until such a client has connected. */
   source?: PortSource;
-  /** With the port driver `bypass`: whether a server inside has the host's socket itself now, so that nothing is relayed. */
+  /** With the port driver `bypass`: whether a server inside has the host's socket now, so that nothing is relayed. */
   bypass?: boolean;
-  /** Why it has not, where one asked. */
+  /** Why a server that requested it does not have it. */
   bypassReason?: string;
-  /** Whether it is published again when the stack is started the next time. */
+  /** Whether it is published again at the next start of the stack. */
   persistent?: boolean;
 }
 

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
-/** An address as a number, to count with and to compare. */
+/** An address as a number, for arithmetic and comparison. */
 export interface IPAddress {
   family: 4 | 6;
   value: bigint;
@@ -29,7 +29,17 @@ export function formatIP({ family, value }: IPAddress): string {
   return 'toRFC5952String' in address ? address.toRFC5952String() : address.toString();
 }
 
-/** In the one way to write it; what is no address stays as it is. */
+/** The family of an address, or of a subnet in CIDR notation, by its notation alone: nothing is parsed. */
+export function familyOf(text: string): 4 | 6 {
+  return text.includes(':') ? 6 : 4;
+}
+
+/** The first address of each family, IPv4 before IPv6. */
+export function firstOfEachFamily(ips: readonly string[]): string[] {
+  return ([4, 6] as const).flatMap((family) => ips.find((ip) => familyOf(ip) === family) ?? []);
+}
+
+/** In canonical notation (RFC 5952), so that texts can be compared; anything but an address is returned unchanged. */
 export function canonical(text: string): string {
   const ip = parseIP(text);
   return ip ? formatIP(ip) : text;

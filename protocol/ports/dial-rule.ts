@@ -1,11 +1,6 @@
 import { isIPv4 } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import type { ConnectTarget } from './messages.js';
-
-export interface DialAddress {
-  ip: string;
-  port: number;
-}
+import type { ConnectTarget } from '../wire/messages.js';
 
 const LOOPBACK4 = '127.0.0.1';
 const LOOPBACK6 = '::1';
@@ -19,11 +14,11 @@ const LOOPBACK6 = '::1';
  * was asked for first; and 127.0.0.2 leads to a server on 127.0.0.1 when nothing listens on 127.0.0.2 itself.
  * A server that is bound to another address on purpose is never reached.
  *
- * `isLocal` says whether an address belongs to the child's namespace; only such addresses are dialled, since any other
+ * `isLocal` is whether an address belongs to the child's namespace; only such addresses are dialled, since any other
  * would leave it again.
  */
-export function dialPlan(target: ConnectTarget, isLocal: (ip: string) => boolean): DialAddress[] {
-  const to = (...ips: string[]): DialAddress[] => [...new Set(ips)].map((ip) => ({ ip, port: target.port }));
+export function dialPlan(target: ConnectTarget, isLocal: (ip: string) => boolean): string[] {
+  const to = (...ips: string[]): string[] => [...new Set(ips)];
   if (target.ip !== '') return to(plain(target.ip));
 
   const asked = target.parentIP === '' ? '0.0.0.0' : plain(target.parentIP);

@@ -1,4 +1,4 @@
-import { isIP, SocketAddress } from 'node:net';
+import { isIP, isIPv4, isIPv6, SocketAddress } from 'node:net';
 
 /**
  * What the grammars of published ports have in common: fields between colons, ports and ranges of them, literal
@@ -57,18 +57,32 @@ export interface Address {
 
 /**
  * Literal addresses only, as inet_pton(3) reads them: no host names, no zones, no octal or shortened forms.
- * An IPv4 address inside IPv6 (`::ffff:127.0.0.1`) counts as IPv4, because that is what it reaches.
+ * An IPv4 address inside IPv6 (`::ffff:127.0.0.1`) counts as IPv4, because that is what it reaches. Multicast and broadcast
+ * addresses are refused: nothing arrives at them unless the socket joins a group, and answers cannot leave from them. So are
+ * link-local ones of IPv6, which name nothing without a zone (RFC 4007, section 6).
  */
 export function checkAddress(text: string, what: string, fail: Fail): Address {
   const version = isIP(text);
-  if (version === 4) return { family: 4, unspecified: text === '0.0.0.0' };
-  if (version !== 6) return fail(`${what} ${quote(text)} is not an IP address`);
+  if (version === 0) return fail(`${what} ${quote(text)} is not an IP address`);
   if (text.includes('%')) return fail(`${what} ${quote(text)} has a zone, which is not supported`);
+  const plain = plainAddress(text);
+  if (/^fe[89ab]/i.test(plain)) fail(`${what} ${quote(text)} is link-local: it needs a zone, which is not supported`);
+  const kind = groupKind(plain);
+  if (kind !== undefined) fail(`${what} ${quote(text)} is a ${kind} address; only unicast addresses can be published`);
+  return { family: isIPv4(plain) ? 4 : 6, unspecified: version === 4 ? plain === '0.0.0.0' : plain === '::' };
+}
+
+/** An address in its usual form, and an IPv4 address inside IPv6 (`::ffff:127.0.0.1`, RFC 4291, 2.5.5.2) as IPv4. */
+export function plainAddress(text: string): string {
+  if (!isIPv6(text)) return text;
   const canonical = new SocketAddress({ address: text, family: 'ipv6' }).address;
-  return {
-    family: canonical.startsWith('::ffff:') && canonical.includes('.') ? 4 : 6,
-    unspecified: canonical === '::',
-  };
+  return canonical.startsWith('::ffff:') && canonical.includes('.') ? canonical.slice('::ffff:'.length) : canonical;
+}
+
+function groupKind(plain: string): 'multicast' | 'broadcast' | undefined {
+  if (plain === '255.255.255.255') return 'broadcast';
+  const multicast = isIPv4(plain) ? /^2(2[4-9]|3\d)\./ : /^ff/i;
+  return multicast.test(plain) ? 'multicast' : undefined;
 }
 
 export function bracket(address: string): string {

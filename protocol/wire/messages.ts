@@ -1,145 +1,174 @@
 /**
- * What the parent and the agent say to each other.
+ * The protocol between parent and agent.
  *
- * Theory of operation. The parent makes a SOCK_SEQPACKET socketpair and gives the agent one end. A packet is one
- * message in msgpack; descriptors ride on the packet that they belong to. Both sides begin with `hello`; a side that
- * reads another protocol version in it ends the connection. Then:
+ * Theory of operation. The parent creates a SOCK_SEQPACKET socketpair and gives the agent one end. A packet is one
+ * message in msgpack; descriptors are passed with the packet that they belong to. Both sides begin with `hello`, and end the
+ * connection if the other's protocol version differs. Then:
  *
- *   arrays  the data plane, one connection each; the engine reads and writes them without JavaScript (native/src/wire.h)
- *             [1, id, target, attempt, sourceIP, sourcePort]   connect, parent to agent;
+ *   arrays  the data plane, one connection each; the engine reads and writes them without JavaScript (native/src/connect/wire.h)
+ *             [1, id, target, port, attempt, sourceIP, sourcePort]   connect, parent to agent;
  *                                                              several may share a packet
  *             [2, id] with one socket                          connected, agent to parent
  *             [2, id, errno, message]                          failed, agent to parent
- *             [3, id]                                          pending: connecting takes its time;
+ *             [3, id]                                          pending: connecting takes a while;
  *                                                              several answers may share a packet, and their
  *                                                              sockets come in the order of the answers
- *           `target` is [proto, ip, port, parentIP, hostGatewayIP, source]; the dial rule (dial-rule.ts) says where it
- *           leads, and is asked once for each target.
+ *           `target` is [proto, ip, parentIP, hostGatewayIP, source, container], the same for all ports of a range; the
+ *           dial rule (dial-rule.ts) maps it to addresses, once for each target, until something changes.
  *   maps    everything else, below
  *
- * A packet that cannot be understood ends the connection between the two, with a line that says so; the parent then
- * starts another agent. Connections that are relayed already do not notice.
+ * An invalid packet ends the connection between the two, and is logged; the parent then starts another agent. Relayed
+ * connections are not affected.
  */
 import { Packr } from 'msgpackr';
+import type { CNIPortMapping } from '../ports/cni-json.js';
+import type { StackRecord } from '../state/stack-record.js';
+import type { StackCgroup } from '../system/cgroup.js';
 
-export const PROTOCOL_VERSION = 4;
+export const PROTOCOL_VERSION = 7;
 
-/** Plain msgpack: maps as maps, and not as the extension that msgpackr makes of them by default. */
+/** Plain msgpack: maps are encoded as maps, not as msgpackr's extension for records. */
 const packr = new Packr({ useRecords: false, variableMapSize: true });
 
-/** Where a port's connections are to go, as far as the parent knows. Addresses are "" where there is none. */
+/** The target of a port's connections, as far as the parent knows it. Absent addresses are "". */
 export interface ConnectTarget {
   proto: 'tcp' | 'udp';
-  /** The child's address that was asked for (ChildIP). */
+  /** The requested address of the child (ChildIP). */
   ip: string;
-  port: number;
   /** The host's address that the port is published on. */
   parentIP: string;
-  /** First address of the host that is not loopback: where traffic to the host as a gateway would arrive. */
+  /** First address of the host that is not loopback: where traffic to the host as a gateway arrives. */
   hostGatewayIP: string;
-  /** Whether servers see the addresses of clients that are not on loopback, or those of the agent. */
+  /** Whether servers see the addresses of clients that are not on loopback, or the agent's. */
   source: 'keep' | 'hide';
+  /** Id of the container that the port belongs to: the agent knows its addresses, `ip` among them. */
+  container: string;
 }
 
-/** What the agent needs to run containers (child/container/). Directories are absolute, and the same inside. */
+/** Configuration for running containers (child/container/). Directories are absolute, and the same inside. */
 export interface ContainersConfig {
-  /** Of this run of the stack, so that what an earlier one left is told from what lives. */
+  /** Id of this run of the stack, which distinguishes leftovers of earlier runs. */
   stack: string;
-  /** The state directory, which goes with the stack. */
+  /** The state directory, which is removed with the stack. */
   stateDir: string;
-  /** What outlasts it: containers, names, addresses, the journal. */
+  /** The data directory, which outlasts the stack: containers, names, addresses, the journal. */
   dataDir: string;
-  /** Network configuration lists, as other CNI runtimes use them. */
+  /** Directory of the network configuration lists, shared with other CNI runtimes. */
   confDir: string;
+  /** Parent of the containers' cgroups; undefined if the OCI runtime places them. */
+  cgroup?: StackCgroup | undefined;
+  /** The record to write into the lock of the data directory. */
+  record: StackRecord;
 }
 
-/** What the parent knows of the host and the stack's own network, at the moment of asking. */
-export interface HostFacts {
-  /** Text of the host's /etc/resolv.conf; "" where there is none. */
+/** The host and the stack's own network, at the time of the request. */
+export interface HostInfo {
+  /** Text of the host's /etc/resolv.conf; "" if there is none. */
   resolvConf: string;
-  /** Text of systemd-resolved's own file, where there is one. */
+  /** Text of systemd-resolved's own file, if there is one. */
   resolvedConf?: string | undefined;
   hostname: string;
-  /** Resolvers of the stack's network. */
+  /** DNS servers of the stack's network. */
   dns: string[];
-  /** Where containers find the host; "" where there is no way. */
+  /** The families with which the stack's network reaches the outside. */
+  reach: { v4: boolean; v6: boolean };
+  /** Address by which containers reach the host; "" if there is none. */
   hostGatewayIP: string;
-  /** Of the stack's network, in bytes; 0 where it is unknown. */
+  /** MTU of the stack's network, in bytes; 0 if unknown. */
   mtu: number;
 }
 
-/** Ports of one owner, on consecutive numbers: `count` from hostPort on, each to the container's port in the same place. */
-export interface PortRange {
-  protocol: 'tcp' | 'udp';
-  hostIP: string;
-  /** 0 for any free one. */
-  hostPort: number;
-  /** The first that is free from hostPort to this one is taken. */
-  hostPortEnd?: number | undefined;
-  containerPort: number;
-  count: number;
+/** Addresses that our networks must not have. */
+export interface HostNetwork {
+  /** In CIDR notation. */
+  subnet: string;
+  /** What uses them, for messages: `the host's route 10.8.0.0/16 dev tun0`. */
+  what: string;
+  /** Whether it is the stack's own network. */
+  own?: boolean | undefined;
 }
 
-/** Requests of the agent, by their names: what goes with them, and what comes back. */
+/** Requests of the agent by name, with their parameters and results. */
 export interface AgentRequests {
-  facts: { params: Record<string, never>; result: HostFacts };
-  /** Opens the listeners, all or none; connections wait until they are activated. What the owner had is closed. */
-  'ports-reserve': { params: { owner: string; ranges: PortRange[] }; result: { hostPorts: number[] } };
-  /** The owner's connections go to this address from now on; to where the dial rule says where it is "". */
+  'host-info': { params: Record<string, never>; result: HostInfo };
+  /** The host's routes, rules and addresses, and the stack's network; the most specific first. */
+  'host-networks': { params: Record<string, never>; result: { networks: HostNetwork[] } };
+  /**
+   * Opens the listeners, all or none; connections wait until they are activated. The owner's earlier ports are closed.
+   * Returns the host's ports, which were chosen where any free one was requested.
+   */
+  'ports-reserve': { params: { owner: string; ranges: CNIPortMapping[] }; result: { hostPorts: number[] } };
+  /** Connects the owner's ports to this address from now on; by the dial rule if it is "". */
   'ports-activate': { params: { owner: string; childIP: string }; result: Record<string, never> };
   'ports-release': { params: { owner: string }; result: Record<string, never> };
-  /** Who holds ports. */
+  /**
+   * Ends processes of containers that an earlier stack has left, given by pid (in the parent's pid namespace) and start time.
+   * Returns the pids of those that still run.
+   */
+  'survivors-end': { params: { survivors: { pid: number; startTime: string }[] }; result: { living: number[] } };
+  /** The owners of ports. */
   'ports-owners': { params: Record<string, never>; result: { owners: string[] } };
 }
 
 export type AgentRequest = keyof AgentRequests;
 
+/** `resolvers`: resolv.conf; `networks`: routes, rules and addresses. */
+export type HostAspect = 'resolvers' | 'networks';
+
 export type Message =
   | { type: 'hello'; version: number; pid: number }
   | { type: 'log'; level: 'warn' | 'debug'; text: string }
-  /** Parent to agent: no port leads to that target any more. */
+  /** Parent to agent, periodically; answered with `pong` by the JavaScript thread. */
+  | { type: 'ping' }
+  | { type: 'pong' }
+  /** Parent to agent: no port has that target any longer. */
   | { type: 'forget'; target: Uint8Array }
   /** Parent to agent: run containers. Answered with `containers-ready`, or `log` and the agent's end. */
   | { type: 'containers'; config: ContainersConfig }
   | { type: 'containers-ready' }
   | { type: 'containers-failed'; text: string }
-  /** Parent to agent: end them, answered with `containers-stopped`. */
-  | { type: 'containers-stop' }
+  /** Parent to agent: stop containers, with SIGKILL after `timeout` ms; answered with `containers-stopped`. */
+  | { type: 'containers-stop'; timeout: number }
   | { type: 'containers-stopped' }
-  /** Agent to parent; answered with a `reply` of the same id. The parent checks the params. */
+  /** Parent to agent: how many containers run, or will be restarted; answered with `containers-used`. */
+  | { type: 'containers-use' }
+  | { type: 'containers-used'; count: number }
+  /** Parent to agent: the host has changed; its facts have to be requested again. */
+  | { type: 'host-changed'; what: HostAspect }
+  /** Agent to parent; answered with a `reply` of the same id. The parent validates the params. */
   | { type: 'request'; id: number; name: string; params: unknown }
   | { type: 'reply'; id: number; result: unknown }
   | { type: 'reply'; id: number; error: string };
 
-const SIMPLE = ['containers-ready', 'containers-stop', 'containers-stopped'] as const;
+const SIMPLE = ['ping', 'pong', 'containers-ready', 'containers-stopped', 'containers-use'] as const;
 
-/** A packet that is not one of ours: torn, or from another version. */
+/** An invalid packet: truncated, or from another version. */
 export class ProtocolError extends Error {
   override name = 'ProtocolError';
 }
 
 export function encodeTarget(target: ConnectTarget): Buffer {
-  const { proto, ip, port, parentIP, hostGatewayIP, source } = target;
-  return packr.pack([proto, ip, port, parentIP, hostGatewayIP, source]);
+  const { proto, ip, parentIP, hostGatewayIP, source, container } = target;
+  return packr.pack([proto, ip, parentIP, hostGatewayIP, source, container]);
 }
 
 /** Throws ProtocolError. */
 export function decodeTarget(data: Uint8Array): ConnectTarget {
   const value = decode(data);
   if (Array.isArray(value) && value.length === 6) {
-    const [proto, ip, port, parentIP, hostGatewayIP, source]: unknown[] = value;
+    const [proto, ip, parentIP, hostGatewayIP, source, container]: unknown[] = value;
     if (
       (proto === 'tcp' || proto === 'udp') &&
       typeof ip === 'string' &&
-      typeof port === 'number' &&
       typeof parentIP === 'string' &&
       typeof hostGatewayIP === 'string' &&
-      (source === 'keep' || source === 'hide')
+      (source === 'keep' || source === 'hide') &&
+      typeof container === 'string'
     ) {
-      return { proto, ip, port, parentIP, hostGatewayIP, source };
+      return { proto, ip, parentIP, hostGatewayIP, source, container };
     }
   }
-  throw new ProtocolError('a connect target of another form came');
+  throw new ProtocolError('invalid connect target');
 }
 
 export function encodeMessage(message: Message): Buffer {
@@ -162,6 +191,15 @@ export function decodeMessage(data: Uint8Array): Message {
     }
     const simple = SIMPLE.find((type) => type === message.type);
     if (simple) return { type: simple };
+    if (message.type === 'containers-stop' && typeof message.timeout === 'number') {
+      return { type: 'containers-stop', timeout: message.timeout };
+    }
+    if (message.type === 'containers-used' && typeof message.count === 'number') {
+      return { type: 'containers-used', count: message.count };
+    }
+    if (message.type === 'host-changed') {
+      return { type: 'host-changed', what: message.what === 'resolvers' ? 'resolvers' : 'networks' };
+    }
     if (message.type === 'containers' && typeof message.config === 'object') {
       return { type: 'containers', config: message.config as ContainersConfig };
     }
@@ -175,15 +213,15 @@ export function decodeMessage(data: Uint8Array): Message {
       const { id, result, error } = message;
       return typeof error === 'string' ? { type: 'reply', id, error } : { type: 'reply', id, result };
     }
-    throw new ProtocolError(`a message of unknown type ${JSON.stringify(message.type)} came`);
+    throw new ProtocolError(`unknown message type ${JSON.stringify(message.type)}`);
   }
-  throw new ProtocolError('a message came that is not a msgpack map');
+  throw new ProtocolError('invalid message: expected a msgpack map');
 }
 
 function decode(data: Uint8Array): unknown {
   try {
     return packr.unpack(data);
   } catch {
-    throw new ProtocolError(`a torn message of ${data.length} bytes came`);
+    throw new ProtocolError(`invalid message of ${data.length} bytes: truncated or not msgpack`);
   }
 }

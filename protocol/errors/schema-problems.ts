@@ -1,0 +1,37 @@
+/** Messages for zod's issues: its own do not name the valid values. */
+import type * as z from 'zod';
+import { quote } from '../text/preview.js';
+
+/** The message for an issue without one. */
+export function problemOf(issue: z.core.$ZodRawIssue): string {
+  const { input } = issue;
+  switch (issue.code) {
+    case 'invalid_type':
+      return input === undefined ? 'it is missing' : `${quote(input)} is not ${article(issue.expected)}`;
+    case 'unrecognized_keys':
+      return `unknown key${issue.keys.length === 1 ? '' : 's'} ${issue.keys.map(quote).join(', ')}`;
+    case 'invalid_value':
+      return `${quote(input)} is not one of ${issue.values.map(String).join(', ')}`;
+    case 'too_big':
+      return Array.isArray(input)
+        ? `${input.length} are too many, at most ${issue.maximum} can be given`
+        : `${quote(input)} is too large, ${issue.maximum} is the most`;
+    case 'too_small':
+      return typeof input === 'number' ? `${input} is too small, ${issue.minimum} is the least` : 'it is empty';
+    case 'invalid_key':
+      return 'a key is empty';
+    default:
+      return `${quote(input)} is not valid`;
+  }
+}
+
+function article(type: string): string {
+  const names: Readonly<Record<string, string>> = {
+    array: 'an array',
+    int: 'a whole number',
+    object: 'an object',
+    record: 'an object',
+    boolean: 'true or false',
+  };
+  return names[type] ?? `a ${type}`;
+}

@@ -1,0 +1,119 @@
+/**
+ * Published ports as RootlessKit's REST API has them, and as the file of persistent ports: one of the two forms that
+ * mappings are converted to and from at the edge. The names of the fields are those of RootlessKit's API 1.1, so that its
+ * clients work unchanged; `count` is ours.
+ *
+ * It is read by hand: loading zod for these few fields, and having it check the first thousand ports, takes longer than all
+ * else that publishes them.
+ */
+import { quote } from '../text/preview.js';
+import { checkPortMapping, PortMappingError, splitProtocol } from './grammar.js';
+import { type PortMapping, type PublishedPort, protocolName, singles } from './port-mapping.js';
+
+/** Body of `POST /v1/ports`. */
+export interface PortSpec {
+  /** tcp, tcp4, tcp6, udp, udp4, udp6, in lower case. */
+  proto: string;
+  /** Address on the host; absent or "" means every address. */
+  parentIP?: string;
+  /** Port on the host; 0 asks for any free one, and the status then holds the one that was chosen. */
+  parentPort: number;
+  /** Address in the child's network namespace; absent means: by the dial rule. */
+  childIP?: string;
+  childPort: number;
+  /** So many consecutive ports, on both sides; absent for one. */
+  count?: number;
+  /** TCP: version of the PROXY protocol that connections begin with; absent for none. */
+  proxyProtocol?: 1 | 2;
+}
+
+export interface PortStatus {
+  /** From 1 on, and never used again while the stack runs; of a range, of its first port. */
+  id: number;
+  spec: PortSpec;
+}
+
+const FIELDS = ['proto', 'parentIP', 'parentPort', 'childPort', 'childIP', 'count', 'proxyProtocol'] as const;
+type Field = (typeof FIELDS)[number];
+type Fields = Partial<Record<Field, unknown>>;
+
+const FIELD_BY_LOWER_CASE = new Map(FIELDS.map((name) => [name.toLowerCase(), name]));
+
+/**
+ * The mapping that a client sent, checked, with addresses as they were written. Nearly as generous as RootlessKit: null
+ * and missing fields count as their zero value, and the names of fields and the protocol may be written in any case. An
+ * unknown field is refused, since it would be ignored.
+ * @throws PortMappingError
+ */
+export function parsePortSpecJSON(value: unknown): PortMapping {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new PortMappingError('', `${quote(value)} is not an object with proto, parentPort and childPort`);
+  }
+  const fields: Fields = {};
+  for (const [name, field] of Object.entries(value)) {
+    const known = FIELD_BY_LOWER_CASE.get(name.toLowerCase());
+    if (known === undefined) {
+      throw new PortMappingError('', `unknown key ${quote(name)}; there are ${FIELDS.join(', ')}`);
+    }
+    fields[known] = field;
+  }
+  const proto = textOf(fields, 'proto').toLowerCase();
+  const host = { ip: textOf(fields, 'parentIP'), port: numberOf(fields, 'parentPort') };
+  const childPort = numberOf(fields, 'childPort');
+  const target = { ip: textOf(fields, 'childIP'), port: childPort };
+  const proxyProtocol = fields.proxyProtocol ?? undefined;
+  if (proxyProtocol !== undefined && proxyProtocol !== 1 && proxyProtocol !== 2)
+    throw wrong(fields, 'proxyProtocol', '1 or 2');
+  const count = numberOf(fields, 'count', 1);
+  if (count < 1) throw wrong(fields, 'count', 'a number from 1 on');
+  const mapping: PortMapping = {
+    ...splitProtocol(proto),
+    host,
+    target,
+    count,
+    ...(proxyProtocol && { proxyProtocol }),
+  };
+  checkPortMapping(mapping);
+  return mapping;
+}
+
+/** The fields come in RootlessKit's order. */
+export function portSpecOf(mapping: PortMapping): PortSpec {
+  const { count, host, proxyProtocol, target } = mapping;
+  return {
+    proto: protocolName(mapping),
+    ...(host.ip !== '' && { parentIP: host.ip }),
+    parentPort: host.port,
+    childPort: target.port,
+    ...(target.ip !== '' && { childIP: target.ip }),
+    ...(count > 1 && { count }),
+    ...(proxyProtocol && { proxyProtocol }),
+  };
+}
+
+/** The answer to a request for these ports. */
+export function portStatusOf(port: PublishedPort): PortStatus {
+  return { id: port.id, spec: portSpecOf(port) };
+}
+
+/** Each port on its own, as RootlessKit lists and reports them; made one at a time. */
+export function* portStatuses(ports: Iterable<PublishedPort>): Generator<PortStatus> {
+  for (const port of singles(ports)) yield portStatusOf(port);
+}
+
+function textOf(fields: Fields, name: Field): string {
+  const value = fields[name] ?? '';
+  if (typeof value !== 'string') throw wrong(fields, name, 'a string');
+  return value;
+}
+
+function numberOf(fields: Fields, name: Field, otherwise = 0): number {
+  const value = fields[name] ?? otherwise;
+  if (typeof value !== 'number' || !Number.isSafeInteger(value)) throw wrong(fields, name, 'a whole number');
+  return value;
+}
+
+/** On one line: `parentPort "8080" is not a whole number`. */
+function wrong(fields: Fields, name: Field, expected: string): PortMappingError {
+  return new PortMappingError('', `${name} ${quote(fields[name])} is not ${expected}`);
+}
