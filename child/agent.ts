@@ -1,100 +1,95 @@
 /**
  * The agent: a resident process in the child's namespaces, started by the launcher with one end of the socketpair as
- * descriptor 3. It makes the sockets that the parent asks for (see protocol/messages.ts); the engine does that for each
- * connection, and asks here once for each target.
+ * descriptor 3. It creates the sockets that the parent requests (see protocol/wire/messages.ts); the engine does that for
+ * each connection, and calls back once for each target.
  *
- * It is not trusted by the parent: whoever is root in the child's namespaces can take it over.
+ * The parent does not trust it: any process with root in the child's namespaces can take it over.
  */
-import { networkInterfaces } from 'node:os';
+import { EventEmitter, once } from 'node:events';
 import ipaddr from 'ipaddr.js';
 import { type Engine, type EngineEvent, native } from '../native/index.js';
-import { defaultCongestion } from '../protocol/congestion.js';
-import { dialPlan } from '../protocol/dial-rule.js';
-import { errorText } from '../protocol/error-text.js';
-import type { ContainersConfig } from '../protocol/messages.js';
-import { decodeMessage, decodeTarget, encodeMessage, type Message, PROTOCOL_VERSION } from '../protocol/messages.js';
+import { errorText } from '../protocol/errors/error-text.js';
+import { defaultCongestion } from '../protocol/net/congestion.js';
+import type { ContainersConfig } from '../protocol/wire/messages.js';
+import { decodeMessage, encodeMessage, type Message, PROTOCOL_VERSION } from '../protocol/wire/messages.js';
+import { DialPlans } from './connect/dial-plans.js';
 import type { ContainerRuntime } from './container/index.js';
-import { SourceAddresses } from './source-addresses.js';
+import { RouteSocket } from './netlink/route.js';
+import { ANSWER_MARKS } from './source-address/answer-marks.js';
+import { SourceAddresses } from './source-address/source-addresses.js';
 
 const PARENT_FD = 3;
 const PARENT = 1;
+/** How long requests for a container's ports wait until containers are served, in ms; the parent waits longer. */
+const SERVED_TIMEOUT = 5000;
 
 const engine: Engine = new (native().Engine)(defaultCongestion(), (events) => events.forEach(handle));
 
-function say(message: Message): void {
+function send(message: Message): void {
   engine.send(PARENT, encodeMessage(message));
 }
 
-let saidUnknown = false;
+let warnedUnknown = false;
 
+/**
+ * Whether the address belongs to this namespace. os.networkInterfaces() is not sufficient: it omits devices without a carrier,
+ * and new devices appear to have none for up to a second.
+ */
 function isLocal(ip: string): boolean {
-  // All of 127.0.0.0/8 is, though lo has but the one address.
+  // All of 127.0.0.0/8 is local, though lo has only one address.
   if (ipaddr.parse(ip).range() === 'loopback') return true;
   try {
-    return Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === ip));
+    using routes = new RouteSocket();
+    const wanted = ipaddr.parse(ip).toString();
+    return routes.addresses().some(({ address }) => address.slice(0, address.indexOf('/')) === wanted);
   } catch (error) {
-    // As where a filter keeps netlink from us, or no descriptor is free: what is on loopback is reached all the same.
-    if (!saidUnknown)
-      say({ type: 'log', level: 'warn', text: `cannot list the addresses inside: ${errorText(error)}` });
-    saidUnknown = true;
+    // Netlink may be denied by a filter, or no descriptor may be free; servers on loopback are still reachable.
+    if (!warnedUnknown)
+      send({ type: 'log', level: 'warn', text: `cannot list the addresses inside: ${errorText(error)}` });
+    warnedUnknown = true;
     return false;
   }
 }
 
-const sources = new SourceAddresses(
+const warn = (text: string) => send({ type: 'log', level: 'warn', text });
+
+let containers: ContainerRuntime | undefined;
+/** Emits `known` as soon as containers are served, or cannot be. */
+const serving = new EventEmitter().setMaxListeners(0);
+
+const sources = new SourceAddresses(isLocal, async (ip, container) => containers?.returnPath(ip, container), warn);
+
+const plans = new DialPlans({
+  engine,
+  sources,
   isLocal,
-  async (ip) => containers?.wayBack(ip),
-  () => engine.forgetClients(),
-  (text) => say({ type: 'log', level: 'warn', text }),
-);
-
-async function askForClient(target: Buffer, ip: string): Promise<void> {
-  const decoded = decodeTarget(target);
-  const keep = await sources.keep(target.toString('latin1'), decoded, dialPlan(decoded, isLocal), ip);
-  engine.setClient(target, ip, keep);
-}
-
-function forget(target: Buffer): void {
-  engine.forgetPlan(target);
-  sources.forget(target.toString('latin1'));
-}
-
-function plan(target: Buffer): void {
-  const decoded = decodeTarget(target);
-  const addresses = dialPlan(decoded, isLocal);
-  if (decoded.proto === 'udp') {
-    for (const { ip } of addresses) {
-      if (ip.startsWith('127.') && ip !== '127.0.0.1') addLoopbackAddress(ip);
-    }
-  }
-  engine.setPlan(target, addresses, decoded.source === 'keep');
-}
-
-/** So that servers that are bound to every address answer from the one that was asked; see native/src/local_address.h. */
-function addLoopbackAddress(ip: string): void {
-  try {
-    native().addLoopbackAddress(ip);
-  } catch (error) {
-    say({ type: 'log', level: 'warn', text: `cannot give lo the address ${ip}: ${String(error)}` });
-  }
-}
+  async endpointOf(container) {
+    // A replacement agent gets requests before it knows whether to serve containers.
+    if (!containers) await once(serving, 'known', { signal: AbortSignal.timeout(SERVED_TIMEOUT) }).catch(() => {});
+    return containers?.endpointOf(container);
+  },
+  warn,
+});
 
 function handle(event: EngineEvent): void {
   switch (event.type) {
     case 'plan-wanted':
-      plan(event.target);
+      void plans.answerPlan(event.target);
       break;
     case 'client-wanted':
-      void askForClient(event.target, event.ip);
+      void plans.answerClient(event.target, event.ip);
       break;
     case 'message': {
       const message = decodeMessage(event.data);
-      if (message.type === 'forget') forget(Buffer.from(message.target));
+      if (message.type === 'ping') send({ type: 'pong' });
+      if (message.type === 'forget') engine.forgetPlan(Buffer.from(message.target));
       if (message.type === 'containers') void runContainers(message.config);
-      if (message.type === 'containers-stop') void endContainers();
+      if (message.type === 'containers-stop') void endContainers(message.timeout);
+      if (message.type === 'containers-use') void countContainers();
       if (message.type === 'reply') containers?.onReply(message);
+      if (message.type === 'host-changed') containers?.onHostChanged(message.what);
       if (message.type === 'hello' && message.version !== PROTOCOL_VERSION) {
-        say({
+        send({
           type: 'log',
           level: 'warn',
           text: `the parent speaks version ${message.version} of the protocol, the agent ${PROTOCOL_VERSION}`,
@@ -103,35 +98,57 @@ function handle(event: EngineEvent): void {
       }
       break;
     }
+    case 'addresses-changed':
+      plans.changed();
+      break;
     case 'channel-closed':
       stop(0);
       break;
     case 'log':
-      say({ type: 'log', level: 'warn', text: event.text });
+      send({ type: 'log', level: 'warn', text: event.text });
       break;
   }
 }
 
-let containers: ContainerRuntime | undefined;
+/** Whether the containers have been ready. */
+let served = false;
 
-/** Loaded only where they are wanted: what runs containers is larger than the rest of the agent. */
+/** Loads the container engine, which is larger than the rest of the agent, on demand only. */
 async function runContainers(config: ContainersConfig): Promise<void> {
-  if (containers) return say({ type: 'containers-ready' });
   try {
+    if (containers) {
+      if (served) await containers.renew();
+      return send({ type: 'containers-ready' });
+    }
     const { startContainers } = await import('./container/index.js');
-    const { runtime, ready } = startContainers(config, say, (text) => say({ type: 'log', level: 'warn', text }));
+    const { runtime, ready } = startContainers(config, send, warn, () => plans.changed());
     containers = runtime;
+    serving.emit('known');
+    plans.changed();
     await ready;
-    say({ type: 'containers-ready' });
+    served = true;
+    send({ type: 'containers-ready' });
   } catch (error) {
-    containers = undefined;
-    say({ type: 'containers-failed', text: error instanceof Error ? error.message : String(error) });
+    // Running containers are kept, and so is their supervision.
+    if (!served) containers = undefined;
+    serving.emit('known');
+    send({ type: 'containers-failed', text: errorText(error) });
   }
 }
 
-async function endContainers(): Promise<void> {
-  await containers?.stop();
-  say({ type: 'containers-stopped' });
+async function endContainers(timeout: number): Promise<void> {
+  await containers
+    ?.stop(timeout)
+    .catch((error: unknown) => send({ type: 'log', level: 'warn', text: errorText(error) }));
+  send({ type: 'containers-stopped' });
+}
+
+async function countContainers(): Promise<void> {
+  try {
+    send({ type: 'containers-used', count: (await containers?.inUse()) ?? 0 });
+  } catch (error) {
+    send({ type: 'log', level: 'warn', text: `cannot count the running containers: ${errorText(error)}` });
+  }
 }
 
 function stop(code: number): void {
@@ -140,14 +157,19 @@ function stop(code: number): void {
 }
 
 process.on('uncaughtException', (error) => {
-  say({ type: 'log', level: 'warn', text: `the agent ends: ${error.message}` });
+  send({ type: 'log', level: 'warn', text: `the agent ends: ${error.message}` });
   stop(1);
 });
-// The terminal's signals go to the whole foreground group; they are meant for the command.
+// The terminal's signals go to the whole foreground process group, but are meant for the command.
 for (const signal of ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGTERM'] as const) process.on(signal, () => {});
 
 engine.openChannel(PARENT, PARENT_FD);
 engine.serveConnects(PARENT);
-say({ type: 'hello', version: PROTOCOL_VERSION, pid: process.pid });
-// Later, since the command starts now, too.
-setTimeout(() => sources.prepare(), 200).unref();
+// Without it, changed routes take effect when a port is published again.
+engine.watchAddresses(false, '');
+send({ type: 'hello', version: PROTOCOL_VERSION, pid: process.pid });
+// Delayed, so that it does not slow down the start of the command.
+setTimeout(() => {
+  sources.prepare();
+  engine.takeOverPaths(ANSWER_MARKS.local);
+}, 200).unref();

@@ -1,6 +1,6 @@
 #!/bin/sh
-# What udhcpc(8) calls with each event ($1), with the lease in variables. Configures the device, and tells the driver in
-# the parent, on descriptor 9: address, prefix length, first router, resolvers, a line each.
+# What udhcpc(8) calls with each event ($1), with the lease in variables. Configures the device, and reports to the driver
+# in the parent, on descriptor 9: address, prefix length, first router, resolvers, a line each.
 set -e
 case "$1" in
 bound | renew)

@@ -1,43 +1,51 @@
-/** What a request about containers can fail with. Each has the HTTP status of its answer; messages are one line. */
-export class ContainerError extends Error {
+import { type ErrorDetails, ExpectedError, type HTTPStatus } from '../../protocol/errors/expected-error.js';
+
+/** What a request about containers can fail with. Messages are one line. */
+export class ContainerError extends ExpectedError {
   override name = 'ContainerError';
+  override readonly code: string = 'container';
   constructor(
     message: string,
-    readonly status: 400 | 404 | 409 | 500 = 400,
+    override readonly httpStatus: HTTPStatus = 400,
+    details?: ErrorDetails,
   ) {
-    super(message);
+    super(message, details);
   }
 }
 
-/** There is no container of that name or id. */
+/** No container has that name or id. */
 export class NoSuchContainerError extends ContainerError {
   override name = 'NoSuchContainerError';
+  override readonly code = 'no-such-container';
   constructor(name: string) {
     super(`no such container: ${name}`, 404);
   }
 }
 
-/** There is no network of that name or id. */
+/** No network has that name or id. */
 export class NoSuchNetworkError extends ContainerError {
   override name = 'NoSuchNetworkError';
-  /** @param why what is known of it, such as what is wrong with its file */
+  override readonly code = 'no-such-network';
+  /** @param why a reason, such as what is wrong with its file */
   constructor(name: string, why = 'rootless-net network ls shows them') {
     super(`no such network: ${name}; ${why}`, 404);
   }
 }
 
-/** What is asked for cannot be, as things are. */
+/** The request conflicts with the current state. */
 export class ConflictError extends ContainerError {
   override name = 'ConflictError';
-  constructor(message: string) {
-    super(message, 409);
+  override readonly code: string = 'conflict';
+  constructor(message: string, details?: ErrorDetails) {
+    super(message, 409, details);
   }
 }
 
-/** A program that we need failed, or is not there. */
+/** A program that is needed failed, or is not installed. */
 export class ProgramError extends ContainerError {
   override name = 'ProgramError';
-  constructor(message: string) {
-    super(message, 500);
+  override readonly code: string = 'program';
+  constructor(message: string, details?: ErrorDetails) {
+    super(message, 500, details);
   }
 }

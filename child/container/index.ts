@@ -1,42 +1,60 @@
 /**
- * Containers in the agent: puts the parts together, recovers what an earlier run left, and serves.
+ * Containers in the agent: the composition root. This is the only place where stores, drivers and services are chosen; the
+ * folders below get what they need as named dependencies. See README.md for the layers.
  */
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { native } from '../../native/index.js';
-import { errorText } from '../../protocol/error-text.js';
-import type { ContainersConfig, HostFacts, Message } from '../../protocol/messages.js';
-import type { WayBack } from '../source-addresses.js';
-import { Attachments } from './attachments.js';
-import { BridgeDriver } from './bridge-driver.js';
-import { CNI } from './cni/chain.js';
-import { CNIDriver } from './cni-driver.js';
-import { Containers } from './containers.js';
-import { DHCPDaemon } from './dhcp-daemon.js';
-import { ContainerError } from './errors.js';
-import { Faults } from './faults.js';
-import { NftFirewall } from './firewall.js';
-import { GarbageCollector } from './garbage.js';
-import { Hooks } from './hooks.js';
-import { Ipam } from './ipam.js';
-import { Journal } from './journal.js';
-import { KeyedLock } from './lock.js';
-import { Names } from './names.js';
-import { NetnsPins } from './netns-pins.js';
-import { Networks, usesDHCP } from './networks.js';
+import { shortId } from '../../protocol/containers/short-id.js';
+import { errorText } from '../../protocol/errors/error-text.js';
+import { statePath } from '../../protocol/state/state-layout.js';
+import type { ContainersConfig, HostAspect, HostInfo, HostNetwork, Message } from '../../protocol/wire/messages.js';
+import type { ReturnPath } from '../source-address/source-addresses.js';
+import { ContainerStreams } from './api/exec-streams.js';
+import { OCIHooks } from './api/oci-hooks.js';
+import { makeServer } from './api/server.js';
+import type { Services } from './api/services.js';
+import { ExecRunner } from './exec/exec-runner.js';
+import { ContainerLiveness } from './lifecycle/gc/container-liveness.js';
+import { GarbageCollector } from './lifecycle/gc/garbage-collector.js';
+import { ContainerManager } from './lifecycle/manager.js';
+import { Attacher } from './network/attacher.js';
+import { AttachmentStore } from './network/attachment-store.js';
+import { AnswerFilter } from './network/bridge/answer-filter.js';
+import { BridgeDriver } from './network/bridge/driver.js';
+import { NftFirewall } from './network/bridge/firewall.js';
+import { BridgeGarbage } from './network/bridge/garbage.js';
+import { DHCPDaemon } from './network/cni/dhcp-daemon.js';
+import { CNIDriver } from './network/cni/driver.js';
+import { CNI } from './network/cni/executor/chain.js';
+import { CNIGarbage } from './network/cni/garbage.js';
+import { LeaseRenewal } from './network/cni/lease-renewal.js';
+import { NetnsPins } from './network/cni/netns-pins.js';
+import { type PluginPaths, withPluginPaths } from './network/cni/plugin-paths.js';
+import { Collisions } from './network/collisions.js';
+import { Ipam } from './network/ipam/ipam.js';
+import { NameFiles } from './network/name-files/name-files.js';
+import { PeerRegistry } from './network/name-files/peer-registry.js';
+import { NetworkRegistry } from './network/registry.js';
+import { type ContainerEndpoint, ReturnPaths } from './network/return-paths.js';
+import { NetworkAdmin } from './network-admin/network-admin.js';
 import { ParentLink } from './parent-link.js';
-import { PeerBook } from './peer-book.js';
-import { type PluginPlaces, withOurPlaces } from './plugin-places.js';
-import { Ports } from './ports.js';
-import { Records } from './records.js';
+import { PortPublisher } from './ports/port-publisher.js';
+import { Cgroups } from './process/cgroups.js';
+import { ContainerProcesses } from './process/container-processes.js';
+import { RunFiles } from './process/run-files.js';
+import { SharedNamespaces } from './process/shared-namespaces.js';
 import { PROGRAM_PATH } from './run-program.js';
-import { makeServer } from './server.js';
-import { removeUnfinished } from './state-files.js';
-import { Streams } from './streams.js';
+import { removeTemporaryFiles } from './storage/atomic-files.js';
+import { ContainerStore } from './storage/container-store.js';
+import { lockData } from './storage/data-lock.js';
+import { FaultInjector } from './storage/fault-injection.js';
+import { Journal } from './storage/journal.js';
+import { KeyedLock } from './storage/lock.js';
+import { NameRegistry } from './storage/name-registry.js';
 
-/** Where other CNI runtimes look for plugins (as libcni's users do), and where distributions put them. */
+/** Where other CNI runtimes search for plugins (as libcni's users do), and where distributions install them. */
 const PLUGIN_DIRS = [
   '/opt/cni/bin',
   '/usr/local/libexec/cni',
@@ -45,175 +63,335 @@ const PLUGIN_DIRS = [
   '/usr/lib/cni',
 ];
 
+/** What the agent needs of its containers. */
 export interface ContainerRuntime {
   onReply(message: Extract<Message, { type: 'reply' }>): void;
-  /** How answers of a container with that address come back to this namespace; undefined where they do not. */
-  wayBack(ip: string): Promise<WayBack | undefined>;
-  /** Ends all containers. */
-  stop(): Promise<void>;
+  /** Where connections to the published ports of a container go; undefined if it has no network. */
+  endpointOf(id: string): Promise<ContainerEndpoint | undefined>;
+  /**
+   * How answers of a container with that address come back to this namespace; undefined if they do not.
+   *
+   * @param container its id, "" if it is unknown
+   */
+  returnPath(ip: string, container: string): Promise<ReturnPath | undefined>;
+  /** Restores what is gone of the state directory. */
+  renew(): Promise<void>;
+  /** How many containers keep the stack: those that run or are being started, those of other OCI runtimes included. */
+  inUse(): Promise<number>;
+  /** Brings up to date what depends on the host. */
+  onHostChanged(what: HostAspect): void;
+  /** Ends all containers; by SIGKILL those that have not ended after `timeout` ms. */
+  stop(timeout: number): Promise<void>;
 }
 
-/** Resolves when requests are served. Throws ContainerError. */
+/**
+ * @param changed called when it has changed how a container is reached
+ * @returns `ready` resolves when requests are served; it rejects with ContainerError, after which it may be tried again
+ */
 export function startContainers(
   config: ContainersConfig,
   send: (message: Message) => void,
   warn: (line: string) => void,
+  changed: () => void,
 ): { runtime: ContainerRuntime; ready: Promise<void> } {
-  const { stack, stateDir, dataDir, confDir } = config;
+  // Containers, OCI runtimes, plugins and their files have the umask that they have under Docker. Private files have modes.
+  process.umask(0o022);
   const parent = new ParentLink(send);
-  const unlock = lockData(dataDir);
+  const unlock = lockData(config.dataDir, config.record);
+  const env: Environment = { config, parent, host: new Host(parent), changed, send, warn };
+  const stores = makeStores(env);
+  const network = makeNetwork(env, stores);
+  const runtime = new Runtime(env, stores, network, makeEngine(env, stores, network));
+  const ready = runtime.start();
+  ready.catch(() => {
+    runtime.close();
+    unlock();
+  });
+  return { runtime, ready };
+}
 
-  const xdgData = join(dataDir, '..');
-  const environment = { ...process.env, PATH: PROGRAM_PATH };
-  const home = process.env.HOME ?? '/root';
+interface Environment {
+  config: ContainersConfig;
+  parent: ParentLink;
+  host: Host;
+  changed: () => void;
+  send: (message: Message) => void;
+  warn: (line: string) => void;
+}
+
+/** What the parent knows of the host. */
+class Host {
+  #last: HostInfo | undefined;
+
+  constructor(private readonly parent: ParentLink) {}
+
+  /** The current information. */
+  readonly info = async (): Promise<HostInfo> => {
+    this.#last = await this.parent.request('host-info', {});
+    return this.#last;
+  };
+
+  readonly networks = async (): Promise<HostNetwork[]> => (await this.parent.request('host-networks', {})).networks;
+
+  /** MTU of the stack's network, by the last info(); 0 if it is unknown. */
+  readonly mtu = (): number => this.#last?.mtu ?? 0;
+}
+
+type Stores = ReturnType<typeof makeStores>;
+
+/** Files in the data directory, which outlast the stack. */
+function makeStores({ config: { dataDir }, warn }: Environment) {
+  const faults = FaultInjector.fromEnvironment();
+  const store = new ContainerStore(join(dataDir, 'containers'), warn);
   const ipamDir = join(dataDir, 'addresses');
-  const pluginDirs = [
-    ...(process.env.CNI_PATH?.split(':') ?? []),
-    join(home, 'opt/cni/bin'),
-    join(home, '.local/libexec/cni'),
-    ...PLUGIN_DIRS,
-  ];
-  const dhcp = new DHCPDaemon(join(stateDir, 'dhcp.sock'), pluginDirs, (level, text) =>
+  return {
+    faults,
+    store,
+    journal: new Journal(join(dataDir, 'journal'), faults),
+    names: new NameRegistry(join(dataDir, 'names')),
+    peers: new PeerRegistry(join(dataDir, 'containers')),
+    ipamDir,
+    ipam: new Ipam(ipamDir, { nameOf: (id) => store.get(id)?.name ?? shortId(id) }),
+  };
+}
+
+type ContainerNetworking = ReturnType<typeof makeNetwork>;
+
+/** Networks, their drivers, and published ports. */
+function makeNetwork({ config, parent, host, changed, send, warn }: Environment, stores: Stores) {
+  const { stack, stateDir, dataDir, confDir } = config;
+  const { faults, journal, peers, ipam, ipamDir, store } = stores;
+  const pluginDirs = pluginDirectories();
+  const dhcp = new DHCPDaemon(statePath(stateDir, 'dhcpSocket'), pluginDirs, (level, text) =>
     send({ type: 'log', level, text }),
   );
-  const places: PluginPlaces = {
-    hostLocal: join(xdgData, 'cni', 'networks'),
-    tuning: join(stateDir, 'tuning'),
+  const paths: PluginPaths = {
+    hostLocal: join(dataDir, '..', 'cni', 'networks'),
+    tuning: statePath(stateDir, 'tuning'),
     dhcpSocket: () => dhcp.socket(),
   };
   const cni = new CNI({
     pluginDirs,
     cacheDir: join(dataDir, 'cni'),
-    env: environment,
-    adapt: (plugin) => withOurPlaces(plugin, places),
+    env: { ...process.env, PATH: PROGRAM_PATH },
+    adapt: (plugin) => withPluginPaths(plugin, paths),
   });
-  let facts: HostFacts | undefined;
-  const currentFacts = async () => {
-    facts = await parent.request('facts', {});
-    return facts;
-  };
-  const ipam = new Ipam(ipamDir);
   const firewall = new NftFirewall();
-  const ports = new Ports(parent);
-  const peers = new PeerBook(join(dataDir, 'containers'));
-  const faults = Faults.fromEnvironment();
-  const journal = new Journal(join(dataDir, 'journal'), faults);
-  const names = new Names(join(dataDir, 'names'));
-  const records = new Records(join(dataDir, 'containers'), warn);
-  const networks = new Networks(confDir, ipamDir, warn);
-  const bridges = new BridgeDriver(ipam, firewall, () => facts?.mtu ?? 0);
-  const pins = new NetnsPins(join(stateDir, 'netns'));
-  const published = (id: string) => attachments.publishedOf(id);
-  const plugins = new CNIDriver(cni, pins, join(dataDir, 'held'), places.hostLocal, published, warn);
-  const drivers = { bridge: bridges, cni: plugins };
-  const attachments = new Attachments(
-    stack,
-    join(dataDir, 'attached'),
-    networks,
-    drivers,
-    ports,
-    peers,
-    journal,
-    faults,
-    warn,
-  );
-  const agentSocket = join(stateDir, 'agent.sock');
-  const containers = new Containers(
-    stack,
-    { stateDir, agentSocket },
-    records,
-    names,
-    attachments,
-    peers,
-    ports,
-    currentFacts,
-    faults,
-    warn,
-  );
-  const locks = new KeyedLock();
-  const garbage = new GarbageCollector(
-    stack,
-    containers,
-    attachments,
-    networks,
-    journal,
-    ipam,
-    names,
-    peers,
-    ports,
-    firewall,
+  const answers = new AnswerFilter();
+  const ports = new PortPublisher(parent);
+  const networks = new NetworkRegistry({ confDir, ipamDir, warn, hostNetworks: host.networks });
+  const bridges = new BridgeDriver(ipam, firewall, host.mtu);
+  const pins = new NetnsPins(statePath(stateDir, 'netnsPins'));
+  const plugins = new CNIDriver({
     cni,
-    locks,
+    pins,
+    heldDir: join(dataDir, 'held'),
+    hostLocalDir: paths.hostLocal,
+    published: (id) => attacher.publishedOf(id),
     warn,
-  );
-  const hooks = new Hooks(containers, attachments, journal, locks, () => garbage.forgetDead(), warn);
-  const streams = new Streams(containers);
-  const server = makeServer({ containers, networks, attachments, bridges, cni, ipam, hooks, garbage, streams, warn });
-
-  let renewing = false;
-  /** Has the DHCP daemon take up the leases of containers that run, where the one that had them is gone. */
-  const renewLeases = async () => {
-    // Where it is lost again meanwhile, that is left to the next start: else it might never end.
-    if (renewing) return;
-    renewing = true;
-    try {
-      if (!(await networks.list()).some(usesDHCP)) return;
-      for (const id of await journal.ids()) {
-        const renew = () => attachments.renewLeases(id);
-        await (records.get(id) ? containers.exclusively(id, renew) : locks.run(id, renew));
-      }
-    } catch (error) {
-      warn(`cannot take up the leases of containers: ${errorText(error)}`);
-    } finally {
-      renewing = false;
-    }
-  };
-  dhcp.onLost = () => void renewLeases();
-
-  const ready = (async () => {
-    await currentFacts();
-    for (const name of ['cni', 'containers', 'held', 'attached', 'journal', 'names'])
-      await removeUnfinished(join(dataDir, name));
-    await removeUnfinished(confDir, /^\.rootless-net-.*\.new$/);
-    await peers.load();
-    await records.load(stack, (id) => peers.nameOf(id) !== undefined);
-    await containers.recover();
-    await garbage.run('safe');
-    await rm(agentSocket, { force: true });
-    server.listen(agentSocket);
-    await once(server, 'listening');
-    // The one of an agent before has ended with that.
-    void renewLeases();
-  })();
-  // It may be tried again.
-  ready.catch(() => {
-    containers.close();
-    server.close();
-    unlock();
   });
+  const states = new AttachmentStore(join(dataDir, 'attached'));
+  const attacher: Attacher = new Attacher({
+    stack,
+    states,
+    networks,
+    drivers: { bridge: bridges, cni: plugins },
+    ports,
+    peers,
+    journal,
+    faults,
+    changed: () => {
+      returnPaths.forget();
+      changed();
+    },
+    warn,
+  });
+  const returnPaths = new ReturnPaths(states, journal, answers, warn);
   return {
-    ready,
-    runtime: {
-      onReply: (message) => parent.onReply(message),
-      wayBack: (ip) => attachments.wayBack(ip),
-      async stop() {
-        await containers.stopAll();
-        await streams.end();
-        containers.close();
-        await dhcp.close();
-      },
+    dhcp,
+    cni,
+    ports,
+    networks,
+    bridges,
+    attacher,
+    returnPaths,
+    collisions: new Collisions(networks, host.networks, warn),
+    nameFiles: new NameFiles({
+      ...{ store, peers, networks },
+      hostInfo: host.info,
+      stackHosts: statePath(stateDir, 'hosts'),
+    }),
+    sweepables: {
+      bridge: new BridgeGarbage({ networks, journal, states, bridges, firewall, answers }),
+      cni: new CNIGarbage({ networks, cni, warn }),
     },
   };
 }
 
-/** Two stacks cannot share their containers. Returns what ends the lock. Throws ContainerError. */
-function lockData(dataDir: string): () => void {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const lock = openSync(join(dataDir, 'lock'), 'w', 0o600);
-  if (native().flock(lock, true)) return () => closeSync(lock);
-  closeSync(lock);
-  throw new ContainerError(
-    `the containers in ${dataDir} belong to another stack that runs; end it, or set XDG_DATA_HOME to another directory`,
-    409,
-  );
+/** Directories of CNI plugins, the user's first. */
+function pluginDirectories(): string[] {
+  const home = process.env.HOME || '/root';
+  return [
+    ...(process.env.CNI_PATH ?? '').split(':').filter((dir) => dir !== ''),
+    join(home, 'opt/cni/bin'),
+    join(home, '.local/libexec/cni'),
+    ...PLUGIN_DIRS,
+  ];
+}
+
+type Engine = ReturnType<typeof makeEngine>;
+
+/** The containers' lives, and what is served of them. */
+function makeEngine({ config, parent, host, warn }: Environment, stores: Stores, network: ContainerNetworking) {
+  const { stack, stateDir } = config;
+  const { store, journal, names, peers, ipam, faults } = stores;
+  const { attacher, networks, bridges, cni, ports, nameFiles, collisions, sweepables } = network;
+  const agentSocket = statePath(stateDir, 'agentSocket');
+  const processes = new ContainerProcesses(stack, parent);
+  const containers = new ContainerManager({
+    stack,
+    agentSocket,
+    store,
+    names,
+    files: new RunFiles(stateDir, store, warn),
+    attacher,
+    peers,
+    nameFiles,
+    ports,
+    cgroups: new Cgroups(config.cgroup),
+    processes,
+    shared: new SharedNamespaces(store, processes),
+    hostInfo: host.info,
+    faults,
+    warn,
+  });
+  const foreignLocks = new KeyedLock();
+  const liveness = new ContainerLiveness({ stack, containers, attacher, journal, foreignLocks });
+  const sweepOrder = [store, attacher, ipam, sweepables.cni, sweepables.bridge, ports, names, peers];
+  const garbage = new GarbageCollector(sweepOrder, liveness, warn);
+  const hooks = new OCIHooks({
+    ...{ containers, attacher, journal, warn, locks: foreignLocks },
+    sweep: () => liveness.detachDead(),
+  });
+  const streams = new ContainerStreams(containers, new ExecRunner(containers));
+  const networkAdmin = new NetworkAdmin({
+    containers,
+    liveness,
+    networks,
+    attacher,
+    bridges,
+    cni,
+    ipam,
+    collisions,
+  });
+  const services: Services = { containers, networks, networkAdmin, hooks, garbage, streams, warn };
+  const leases = new LeaseRenewal({
+    networks,
+    journal,
+    attacher,
+    exclusively: (id, task) => liveness.exclusively(id, task),
+    warn,
+  });
+  return { containers, liveness, garbage, streams, services, leases, agentSocket };
+}
+
+/** The runtime's face to the agent, and its start and end. */
+class Runtime implements ContainerRuntime {
+  #server: ReturnType<typeof makeServer>;
+  /** Inode of the socket that is listened on. */
+  #socket = 0;
+
+  constructor(
+    private readonly env: Environment,
+    private readonly stores: Stores,
+    private readonly network: ContainerNetworking,
+    private readonly engine: Engine,
+  ) {
+    this.#server = makeServer(engine.services);
+    network.dhcp.onLost = () => void engine.leases.run();
+  }
+
+  /** Reads what there is, recovers containers, and serves. Throws ContainerError. */
+  async start(): Promise<void> {
+    const { config, host } = this.env;
+    const { peers, store } = this.stores;
+    const { containers, garbage, leases } = this.engine;
+    await host.info();
+    for (const name of ['cni', 'containers', 'held', 'attached', 'journal', 'names'])
+      await removeTemporaryFiles(join(config.dataDir, name));
+    await removeTemporaryFiles(config.confDir, /^\.rootless-net-.*\.new$/);
+    await peers.load();
+    await store.load(config.stack, (id) => peers.nameOf(id) !== undefined);
+    await containers.recover();
+    await garbage.run('safe');
+    await this.#listen();
+    // What has changed while no agent was there to be notified.
+    void this.#followHost('resolvers');
+    // The DHCP daemon of the agent before has ended with it.
+    void leases.run();
+    containers.resume();
+  }
+
+  close(): void {
+    this.engine.containers.close();
+    this.#server.close();
+  }
+
+  onReply(message: Extract<Message, { type: 'reply' }>): void {
+    this.env.parent.onReply(message);
+  }
+
+  endpointOf(id: string): Promise<ContainerEndpoint | undefined> {
+    return this.network.returnPaths.endpointOf(id);
+  }
+
+  returnPath(ip: string, container: string): Promise<ReturnPath | undefined> {
+    return this.network.returnPaths.returnPath(ip, container);
+  }
+
+  onHostChanged(what: HostAspect): void {
+    void this.#followHost(what);
+  }
+
+  async renew(): Promise<void> {
+    const { services, containers, agentSocket } = this.engine;
+    if (statSync(agentSocket, { throwIfNoEntry: false })?.ino === this.#socket) return;
+    // Clients that are connected stay connected.
+    this.#server.close();
+    this.#server = makeServer(services);
+    await this.#listen();
+    await containers.renew();
+  }
+
+  async inUse(): Promise<number> {
+    const { containers, liveness } = this.engine;
+    const foreign = await liveness.countForeign();
+    return containers.inUse() + foreign;
+  }
+
+  async stop(timeout: number): Promise<void> {
+    const { containers, streams } = this.engine;
+    await containers.stopAll(timeout);
+    await streams.end();
+    containers.close();
+    await this.network.dhcp.close();
+  }
+
+  async #listen(): Promise<void> {
+    const { agentSocket } = this.engine;
+    await rm(agentSocket, { force: true });
+    this.#server.listen(agentSocket);
+    await once(this.#server, 'listening');
+    this.#socket = statSync(agentSocket).ino;
+  }
+
+  async #followHost(what: HostAspect): Promise<void> {
+    try {
+      if (what === 'resolvers') await this.engine.containers.followHost();
+      // Resolvers have addresses, too.
+      await this.network.collisions.report();
+    } catch (error) {
+      this.env.warn(`cannot follow a change on the host: ${errorText(error)}`);
+    }
+  }
 }

@@ -1,8 +1,8 @@
 /** The agent's requests to the parent, over the socketpair between them. */
-import type { AgentRequest, AgentRequests, Message } from '../../protocol/messages.js';
+import type { AgentRequest, AgentRequests, Message } from '../../protocol/wire/messages.js';
 import { ConflictError } from './errors.js';
 
-/** The parent refused; its words are one line, for people. */
+/** The parent refused a request; the message is its own, in one line. */
 export class ParentError extends ConflictError {
   override name = 'ParentError';
 }

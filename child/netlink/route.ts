@@ -2,7 +2,16 @@
  * Devices, addresses and routes of a network namespace (rtnetlink(7)).
  */
 import ipaddr from 'ipaddr.js';
-import { type Answer, attribute, attributes, type Message, NetlinkSocket, NLM_F, text, u32 } from './socket.js';
+import {
+  type Answer,
+  attribute,
+  attributes,
+  type Message,
+  NetlinkSocket,
+  NLM_F,
+  text,
+  u32,
+} from '../../native/netlink.js';
 
 const NETLINK_ROUTE = 0;
 const RTM = {
@@ -17,7 +26,17 @@ const RTM = {
   DELROUTE: 25,
   GETROUTE: 26,
 } as const;
-const IFLA = { ADDRESS: 1, IFNAME: 3, MTU: 4, MASTER: 10, PROTINFO: 12, LINKINFO: 18, IFALIAS: 20, NET_NS_FD: 28 };
+const IFLA = {
+  ADDRESS: 1,
+  IFNAME: 3,
+  MTU: 4,
+  LINK: 5,
+  MASTER: 10,
+  PROTINFO: 12,
+  LINKINFO: 18,
+  IFALIAS: 20,
+  NET_NS_FD: 28,
+};
 const IFLA_INFO = { KIND: 1, DATA: 2 };
 const VETH_INFO_PEER = 1;
 const IFLA_BRPORT_ISOLATED = 33;
@@ -33,14 +52,16 @@ const AF_BRIDGE = 7;
 export interface Link {
   index: number;
   name: string;
-  /** Index of the bridge that it is a port of; 0 where there is none. */
+  /** Index of the bridge that the device is a port of; 0 if there is none. */
   master: number;
-  /** bridge, veth, …; "" where it has none. */
+  /** Index of its parent device, or of its peer, which may be in another namespace; 0 if there is none. */
+  parent: number;
+  /** bridge, veth, …; "" for none. */
   kind: string;
   mac: string;
   mtu: number;
   up: boolean;
-  /** What its maker has written to it. */
+  /** Free text, set by the program that created it. */
   alias: string;
 }
 
@@ -60,12 +81,12 @@ export interface Route {
 export interface VethOptions {
   name: string;
   peerName: string;
-  /** Descriptor of the network namespace that the peer is made in. */
+  /** Descriptor of the network namespace that the peer is created in. */
   peerNetns: number;
   mtu: number;
-  /** Of the peer; the kernel chooses one where it is absent. */
+  /** MAC address of the peer; the kernel chooses one unless given. */
   peerMac?: string;
-  /** Index of the bridge that the near end becomes a port of. */
+  /** Index of the bridge that the local end becomes a port of. */
   master: number;
   alias: string;
 }
@@ -95,7 +116,7 @@ export class RouteSocket implements Disposable {
       .map(({ payload }) => parseAddress(payload));
   }
 
-  /** Of the main table, IPv4 and IPv6. */
+  /** The routes of the main table, IPv4 and IPv6. */
   routes(): Route[] {
     return [AF_INET, AF_INET6].flatMap((family) => {
       const payload = Buffer.alloc(12);
@@ -107,7 +128,7 @@ export class RouteSocket implements Disposable {
     });
   }
 
-  /** Makes a bridge, unless there is one of that name, and brings it up. Resolves to its index. */
+  /** Creates a bridge unless one of that name exists, and brings it up. Returns its index. */
   ensureBridge(name: string, mtu: number, mac: string): number {
     const info = [attribute(IFLA_INFO.KIND, 'bridge')];
     this.#socket.send({
@@ -117,22 +138,22 @@ export class RouteSocket implements Disposable {
         linkHeader({ up: true }),
         attribute(IFLA.IFNAME, name),
         ...(mtu > 0 ? [attribute(IFLA.MTU, mtu)] : []),
-        // Else it is the lowest of its ports', and changes with them.
+        // Otherwise it would be the lowest of its ports', and change with them.
         attribute(IFLA.ADDRESS, macBytes(mac)),
         attribute(IFLA.LINKINFO | NLA_F_NESTED, Buffer.concat(info)),
       ]),
-      what: `make the bridge ${name}`,
+      what: `create the bridge ${name}`,
       accept: ['EEXIST'],
     });
     const bridge = this.link(name);
-    if (bridge === undefined) throw new Error(`the bridge ${name} is gone again`);
+    if (bridge === undefined) throw new Error(`the bridge ${name} has disappeared`);
     if (!bridge.up) this.setUp(bridge.index);
     return bridge.index;
   }
 
-  /** Makes a pair of devices: one end a port of a bridge here, the other in another namespace, which is not up yet. */
+  /** Creates a veth pair: one end a port of a bridge here, the other in another namespace, not up yet. */
   makeVeth({ name, peerName, peerNetns, mtu, peerMac, master, alias }: VethOptions): void {
-    // It cannot be brought up before it has the other end: veth(4) answers ENOTCONN.
+    // The peer cannot be brought up before the pair exists: veth(4) fails with ENOTCONN.
     const peer = Buffer.concat([
       linkHeader(),
       attribute(IFLA.IFNAME, peerName),
@@ -154,16 +175,16 @@ export class RouteSocket implements Disposable {
         attribute(IFLA.MASTER, master),
         attribute(IFLA.LINKINFO | NLA_F_NESTED, Buffer.concat(info)),
       ]),
-      what: `make the device ${name}`,
+      what: `create the device ${name}`,
     });
     this.#socket.send({
       type: RTM.NEWLINK,
       payload: Buffer.concat([linkHeader(), attribute(IFLA.IFNAME, name), attribute(IFLA.IFALIAS, Buffer.from(alias))]),
-      what: `mark the device ${name}`,
+      what: `set the alias of the device ${name}`,
     });
   }
 
-  /** Ports that are isolated do not see each other (bridge(8), `isolated`). */
+  /** Isolates a port: isolated ports do not see each other (bridge(8), `isolated`). */
   isolatePort(index: number): void {
     this.#socket.send({
       type: RTM.SETLINK,
@@ -175,6 +196,15 @@ export class RouteSocket implements Disposable {
     });
   }
 
+  /** Makes a device a port of a bridge. */
+  setMaster(index: number, master: number): void {
+    this.#socket.send({
+      type: RTM.NEWLINK,
+      payload: Buffer.concat([linkHeader({ index }), attribute(IFLA.MASTER, master)]),
+      what: 'put the device on the bridge',
+    });
+  }
+
   setUp(index: number): void {
     this.#socket.send({
       type: RTM.NEWLINK,
@@ -183,7 +213,7 @@ export class RouteSocket implements Disposable {
     });
   }
 
-  /** Does nothing where there is no such device. */
+  /** Does nothing if the device does not exist. */
   deleteLink(name: string): void {
     this.#socket.send({
       type: RTM.DELLINK,
@@ -193,7 +223,7 @@ export class RouteSocket implements Disposable {
     });
   }
 
-  /** Addresses in CIDR notation, without duplicate address detection; those that are there already stay. */
+  /** Adds addresses in CIDR notation, without duplicate address detection; existing ones are kept. */
   addAddresses(index: number, addresses: readonly string[]): void {
     this.#socket.send(
       ...addresses.map(
@@ -201,13 +231,13 @@ export class RouteSocket implements Disposable {
           type: RTM.NEWADDR,
           flags: NLM_F.CREATE | NLM_F.REPLACE,
           payload: addressPayload(index, address),
-          what: `give the address ${address}`,
+          what: `add the address ${address}`,
         }),
       ),
     );
   }
 
-  /** A default route through each gateway, one of each family. */
+  /** Adds a default route through each gateway, one of each family. */
   addDefaultRoutes(index: number, gateways: readonly string[]): void {
     this.#socket.send(
       ...gateways.map((gateway): Message => {
@@ -220,7 +250,7 @@ export class RouteSocket implements Disposable {
             attribute(RTA.GATEWAY, bytes),
             attribute(RTA.OIF, index),
           ]),
-          what: `make the default route through ${gateway}`,
+          what: `add the default route through ${gateway}`,
         };
       }),
     );
@@ -295,6 +325,7 @@ function parseLink(payload: Buffer): Link {
     index: payload.readInt32LE(4),
     name: text(found.get(IFLA.IFNAME)),
     master: found.get(IFLA.MASTER)?.readUInt32LE(0) ?? 0,
+    parent: found.get(IFLA.LINK)?.readUInt32LE(0) ?? 0,
     kind: info === undefined ? '' : text(attributes(info).get(IFLA_INFO.KIND)),
     mac: [...(found.get(IFLA.ADDRESS) ?? [])].map((byte) => byte.toString(16).padStart(2, '0')).join(':'),
     mtu: found.get(IFLA.MTU)?.readUInt32LE(0) ?? 0,
@@ -305,7 +336,7 @@ function parseLink(payload: Buffer): Link {
 
 function parseAddress(payload: Buffer): Address {
   const found = attributes(payload.subarray(8));
-  // The far end's address stands in IFA_ADDRESS where there is a far end.
+  // On a point-to-point device, IFA_ADDRESS is the peer's address.
   const bytes = found.get(IFA.LOCAL) ?? found.get(IFA.ADDRESS) ?? Buffer.alloc(4);
   return { index: payload.readUInt32LE(4), address: `${ipText(bytes)}/${payload[1]}` };
 }
@@ -325,11 +356,11 @@ function parseRoute({ payload }: Answer): Route | undefined {
   };
 }
 
-export function ipText(bytes: Buffer): string {
+function ipText(bytes: Buffer): string {
   return ipaddr.fromByteArray([...bytes]).toString();
 }
 
-export function ipBytes(ip: string): Buffer {
+function ipBytes(ip: string): Buffer {
   return Buffer.from(ipaddr.parse(ip).toByteArray());
 }
 

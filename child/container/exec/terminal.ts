@@ -1,39 +1,57 @@
 /**
- * A program in a pseudo-terminal of ours (pty(7)), for those who attach to it. The program is an OCI runtime, which gives
- * the container a second one, and copies between the two.
+ * A program in a pseudoterminal of the agent's (pty(7)). The program is an OCI runtime, which gives the container a second
+ * one, and copies between the two.
  */
 import { stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { IPty } from 'node-pty';
-import { native } from '../../native/index.js';
-import type { TerminalSize } from '../../protocol/containers.js';
-import { ProgramError } from './errors.js';
-import { PROGRAM_PATH } from './run-program.js';
-import { readText } from './state-files.js';
+import { native } from '../../../native/index.js';
+import type { TerminalSize } from '../../../protocol/containers/types.js';
+import { ProgramError } from '../errors.js';
+import { runtimeEnvironment } from '../oci/runtime.js';
+import { readText } from '../storage/atomic-files.js';
 
-/** How much of what was shown is kept for who attaches later, in characters. */
-const KEPT = 64 * 1024;
-/** As terminals were before they had windows. */
+/** The size of a VT100. */
 export const INITIAL_SIZE: TerminalSize = { columns: 80, rows: 24 };
-/** How long the second terminal may take to be there, in ms. */
+/** How long the container's terminal may take to appear, in ms. */
 const INSIDE_TIMEOUT = 5000;
 
+/** The used part of the package node-pty. It is optional, and this has to compile without it and its types. */
+interface Pty {
+  write(data: string): void;
+  resize(columns: number, rows: number): void;
+  kill(): void;
+  onData(listener: (data: string) => void): void;
+  onExit(listener: (end: { exitCode: number; signal?: number }) => void): void;
+}
+
+interface PtyModule {
+  spawn(
+    program: string,
+    args: string[],
+    options: { name: string; cols: number; rows: number; env: Record<string, string> },
+  ): Pty;
+}
+
+/** Not a literal, since the compiler would resolve the package's types. */
+const PTY_PACKAGE: string = 'node-pty';
+
 export class Terminal {
+  /** Output until a listener is attached. */
   #kept = '';
   #code: number | undefined;
   #size: TerminalSize;
-  /** Of the container's program. */
+  /** Pid of the container's program. */
   #pid: number | undefined;
   readonly #listeners = new Set<(data: string) => void>();
   readonly #exitListeners: ((code: number) => void)[] = [];
 
   private constructor(
-    private readonly pty: IPty,
+    private readonly pty: Pty,
     size: TerminalSize,
   ) {
     this.#size = size;
     pty.onData((data) => {
-      this.#kept = (this.#kept + data).slice(-KEPT);
+      if (this.#listeners.size === 0) this.#kept += data;
       for (const listener of this.#listeners) listener(data);
     });
     pty.onExit(({ exitCode, signal }) => {
@@ -44,15 +62,15 @@ export class Terminal {
 
   /** Throws ProgramError. */
   static async open([program = '', ...args]: readonly string[], size = INITIAL_SIZE): Promise<Terminal> {
-    let module: typeof import('node-pty');
+    let module: PtyModule;
     try {
-      module = await import('node-pty');
+      module = (await import(PTY_PACKAGE)) as PtyModule;
     } catch {
       throw new ProgramError(
-        'no terminal can be opened: the package node-pty is not installed; install it with: npm install node-pty',
+        'cannot open a terminal: the package node-pty is not installed; install it with: npm install node-pty',
       );
     }
-    const env = { ...process.env, PATH: PROGRAM_PATH } as Record<string, string>;
+    const env = runtimeEnvironment();
     const { columns: cols, rows } = size;
     return new Terminal(module.spawn(program, args, { name: 'xterm', cols, rows, env }), size);
   }
@@ -70,7 +88,7 @@ export class Terminal {
     try {
       this.pty.resize(columns, rows);
     } catch {
-      // Its program has ended just now, which is told a moment later.
+      // Its program has just ended, which onExit reports a moment later.
       return;
     }
     this.#size = { columns, rows };
@@ -78,10 +96,10 @@ export class Terminal {
   }
 
   /**
-   * Waits until the OCI runtime has written the process id of the program that it runs in the container, and resolves with
-   * that. Where it has ended instead, throws what `failure` makes of its words.
+   * Waits until the OCI runtime has written the pid of the program that it runs in the container, and resolves with that.
+   * Where the runtime has ended instead, throws what `failure` makes of its output.
    */
-  async pidOf(pidFile: string, failure: (said: string) => Error): Promise<number> {
+  async pidOf(pidFile: string, failure: (output: string) => Error): Promise<number> {
     for (;;) {
       const pid = Number((await readText(pidFile)) ?? 0);
       if (pid > 0) {
@@ -94,7 +112,7 @@ export class Terminal {
     }
   }
 
-  /** Gives the container's own terminal its size: crun (1.8) does not pass it on, neither at first nor later. */
+  /** Sets the size of the container's own terminal: crun (1.8) passes it on neither at the start nor later. */
   async #resizeInside(): Promise<void> {
     const [pid, size] = [this.#pid, this.#size];
     if (pid === undefined) return;
@@ -102,32 +120,33 @@ export class Terminal {
     const deadline = performance.now() + INSIDE_TIMEOUT;
     while (!this.exited && size === this.#size && performance.now() < deadline) {
       try {
-        // Until then it has ours.
+        // Until then its standard input is the agent's terminal.
         if ((await stat(path)).dev !== (await stat('/dev/pts')).dev) {
           return native().setTerminalSize(path, size.columns, size.rows);
         }
       } catch {
-        // It has ended, or has another standard input by now.
+        // It has ended, or has replaced its standard input.
         return;
       }
       await delay(5);
     }
   }
 
-  /** What was shown until now comes first. Returns what ends the listening. */
+  /** Attaches a listener, which gets the output until now first. Returns a function that detaches it. */
   listen(listener: (data: string) => void): () => void {
     if (this.#kept !== '') listener(this.#kept);
+    this.#kept = '';
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** At once where it has ended already. */
+  /** Calls back with the exit code; at once where the program has ended already. */
   onExit(listener: (code: number) => void): void {
     if (this.#code === undefined) this.#exitListeners.push(listener);
     else listener(this.#code);
   }
 
-  /** As a terminal's end is told: SIGHUP. */
+  /** Hangs up: SIGHUP to the program. */
   end(): void {
     if (!this.exited) this.pty.kill();
   }

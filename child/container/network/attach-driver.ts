@@ -1,13 +1,13 @@
-import type { CNIResult } from './cni/types.js';
-import type { Step } from './faults.js';
-import type { Network } from './networks.js';
+import type { Step } from '../storage/fault-injection.js';
+import type { CNIResult } from './cni/executor/types.js';
+import type { Network } from './network.js';
 
-/** One interface of a container, as it is asked for. */
+/** A requested interface of a container. */
 export interface Attachment {
   containerId: string;
   ifname: string;
   network: Network;
-  /** Path of the container's network namespace; "" where it is gone. */
+  /** Path of the container's network namespace; "" if it no longer exists. */
   netns: string;
   ip?: string | undefined;
   ip6?: string | undefined;
@@ -18,23 +18,23 @@ export interface Attachment {
 }
 
 /**
- * Attaches containers to networks of one kind; a container is on a network once. Each step can be repeated, and each of detach() can be where attach() was
- * never called. Errors are ContainerErrors.
+ * Attaches containers to networks of one kind; a container has one interface on a network. Each step can be repeated, and
+ * detach() also works where attach() was never called. Errors are ContainerErrors.
  */
 export interface AttachDriver {
-  /** The steps of attach, in order; the result is whole after the last one. */
+  /** Runs the steps of attach, in order; the result is complete after the last one. */
   attach(attachment: Attachment, step: StepRunner): Promise<CNIResult>;
-  /** Takes everything away but the address, which the container keeps. */
+  /** Removes everything but the reserved address, which the container keeps. */
   detach(attachment: Attachment): Promise<void>;
-  /** Gives the addresses back that the container has on the network, whichever interface it had there. */
+  /** Releases the addresses that the container has on the network, of any interface. */
   release(attachment: Pick<Attachment, 'containerId' | 'network'>): Promise<void>;
-  /** Gives back what a container holds on networks whose files are gone. */
+  /** Releases what a container holds on networks whose files no longer exist. */
   releaseLost?(containerId: string): Promise<void>;
-  /** The network of an interface as it was when that was attached, where its file is gone or broken since. */
+  /** The network of an interface as it was at the time of attaching; for networks whose file is missing or invalid. */
   lastKnown?(network: string, containerId: string, ifname: string): Promise<Network | undefined>;
-  /** Throws a ContainerError that says what is not as it was set up. */
+  /** Throws a ContainerError that describes the first deviation from what was set up. */
   check(attachment: Attachment): Promise<void>;
 }
 
-/** Does a step that the journal knows by its name. */
+/** Runs a step, which is recorded in the journal under its name. */
 export type StepRunner = <T>(name: Step<'attach'>, task: () => Promise<T> | T) => Promise<T>;

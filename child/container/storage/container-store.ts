@@ -1,17 +1,19 @@
 /**
- * What is known of each container, on disk:
+ * The records of containers, on disk:
  *
- *   <dataDir>/containers/<id>/container.json   what it is; there from `create` to `rm`
- *   <dataDir>/containers/<id>/run.json         how its last run went, or goes
+ *   <dataDir>/containers/<id>/container.json   what the container is; exists from `create` to `rm`
+ *   <dataDir>/containers/<id>/run.json         its current or last run
  *   <dataDir>/containers/<id>/                 hosts, hostname, resolv.conf, meta.json, network-config.json, logs
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { parseContainerRequest } from '../../protocol/container-schemas.js';
-import type { ContainerRequest } from '../../protocol/containers.js';
-import { ConflictError, NoSuchContainerError } from './errors.js';
-import { namesIn, readText, remove, writeJSON, writeLastingJSON } from './state-files.js';
+import { parseStoredContainer } from '../../../protocol/containers/schemas.js';
+import { shortId } from '../../../protocol/containers/short-id.js';
+import type { ContainerRequest } from '../../../protocol/containers/types.js';
+import { ConflictError, NoSuchContainerError } from '../errors.js';
+import { namesIn, readText, remove, writeDurableJSON, writeJSON } from './atomic-files.js';
+import type { Sweep, Sweepable } from './sweepable.js';
 
 export interface ContainerRecord {
   id: string;
@@ -24,14 +26,30 @@ export interface ContainerRecord {
 
 export interface RunRecord {
   status: 'starting' | 'running' | 'exited';
-  /** Of the run of the stack. */
+  /** Id of the run of the stack. */
   stack: string;
+  /** The container's first process; see ProcessIdentity. */
   pid?: number;
-  /** Tells the process from a later one of its id; see startTimeOf(). */
   startTime?: string;
+  bootId?: string;
+  pidNamespace?: string;
+  /** Its monitor process, where it has one; in the same pid namespace. */
+  monitor?: { pid: number; startTime: string };
+  /** Its own cgroup, below the mount of cgroup2. */
+  cgroup?: string;
+  /** Name of the file that the monitor writes its exit code to. */
+  exitFile?: string | undefined;
   exitCode?: number;
+  /** Why the exit code is unknown. */
+  reason?: string;
   started?: string;
   finished?: string;
+  /** How often its restart policy has started it since a user did. */
+  restarts?: number | undefined;
+  /** Whether a user ended it. */
+  stopped?: boolean | undefined;
+  /** Why it could not be restarted afterwards. */
+  failure?: string | undefined;
 }
 
 const recordSchema = z.object({
@@ -39,7 +57,7 @@ const recordSchema = z.object({
   name: z.string().min(1),
   hostname: z.string(),
   created: z.string(),
-  request: z.unknown().transform(parseContainerRequest),
+  request: z.unknown().transform(parseStoredContainer),
 });
 
 const runSchema = z.object({
@@ -47,15 +65,27 @@ const runSchema = z.object({
   stack: z.string(),
   pid: z.int().positive().optional(),
   startTime: z.string().optional(),
+  bootId: z.string().optional(),
+  pidNamespace: z.string().optional(),
+  monitor: z.object({ pid: z.int().positive(), startTime: z.string() }).optional(),
+  cgroup: z.string().optional(),
+  reason: z.string().optional(),
+  exitFile: z
+    .string()
+    .regex(/^[\w.]+$/)
+    .optional(),
   exitCode: z.int().optional(),
   started: z.string().optional(),
   finished: z.string().optional(),
+  restarts: z.int().nonnegative().optional(),
+  stopped: z.boolean().optional(),
+  failure: z.string().optional(),
 });
 
-export class Records {
+export class ContainerStore implements Sweepable {
   readonly #containers = new Map<string, ContainerRecord>();
   readonly #runs = new Map<string, RunRecord>();
-  /** Directories whose container cannot be told. */
+  /** Directories whose record cannot be parsed. */
   readonly #broken = new Set<string>();
 
   constructor(
@@ -64,25 +94,28 @@ export class Records {
   ) {}
 
   /**
-   * Reads what there is. What a `create` or `rm` that was cut short has left is removed, unless `isOfOthers` says that it
-   * belongs to a container that we do not run. A container whose record is torn is left out; one of which only the last
-   * run cannot be told counts as one whose start was cut short in `stack`.
+   * Reads all records. Directories without a record, which an interrupted `create` or `rm` left, are removed, unless
+   * `isForeign` is true for them: they belong to containers of other OCI runtimes. A container whose record cannot be parsed
+   * is skipped; one with a broken run.json counts as one whose start was interrupted in `stack`.
    */
-  async load(stack: string, isOfOthers: (id: string) => boolean): Promise<void> {
+  async load(stack: string, isForeign: (id: string) => boolean): Promise<void> {
     await mkdir(this.directory, { recursive: true, mode: 0o700 });
+    await this.read(stack, isForeign);
+  }
+
+  /** Like load(), but does not create the directory; with `isForeign` true for all it changes nothing. */
+  async read(stack: string, isForeign: (id: string) => boolean): Promise<void> {
     for (const id of await namesIn(this.directory)) {
       const file = join(this.directory, id, 'container.json');
       const text = await readText(file);
       if (text === undefined) {
-        if (!isOfOthers(id)) await remove(join(this.directory, id));
+        if (!isForeign(id)) await remove(join(this.directory, id));
         continue;
       }
       const record = parse(recordSchema, text);
       if (record?.id !== id) {
         this.#broken.add(id);
-        this.warn(
-          `the container ${id.slice(0, 12)} is left out, since ${file} cannot be understood; to remove it: rootless-net gc --repair`,
-        );
+        this.warn(`skipping container ${shortId(id)}: cannot parse ${file}; to remove it: rootless-net gc --repair`);
         continue;
       }
       this.#containers.set(id, record);
@@ -95,17 +128,28 @@ export class Records {
     const text = await readText(file);
     if (text === undefined) return;
     const run = parse(runSchema, text);
-    if (!run) this.warn(`how the container ${id.slice(0, 12)} ran is not known, since ${file} cannot be understood`);
+    if (!run) this.warn(`the last run of container ${shortId(id)} is unknown: cannot parse ${file}`);
     this.#runs.set(id, (run as RunRecord | undefined) ?? { status: 'starting', stack });
   }
 
-  /** Ids of the directories whose container cannot be told. */
+  /** Ids of the directories whose record cannot be parsed. */
   broken(): string[] {
     return [...this.#broken];
   }
 
-  async removeBroken(id: string): Promise<void> {
-    if (this.#broken.delete(id)) await remove(join(this.directory, id));
+  /** Whether a container has that name, or may have it, since its record cannot be parsed. */
+  mayOwnName(id: string, name: string): boolean {
+    return this.get(id)?.name === name || this.#broken.has(id);
+  }
+
+  /** Finds directories whose record cannot be parsed. */
+  async sweep({ report, safe }: Sweep): Promise<void> {
+    for (const id of safe ? [] : this.broken()) {
+      const directory = this.directoryOf(id);
+      await report('directory', `${directory}, whose record cannot be parsed`, async () => {
+        if (this.#broken.delete(id)) await remove(directory);
+      });
+    }
   }
 
   directoryOf(id: string): string {
@@ -131,13 +175,13 @@ export class Records {
     if (named) return named;
     const matching = text === '' ? [] : [...this.#containers.values()].filter(({ id }) => id.startsWith(text));
     if (matching.length > 1)
-      throw new ConflictError(`multiple containers found with the prefix ${text}; name more of the id`);
+      throw new ConflictError(`multiple containers found with the prefix ${text}; give more of the id`);
     if (matching[0]) return matching[0];
     throw new NoSuchContainerError(text);
   }
 
   async write(record: ContainerRecord): Promise<void> {
-    await writeLastingJSON(join(this.directory, record.id, 'container.json'), record);
+    await writeDurableJSON(join(this.directory, record.id, 'container.json'), record);
     this.#containers.set(record.id, record);
   }
 
@@ -146,13 +190,18 @@ export class Records {
     this.#runs.set(id, run);
   }
 
-  /** As if it had never run. */
+  /** Like writeRun(), but in memory only. */
+  setRunInMemory(id: string, run: RunRecord): void {
+    this.#runs.set(id, run);
+  }
+
+  /** Removes the record of its runs, as if it had never run. */
   async forgetRun(id: string): Promise<void> {
     await remove(join(this.directory, id, 'run.json'));
     this.#runs.delete(id);
   }
 
-  /** The record first: what is left of the directory by a crash is removed at the next start. */
+  /** The record first: a directory without one, which a crash leaves, is removed by load(). */
   async remove(id: string): Promise<void> {
     await remove(join(this.directory, id, 'container.json'));
     this.#containers.delete(id);

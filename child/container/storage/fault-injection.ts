@@ -1,17 +1,17 @@
 /**
- * Failures on demand, for tests of recovery: where ROOTLESS_NET_FAULTS names a file, each step looks into it. `fail
- * MOMENT` makes that moment throw, `kill MOMENT` ends the agent there as SIGKILL would; once, and the file goes. A moment
- * is `before TASK STEP` or `after TASK STEP`.
+ * Fault injection, for tests of recovery: where ROOTLESS_NET_FAULTS names a file, each step reads it. `fail MOMENT` makes
+ * that moment throw, `kill MOMENT` kills the agent there by SIGKILL; once, after which the file is removed. A moment is
+ * `before TASK STEP` or `after TASK STEP`.
  */
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 
 /**
- * Whatever changes a container, and its steps, in their order. What follows a step's name after a colon says which
- * network or interface it is for; a moment without that is the first of its kind.
+ * The tasks that change a container, and their steps in order. A step's name may be followed by a colon and the network or
+ * interface that it is for; a moment without that matches the first such step.
  */
 export const STEPS = {
   create: ['name', 'files', 'record'],
-  start: ['ports', 'status', 'files', 'bundle', 'create', 'run', 'running'],
+  start: ['ports', 'status', 'files', 'bundle', 'create', 'process', 'run', 'running'],
   attach: [
     'journal',
     'ports',
@@ -40,17 +40,17 @@ export class InjectedFault extends Error {
   override name = 'InjectedFault';
 }
 
-export class Faults {
+export class FaultInjector {
   constructor(
-    /** Where they are asked for; undefined for never. */
+    /** The file that requests faults; undefined for none. */
     private readonly file: string | undefined,
   ) {}
 
-  static fromEnvironment(): Faults {
-    return new Faults(process.env.ROOTLESS_NET_FAULTS);
+  static fromEnvironment(): FaultInjector {
+    return new FaultInjector(process.env.ROOTLESS_NET_FAULTS || undefined);
   }
 
-  /** Does a step, with the moments before and after it. */
+  /** Runs a step, with the moments before and after it. Throws InjectedFault. */
   async step<T extends Task, R>(task: T, step: Step<T>, run: () => Promise<R> | R): Promise<R> {
     this.at('before', task, step);
     const result = await run();
@@ -58,15 +58,15 @@ export class Faults {
     return result;
   }
 
-  /** Throws InjectedFault where a failure of this moment was asked for. */
+  /** Throws InjectedFault if a failure at this moment is requested. */
   at<T extends Task>(when: 'before' | 'after', task: T, step: Step<T>): void {
     if (this.file === undefined || !existsSync(this.file)) return;
     const [how = '', ...words] = readFileSync(this.file, 'utf8').trim().split(' ');
-    const asked = words.join(' ');
+    const requested = words.join(' ');
     const moment = `${when} ${task} ${step}`;
-    if (asked !== moment && asked !== moment.replace(/:.*/, '')) return;
+    if (requested !== moment && requested !== moment.replace(/:.*/, '')) return;
     rmSync(this.file);
     if (how === 'kill') process.kill(process.pid, 'SIGKILL');
-    throw new InjectedFault(`a fault at "${moment}" was asked for`);
+    throw new InjectedFault(`injected fault: ${moment}`);
   }
 }

@@ -1,21 +1,21 @@
 /**
- * What is being done to a container's network, so that it can be finished or taken back after a crash at any point.
+ * The journal of what is being done to containers' networks, by which it can be rolled back after a crash at any point.
  *
  * Theory of operation. One file for each container: `<directory>/<id>`, a JSON object a line, only ever appended to.
  *
- *   {"intent":"attach", …}     before the first step: what is wanted, and by whom
+ *   {"intent":"attach", …}     before the first step: the request
  *   {"step":"device:eth0"}     before a step
  *   {"done":"device:eth0"}     after it
- *   {"intent":"complete"}      everything is there
- *   {"intent":"detach"}        from here on it is being taken back
+ *   {"intent":"complete"}      all steps are done
+ *   {"intent":"detach"}        from here on it is being undone
  *
- * The file goes when nothing is left to take back. A last line that is torn by a crash counts as not written; each step
- * and its opposite can be done any number of times, so knowing what was begun is enough.
+ * The file is removed when nothing is left to undo. A last line that a crash has cut off counts as not written; each step
+ * and its undoing can be repeated, so it is enough to know what was begun.
  */
 import { join } from 'node:path';
-import type { PublishSpec } from '../../protocol/publish-spec.js';
-import type { Faults, Step } from './faults.js';
-import { append, namesIn, readText, remove, writeWhole } from './state-files.js';
+import type { CNIPortMapping } from '../../../protocol/ports/cni-json.js';
+import { append, namesIn, readText, remove, writeAtomic } from './atomic-files.js';
+import type { FaultInjector, Step } from './fault-injection.js';
 
 /** One interface of a container in one network. */
 export interface JournalledAttachment {
@@ -25,15 +25,17 @@ export interface JournalledAttachment {
 
 export interface AttachIntent {
   id: string;
-  /** Whether its record is ours; others belong to who runs the OCI runtime. */
+  /** Whether it is one of our own; other containers belong to the user of another OCI runtime. */
   own: boolean;
-  /** Of the run of the stack in which this was begun. */
+  /** Id of the run of the stack in which this was begun. */
   stack: string;
   name: string;
   netns: string;
   pid: number;
+  /** Distinguishes its process from a later one with that pid; see startTimeOf(). */
+  startTime: string;
   attachments: JournalledAttachment[];
-  publish: PublishSpec[];
+  publish: CNIPortMapping[];
 }
 
 export interface JournalEntry extends AttachIntent {
@@ -46,17 +48,17 @@ export interface JournalEntry extends AttachIntent {
 export class Journal {
   constructor(
     private readonly directory: string,
-    private readonly faults: Faults,
+    private readonly faults: FaultInjector,
   ) {}
 
-  /** Begins anew. */
+  /** Starts the container's journal over. */
   async begin(intent: AttachIntent): Promise<void> {
     await this.faults.step('attach', 'journal', () =>
-      writeWhole(this.#file(intent.id), `${JSON.stringify({ intent: 'attach', ...intent })}\n`),
+      writeAtomic(this.#file(intent.id), `${JSON.stringify({ intent: 'attach', ...intent })}\n`),
     );
   }
 
-  /** Does one step, with its lines before and after. */
+  /** Runs a step, with its lines before and after. */
   async step<T>(id: string, name: Step<'attach'>, task: () => Promise<T> | T): Promise<T> {
     this.#append(id, { step: name });
     this.faults.at('before', 'attach', name);
@@ -74,7 +76,7 @@ export class Journal {
     await this.faults.step('detach', 'journal', () => this.#append(id, { intent: 'detach' }));
   }
 
-  /** Nothing is left of it. */
+  /** Removes the journal, when nothing is left to undo. */
   async end(id: string): Promise<void> {
     await this.faults.step('detach', 'complete', () => remove(this.#file(id)));
   }
@@ -105,7 +107,7 @@ export class Journal {
   }
 
   #append(id: string, record: object): void {
-    // Empty lines are passed over; but what comes after a torn line is not to be part of it.
+    // Begins with a line end, which ends a line that was cut off; empty lines are skipped.
     append(this.#file(id), `\n${JSON.stringify(record)}\n`);
   }
 

@@ -1,41 +1,51 @@
 /**
- * Names of containers: `<directory>/<name>` holds the id of the one that has it. A name is held until it is released,
- * also while its container is stopped.
+ * Names of containers: `<directory>/<name>` holds the id of the container that has the name, until it is released, also
+ * while the container is stopped.
  *
- * A file appears with its content (link(2)), so a name is taken by one or by nobody. Renaming takes the new name, then
- * the caller records it with the container, then the old one is released; what is left of it by a crash is told by the
- * container's record (see stale()).
+ * A file appears together with its content (link(2)), so a name belongs to one container or to none. To rename, the caller
+ * acquires the new name, records it with the container, and then releases the old one; after a crash in between the
+ * container's record decides (see stale()).
  */
-import { link, mkdir, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorCode } from '../../protocol/error-text.js';
-import { ConflictError } from './errors.js';
-import { namesIn, readText, unfinished } from './state-files.js';
+import { shortId } from '../../../protocol/containers/short-id.js';
+import { errnoName } from '../../../protocol/errors/error-text.js';
+import { ConflictError } from '../errors.js';
+import { namesIn, readText, temporaryPath, write } from './atomic-files.js';
+import { KeyedLock } from './lock.js';
+import type { Sweep, Sweepable } from './sweepable.js';
 
-export class Names {
+export class NameRegistry implements Sweepable {
+  readonly #lock = new KeyedLock();
+
   constructor(private readonly directory: string) {}
 
-  /** For the same id again and again. Throws ConflictError where another has it. */
+  /** Runs the task while no other task names or renames a container. */
+  exclusively<T>(task: () => Promise<T>): Promise<T> {
+    return this.#lock.run('', task);
+  }
+
+  /** Can be repeated for the same id. Throws ConflictError if another container has the name. */
   async acquire(name: string, id: string): Promise<void> {
     await mkdir(this.directory, { recursive: true, mode: 0o700 });
-    const temporary = unfinished(join(this.directory, name));
-    await writeFile(temporary, id, { mode: 0o600 });
+    const temporary = temporaryPath(join(this.directory, name));
+    write(temporary, id);
     try {
       for (;;) {
         try {
           await link(temporary, join(this.directory, name));
           return;
         } catch (error) {
-          if (errorCode(error) !== 'EEXIST') throw error;
+          if (errnoName(error) !== 'EEXIST') throw error;
         }
         const owner = await this.owner(name);
         if (owner === id) return;
         if (owner) {
           throw new ConflictError(
-            `the name ${name} is already used by the container ${owner.slice(0, 12)}; choose another one, or remove that container`,
+            `the name ${name} is already used by the container ${shortId(owner)}; choose another one, or remove that container`,
           );
         }
-        // What other programs may have left: an empty file, of nobody.
+        // An empty file, which other programs may have left, belongs to no container.
         await rm(join(this.directory, name), { force: true });
       }
     } finally {
@@ -43,18 +53,18 @@ export class Names {
     }
   }
 
-  /** The id that has the name; undefined where nobody has. */
+  /** The id of the container that has the name; undefined if none has. */
   async owner(name: string): Promise<string | undefined> {
     const text = await readText(join(this.directory, name));
     return text?.trim() || undefined;
   }
 
-  /** Does nothing where it belongs to somebody else. */
+  /** Does nothing if the name belongs to another container. */
   async release(name: string, id: string): Promise<void> {
     if ((await this.owner(name)) === id) await rm(join(this.directory, name), { force: true });
   }
 
-  /** Names that belong to nobody, as `belongs` says. */
+  /** The names for which `belongs` is false. */
   async stale(belongs: (name: string, id: string) => boolean): Promise<string[]> {
     const found: string[] = [];
     for (const name of await namesIn(this.directory)) {
@@ -64,7 +74,20 @@ export class Names {
     return found;
   }
 
-  /** Whoever has it. */
+  /** Finds names that no container has, and containers whose name is not registered. */
+  async sweep({ containers, report }: Sweep): Promise<void> {
+    await this.exclusively(async () => {
+      for (const name of await this.stale((name, id) => containers.mayOwnName(id, name))) {
+        await report('name', `${name}, which no container has`, () => this.drop(name));
+      }
+      for (const { id, name } of containers.own()) {
+        if ((await this.owner(name)) === id) continue;
+        await report('name', `${name} of ${shortId(id)}, which is not recorded`, () => this.acquire(name, id));
+      }
+    });
+  }
+
+  /** Removes a name, whichever container has it. */
   async drop(name: string): Promise<void> {
     await rm(join(this.directory, name), { force: true });
   }

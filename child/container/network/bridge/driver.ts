@@ -1,26 +1,29 @@
 /**
- * Networks of ours: a bridge, a pair of devices for each container, and the packet filter's static rules.
+ * Attaches containers to bridge networks without plugins: a bridge, a veth pair for each container, and the static rules of
+ * the packet filter.
  *
- * Theory of operation. A bridge is made when the first container needs it, and stays while the stack runs. The device on
- * the bridge is named after container and interface, so that it is found again without a record, and replaced where one
- * was left. When a container's network namespace goes, the kernel takes its devices with it.
+ * Theory of operation. A bridge is created when the first container needs it, and exists while the stack runs. The name of
+ * the device on the bridge is derived from container and interface, so that it is found without a record, and a leftover
+ * one is replaced. When a container's network namespace ends, the kernel removes its devices.
  */
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readdirSync, writeFileSync } from 'node:fs';
-import { errorText } from '../../protocol/error-text.js';
-import { type Link, RouteSocket } from '../netlink/route.js';
-import { NetlinkError } from '../netlink/socket.js';
-import type { AttachDriver, Attachment, StepRunner } from './attach-driver.js';
-import type { CNIResult } from './cni/types.js';
-import { ContainerError } from './errors.js';
-import type { Firewall } from './firewall.js';
-import { formatIP, parseIP } from './ip-address.js';
-import type { Ipam, IpamAddress } from './ipam.js';
-import { KeyedLock } from './lock.js';
-import { type BridgeNetwork, firewallBridge, type Network } from './networks.js';
-import { parseSubnet } from './subnets.js';
+import { NetlinkError } from '../../../../native/netlink.js';
+import { errorText } from '../../../../protocol/errors/error-text.js';
+import { addressOf, defaultRouteOf } from '../../../../protocol/net/cidr.js';
+import { canonical } from '../../../../protocol/net/ip.js';
+import { type Link, RouteSocket } from '../../../netlink/route.js';
+import { ContainerError } from '../../errors.js';
+import { KeyedLock } from '../../storage/lock.js';
+import type { AttachDriver, Attachment, StepRunner } from '../attach-driver.js';
+import type { CNIResult } from '../cni/executor/types.js';
+import type { Ipam, IpamAddress } from '../ipam/ipam.js';
+import { parseSubnet } from '../ipam/subnets.js';
+import type { BridgeNetwork, Network } from '../network.js';
+import { type Firewall, firewallBridge } from './firewall.js';
+import { bridgeProblem, portProblem } from './state.js';
 
-/** The kernel would not set up a network. */
+/** The kernel refused to set up a network. */
 export class BridgeError extends ContainerError {
   override name = 'BridgeError';
   constructor(message: string) {
@@ -28,19 +31,19 @@ export class BridgeError extends ContainerError {
   }
 }
 
-/** Marks devices on bridges as ours. */
+/** Prefix of the alias of devices on bridges, by which they are recognised. */
 export const DEVICE_MARK = 'rootless-net ';
 
 export class BridgeDriver implements AttachDriver {
   readonly #locks = new KeyedLock();
-  /** Index of the bridge of each network that has been seen to. */
+  /** Index of the bridge of each network that was ensured. */
   readonly #bridges = new Map<string, number>();
   #forwarding = false;
 
   constructor(
     private readonly ipam: Ipam,
     private readonly firewall: Firewall,
-    /** Of the stack's network, in bytes; 0 where it is unknown. */
+    /** The MTU of the stack's network, in bytes; 0 if it is unknown. */
     private readonly stackMtu: () => number,
   ) {}
 
@@ -61,18 +64,18 @@ export class BridgeDriver implements AttachDriver {
     );
     return step(`device:${ifname}`, async () => {
       try {
-        return explained(() => this.#connect(attachment, bridge, index, leases));
+        return withBridgeErrors(() => this.#connect(attachment, bridge, index, leases));
       } catch {
-        // Somebody may have removed the bridge since.
+        // The bridge may have been removed by another program.
         this.#bridges.delete(network.name);
         const again = await this.ensure(network);
-        return explained(() => this.#connect(attachment, bridge, again, leases));
+        return withBridgeErrors(() => this.#connect(attachment, bridge, again, leases));
       }
     });
   }
 
   async detach({ containerId, ifname }: Attachment): Promise<void> {
-    explained(() => {
+    withBridgeErrors(() => {
       using socket = new RouteSocket();
       socket.deleteLink(deviceOf(containerId, ifname));
     });
@@ -89,32 +92,30 @@ export class BridgeDriver implements AttachDriver {
     if (rules && !(await this.firewall.has(rules)))
       throw new BridgeError(`the packet filter has no rules for ${bridge.device}`);
     const device = deviceOf(containerId, ifname);
-    explained(() => {
+    withBridgeErrors(() => {
       using socket = new RouteSocket();
-      const links = socket.links();
-      const port = links.find(({ name }) => name === device);
-      if (!port) throw new BridgeError(`the device ${device} is gone`);
-      if (!port.up) throw new BridgeError(`the device ${device} is down`);
-      const master = links.find(({ index }) => index === port.master);
-      if (master?.name !== bridge.device)
-        throw new BridgeError(`the device ${device} is not on the bridge ${bridge.device}`);
+      const state = { links: socket.links(), addresses: socket.addresses() };
+      const bridgeFault = bridgeProblem(state, bridge.device, gatewaysOf(bridge));
+      if (bridgeFault !== undefined) throw new BridgeError(`the bridge ${bridge.device} ${bridgeFault}`);
+      const portFault = portProblem(state, device, bridge.device);
+      if (portFault !== undefined) throw new BridgeError(`the device ${device} ${portFault}`);
     });
     const held = (await this.ipam.list(network.name)).filter(
       (entry) => entry.containerId === containerId && entry.ifname === ifname,
     );
-    explained(() => {
+    withBridgeErrors(() => {
       using inside = new RouteSocket(netns);
       const link = inside.link(ifname);
       const present = inside.addresses().filter(({ index }) => index === link?.index);
       for (const { ip } of held) {
-        if (!present.some(({ address }) => isSame(address.replace(/\/.*$/, ''), ip))) {
-          throw new BridgeError(`${ifname} of the container has not the address ${ip}`);
+        if (!present.some(({ address }) => canonical(addressOf(address)) === canonical(ip))) {
+          throw new BridgeError(`${ifname} of the container does not have the address ${ip}`);
         }
       }
     });
   }
 
-  /** Makes the network's bridge, unless it is there. Resolves with its index. */
+  /** Creates the network's bridge unless it exists. Resolves with its index. */
   ensure(network: Network): Promise<number> {
     return this.#locks.run(network.name, async () => {
       const known = this.#bridges.get(network.name);
@@ -122,29 +123,58 @@ export class BridgeDriver implements AttachDriver {
       const bridge = bridgeOf(network);
       const rules = firewallBridge(network);
       if (rules) await this.firewall.ensure(rules);
-      const index = explained(() => {
+      const index = withBridgeErrors(() => {
         using socket = new RouteSocket();
-        const made = socket.ensureBridge(bridge.device, bridge.mtu || this.stackMtu(), macOf(bridge.device));
+        const created = socket.ensureBridge(bridge.device, bridge.mtu || this.stackMtu(), macOf(bridge.device));
+        skipDad(bridge.device);
         const gateways = bridge.rangeSets.flatMap(([range]) =>
           range?.gateway ? [`${range.gateway}/${parseSubnet(range.subnet).prefix}`] : [],
         );
-        // An internal one has it too: the agent reaches published ports through it. Nobody is told of it as a gateway.
-        socket.addAddresses(made, gateways);
-        return made;
+        // An internal bridge has it, too: the agent reaches published ports through it. It is not given to containers as a gateway.
+        socket.addAddresses(created, gateways);
+        return created;
       });
-      if (!bridge.internal) this.#forward();
+      if (!bridge.internal) this.#enableForwarding();
       this.#bridges.set(network.name, index);
       return index;
     });
   }
 
-  /** Takes the network's bridge and rules away; its containers are gone. */
+  /** Restores a bridge that another program has removed or changed. Throws BridgeError. */
+  async restore(network: Network): Promise<void> {
+    this.#bridges.delete(network.name);
+    await this.ensure(network);
+  }
+
+  /** The same for a container's device on it, which is recreated where it is missing. Throws BridgeError. */
+  async restorePort(attachment: Attachment): Promise<void> {
+    const { network, containerId, ifname, netns } = attachment;
+    const bridge = bridgeOf(network);
+    const index = await this.ensure(network);
+    const isWhole = withBridgeErrors(() => {
+      using socket = new RouteSocket();
+      using inside = new RouteSocket(netns);
+      const port = socket.link(deviceOf(containerId, ifname));
+      if (!port || !inside.link(ifname)) return false;
+      socket.setMaster(port.index, index);
+      if (!bridge.icc) socket.isolatePort(port.index);
+      socket.setUp(port.index);
+      return true;
+    });
+    if (isWhole) return;
+    const { rangeSets } = bridge;
+    const held = { network: network.name, containerId, ifname, rangeSets, requested: [], oneInterface: true };
+    const leases = await this.ipam.reserve(held);
+    withBridgeErrors(() => this.#connect(attachment, bridge, index, leases));
+  }
+
+  /** Removes the network's bridge and rules; there must be no container on it. */
   remove(network: Network): Promise<void> {
     return this.#locks.run(network.name, async () => {
       this.#bridges.delete(network.name);
       const rules = firewallBridge(network);
       if (!rules) return;
-      explained(() => {
+      withBridgeErrors(() => {
         using socket = new RouteSocket();
         socket.deleteLink(rules.device);
       });
@@ -156,7 +186,7 @@ export class BridgeDriver implements AttachDriver {
     const { containerId, ifname, netns, mac, defaultRoute } = attachment;
     const device = deviceOf(containerId, ifname);
     using socket = new RouteSocket();
-    // What was left of an attempt before; with it goes the other end.
+    // A leftover of an earlier attempt; its peer is removed with it.
     socket.deleteLink(device);
     using inside = new RouteSocket(netns);
     const file = openSync(netns, 'r');
@@ -166,7 +196,7 @@ export class BridgeDriver implements AttachDriver {
         peerName: ifname,
         peerNetns: file,
         mtu: bridge.mtu || this.stackMtu(),
-        // Of the address, so that a container that comes back with it is found in the caches of its peers.
+        // Derived from the address, so that the neighbour caches of peers stay valid when a container restarts with it.
         peerMac: mac ?? macOf(leases[0]?.address ?? device),
         master: index,
         alias: `${DEVICE_MARK}${containerId} ${ifname}`,
@@ -197,26 +227,38 @@ export class BridgeDriver implements AttachDriver {
       ],
       ips: leases.map(({ address, gateway }) => ({ address, interface: 2, ...(bridge.internal ? {} : { gateway }) })),
       ...(defaultRoute && gateways.length > 0
-        ? { routes: gateways.map((gateway) => ({ dst: gateway.includes(':') ? '::/0' : '0.0.0.0/0', gw: gateway })) }
+        ? { routes: gateways.map((gateway) => ({ dst: defaultRouteOf(gateway), gw: gateway })) }
         : {}),
       dns: {},
     };
   }
 
-  /** Lets the stack's namespace pass packets on, as a router. */
-  #forward(): void {
+  /** Makes the stack's namespace a router. */
+  #enableForwarding(): void {
     if (this.#forwarding) return;
     const write = (path: string, value: string) => writeFileSync(`/proc/sys/net/${path}`, value);
     try {
       write('ipv4/ip_forward', '1');
-      // A router takes no advertisements of routers unless told (ip-sysctl, accept_ra); the stack's device lives by them.
+      // A router ignores router advertisements by default (ip-sysctl, accept_ra), but the stack's device depends on them.
       for (const device of readdirSync('/proc/sys/net/ipv6/conf')) write(`ipv6/conf/${device}/accept_ra`, '2');
       write('ipv6/conf/all/forwarding', '1');
     } catch (error) {
       // A host without IPv6 has no such files.
-      if (!errorText(error).includes('ipv6')) throw new BridgeError(`cannot switch on forwarding: ${errorText(error)}`);
+      if (!errorText(error).includes('ipv6')) throw new BridgeError(`cannot enable forwarding: ${errorText(error)}`);
     }
     this.#forwarding = true;
+  }
+}
+
+/**
+ * Disables duplicate address detection: the link-local address of a bridge is unique. During detection the kernel does not
+ * solicit neighbours from a foreign address (a client's), so the first connections over IPv6 would be delayed.
+ */
+function skipDad(device: string): void {
+  try {
+    writeFileSync(`/proc/sys/net/ipv6/conf/${device}/accept_dad`, '0');
+  } catch {
+    // The file does not exist without IPv6.
   }
 }
 
@@ -225,30 +267,29 @@ export function deviceOf(containerId: string, ifname: string): string {
   return `rnv${createHash('sha256').update(`${containerId} ${ifname}`).digest('hex').slice(0, 12)}`;
 }
 
-/** A locally administered address that follows from a text. */
+/** A locally administered address derived from a text. */
 function macOf(text: string): string {
   const bytes = createHash('sha256').update(text).digest();
   return ['02', ...[...bytes.subarray(0, 5)].map((byte) => byte.toString(16).padStart(2, '0'))].join(':');
 }
 
 function bridgeOf(network: Network): BridgeNetwork {
-  if (!network.bridge) throw new BridgeError(`the network ${network.name} is no bridge of ours`);
+  if (!network.bridge) throw new BridgeError(`the network ${network.name} is not a bridge network`);
   return network.bridge;
 }
 
-function isSame(one: string, other: string): boolean {
-  const [a, b] = [parseIP(one), parseIP(other)];
-  return a !== undefined && b !== undefined && formatIP(a) === formatIP(b);
+function gatewaysOf({ rangeSets }: BridgeNetwork): string[] {
+  return rangeSets.flatMap(([range]) => range?.gateway ?? []);
 }
 
 function requireLink(socket: RouteSocket, name: string): Link {
   const link = socket.link(name);
-  if (!link) throw new BridgeError(`the device ${name} is gone again`);
+  if (!link) throw new BridgeError(`the device ${name} has disappeared`);
   return link;
 }
 
-/** The kernel's refusals as errors of ours. Throws BridgeError. */
-function explained<T>(task: () => T): T {
+/** Runs a task; its errors become BridgeErrors. */
+function withBridgeErrors<T>(task: () => T): T {
   try {
     return task();
   } catch (error) {

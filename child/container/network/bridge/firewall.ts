@@ -1,12 +1,16 @@
 /**
- * Packet filter and address translation of container networks: one static ruleset, and sets that say which bridges there
- * are. Nothing in it belongs to a single container, so attaching one changes nothing here.
+ * Packet filter and masquerading of container networks: one static ruleset, and sets with the existing bridges. No rule
+ * belongs to a single container, so attaching one changes nothing here.
  *
- *   forward       within a bridge everything passes, where its containers may reach each other; between bridges nothing
- *                 does, nor from outside unless it is an answer; internal bridges have no outside
- *   postrouting   what leaves for the outside gets the address of the way out
+ *   input         servers in this namespace are not reachable from internal bridges and from those with isolated containers,
+ *                 at any address. Pings pass, and replies on connections from here, such as those of published ports
+ *   forward       within a bridge everything passes if its containers may reach each other; between bridges nothing passes,
+ *                 nor from outside unless it is a reply; internal bridges have no outside
+ *   postrouting   packets to the outside are masqueraded
  */
-import { runProgram } from './run-program.js';
+import { familyOf } from '../../../../protocol/net/ip.js';
+import { runProgram } from '../../run-program.js';
+import { type Network, subnetsOf } from '../network.js';
 
 const TABLE = 'inet rootless_net';
 
@@ -19,23 +23,30 @@ export interface FirewallBridge {
   icc: boolean;
 }
 
+/** The rules of a bridge network; undefined for networks that plugins set up. */
+export function firewallBridge(network: Network): FirewallBridge | undefined {
+  if (!network.bridge) return undefined;
+  const { device, internal, icc } = network.bridge;
+  return { device, internal, icc, subnets: subnetsOf(network).map(({ subnet }) => subnet) };
+}
+
 /** An element of one of the sets. */
 export interface FirewallElement {
   set: string;
   value: string;
 }
 
-/** A back end of the packet filter. Every method throws ProgramError. */
+/** A packet filter backend. Every method throws ProgramError. */
 export interface Firewall {
-  /** Puts a bridge's rules in place; any number of times. */
+  /** Adds a bridge's rules; can be repeated. */
   ensure(bridge: FirewallBridge): Promise<void>;
   remove(bridge: FirewallBridge): Promise<void>;
-  /** All that is in force. */
-  elements(): Promise<FirewallElement[]>;
+  /** The current state: the elements, and whether the static rules are complete. */
+  inForce(): Promise<{ elements: FirewallElement[]; complete: boolean }>;
   drop(element: FirewallElement): Promise<void>;
-  /** Whether a bridge's rules are in force. */
+  /** Whether a bridge's rules are installed. */
   has(bridge: FirewallBridge): Promise<boolean>;
-  /** As ensure(), for rules that somebody else has taken away. */
+  /** Like ensure(), for rules that another program has removed. */
   restore(bridge: FirewallBridge): Promise<void>;
 }
 
@@ -44,12 +55,20 @@ add table ${TABLE}
 add set ${TABLE} bridges { type ifname; }
 add set ${TABLE} same { type ifname . ifname; }
 add set ${TABLE} internal { type ifname; }
+add set ${TABLE} closed { type ifname; }
 add set ${TABLE} subnets4 { type ipv4_addr; flags interval; }
 add set ${TABLE} subnets6 { type ipv6_addr; flags interval; }
+add chain ${TABLE} input { type filter hook input priority filter; policy accept; }
 add chain ${TABLE} forward { type filter hook forward priority filter; policy accept; }
 add chain ${TABLE} postrouting { type nat hook postrouting priority srcnat; policy accept; }
+flush chain ${TABLE} input
 flush chain ${TABLE} forward
 flush chain ${TABLE} postrouting
+add rule ${TABLE} input iifname != @closed accept
+add rule ${TABLE} input ct state established,related accept
+add rule ${TABLE} input icmp type echo-request accept
+add rule ${TABLE} input icmpv6 type { echo-request, nd-neighbor-solicit, nd-neighbor-advert } accept
+add rule ${TABLE} input drop
 add rule ${TABLE} forward iifname . oifname @same accept
 add rule ${TABLE} forward iifname @internal drop
 add rule ${TABLE} forward oifname @internal drop
@@ -60,14 +79,14 @@ add rule ${TABLE} postrouting ip saddr @subnets4 masquerade
 add rule ${TABLE} postrouting ip6 saddr @subnets6 masquerade
 `;
 
-/** nftables (nft(8)): one transaction for each change. */
+/** nftables (nft(8)), with one transaction for each change. */
 export class NftFirewall implements Firewall {
-  /** Devices whose rules this process has put in place, with what they say. */
+  /** The devices whose rules this process has added, with their text. */
   readonly #known = new Map<string, string>();
   #changes: Promise<unknown> = Promise.resolve();
 
   async ensure(bridge: FirewallBridge): Promise<void> {
-    const elements = elementsOf(bridge).map((element) => `add ${sentence(element)}`);
+    const elements = elementsOf(bridge).map((element) => `add ${elementText(element)}`);
     const text = elements.join('\n');
     if (this.#known.get(bridge.device) === text) return;
     await this.#transaction(`${RULESET}${text}\n`);
@@ -79,16 +98,15 @@ export class NftFirewall implements Firewall {
     await this.#drop(elementsOf(bridge));
   }
 
-  async elements(): Promise<FirewallElement[]> {
-    // There is no table before the first network is in use.
-    const text = await runProgram('nft', ['-j', 'list', 'table', ...TABLE.split(' ')]).catch(() => '{}');
-    const { nftables = [] } = JSON.parse(text) as { nftables?: { set?: { name: string; elem?: NftElement[] } }[] };
-    return nftables.flatMap(({ set }) =>
+  async inForce(): Promise<{ elements: FirewallElement[]; complete: boolean }> {
+    const items = await listTable(TABLE);
+    const elements = items.flatMap(({ set }) =>
       (set?.elem ?? []).map((elem) => ({
         set: set?.name ?? '',
         value: textOf(elem, /^subnets/.test(set?.name ?? '')),
       })),
     );
+    return { elements, complete: hasRulesOf(RULESET, items) };
   }
 
   async drop(element: FirewallElement): Promise<void> {
@@ -96,8 +114,9 @@ export class NftFirewall implements Firewall {
   }
 
   async has(bridge: FirewallBridge): Promise<boolean> {
-    const present = (await this.elements()).map(sentence);
-    return elementsOf(bridge).every((element) => present.includes(sentence(element)));
+    const { elements, complete } = await this.inForce();
+    const present = elements.map(elementText);
+    return complete && elementsOf(bridge).every((element) => present.includes(elementText(element)));
   }
 
   async restore(bridge: FirewallBridge): Promise<void> {
@@ -106,35 +125,59 @@ export class NftFirewall implements Firewall {
   }
 
   async #drop(elements: readonly FirewallElement[]): Promise<void> {
-    // An element that is not there fails the whole: so it is added first.
-    const lines = elements.flatMap((element) => [`add ${sentence(element)}`, `delete ${sentence(element)}`]);
+    // Deleting a missing element would fail the transaction, so it is added first.
+    const lines = elements.flatMap((element) => [`add ${elementText(element)}`, `delete ${elementText(element)}`]);
     await this.#transaction(`${RULESET}${lines.join('\n')}\n`);
   }
 
-  /** One after the other, which nft would do itself, but with an error for whoever comes second. */
+  /** Serialised: nft rejects the second of two concurrent transactions. */
   #transaction(text: string): Promise<string> {
-    const done = this.#changes.then(() => runProgram('nft', ['-f', '-'], text));
-    this.#changes = done.catch(() => {});
-    return done;
+    const change = this.#changes.then(() => runProgram('nft', ['-f', '-'], text));
+    this.#changes = change.catch(() => {});
+    return change;
   }
 }
 
-/** What a bridge has in the sets. */
+/** The elements of a bridge in the sets. */
 export function elementsOf({ device, subnets, internal, icc }: FirewallBridge): FirewallElement[] {
   const name = `"${device}"`;
-  const outward = subnets.map((value) => ({ set: value.includes(':') ? 'subnets6' : 'subnets4', value }));
+  const outward = subnets.map((value) => ({ set: `subnets${familyOf(value)}`, value }));
   return [
     { set: 'bridges', value: name },
-    // Isolated ports do not see each other, but the gateway would pass their packets on.
+    // Isolated ports do not see each other, but the gateway would forward their packets.
     ...(icc ? [{ set: 'same', value: `${name} . ${name}` }] : []),
     ...(internal ? [{ set: 'internal', value: name }] : outward),
+    ...(internal || !icc ? [{ set: 'closed', value: name }] : []),
   ];
 }
 
-/** In JSON of nft (libnftables-json(5)). */
-type NftElement = string | { concat: string[] } | { prefix: { addr: string; len: number } } | { range: string[] };
+/** In the JSON of nft (libnftables-json(5)). */
+export type NftElement =
+  | string
+  | { concat: string[] }
+  | { prefix: { addr: string; len: number } }
+  | { range: string[] };
 
-/** As it is written in a rule. */
+/** The used part of a table's items. */
+export interface NftItem {
+  set?: { name: string; elem?: NftElement[] };
+  rule?: { chain: string };
+}
+
+/** Empty where the table does not exist, as before the first network is used. */
+export async function listTable(table: string): Promise<NftItem[]> {
+  const text = await runProgram('nft', ['-j', 'list', 'table', ...table.split(' ')]).catch(() => '{}');
+  return (JSON.parse(text) as { nftables?: NftItem[] }).nftables ?? [];
+}
+
+/** Whether each chain has as many rules as the ruleset gives it. */
+export function hasRulesOf(ruleset: string, items: readonly NftItem[]): boolean {
+  const wanted = [...ruleset.matchAll(/^add rule \S+ \S+ (\S+)/gm)].map(([, chain]) => chain ?? '');
+  const count = (chain: string) => wanted.filter((one) => one === chain).length;
+  return wanted.every((chain) => items.filter(({ rule }) => rule?.chain === chain).length === count(chain));
+}
+
+/** In the syntax of rules. */
 function textOf(element: NftElement, isAddress: boolean): string {
   if (typeof element === 'string') return isAddress ? element : `"${element}"`;
   if ('concat' in element) return element.concat.map((part) => `"${part}"`).join(' . ');
@@ -142,6 +185,6 @@ function textOf(element: NftElement, isAddress: boolean): string {
   return element.range.join('-');
 }
 
-function sentence({ set, value }: FirewallElement): string {
+function elementText({ set, value }: FirewallElement): string {
   return `element ${TABLE} ${set} { ${value} }`;
 }

@@ -1,10 +1,10 @@
 /**
- * The daemon of the CNI plugin dhcp, which gets leases for containers and renews them: one for all, started when a plugin
- * first needs it.
+ * The daemon of the CNI plugin dhcp, which obtains leases for containers and renews them. There is one for all containers,
+ * started when a plugin first needs it.
  *
- * Theory of operation. none → starting → ready (it accepts connections) → none again when it has ended, whoever ended it;
- * whoever needs it next starts another one. It ends with the agent. Leases are in its memory only, so where it was lost
- * `onLost` is called, for those who know whose leases a new one has to take up.
+ * Theory of operation. none → starting → ready (it accepts connections) → none when it has exited for any reason; it is
+ * started again when it is next needed. It ends with the agent. Leases are in its memory only, so `onLost` is called when
+ * it was lost, for a new daemon to adopt the leases.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,24 +12,24 @@ import { rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { CNIError, ERROR_CODES } from './cni/errors.js';
-import { findPlugin } from './cni/invoke.js';
-import { PROGRAM_PATH } from './run-program.js';
+import { PROGRAM_PATH } from '../../run-program.js';
+import { CNIError, ERROR_CODES } from './executor/errors.js';
+import { findPlugin } from './executor/invoke.js';
 
 const PLUGIN = 'dhcp';
 /** How long it may take to accept connections, in ms. */
 const START_TIMEOUT = 10_000;
 /**
- * It gives up on a network without a server after half a minute, so before the plugin is ended that waits for it: a lease
- * that came later would be nobody's.
+ * The daemon gives up on a network without a server after half a minute, which is before the waiting plugin is killed: a
+ * later lease would not belong to any container.
  */
-const PATIENCE = ['-timeout', '5s', '-resendmax', '4s'];
-/** What it says of every lease; the plugin bridge lets it begin before the interface is up. */
+const TIMEOUT_OPTIONS = ['-timeout', '5s', '-resendmax', '4s'];
+/** Log lines of every lease; the plugin bridge makes it begin before the interface is up. */
 const ROUTINE =
   /: (acquiring|releasing|renewing|checking) lease|: lease (acquired|renewed|rebound)|^Link ".*" down\. |^network is down$|^retrying in /i;
 
 export class DHCPDaemon {
-  /** While there is one, or one starts. */
+  /** Set while it runs or is being started. */
   #daemon: Promise<ChildProcess> | undefined;
   #closing = false;
   onLost: () => void = () => {};
@@ -40,7 +40,7 @@ export class DHCPDaemon {
     private readonly log: (level: 'warn' | 'debug', line: string) => void,
   ) {}
 
-  /** The socket on which it is asked; starts it unless it runs. Throws CNIError. */
+  /** Path of its socket; starts it unless it runs. Throws CNIError. */
   async socket(): Promise<string> {
     this.#daemon ??= this.#start().catch((error: unknown) => {
       this.#daemon = undefined;
@@ -50,7 +50,7 @@ export class DHCPDaemon {
     return this.socketPath;
   }
 
-  /** Ends it. */
+  /** Kills it, and waits until it has exited. */
   async close(): Promise<void> {
     this.#closing = true;
     const child = await this.#daemon?.catch(() => undefined);
@@ -62,34 +62,34 @@ export class DHCPDaemon {
   async #start(): Promise<ChildProcess> {
     const path = await findPlugin(PLUGIN, this.pluginDirs);
     await rm(this.socketPath, { force: true });
-    const daemon = [path, 'daemon', '-socketpath', this.socketPath, ...PATIENCE];
+    const daemon = [path, 'daemon', '-socketpath', this.socketPath, ...TIMEOUT_OPTIONS];
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...daemon], {
       cwd: '/',
       env: { PATH: PROGRAM_PATH },
       stdio: ['ignore', 'ignore', 'pipe'],
-      // No Ctrl-C is to end it before the containers.
+      // Ctrl-C must not end it before the containers.
       detached: true,
     });
     let failure: Error | undefined;
     child.once('error', (error) => {
       failure = error;
     });
-    // Then its last words are here, too.
-    let isOver = false;
+    // By then its last output has been read.
+    let hasClosed = false;
     child.once('close', () => {
-      isOver = true;
+      hasClosed = true;
     });
     let lastLine = '';
     createInterface(child.stderr).on('line', (line) => {
-      // We have the time already.
+      // Our log has a timestamp of its own.
       lastLine = line.replace(/^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d /, '');
       this.log(ROUTINE.test(lastLine) ? 'debug' : 'warn', `DHCP: ${lastLine}`);
     });
     for (const deadline = performance.now() + START_TIMEOUT; !(await accepts(this.socketPath)); await delay(5)) {
-      if (failure === undefined && !isOver && performance.now() < deadline) continue;
+      if (failure === undefined && !hasClosed && performance.now() < deadline) continue;
       child.kill('SIGKILL');
       const why = failure?.message ?? (lastLine || 'it does not accept connections');
-      throw new CNIError(ERROR_CODES.internal, `its daemon cannot be started: ${why}`, { plugin: PLUGIN });
+      throw new CNIError(ERROR_CODES.internal, `cannot start its daemon: ${why}`, { plugin: PLUGIN });
     }
     child.once('exit', (code, signal) => this.#onExit(signal ?? `exit code ${code}`));
     return child;
@@ -98,7 +98,7 @@ export class DHCPDaemon {
   #onExit(how: string): void {
     this.#daemon = undefined;
     if (this.#closing) return;
-    this.log('warn', `the DHCP daemon of the containers was lost (${how})`);
+    this.log('warn', `the DHCP daemon has exited unexpectedly (${how})`);
     this.onLost();
   }
 }

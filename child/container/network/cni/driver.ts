@@ -1,76 +1,80 @@
 /**
- * Networks of others, and those of ours that only the plugins can set up: attached by the chain of CNI plugins that the
- * network's configuration names.
+ * Attaches containers to networks that need plugins, those of other CNI runtimes and macvlan networks, by the plugins in the
+ * network's configuration list.
  *
- * Where the real host-local gives the addresses, it would refuse a container that comes back with the same interface, and
- * it forgets the address at DEL. So a container's addresses are noted, and asked for again.
+ * host-local would refuse a container that restarts with the same interface, and releases the address at DEL. So the
+ * addresses of a container are recorded and reserved between its runs, and requested at the next ADD.
  */
-import { join } from 'node:path';
-import { errorText } from '../../protocol/error-text.js';
-import type { PublishSpec } from '../../protocol/publish-spec.js';
-import { RouteSocket } from '../netlink/route.js';
-import type { AttachDriver, Attachment, StepRunner } from './attach-driver.js';
-import type { CNI } from './cni/chain.js';
-import type { CNIResult, Runtime } from './cni/types.js';
-import { ConflictError } from './errors.js';
-import { canonical } from './ip-address.js';
-import { Ipam } from './ipam.js';
-import type { NetnsPins } from './netns-pins.js';
-import { type Network, networkOf, rangeSetsOf, subnetsOf, usesDHCP, usesStatic } from './networks.js';
-import { namesIn, readJSON, remove, writeJSON } from './state-files.js';
-import { contains, parseSubnet } from './subnets.js';
 
-/** The addresses that a container keeps on a network, and the directory of host-local that has them. */
-interface Held {
+import { join } from 'node:path';
+import { errorText } from '../../../../protocol/errors/error-text.js';
+import { addressOf, cidrContains, parseCIDR } from '../../../../protocol/net/cidr.js';
+import { hostLocalRangeSets } from '../../../../protocol/net/host-local.js';
+import { canonical, familyOf } from '../../../../protocol/net/ip.js';
+import { type CNIPortMapping, cniSingles } from '../../../../protocol/ports/cni-json.js';
+import { RouteSocket } from '../../../netlink/route.js';
+import { ConflictError } from '../../errors.js';
+import { namesIn, readJSON, remove, writeJSON } from '../../storage/atomic-files.js';
+import type { AttachDriver, Attachment, StepRunner } from '../attach-driver.js';
+import { Ipam } from '../ipam/ipam.js';
+import { type Network, networkOf, subnetsOf, usesDHCP, usesStatic } from '../network.js';
+import type { CNI } from './executor/chain.js';
+import type { CNIResult, Runtime } from './executor/types.js';
+import type { NetnsPins } from './netns-pins.js';
+
+/** The addresses that a container keeps on a network, and the directory of host-local with their reservations. */
+interface HeldAddresses {
   network: string;
   ifname: string;
   directory: string;
   ips: string[];
 }
 
+export interface CNIDriverDeps {
+  cni: CNI;
+  /** Keep the network namespace of each attachment from ADD to DEL. */
+  pins: NetnsPins;
+  /** Where the addresses that containers hold are recorded. */
+  heldDir: string;
+  /** Where host-local keeps reservations unless the network configures it. */
+  hostLocalDir: string;
+  /** What a container publishes, for plugins with that capability. */
+  published: (containerId: string) => readonly CNIPortMapping[];
+  warn: (line: string) => void;
+}
+
 export class CNIDriver implements AttachDriver {
-  constructor(
-    private readonly cni: CNI,
-    /** Of each attachment, from ADD to DEL. */
-    private readonly pins: NetnsPins,
-    /** Where addresses are noted that containers hold. */
-    private readonly heldDir: string,
-    /** Where host-local keeps addresses unless the network says. */
-    private readonly hostLocalDir: string,
-    /** What a container publishes, for plugins that want to know. */
-    private readonly published: (containerId: string) => readonly PublishSpec[],
-    private readonly warn: (line: string) => void,
-  ) {}
+  constructor(private readonly deps: CNIDriverDeps) {}
 
   async attach(attachment: Attachment, step: StepRunner): Promise<CNIResult> {
     const { network, containerId, ifname, netns, ip, ip6 } = attachment;
     if (network.own && usesStatic(network) && ip === undefined && ip6 === undefined) {
-      throw new ConflictError(`the network ${network.name} gives no addresses by itself; choose one with --ip`);
+      throw new ConflictError(`the network ${network.name} assigns no addresses by itself; choose one with --ip`);
     }
     const id = { containerId, ifname };
     const held = await this.#held(attachment);
-    // ADD is only for what is not there, and host-local gives no address that is held, not even to its holder.
-    if (held.length > 0 || (await this.cni.attachedList(network.name, id))) {
+    // ADD fails for an existing attachment, and host-local does not assign a reserved address, even to its owner.
+    if (held.length > 0 || (await this.deps.cni.attachedList(network.name, id))) {
       await step(`cni-del:${ifname}`, async () => {
         await this.#del({ ...attachment, netns: '' });
-        await this.#giveUp(attachment);
+        await this.#releaseHeld(attachment);
       });
     }
-    await step(`netns:${ifname}`, () => this.pins.pin(pinName(attachment), netns));
+    await step(`netns:${ifname}`, () => this.deps.pins.pin(pinName(attachment), netns));
     const result = await step(`cni-add:${ifname}`, async () => {
       try {
-        return await this.cni.add(network.list, id, this.#runtime(attachment, held));
+        return await this.deps.cni.add(network.list, id, this.#runtime(attachment, held));
       } catch (error) {
-        // Between DEL and ADD another may have got it; what the user asked for is not given up so.
+        // Another container may have got the address between DEL and ADD; a user-requested address is never dropped.
         if (held.length === 0 || ip !== undefined || ip6 !== undefined) throw error;
-        return this.cni.add(network.list, id, this.#runtime(attachment, []));
+        return this.deps.cni.add(network.list, id, this.#runtime(attachment, []));
       }
     });
     const ips = (result.ips ?? []).map(({ address }) => address);
-    requireAsked(attachment, ips);
+    requireRequested(attachment, ips);
     const [directory] = this.#localDirectories(network);
     if (directory !== undefined) {
-      const held: Held = { network: network.name, ifname, directory, ips };
+      const held: HeldAddresses = { network: network.name, ifname, directory, ips };
       await step(`address:${ifname}`, () => writeJSON(this.#heldFile(attachment), held));
     }
     if (!attachment.defaultRoute) {
@@ -85,59 +89,59 @@ export class CNIDriver implements AttachDriver {
 
   async detach(attachment: Attachment): Promise<void> {
     await this.#del(attachment);
-    await this.pins.unpin(pinName(attachment));
-    await this.#hold(attachment);
+    await this.deps.pins.unpin(pinName(attachment));
+    await this.#holdAddresses(attachment);
   }
 
   async release(attachment: Pick<Attachment, 'containerId' | 'network'>): Promise<void> {
     await remove(this.#heldFile(attachment));
-    await this.#giveUp(attachment);
+    await this.#releaseHeld(attachment);
   }
 
   async releaseLost(containerId: string): Promise<void> {
-    for (const name of (await namesIn(this.heldDir)).filter((file) => file.endsWith(`-${containerId}.json`))) {
-      const held = (await readJSON(join(this.heldDir, name))) as Held | undefined;
+    for (const name of (await namesIn(this.deps.heldDir)).filter((file) => file.endsWith(`-${containerId}.json`))) {
+      const held = (await readJSON(join(this.deps.heldDir, name))) as HeldAddresses | undefined;
       if (held) await new Ipam(held.directory).release(held.network, containerId, held.ifname).catch(() => {});
-      await remove(join(this.heldDir, name));
+      await remove(join(this.deps.heldDir, name));
     }
   }
 
   async lastKnown(network: string, containerId: string, ifname: string): Promise<Network | undefined> {
-    const list = await this.cni.attachedList(network, { containerId, ifname });
+    const list = await this.deps.cni.attachedList(network, { containerId, ifname });
     return list && networkOf(list, '');
   }
 
   async check({ network, containerId, ifname, netns }: Attachment): Promise<void> {
-    await this.cni.status(network.list);
-    await this.cni.check(network.list, { containerId, ifname }, { netns, args: {}, capabilityArgs: {} });
+    await this.deps.cni.status(network.list);
+    await this.deps.cni.check(network.list, { containerId, ifname }, { netns, args: {}, capabilityArgs: {} });
   }
 
   async #del(attachment: Attachment): Promise<void> {
     const { network, containerId, ifname } = attachment;
     const id = { containerId, ifname };
     const runtime = this.#runtime(attachment, []);
-    const netns = (await this.pins.path(pinName(attachment))) ?? attachment.netns;
-    const known = await this.cni.attachedList(network.name, id);
+    const netns = (await this.deps.pins.path(pinName(attachment))) ?? attachment.netns;
+    const known = await this.deps.cni.attachedList(network.name, id);
     try {
-      // The plugin bridge removes the interface first, without which no lease can be given back.
-      if (usesDHCP(network)) await this.cni.del(network.list, id, { ...runtime, netns: '' });
-      await this.cni.del(network.list, id, { ...runtime, netns });
+      // The plugin bridge removes the interface first, without which no lease can be released.
+      if (usesDHCP(network)) await this.deps.cni.del(network.list, id, { ...runtime, netns: '' });
+      await this.deps.cni.del(network.list, id, { ...runtime, netns });
     } catch (error) {
       if (known) throw error;
-      // ADD never succeeded, and has been followed by DEL. A plugin that is missing would fail at this one for ever, and
-      // the container could not be removed.
-      this.warn(`DEL of what was not attached failed: ${errorText(error)}`);
+      // ADD never succeeded, and was followed by DEL. A missing plugin would make this DEL fail forever, and the container
+      // could not be removed.
+      this.deps.warn(`DEL of an interface that was not attached failed: ${errorText(error)}`);
     }
   }
 
   #runtime({ network, containerId, netns, ip, ip6, mac, aliases }: Attachment, held: readonly string[]): Runtime {
-    const plain = held.map((cidr) => cidr.replace(/\/.*$/, ''));
+    const ips = held.map(addressOf);
     const [address, address6] = [
-      ip ?? plain.find((text) => !text.includes(':')),
-      ip6 ?? plain.find((text) => text.includes(':')),
+      ip ?? ips.find((text) => familyOf(text) === 4),
+      ip6 ?? ips.find((text) => familyOf(text) === 6),
     ].map((text) => text && withPrefix(network, text));
     const addresses = [address, address6].filter((text) => text !== undefined);
-    const ports = this.published(containerId).filter(({ hostPort }) => hostPort > 0);
+    const ports = cniSingles(this.deps.published(containerId).filter(({ hostPort }) => hostPort > 0));
     return {
       netns,
       args: {
@@ -155,7 +159,7 @@ export class CNIDriver implements AttachDriver {
                 hostPort,
                 containerPort,
                 protocol,
-                // Connections come from the host's side of the stack to the container itself; this is for those inside.
+                // Connections from the host lead to the container itself; these mappings are for clients in the stack.
                 ...(hostIP === '' ? {} : { hostIP }),
               })),
             }
@@ -164,62 +168,63 @@ export class CNIDriver implements AttachDriver {
     };
   }
 
-  /** Keeps the address from others, while the container has no interface. */
-  async #hold(attachment: Attachment): Promise<void> {
+  /** Reserves the address while the container has no interface. */
+  async #holdAddresses(attachment: Attachment): Promise<void> {
     const { network, containerId, ifname } = attachment;
     const held = await this.#held(attachment);
-    const rangeSets = rangeSetsOf(network.list.plugins[0]);
+    const rangeSets = hostLocalRangeSets(network.list.plugins[0]?.ipam);
     const [directory] = this.#localDirectories(network);
     if (directory === undefined || held.length === 0) return;
-    const requested = held.map((cidr) => cidr.replace(/\/.*$/, ''));
+    const requested = held.map(addressOf);
     await new Ipam(directory)
       .reserve({ network: network.name, containerId, ifname, rangeSets, requested })
-      // Somebody else was faster, or the directory is not ours to write.
+      // Another container was faster, or the directory is not writable.
       .catch(() => remove(this.#heldFile(attachment)));
   }
 
   #localDirectories({ list }: Network): string[] {
     return list.plugins.flatMap(({ ipam }) =>
-      ipam?.type === 'host-local' ? [typeof ipam.dataDir === 'string' ? ipam.dataDir : this.hostLocalDir] : [],
+      ipam?.type === 'host-local' ? [typeof ipam.dataDir === 'string' ? ipam.dataDir : this.deps.hostLocalDir] : [],
     );
   }
 
-  /** What is reserved for it, by #hold(). */
-  async #giveUp({ network, containerId }: Pick<Attachment, 'containerId' | 'network'>): Promise<void> {
+  /** Releases what #holdAddresses() has reserved. */
+  async #releaseHeld({ network, containerId }: Pick<Attachment, 'containerId' | 'network'>): Promise<void> {
     for (const directory of this.#localDirectories(network)) {
       await new Ipam(directory).release(network.name, containerId).catch(() => {});
     }
   }
 
   async #held(attachment: Pick<Attachment, 'containerId' | 'network'>): Promise<string[]> {
-    const held = (await readJSON(this.#heldFile(attachment))) as Held | undefined;
+    const held = (await readJSON(this.#heldFile(attachment))) as HeldAddresses | undefined;
     return held?.ips ?? [];
   }
 
   #heldFile({ network, containerId }: Pick<Attachment, 'containerId' | 'network'>): string {
-    return join(this.heldDir, `${network.name}-${containerId}.json`);
+    return join(this.deps.heldDir, `${network.name}-${containerId}.json`);
   }
 }
 
-/** Some that give addresses pass over what is asked for, such as dhcp. Throws ConflictError. */
-function requireAsked({ network, ip, ip6 }: Attachment, given: readonly string[]): void {
-  const plain = given.map((cidr) => canonical(cidr.replace(/\/.*$/, '')));
-  const missing = [ip, ip6].find((asked) => asked !== undefined && !plain.includes(canonical(asked)));
+/** Some IPAM plugins, such as dhcp, ignore requested addresses. Throws ConflictError. */
+function requireRequested({ network, ip, ip6 }: Attachment, ips: readonly string[]): void {
+  const assigned = ips.map((cidr) => canonical(addressOf(cidr)));
+  const missing = [ip, ip6].find((requested) => requested !== undefined && !assigned.includes(canonical(requested)));
   if (missing === undefined) return;
-  const instead = given.join(', ') || 'none';
+  const instead = ips.join(', ') || 'none';
   throw new ConflictError(
-    `the network ${network.name} does not give the address ${missing} but ${instead}; do not ask for one there`,
+    `the network ${network.name} does not assign the address ${missing} but ${instead}; do not request one there`,
   );
 }
 
-/** The plugin static wants to be told of the prefix. Throws ConflictError. */
+/** The plugin static requires a prefix length. Throws ConflictError. */
 function withPrefix(network: Network, ip: string): string {
   if (!usesStatic(network)) return ip;
-  const found = subnetsOf(network).find(({ subnet }) => contains(subnet, ip));
-  if (found) return `${ip}/${parseSubnet(found.subnet).prefix}`;
+  const found = subnetsOf(network).find(({ subnet }) => cidrContains(subnet, ip));
+  const prefix = found && parseCIDR(found.subnet)?.subnet.prefix;
+  if (prefix !== undefined) return `${ip}/${prefix}`;
   const subnets = subnetsOf(network).map(({ subnet }) => subnet);
   throw new ConflictError(
-    `the network ${network.name} does not give the address ${ip}; it has ${subnets.join(', ') || 'addresses of its own'}`,
+    `the network ${network.name} does not assign the address ${ip}; it has ${subnets.join(', ') || 'addresses of its own'}`,
   );
 }
 

@@ -1,34 +1,35 @@
 /**
- * Keeps network namespaces of containers that have ended until their interfaces were taken back, by a bind mount of each
- * in the stack's mount namespace, with which it ends. Plugins that are told at DEL of a namespace that is gone leave some
- * of what they made: bridge, for one, learns from the interface which rules of iptables to remove.
+ * Keeps the network namespaces of ended containers until their interfaces have been removed, by bind mounts in the stack's
+ * mount namespace, with which they end. Without the namespace, DEL of some plugins is incomplete: bridge derives from the
+ * interface which iptables rules to remove.
  */
-import { mkdir, rm, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runProgram } from './run-program.js';
+import { runProgram } from '../../run-program.js';
+import { write } from '../../storage/atomic-files.js';
 
-/** Of the file system of namespaces (statfs(2)). */
+/** Magic number of the file system of namespaces (statfs(2)). */
 const NSFS_MAGIC = 0x6e736673;
 
 export class NetnsPins {
   constructor(private readonly directory: string) {}
 
-  /** Keeps a namespace, in place of one that was kept under the name before. Throws ProgramError. */
+  /** Pins a namespace; replaces one that was pinned under the name before. Throws ProgramError. */
   async pin(name: string, netns: string): Promise<void> {
     await this.unpin(name);
     await mkdir(this.directory, { recursive: true, mode: 0o700 });
-    await writeFile(this.#file(name), '');
+    write(this.#file(name), '');
     await runProgram('mount', ['--bind', netns, this.#file(name)]);
   }
 
-  /** Path of a namespace that is kept; undefined where none is. */
+  /** Path of a pinned namespace; undefined if there is none. */
   async path(name: string): Promise<string | undefined> {
     const file = this.#file(name);
     const fileSystem = await statfs(file).catch(() => undefined);
     return fileSystem?.type === NSFS_MAGIC ? file : undefined;
   }
 
-  /** Does nothing where none is kept. Throws ProgramError. */
+  /** Does nothing if the name is not pinned. Throws ProgramError. */
   async unpin(name: string): Promise<void> {
     if ((await this.path(name)) !== undefined) await runProgram('umount', ['-l', this.#file(name)]);
     await rm(this.#file(name), { force: true });

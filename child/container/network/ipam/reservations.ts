@@ -3,31 +3,22 @@
  * directory: a file for each address, named by it, with `<container>\r\n<interface>`; `last_reserved_ip.<n>` for each
  * range set; and `lock`, which is held with flock(2) for every change.
  *
- * Everything but the wait for the lock is synchronous: the files are small, and so nobody else in this process comes
- * between, whom the lock would have to keep out for no good.
+ * Everything but the wait for the lock is synchronous: the files are small, and nothing else in this process can intervene,
+ * which the lock would not exclude.
  */
 
-import {
-  closeSync,
-  existsSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, existsSync, linkSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { native } from '../../native/index.js';
-import { errorCode, errorText } from '../../protocol/error-text.js';
-import type { AttachmentId } from './cni/types.js';
-import { ConflictError } from './errors.js';
-import { compareIPs, formatIP, type IPAddress, parseIP } from './ip-address.js';
+import { native } from '../../../../native/index.js';
+import { errnoName, errorText } from '../../../../protocol/errors/error-text.js';
+import { compareIPs, formatIP, type IPAddress, parseIP } from '../../../../protocol/net/ip.js';
+import { readRegularFile } from '../../../../protocol/system/regular-file.js';
+import { ConflictError } from '../../errors.js';
+import { write } from '../../storage/atomic-files.js';
+import type { AttachmentId } from '../cni/executor/types.js';
 
-/** An address cannot be had, or the reservations cannot be read or written. The message is one complete line. */
+/** An address is not available, or the reservations cannot be read or written. The message is a single line. */
 export class IpamError extends ConflictError {
   override name = 'IpamError';
 }
@@ -35,53 +26,53 @@ export class IpamError extends ConflictError {
 /** An address that has a file. */
 export interface Reserved {
   address: IPAddress;
-  /** The file's name; that of an IPv6 address can be written in several ways. */
+  /** The file's name; an IPv6 address has several notations. */
   file: string;
   /**
-   * None where the file is empty: whoever wrote it was ended before it could say who it is. The interface is "" in
-   * files of old versions of host-local.
+   * Undefined if the file is empty, because its writer was killed before it had written the owner. The interface is ""
+   * in files of old versions of host-local.
    */
   owner: AttachmentId | undefined;
 }
 
-/** host-local takes only files that are named like an address for reservations. */
-const UNFINISHED = '.unfinished';
+/** Not the name of an address, so that host-local does not treat it as a reservation. */
+const TEMPORARY = '.unfinished';
 const LOCK_RETRY = 5;
 const MAX_LOCK_RETRY = 50;
 
-/** The reservations of one network. What changes them is called under the lock only. */
+/** The reservations of one network. Methods that change them must be called under the lock. */
 export class Reservations {
   constructor(
     readonly network: string,
     readonly path: string,
   ) {}
 
-  /** Whether anything was ever reserved. */
+  /** Whether there has ever been a reservation. */
   exist(): boolean {
     return existsSync(this.path);
   }
 
   /**
-   * Runs the callback while no other process changes the reservations. The directory is made if it is missing.
+   * Runs the callback while no other process changes the reservations. Creates the directory if it does not exist.
    * @param timeout milliseconds to wait for the lock
    * @throws IpamError
    */
   async locked<T>(timeout: number, callback: () => T): Promise<T> {
     const lock = join(this.path, 'lock');
     const deadline = Date.now() + timeout;
-    return await this.#telling(async () => {
+    return await this.#withErrors(async () => {
       mkdirSync(this.path, { recursive: true, mode: 0o700 });
       const fd = openSync(lock, 'a', 0o600);
       try {
         for (let pause = LOCK_RETRY; !native().flock(fd, true); pause = Math.min(2 * pause, MAX_LOCK_RETRY)) {
           if (Date.now() >= deadline) {
             throw new IpamError(
-              `the reserved addresses of network ${this.network} are locked for more than ${timeout / 1000} s; see who holds the lock with: fuser ${lock}`,
+              `the reserved addresses of network ${this.network} have been locked for more than ${timeout / 1000} s; hint: fuser ${lock} shows the holder of the lock`,
             );
           }
           await sleep(pause);
         }
-        rmSync(join(this.path, UNFINISHED), { force: true });
+        rmSync(join(this.path, TEMPORARY), { force: true });
         return callback();
       } finally {
         closeSync(fd);
@@ -90,7 +81,7 @@ export class Reservations {
   }
 
   /**
-   * All of them, by address. Without the lock, one that is just being written can be without owner.
+   * All reservations, sorted by address. Without the lock, one that is just being written may have no owner.
    * @throws IpamError
    */
   read(): Reserved[] {
@@ -104,14 +95,13 @@ export class Reservations {
   }
 
   /**
-   * The file appears with its content, whenever this process may be ended: link(2) makes a name for a whole file, and
-   * fails where the name is taken. (A power failure can still empty it; fsync(2) would cost more than it is worth,
-   * since no container outlives that.)
+   * The file appears complete even if this process is killed: link(2) adds the name to a written file, and fails where the
+   * name exists. (A power failure can still empty it; fsync(2) is not worth its cost, since no container survives that.)
    */
   add(address: IPAddress, owner: AttachmentId): Reserved {
     const file = formatIP(address);
-    const unfinished = join(this.path, UNFINISHED);
-    writeFileSync(unfinished, `${owner.containerId}\r\n${owner.ifname}`, { mode: 0o600 });
+    const unfinished = join(this.path, TEMPORARY);
+    write(unfinished, `${owner.containerId}\r\n${owner.ifname}`);
     try {
       linkSync(unfinished, join(this.path, file));
     } finally {
@@ -120,10 +110,10 @@ export class Reservations {
     return { address, file, owner };
   }
 
-  /** Gives what is reserved to another, in one step. */
+  /** Changes the owner of a reservation atomically. */
   rewrite({ file }: Reserved, { containerId, ifname }: AttachmentId): void {
-    const unfinished = join(this.path, UNFINISHED);
-    writeFileSync(unfinished, `${containerId}\r\n${ifname}`, { mode: 0o600 });
+    const unfinished = join(this.path, TEMPORARY);
+    write(unfinished, `${containerId}\r\n${ifname}`);
     renameSync(unfinished, join(this.path, file));
   }
 
@@ -131,50 +121,55 @@ export class Reservations {
     rmSync(join(this.path, file), { force: true });
   }
 
-  /** The address of a range set that was reserved last, if any was. */
+  /** The last address that was reserved from a range set; undefined for none. */
   last(rangeSet: number): IPAddress | undefined {
     return parseIP(this.#text(`last_reserved_ip.${rangeSet}`)?.trim() ?? '');
   }
 
-  /** Not in one step, as host-local does it: what is broken counts as none, and then the search begins anew. */
+  /** Not atomic, as in host-local: invalid content counts as none, and the search starts from the beginning. */
   setLast(rangeSet: number, address: IPAddress): void {
-    writeFileSync(join(this.path, `last_reserved_ip.${rangeSet}`), formatIP(address), { mode: 0o600 });
+    write(join(this.path, `last_reserved_ip.${rangeSet}`), formatIP(address));
   }
 
   #files(): string[] {
     try {
       return readdirSync(this.path);
     } catch (error) {
-      if (errorCode(error) === 'ENOENT') return [];
+      if (errnoName(error) === 'ENOENT') return [];
       throw this.#error(error);
     }
   }
 
-  /** Undefined where the file does not exist, or not any more. */
+  /** Undefined if the file does not exist. */
   #text(file: string): string | undefined {
     try {
-      return readFileSync(join(this.path, file), 'utf8');
+      return readRegularFile(join(this.path, file));
     } catch (error) {
-      if (errorCode(error) === 'ENOENT') return undefined;
+      if (errnoName(error) === 'ENOENT') return undefined;
       throw this.#error(error);
     }
   }
 
-  async #telling<T>(callback: () => Promise<T>): Promise<T> {
+  async #withErrors<T>(callback: () => Promise<T>): Promise<T> {
     try {
       return await callback();
     } catch (error) {
-      // What the system says is told as ours; what others threw tells all by itself.
-      throw errorCode(error) === '' ? error : this.#error(error);
+      // System errors are wrapped; other errors are complete.
+      throw errnoName(error) === '' ? error : this.#error(error);
     }
   }
 
   #error(error: unknown): IpamError {
-    return new IpamError(`cannot use the reserved addresses of network ${this.network}: ${errorText(error)}`);
+    return new IpamError(
+      `cannot use the reserved addresses of network ${this.network}: ${errnoName(error)}: ${errorText(error)}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
-/** A crash of the machine can leave zeros in place of what was written last. */
+/** A crash of the machine can leave zeros in place of the last content. */
 function parseOwner(text: string): AttachmentId | undefined {
   const [containerId = '', ifname = ''] = text.replaceAll('\0', '').trim().split('\r\n');
   return containerId === '' ? undefined : { containerId, ifname };

@@ -1,69 +1,77 @@
-/** The subnets of container networks, IPv4 and IPv6: which are free, and which addresses of them containers get. */
+/** Validation and arithmetic for the subnets of container networks, IPv4 and IPv6. */
 
 import { createHash } from 'node:crypto';
-import { quote } from '../../protocol/port-text.js';
-import { ContainerError } from './errors.js';
-import { ADDRESS_BITS, compareIPs, formatIP, type IPAddress, parseIP } from './ip-address.js';
+import {
+  formatSubnet,
+  includes,
+  intersect,
+  nextFreeSubnet,
+  parseCIDR,
+  privateBlock,
+  type Subnet,
+  subnetAround,
+} from '../../../../protocol/net/cidr.js';
+import { ADDRESS_BITS, compareIPs, formatIP, type IPAddress, parseIP } from '../../../../protocol/net/ip.js';
+import { quote } from '../../../../protocol/ports/port-text.js';
+import { ContainerError } from '../../errors.js';
 
-/** A subnet that cannot be used. The message is one complete line. */
+/** A subnet that cannot be used. The message is a single line. */
 export class SubnetError extends ContainerError {
   override name = 'SubnetError';
 }
 
-/** All addresses with the same first `prefix` bits. */
-export interface Subnet {
-  family: 4 | 6;
-  prefix: number;
-  /** The network address. */
-  first: bigint;
-  /** Of IPv4 the broadcast address. */
-  last: bigint;
-}
-
-/** Where the search for free subnets ends, and has to begin: the largest of the private blocks (RFC 1918). */
-const SEARCHED = '10.0.0.0/8';
-
 /**
- * Reads a subnet in CIDR notation, with no bits set behind the prefix.
+ * Parses a subnet in CIDR notation, without host bits.
  * @throws SubnetError
  */
 export function parseSubnet(text: string): Subnet {
-  const { subnet, address } = parseCIDR(text);
+  const { subnet, address } = parse(text);
   if (address.value !== subnet.first) {
     throw new SubnetError(`unexpected subnet ${text}, did you mean ${formatSubnet(subnet)}?`);
   }
   return subnet;
 }
 
-export function formatSubnet(subnet: Subnet): string {
-  return `${formatIP({ family: subnet.family, value: subnet.first })}/${subnet.prefix}`;
+/** Blocks whose addresses containers cannot have, with the reasons (RFC 6890 and its registry). */
+const RESERVED: readonly (readonly [subnet: string, purpose: string])[] = [
+  ['0.0.0.0/8', 'means "this network"'],
+  ['127.0.0.0/8', 'is for loopback'],
+  ['169.254.0.0/16', 'is for link-local addresses'],
+  ['224.0.0.0/4', 'is for multicast'],
+  ['240.0.0.0/4', 'is reserved'],
+  ['::/96', 'holds the unspecified and the loopback address'],
+  ['fe80::/10', 'is for link-local addresses'],
+  ['ff00::/8', 'is for multicast'],
+];
+
+/**
+ * Like parseSubnet(), for a new network: containers have to be able to use its addresses.
+ * @throws SubnetError
+ */
+export function parseNetworkSubnet(text: string): Subnet {
+  const subnet = parseSubnet(text);
+  for (const [block, purpose] of RESERVED) {
+    if (intersect(subnet, parseSubnet(block))) {
+      throw new SubnetError(
+        `invalid subnet ${text}: ${block} ${purpose}; hint: use a private one such as 10.4.1.0/24 or fd00:1::/64`,
+      );
+    }
+  }
+  return subnet;
 }
 
 /**
- * Whether two subnets have an address in common. Bits behind the prefix do not matter, so that what an interface has
+ * Whether two subnets have an address in common. Host bits are ignored, so that the address of an interface
  * (`10.4.0.1/24`) can be compared.
- * @throws SubnetError if one of them is no subnet
+ * @throws SubnetError if one of them is not in CIDR notation
  */
 export function overlaps(a: string, b: string): boolean {
-  return intersect(parseCIDR(a).subnet, parseCIDR(b).subnet);
+  return intersect(parse(a).subnet, parse(b).subnet);
 }
 
 /**
- * Whether an address is in a subnet, the network and broadcast addresses included; what is no address is in none.
- * @throws SubnetError if the subnet is none
- */
-export function contains(subnet: string, ip: string): boolean {
-  const address = parseIP(ip);
-  return address !== undefined && includes(parseCIDR(subnet).subnet, address);
-}
-
-export function includes(subnet: Subnet, { family, value }: IPAddress): boolean {
-  return family === subnet.family && subnet.first <= value && value <= subnet.last;
-}
-
-/**
- * An address of a subnet, the network and broadcast addresses included.
- * @param what how messages call it
+ * Parses an address of a subnet, the network and broadcast addresses included.
+ * @param what its name in messages
  * @throws SubnetError
  */
 export function addressIn(subnet: Subnet, text: string, what: string): IPAddress {
@@ -76,8 +84,8 @@ export function addressIn(subnet: Subnet, text: string, what: string): IPAddress
 }
 
 /**
- * An address of a subnet that a host can have, in its one form.
- * @param what how messages call it
+ * Parses an address of a subnet that a host can have; in canonical notation.
+ * @param what its name in messages
  * @throws SubnetError
  */
 export function hostIn(subnet: string, text: string, what: string): string {
@@ -91,33 +99,28 @@ export function hostIn(subnet: string, text: string, what: string): string {
 }
 
 /**
- * The first subnet from `base` on, and as large as that, which shares no address with those that are used (in CIDR
- * notation; addresses of interfaces will do). The last one tried is 10.255.255.0/24.
+ * The first subnet of the same size from `base` on that does not overlap the used ones (in CIDR notation, with or without
+ * host bits); see nextFreeSubnet().
  * @throws SubnetError
  */
 export function firstFreeSubnet(base = '10.4.0.0/24', used: readonly string[] = []): string {
-  const block = parseSubnet(SEARCHED);
-  let candidate = parseSubnet(base);
-  if (!intersect(candidate, block) || candidate.prefix < block.prefix) {
-    throw new SubnetError(`cannot look for a free subnet from ${base} on: it is not in ${SEARCHED}`);
+  const from = parseSubnet(base);
+  if (!privateBlock(from)) {
+    throw new SubnetError(`cannot search for a free subnet from ${base} on: it is not in a private block`);
   }
-  const taken = used.map((text) => parseCIDR(text).subnet);
-  for (;;) {
-    const hit = taken.find((subnet) => intersect(subnet, candidate));
-    if (!hit) return formatSubnet(candidate);
-    let next = candidate.last + 1n;
-    // The candidates in the rest of a larger one need not be tried.
-    if (hit.last >= next) next = hit.last + 1n;
-    if (next > block.last) {
-      throw new SubnetError(`could not find free subnet from ${base} to the end of ${SEARCHED}; give one`);
-    }
-    candidate = subnetAround({ family: candidate.family, value: next }, candidate.prefix);
+  const taken = used.map((text) => parse(text).subnet);
+  const free = nextFreeSubnet(from, taken);
+  if (!free) {
+    throw new SubnetError(
+      `could not find a free subnet from ${base} on, nor in 172.16.0.0/12 and 192.168.0.0/16; hint: give one with --subnet`,
+    );
   }
+  return formatSubnet(free);
 }
 
 /**
- * A /64 of IPv6 for use at this site only, the same for the same seed. RFC 4193, section 3.2.2 makes the 40 bits of the
- * global ID from a hash in a like way; the 16 bits of the subnet come from it too, as each network is on its own.
+ * A unique local /64 of IPv6, the same for the same seed. The 40 bits of the global ID come from a hash, similar to RFC
+ * 4193, section 3.2.2; so do the 16 bits of the subnet, as networks are independent of each other.
  */
 export function ulaSubnet(seed: string): string {
   const hash = createHash('sha256').update(seed).digest('hex');
@@ -126,29 +129,29 @@ export function ulaSubnet(seed: string): string {
 }
 
 /**
- * The first address for hosts, which gateways have unless told otherwise.
- * @throws SubnetError also where the subnet has no two addresses for hosts
+ * The first host address, the default of gateways.
+ * @throws SubnetError also where the subnet has fewer than two host addresses
  */
 export function firstHost(subnet: string): string {
-  const { family, first } = roomy(parseSubnet(subnet));
+  const { family, first } = requireRoom(parseSubnet(subnet));
   return formatIP({ family, value: first + 1n });
 }
 
 /**
- * The last address for hosts: the one before the broadcast address, which IPv6 does not have.
- * @throws SubnetError also where the subnet has no two addresses for hosts
+ * The last host address: the one before the broadcast address, which IPv6 does not have.
+ * @throws SubnetError also where the subnet has fewer than two host addresses
  */
 export function lastHost(subnet: string): string {
-  const parsed = roomy(parseSubnet(subnet));
+  const parsed = requireRoom(parseSubnet(subnet));
   return formatIP({ family: parsed.family, value: lastHostOf(parsed) });
 }
 
 export interface RangesOptions {
   subnet: string;
   gateway: string;
-  /** The part of the subnet that containers get addresses of, in CIDR notation; all of it unless given. */
+  /** The part of the subnet for containers, in CIDR notation; all of it unless given. */
   ipRange?: string;
-  /** Addresses that other hosts of the subnet have. */
+  /** Addresses of other hosts in the subnet. */
   auxAddresses: readonly string[];
 }
 
@@ -158,12 +161,12 @@ export interface AddressRange {
 }
 
 /**
- * The addresses of a network for containers, without those of other hosts, as ranges of the IPAM plugin host-local,
- * both ends included. The gateway may be in a range: it is left out when addresses are given away.
+ * The addresses of a network for containers, without those of other hosts, as ranges of the IPAM plugin host-local, which
+ * are inclusive. The gateway may be in a range: it is skipped when addresses are assigned.
  * @throws SubnetError
  */
 export function ranges({ subnet, gateway, ipRange, auxAddresses }: RangesOptions): AddressRange[] {
-  const whole = roomy(parseSubnet(subnet));
+  const whole = requireRoom(parseSubnet(subnet));
   addressIn(whole, gateway, 'gateway');
   let start = whole.first + 1n;
   let end = lastHostOf(whole);
@@ -193,30 +196,16 @@ export function ranges({ subnet, gateway, ipRange, auxAddresses }: RangesOptions
   return found;
 }
 
-function parseCIDR(text: string): { subnet: Subnet; address: IPAddress } {
-  const [, ip = '', bits = ''] = /^([^/]*)\/(\d{1,3})$/.exec(text) ?? [];
-  const address = parseIP(ip);
-  const prefix = Number(bits);
-  if (!address || prefix > ADDRESS_BITS[address.family]) {
-    throw new SubnetError(`failed to parse subnet ${quote(text)}, it must be like 10.4.1.0/24 or fd00:1::/64`);
-  }
-  return { subnet: subnetAround(address, prefix), address };
+function parse(text: string): { subnet: Subnet; address: IPAddress } {
+  const parsed = parseCIDR(text);
+  if (parsed) return parsed;
+  throw new SubnetError(`invalid subnet ${quote(text)}: expected CIDR notation such as 10.4.1.0/24 or fd00:1::/64`);
 }
 
-function subnetAround({ family, value }: IPAddress, prefix: number): Subnet {
-  const hostBits = BigInt(ADDRESS_BITS[family] - prefix);
-  const first = (value >> hostBits) << hostBits;
-  return { family, prefix, first, last: first + (1n << hostBits) - 1n };
-}
-
-function intersect(a: Subnet, b: Subnet): boolean {
-  return a.family === b.family && a.first <= b.last && b.first <= a.last;
-}
-
-/** A gateway and a container need an address each. host-local refuses the same subnets. */
-function roomy(subnet: Subnet): Subnet {
+/** Requires addresses for a gateway and a container. host-local refuses the same subnets. Throws SubnetError. */
+function requireRoom(subnet: Subnet): Subnet {
   if (subnet.prefix > ADDRESS_BITS[subnet.family] - 2) {
-    throw new SubnetError(`the subnet ${formatSubnet(subnet)} is too small, it needs two addresses for hosts at least`);
+    throw new SubnetError(`the subnet ${formatSubnet(subnet)} is too small: it needs at least two host addresses`);
   }
   return subnet;
 }

@@ -1,52 +1,57 @@
-/** The hosts(5) file of containers: the user's lines, and between two marks the addresses that we know names of. */
+/** The hosts(5) file of containers: the user's lines, and a generated section between two marks. */
 
 import { type FileHandle, open } from 'node:fs/promises';
-import { errorCode, errorText } from '../../../protocol/error-text.js';
-import { quote } from '../../../protocol/port-text.js';
-import { ContainerError } from '../errors.js';
-import { compareIPs, type IPAddress, parseIP } from '../ip-address.js';
+import { codedReasonText, errnoName } from '../../../../protocol/errors/error-text.js';
+import { compareIPs, type IPAddress, parseIP } from '../../../../protocol/net/ip.js';
+import { quote } from '../../../../protocol/ports/port-text.js';
+import { ContainerError } from '../../errors.js';
+import { DEFAULT_NETWORK } from '../network.js';
 
 const BEGIN = '# <rootless-net>';
 const END = '# </rootless-net>';
 const LOCALHOST = ['127.0.0.1\tlocalhost localhost.localdomain', '::1\tlocalhost ip6-localhost ip6-loopback'];
 
-/** Names of the default network's containers are not also given with its name behind, as with nerdctl. */
-const DEFAULT_NETWORK = 'bridge';
-
-/** A line cannot be in a hosts file, or the file cannot be written. The message is one complete line. */
+/** An entry is invalid in a hosts file, or the file cannot be written. The message is a single line. */
 export class HostsError extends ContainerError {
   override name = 'HostsError';
 }
 
-/** A line: an address, and the names that lead to it. */
+/** A line: an address and its names. */
 export interface HostsEntry {
   ip: string;
   names: readonly string[];
+  /** An entry of the container itself. It comes first, since resolvers use the first line with a name. */
+  own?: boolean;
 }
 
-/** What the user wants a name to lead to; a name may be there several times. */
+/** A user-defined entry; a name may occur several times. */
 export interface ExtraHost {
   host: string;
   ip: string;
 }
 
 export interface RenderHostsOptions {
-  /** Text of the file as it is; "" where there is none. */
+  /** The current text of the file; "" if it does not exist. */
   current: string;
   entries: readonly HostsEntry[];
   extraHosts: readonly ExtraHost[];
 }
 
 /**
- * The new text of a hosts file. What is not between the marks stays as it is; the lines between them are made anew, and
- * are the same for the same entries in any order.
+ * The new text of a hosts file. Text outside of the marks is kept; the section between them is generated, and does not
+ * depend on the order of the entries: the container's own come first, then the others by address.
  * @throws HostsError
  */
 export function renderHosts({ current, entries, extraHosts }: RenderHostsOptions): string {
   const [before, after] = splitAtMarks(current);
   const sorted = entries
     .map((entry) => ({ entry, address: checkIP(entry.ip) }))
-    .sort((a, b) => compareIPs(a.address, b.address) || compareText(a.entry.names.join(' '), b.entry.names.join(' ')));
+    .sort(
+      (a, b) =>
+        Number(b.entry.own ?? false) - Number(a.entry.own ?? false) ||
+        compareIPs(a.address, b.address) ||
+        compareText(a.entry.names.join(' '), b.entry.names.join(' ')),
+    );
   const lines = [
     BEGIN,
     ...LOCALHOST,
@@ -57,7 +62,7 @@ export function renderHosts({ current, entries, extraHosts }: RenderHostsOptions
   return `${before}${lines.join('\n')}\n${after}`;
 }
 
-/** A container, by what of it others can look up. */
+/** A container with the names that its peers can resolve. */
 export interface HostsContainer {
   id: string;
   name: string;
@@ -66,12 +71,12 @@ export interface HostsContainer {
   networks: readonly HostsNetwork[];
 }
 
-/** What a container has in a network. */
+/** A container's addresses and aliases on a network. */
 export interface HostsNetwork {
-  /** The network's. */
+  /** Of the network. */
   name: string;
   ips: readonly string[];
-  /** More names of the container in this network. */
+  /** Additional names of the container on this network. */
   aliases: readonly string[];
 }
 
@@ -82,15 +87,17 @@ export interface PeerLinesOptions {
 }
 
 /**
- * The entries of a container's hosts file: its own names, and those of the containers that share a network with it, at
- * the addresses that they have there.
+ * The entries of a container's hosts file: its own names, and those of the containers that share a network with it, with
+ * their addresses on that network.
  */
 export function peerLines({ self, peers }: PeerLinesOptions): HostsEntry[] {
   const own = new Set(self.networks.map(({ name }) => name));
   return [self, ...peers.filter(({ id }) => id !== self.id)].flatMap((container) =>
     container.networks
       .filter(({ name }) => own.has(name))
-      .flatMap((network) => network.ips.map((ip) => ({ ip, names: namesOf(container, network) }))),
+      .flatMap((network) =>
+        network.ips.map((ip) => ({ ip, names: namesOf(container, network), own: container === self })),
+      ),
   );
 }
 
@@ -99,14 +106,15 @@ function namesOf({ name, hostname, domainname }: HostsContainer, network: HostsN
   for (const plain of [hostname, name, ...network.aliases]) {
     if (plain === '') continue;
     names.push(plain);
+    // On the default network names have no suffix, as in nerdctl.
     if (network.name !== DEFAULT_NETWORK) names.push(`${plain}.${network.name}`);
   }
   return [...new Set(names)];
 }
 
 /**
- * Writes a file in place: containers have it bind-mounted, and would keep the old one if another took its name. Whoever
- * reads it meanwhile can see the end of the old text behind the new.
+ * Writes a file in place: containers have it bind-mounted, and would keep the old one if it were replaced. A concurrent
+ * reader may see the end of the old text after the new one.
  * @throws HostsError
  */
 export async function writeInPlace(path: string, text: string): Promise<void> {
@@ -119,16 +127,16 @@ export async function writeInPlace(path: string, text: string): Promise<void> {
       await file.close();
     }
   } catch (error) {
-    throw new HostsError(`cannot write ${path}: ${errorText(error)}`);
+    throw new HostsError(`cannot write ${path}: ${codedReasonText(error)}`, 500, { cause: error });
   }
 }
 
-/** For reading by all users of the container when it is new, whatever the umask. */
+/** A new file is readable by all users of the container, regardless of the umask. */
 async function openOrCreate(path: string): Promise<FileHandle> {
   try {
     return await open(path, 'r+');
   } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error;
+    if (errnoName(error) !== 'ENOENT') throw error;
   }
   const file = await open(path, 'w', 0o644);
   await file.chmod(0o644);
@@ -136,8 +144,8 @@ async function openOrCreate(path: string): Promise<FileHandle> {
 }
 
 /**
- * What is before and after the lines between the marks. Where there are none yet, their place is at the end; a begin
- * without end reaches to the end, and an end alone is taken away.
+ * The text before and after the section between the marks. Without marks the section is at the end; a begin mark without
+ * an end mark extends to the end, and an end mark alone is removed.
  */
 function splitAtMarks(text: string): [before: string, after: string] {
   let before = '';
@@ -160,19 +168,19 @@ function splitAtMarks(text: string): [before: string, after: string] {
   return [before, after ?? ''];
 }
 
-/** None for no names: an address alone is no line of hosts(5). */
+/** Empty without names: an address alone is invalid in hosts(5). */
 function hostsLine(ip: string, names: readonly string[]): string[] {
   checkIP(ip);
   const wrong = names.find((name) => !/^[^\s#]+$/.test(name));
   if (wrong !== undefined) {
-    throw new HostsError(`${quote(wrong)} for ${ip} cannot be in a hosts file: names have no blanks and no "#"`);
+    throw new HostsError(`${quote(wrong)} for ${ip} is invalid in a hosts file: names must not contain blanks or "#"`);
   }
   return names.length > 0 ? [`${ip}\t${names.join(' ')}`] : [];
 }
 
 function checkIP(text: string): IPAddress {
   const address = parseIP(text);
-  if (!address) throw new HostsError(`${quote(text)} cannot be in a hosts file: it is not an IP address`);
+  if (!address) throw new HostsError(`${quote(text)} is invalid in a hosts file: expected an IP address`);
   return address;
 }
 

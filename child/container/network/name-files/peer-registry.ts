@@ -1,37 +1,40 @@
 /**
- * Who is on which network under which name: `meta.json` and `hosts` of each container, in the form of nerdctl's hosts
- * store. The hosts files of all that share a network with somebody who comes or goes are written anew.
+ * The names and addresses of containers on each network, for the hosts files of their peers: `meta.json` and `hosts` of each
+ * container, in the format of nerdctl's hosts store. When a container joins or leaves, the hosts files of all containers on
+ * its networks are rewritten. meta.json of a container of this engine exists from `create` to `rm`; `attached` is whether
+ * it is on its networks now.
  */
 import { rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
-import type { AttachmentReport } from '../../protocol/containers.js';
-import type { CNIResult } from './cni/types.js';
-import {
-  type ExtraHost,
-  type HostsContainer,
-  type HostsEntry,
-  peerLines,
-  renderHosts,
-  writeInPlace,
-} from './files/hosts.js';
-import { KeyedLock } from './lock.js';
-import { namesIn, readJSON, readText, remove, writeJSON } from './state-files.js';
+import { shortId } from '../../../../protocol/containers/short-id.js';
+import type { AttachmentReport } from '../../../../protocol/containers/types.js';
+import { addressOf } from '../../../../protocol/net/cidr.js';
+import { namesIn, readJSON, readText, remove, writeJSON } from '../../storage/atomic-files.js';
+import { KeyedLock } from '../../storage/lock.js';
+import type { Sweep, Sweepable } from '../../storage/sweepable.js';
+import type { CNIResult } from '../cni/executor/types.js';
+import { type ExtraHost, type HostsContainer, type HostsEntry, peerLines, renderHosts, writeInPlace } from './hosts.js';
 
-/** A container that is on networks, or wants to know who is. */
-export interface Member {
+/** A container of this engine, on networks or not. */
+export interface Peer {
   id: string;
   name: string;
   hostname: string;
   domainname?: string | undefined;
   extraHosts: readonly ExtraHost[];
+}
+
+/** A container that is on networks. */
+export interface Member extends Peer {
   state: { attachments: AttachmentReport[]; results: Record<string, CNIResult> };
   /** By network. */
   aliases: Record<string, string[]>;
 }
 
-/** meta.json; what begins with a small letter is ours. */
+/** meta.json; the keys in lower case are additions to nerdctl's. */
 interface Meta {
+  Namespace: string;
   ID: string;
   Networks: Record<string, CNIResult>;
   Hostname: string;
@@ -40,7 +43,11 @@ interface Meta {
   Domainname: string;
   extraHosts: readonly ExtraHost[];
   aliases: Record<string, string[]>;
+  attached: boolean;
 }
+
+/** nerdctl's default namespace. */
+const NAMESPACE = 'default';
 
 const metaSchema = z.looseObject({
   ID: z.string(),
@@ -51,87 +58,95 @@ const metaSchema = z.looseObject({
   Domainname: z.string(),
   extraHosts: z.array(z.object({ host: z.string(), ip: z.string() })),
   aliases: z.record(z.string(), z.array(z.string())),
+  attached: z.boolean().default(true),
 });
 
-export class PeerBook {
+export class PeerRegistry implements Sweepable {
   readonly #locks = new KeyedLock();
-  /** What meta.json of each container says. */
+  /** The content of each container's meta.json. */
   readonly #members = new Map<string, Meta>();
-  /** Ids of containers whose hosts file is to be written. */
+  /** Ids of the containers whose hosts file has to be written. */
   readonly #stale = new Set<string>();
 
   constructor(
-    /** Has a directory for each container. */
+    /** Contains a directory for each container. */
     private readonly directory: string,
   ) {}
 
-  /** Reads what there is. What is torn counts as not there. */
+  /** Reads all meta.json; incomplete ones are ignored. */
   async load(): Promise<void> {
     for (const id of await namesIn(this.directory)) {
-      const value = await readJSON(this.#file(id, 'meta.json'));
-      if (metaSchema.safeParse(value).data?.ID === id) this.#members.set(id, value as Meta);
+      const meta = await this.#read(id);
+      if (meta?.attached) this.#members.set(id, meta);
     }
   }
 
-  /** The name that a container has here; undefined where it is not on any network. */
+  /** The registered name of a container; undefined where it is on no network. */
   nameOf(id: string): string | undefined {
     return this.#members.get(id)?.Name;
   }
 
-  /** Enters a container, or what has changed of it. Resolves when its peers' files say so. */
+  /** Registers a container, or updates its entry. Resolves when the files of its peers are written. */
   async join(member: Member): Promise<void> {
     const before = this.#members.get(member.id);
-    const meta: Meta = {
-      ID: member.id,
-      Networks: member.state.results,
-      Hostname: member.hostname,
-      ExtraHosts: Object.fromEntries(member.extraHosts.map(({ host, ip }) => [host, ip])),
-      Name: member.name,
-      Domainname: member.domainname ?? '',
-      extraHosts: member.extraHosts,
-      aliases: member.aliases,
-    };
+    const meta = metaOf(member, member.state.results, { aliases: member.aliases, attached: true });
     this.#members.set(member.id, meta);
-    await writeJSON(this.#file(member.id, 'meta.json'), meta, 0o644);
+    await this.#writeMeta(meta);
     await this.#refresh([...(before ? networksOf(before) : []), ...networksOf(meta)], member.id);
   }
 
-  /** Strikes a container out. Resolves when its peers' files say so. */
-  async leave(id: string): Promise<void> {
+  /** Writes meta.json of a container of this engine that is on no network now; keeps its last networks. */
+  async note(person: Peer): Promise<void> {
+    const { Networks = {}, aliases = {} } = (await this.#read(person.id)) ?? {};
+    await this.#writeMeta(metaOf(person, Networks, { aliases, attached: false }));
+  }
+
+  /** Removes a container. Resolves when the files of its peers are written. */
+  async leave(id: string, { own }: { own: boolean }): Promise<void> {
     const before = this.#members.get(id);
     this.#members.delete(id);
-    await remove(this.#file(id, 'meta.json'));
-    // That of a container that we do not run ourselves is empty then.
-    await rmdir(join(this.directory, id)).catch(() => {});
+    if (own) {
+      if (before) await this.#writeMeta({ ...before, attached: false });
+    } else {
+      await remove(this.#file(id, 'meta.json'));
+      // The directory of a container of another OCI runtime is empty then.
+      await rmdir(join(this.directory, id)).catch(() => {});
+    }
     if (!before) return;
     await this.prepare(id, before.extraHosts, []);
     await this.#refresh(networksOf(before), undefined);
   }
 
-  /** Writes a hosts file before its container is on any network. */
+  /** Writes a hosts file whose container is on no network yet. */
   prepare(id: string, extraHosts: readonly ExtraHost[], own: readonly HostsEntry[]): Promise<void> {
     return this.#locks.run(id, () => this.#write(id, extraHosts, own));
   }
 
-  ids(): string[] {
-    return [...this.#members.keys()];
-  }
-
-  /** Ids of containers whose hosts file is not as it should be; with `repair` they are written anew. */
-  async check(repair: boolean): Promise<string[]> {
-    const wrong: string[] = [];
-    for (const meta of this.#members.values()) {
+  /** Finds members that do not run, or have another name by now, and hosts files that differ from what they should be. */
+  async sweep({ containers, report }: Sweep): Promise<void> {
+    for (const id of [...this.#members.keys()]) {
+      if (await containers.isLive(id)) continue;
+      await report('meta', `meta.json of ${shortId(id)}, which does not run`, () =>
+        containers.unlessLive(id, () => this.leave(id, { own: containers.isOwn(id) })),
+      );
+    }
+    for (const { id, name } of containers.own()) {
+      const known = this.nameOf(id);
+      if (known === undefined || known === name) continue;
+      await report('meta', `meta.json of ${name}, where it is ${known}`, () => containers.publishPeerNames(id));
+    }
+    for (const meta of [...this.#members.values()]) {
       const current = await readText(this.#file(meta.ID, 'hosts'));
-      // Containers that are not ours have none.
+      // Containers of other OCI runtimes have none.
       if (current === undefined) continue;
       if (current === renderHosts({ current, extraHosts: meta.extraHosts, entries: this.#entriesOf(meta) })) continue;
-      wrong.push(meta.ID);
-      if (repair) await this.prepare(meta.ID, meta.extraHosts, this.#entriesOf(meta));
+      await report('hosts', `hosts of ${shortId(meta.ID)}`, () =>
+        this.prepare(meta.ID, meta.extraHosts, this.#entriesOf(meta)),
+      );
     }
-    return wrong;
   }
 
-  /** Many that come at once have the files written once. */
+  /** Concurrent changes are combined, so that each file is written once. */
   async #refresh(networks: readonly string[], also: string | undefined): Promise<void> {
     for (const meta of this.#members.values()) {
       if (meta.ID === also || networksOf(meta).some((name) => networks.includes(name))) this.#stale.add(meta.ID);
@@ -153,14 +168,42 @@ export class PeerBook {
   async #write(id: string, extraHosts: readonly ExtraHost[], entries: readonly HostsEntry[]): Promise<void> {
     const path = this.#file(id, 'hosts');
     const current = await readText(path);
-    // Containers that are not ours have none.
+    // Containers of other OCI runtimes have none.
     if (current === undefined) return;
     await writeInPlace(path, renderHosts({ current, extraHosts, entries }));
+  }
+
+  /** Undefined if it does not exist, or is incomplete. */
+  async #read(id: string): Promise<Meta | undefined> {
+    const { data } = metaSchema.safeParse(await readJSON(this.#file(id, 'meta.json')));
+    return data?.ID === id ? (data as unknown as Meta) : undefined;
+  }
+
+  #writeMeta(meta: Meta): Promise<void> {
+    return writeJSON(this.#file(meta.ID, 'meta.json'), meta, 0o644);
   }
 
   #file(id: string, name: string): string {
     return join(this.directory, id, name);
   }
+}
+
+function metaOf(
+  { id, name, hostname, domainname = '', extraHosts }: Peer,
+  networks: Record<string, CNIResult>,
+  own: Pick<Meta, 'aliases' | 'attached'>,
+): Meta {
+  return {
+    Namespace: NAMESPACE,
+    ID: id,
+    Networks: networks,
+    Hostname: hostname,
+    ExtraHosts: Object.fromEntries(extraHosts.map(({ host, ip }) => [host, ip])),
+    Name: name,
+    Domainname: domainname,
+    extraHosts,
+    ...own,
+  };
 }
 
 function networksOf(meta: Meta): string[] {
@@ -175,7 +218,7 @@ function toPeer(meta: Meta): HostsContainer {
     ...(meta.Domainname === '' ? {} : { domainname: meta.Domainname }),
     networks: Object.entries(meta.Networks).map(([name, result]) => ({
       name,
-      ips: (result.ips ?? []).map(({ address }) => address.replace(/\/.*$/, '')),
+      ips: (result.ips ?? []).map(({ address }) => addressOf(address)),
       aliases: meta.aliases[name] ?? [],
     })),
   };

@@ -2,41 +2,49 @@
 
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import { quote } from '../../../protocol/port-text.js';
-import { ContainerError } from '../errors.js';
+import { quote } from '../../../../protocol/ports/port-text.js';
+import { ContainerError } from '../../errors.js';
 
-/** What a resolv.conf says. */
+/** The settings of a resolv.conf. */
 export interface ResolvConf {
-  /** Addresses, those of IPv6 perhaps with a zone. */
+  /** Addresses; those of IPv6 may have a zone. */
   nameservers: string[];
   search: string[];
   options: string[];
 }
 
+/** The families in which the outside is reachable. */
+export interface Reach {
+  v4: boolean;
+  v6: boolean;
+}
+
 export interface ContainerResolvConfOptions {
-  /** Whether the container has a network of its own (bridge), the host's (host), or none. */
-  mode: 'bridge' | 'host' | 'none';
-  /** Text of the host's resolv.conf, see hostResolvConf(); "" where there is none. */
+  /** Whether the container is on a network or has none. */
+  mode: 'bridge' | 'none';
+  /** Text of the host's resolv.conf, see hostResolvConf(); "" if there is none. */
   host: string;
-  /** Resolvers that the network has, for where the host's cannot be reached from it. */
+  /** Which DNS servers the container can reach on its networks. */
+  reach: Reach;
+  /** DNS servers of the network, used if those of the host cannot be reached from it. */
   fallback: readonly string[];
-  /** The user's resolvers, search list and options; each takes the place of the host's unless it is empty. */
+  /** The user's DNS servers, search list and options; each replaces that of the host unless it is empty. */
   dns: readonly string[];
   search: readonly string[];
   options: readonly string[];
 }
 
-/** What the user wants in resolv.conf cannot be there. The message is one complete line. */
+/** A setting of the user is invalid in resolv.conf. The message is a single line. */
 export class ResolvConfError extends ContainerError {
   override name = 'ResolvConfError';
 }
 
-/** Where systemd-resolved listens; systemd-resolved.service(8). */
+/** The address of systemd-resolved; systemd-resolved.service(8). */
 const RESOLVED_STUB = '127.0.0.53';
 
 /**
- * Reads what the C library would: resolv.conf(5). Of several search or domain lines the last one counts, options add
- * up, and nameservers that are no addresses are passed over.
+ * Parses resolv.conf(5) like the C library: of several search or domain lines the last one is used, options accumulate,
+ * and invalid nameservers are ignored.
  */
 export function parseResolvConf(text: string): ResolvConf {
   const conf: ResolvConf = { nameservers: [], search: [], options: [] };
@@ -53,8 +61,8 @@ export function parseResolvConf(text: string): ResolvConf {
 }
 
 /**
- * The host's resolv.conf with the resolvers themselves: that of systemd-resolved where /etc/resolv.conf names nothing
- * but its stub, which only the host can reach.
+ * The host's resolv.conf with the actual DNS servers: that of systemd-resolved where /etc/resolv.conf contains only its
+ * stub, which only the host can reach.
  * @param etcText text of /etc/resolv.conf
  * @param resolvedText text of /run/systemd/resolve/resolv.conf, where that exists
  */
@@ -65,13 +73,14 @@ export function hostResolvConf(etcText: string, resolvedText?: string): string {
 }
 
 /**
- * The text of a container's resolv.conf: the user's settings, and where there are none those of the host, as far as
- * they are of use in the container's network.
+ * The text of a container's resolv.conf: the user's settings; for those that are not given, the host's, as far as they
+ * are usable on the container's networks.
  * @throws ResolvConfError
  */
 export function containerResolvConf({
   mode,
   host,
+  reach,
   fallback,
   dns,
   search,
@@ -86,32 +95,33 @@ export function containerResolvConf({
 
   const hosts = parseResolvConf(host);
   const domains = orElse(search, hosts.search);
-  // "." is the way to want no search list, as with Docker.
+  // "." disables the search list, as in Docker.
   const isNone = domains.every((domain) => domain === '.');
   return [
     ...line('search', isNone ? [] : domains),
-    ...orElse(dns, hostNameservers(mode, hosts.nameservers, fallback)).flatMap((ip) => line('nameserver', [ip])),
+    ...orElse(dns, mode === 'bridge' ? reachable(hosts.nameservers, fallback, reach) : hosts.nameservers).flatMap(
+      (ip) => line('nameserver', [ip]),
+    ),
     ...line('options', orElse(options, hosts.options)),
   ].join('');
 }
 
-function hostNameservers(
-  mode: ContainerResolvConfOptions['mode'],
-  nameservers: readonly string[],
-  fallback: readonly string[],
-): readonly string[] {
-  return mode === 'bridge' ? orElse(nameservers.filter(isReachable), fallback) : nameservers;
+/** Empty where the outside is unreachable: without DNS servers, lookups fail at once (resolv.conf(5)). */
+function reachable(nameservers: readonly string[], fallback: readonly string[], reach: Reach): readonly string[] {
+  const isOfFamily = (nameserver: string) => (ipaddr.process(nameserver).kind() === 'ipv4' ? reach.v4 : reach.v6);
+  const isUseful = (nameserver: string) => !staysOnHost(nameserver) && isOfFamily(nameserver);
+  return orElse(nameservers.filter(isUseful), fallback.filter(isOfFamily));
 }
 
 /**
- * Not the host's loopback, of which 0.0.0.0 is another name, and not what needs an interface of the host to be reached.
- * Link-local IPv4 is reached through the host: clouds have their resolvers there.
+ * The host's loopback, including 0.0.0.0, and addresses that require an interface of the host. Link-local IPv4 is reachable
+ * through the host: clouds have their DNS servers there.
  */
-function isReachable(nameserver: string): boolean {
-  if (nameserver.includes('%')) return false;
+function staysOnHost(nameserver: string): boolean {
+  if (nameserver.includes('%')) return true;
   const address = ipaddr.process(nameserver);
   const range = address.range();
-  return range !== 'loopback' && range !== 'unspecified' && !(range === 'linkLocal' && address.kind() === 'ipv6');
+  return range === 'loopback' || range === 'unspecified' || (range === 'linkLocal' && address.kind() === 'ipv6');
 }
 
 function orElse<T>(list: readonly T[], other: readonly T[]): readonly T[] {
@@ -122,8 +132,8 @@ function line(keyword: string, values: readonly string[]): string[] {
   return values.length > 0 ? [`${keyword} ${values.join(' ')}\n`] : [];
 }
 
-/** A line break in one would be a line of its own in the file. */
+/** A line break in a word would start a new line in the file. Throws ResolvConfError. */
 function checkWords(what: string, words: readonly string[]): void {
   const wrong = words.find((word) => !/^\S+$/.test(word));
-  if (wrong !== undefined) throw new ResolvConfError(`${what} ${quote(wrong)} is empty or has blanks; give it alone`);
+  if (wrong !== undefined) throw new ResolvConfError(`${what} ${quote(wrong)} must not be empty or contain blanks`);
 }

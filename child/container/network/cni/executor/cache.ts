@@ -1,23 +1,28 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorCode, errorText } from '../../../protocol/error-text.js';
-import { CNIError, ERROR_CODES, isObject, parseObject } from './errors.js';
+import { isFields } from '../../../../../protocol/api/report-shapes.js';
+
+import { codedReasonText, errnoName } from '../../../../../protocol/errors/error-text.js';
+import { readRegularFile } from '../../../../../protocol/system/regular-file.js';
+
+import { CNIError, ERROR_CODES } from './errors.js';
+import { parseObject } from './json.js';
 import type { AttachmentId, ConfList, RawResult, Runtime } from './types.js';
 
-/** What is kept of an attachment from its ADD to its DEL. */
+/** An attachment as it is cached from its ADD to its DEL. */
 export interface CachedAttachment {
   attachment: AttachmentId;
-  /** As it was at ADD. */
+  /** The list at the time of ADD. */
   list: ConfList;
   runtime: Runtime;
-  /** Of the last plugin. */
+  /** The result of the last plugin. */
   result: RawResult;
 }
 
 const KIND = 'cniCacheV1';
 
-/** Attachments that there are, one file for each, in the format and at the place that libcni has for them. */
+/** The existing attachments, a file for each, in libcni's format and location. */
 export class AttachmentCache {
   readonly #dir: string;
 
@@ -25,23 +30,23 @@ export class AttachmentCache {
     this.#dir = join(cacheDir, 'results');
   }
 
-  /** Undefined if there is none. Throws CNIError, with code 6 where the file is broken. */
+  /** Undefined if there is none. Throws CNIError, with code 6 where the file is invalid. */
   async read(network: string, id: AttachmentId): Promise<CachedAttachment | undefined> {
     const path = this.#path(network, id);
     let text: string;
     try {
-      text = await readFile(path, 'utf8');
+      text = readRegularFile(path);
     } catch (error) {
-      if (errorCode(error) === 'ENOENT') return undefined;
-      throw new CNIError(ERROR_CODES.io, `cannot read ${path}: ${errorText(error)}`);
+      if (errnoName(error) === 'ENOENT') return undefined;
+      throw new CNIError(ERROR_CODES.io, `cannot read ${path}: ${codedReasonText(error)}`);
     }
     const cached = parse(text);
-    if (!cached) throw new CNIError(ERROR_CODES.decode, `${path} is broken; DEL removes it`);
+    if (!cached) throw new CNIError(ERROR_CODES.decode, `${path} is invalid; DEL removes it`);
     const { attachment, list } = cached;
-    // The parts of the file's name may have dashes, so two attachments can have the same.
+    // The parts of the file's name may contain dashes, so two attachments can have the same name.
     if (list.name !== network || attachment.containerId !== id.containerId || attachment.ifname !== id.ifname) {
       const other = `${attachment.ifname} of container ${attachment.containerId} in network ${list.name}`;
-      throw new CNIError(ERROR_CODES.internal, `${path} is that of ${other}`);
+      throw new CNIError(ERROR_CODES.internal, `${path} belongs to ${other}`);
     }
     return cached;
   }
@@ -61,7 +66,7 @@ export class AttachmentCache {
       result,
     };
     const path = this.#path(list.name, attachment);
-    // No name of a network begins with a dot.
+    // The name of a network cannot begin with a dot.
     const temporary = join(this.#dir, `.${randomUUID()}`);
     try {
       await mkdir(this.#dir, { recursive: true, mode: 0o700 });
@@ -69,33 +74,33 @@ export class AttachmentCache {
       await rename(temporary, path);
     } catch (error) {
       await rm(temporary, { force: true }).catch(() => {});
-      throw new CNIError(ERROR_CODES.io, `cannot write ${path}: ${errorText(error)}`);
+      throw new CNIError(ERROR_CODES.io, `cannot write ${path}: ${codedReasonText(error)}`);
     }
   }
 
-  /** It need not be there. Throws CNIError. */
+  /** Does nothing if it does not exist. Throws CNIError. */
   async delete(network: string, id: AttachmentId): Promise<void> {
     const path = this.#path(network, id);
     try {
       await rm(path, { force: true });
     } catch (error) {
-      throw new CNIError(ERROR_CODES.io, `cannot remove ${path}: ${errorText(error)}`);
+      throw new CNIError(ERROR_CODES.io, `cannot remove ${path}: ${codedReasonText(error)}`);
     }
   }
 
-  /** The attachments to a network, or all; without files that are broken, whose attachment nobody knows. */
+  /** The attachments to a network, or all; invalid files are skipped. */
   async list(network?: string): Promise<CachedAttachment[]> {
     let names: string[];
     try {
       names = await readdir(this.#dir);
     } catch (error) {
-      if (errorCode(error) === 'ENOENT') return [];
-      throw new CNIError(ERROR_CODES.io, `cannot read ${this.#dir}: ${errorText(error)}`);
+      if (errnoName(error) === 'ENOENT') return [];
+      throw new CNIError(ERROR_CODES.io, `cannot read ${this.#dir}: ${codedReasonText(error)}`);
     }
     const found: CachedAttachment[] = [];
     for (const name of names.filter((file) => !file.startsWith('.')).sort()) {
-      // One that is removed meanwhile is as good as one that is broken.
-      const cached = parse(await readFile(join(this.#dir, name), 'utf8').catch(() => ''));
+      // A file that is removed meanwhile is skipped like an invalid one.
+      const cached = parse(textOf(join(this.#dir, name)));
       if (cached && (network === undefined || cached.list.name === network)) found.push(cached);
     }
     return found;
@@ -106,16 +111,25 @@ export class AttachmentCache {
   }
 }
 
-/** Undefined for what is no file of the cache. */
+/** "" if the file cannot be read. */
+function textOf(path: string): string {
+  try {
+    return readRegularFile(path);
+  } catch {
+    return '';
+  }
+}
+
+/** Undefined for anything but a file of the cache. */
 function parse(text: string): CachedAttachment | undefined {
   const file = parseObject(text);
   if (file?.kind !== KIND) return undefined;
   const { containerId, ifName: ifname, networkName, netns, config, result } = file;
-  // Left out where they are empty, and null where libcni's caller had none.
+  // Absent if they are empty, and null if libcni's caller passed none.
   const cniArgs = file.cniArgs ?? [];
   const capabilityArgs = file.capabilityArgs ?? {};
   if (typeof containerId !== 'string' || typeof ifname !== 'string' || typeof config !== 'string') return undefined;
-  if (!isArgs(cniArgs) || !isObject(capabilityArgs) || !isObject(result)) return undefined;
+  if (!isArgs(cniArgs) || !isFields(capabilityArgs) || !isFields(result)) return undefined;
   const list = parseObject(Buffer.from(config, 'base64').toString());
   if (!isList(list) || list.name !== networkName) return undefined;
   return {
@@ -132,8 +146,8 @@ function isArgs(value: unknown): value is [string, string][] {
   return Array.isArray(value) && value.every(isPair);
 }
 
-/** It was checked when it was read; what another program wrote here has gone through its checks. */
+/** A minimal check: the list was validated when it was read from its file, here or by another program. */
 function isList(value: Record<string, unknown> | undefined): value is ConfList {
   if (!value || typeof value.name !== 'string' || !Array.isArray(value.plugins)) return false;
-  return value.plugins.every((plugin) => isObject(plugin) && typeof plugin.type === 'string');
+  return value.plugins.every((plugin) => isFields(plugin) && typeof plugin.type === 'string');
 }

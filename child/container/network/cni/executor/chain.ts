@@ -1,24 +1,24 @@
 /**
  * The executor of the CNI specification, 1.0.0 and 1.1.0; https://www.cni.dev/docs/spec/
  *
- * A network is a list of plugins, programs that each do one thing to a container's network namespace: bridge makes the
- * interface, portmap the rules for its published ports, and so on. ADD runs them in order, and hands to each what the
- * one before answered (prevResult); the last answer is the network's. Everything else is about undoing that, whatever
- * has happened in between:
+ * A network is a list of plugins, programs that each do one thing to a container's network namespace: bridge creates the
+ * interface, portmap the rules for its published ports, and so on. ADD runs them in order, and passes to each the result
+ * of the previous one (prevResult); the last result is that of the network. Everything else is about undoing that,
+ * whatever has happened in between:
  *
- * - The last answer, and the configuration and arguments that led to it, are kept in a file of the cache. DEL and CHECK
- *   go by the file, not by what the caller says: the user may have changed the network since, and plugins find what
- *   they made (rules of iptables for one) by what they were told then. Only where there is no file does DEL go by the
- *   caller, so that it can be called to be safe.
- * - An ADD that fails leaves nothing: DEL follows for the whole list, with the last answer there was. What is wrong
- *   with that DEL is not told, as the first error says more.
- * - An attachment that is in the cache cannot be added: plugins would refuse half-way at best. The other way round, the
- *   file goes only when each plugin has succeeded at DEL, which can thus be repeated.
- * - GC finds what is left of containers that went without DEL: those in the cache first, by DEL; then each plugin is
- *   told who is still there, and sees to what only it knows.
+ * - The last result, and the configuration and arguments that led to it, are kept in a file of the cache. DEL and CHECK
+ *   use the file, not the caller's parameters: the user may have changed the network since, and plugins find what they
+ *   created (iptables rules for instance) by the parameters of ADD. DEL uses the caller's parameters only where there is
+ *   no file, so that it can always be called as a precaution.
+ * - An ADD that fails leaves nothing: DEL follows for the whole list, with the last result. Errors of that DEL are not
+ *   reported, as the first error is more informative.
+ * - An attachment that is in the cache cannot be added: plugins would refuse half-way at best. Conversely, the file is
+ *   removed only when each plugin has succeeded at DEL, which can thus be repeated.
+ * - GC removes what remains of containers that ended without DEL: those in the cache first, by DEL; then each plugin gets
+ *   the list of valid attachments, and removes what only it knows.
  *
- * Plugins run in the namespaces that we are in. The specification wants operations on one container to come one after
- * the other, and none beside GC of the same network; the caller, who has a lock for each container anyway, sees to it.
+ * Plugins run in the namespaces of this process. The specification requires that operations on one container are
+ * serialised, and not concurrent with GC of the same network; the caller, which has a lock for each container, ensures it.
  */
 import { AttachmentCache, type CachedAttachment } from './cache.js';
 import { CNIError, CNIErrors, ERROR_CODES } from './errors.js';
@@ -30,25 +30,25 @@ import type { AttachmentId, CNIResult, ConfList, PluginConf, RawResult, Runtime,
 import { chosenVersion, isAtLeast, SUPPORTED_VERSIONS } from './versions.js';
 
 export interface CNIOptions {
-  /** Where plugins are looked for, in this order. */
+  /** Plugin directories, in the order in which they are searched. */
   pluginDirs: readonly string[];
-  /** Where attachments are kept; libcni's is /var/lib/cni. */
+  /** Where attachments are cached; libcni uses /var/lib/cni. */
   cacheDir: string;
-  /** What plugins inherit; our environment unless told. */
+  /** The environment that plugins inherit; that of this process unless given. */
   env?: Readonly<Record<string, string | undefined>>;
-  /** Milliseconds after which a plugin is ended; a minute unless told. */
+  /** Milliseconds after which a plugin is killed; a minute unless given. */
   timeout?: number;
-  /** What a plugin is told in place of its object in the list, which is what is kept of an attachment. Throws CNIError. */
+  /** Replaces a plugin's object in its requests; the cache keeps the original. Throws CNIError. */
   adapt?: (plugin: PluginConf) => PluginConf | Promise<PluginConf>;
 }
 
-/** What a plugin says of itself. */
+/** A plugin's answer to VERSION. */
 export interface PluginVersions {
   cniVersion: string;
   supportedVersions: string[];
 }
 
-/** What an operation on an attachment is about. */
+/** The parameters of an operation on an attachment. */
 interface Operation {
   list: ConfList;
   version: string;
@@ -69,24 +69,24 @@ export class CNI {
     this.#cache = new AttachmentCache(cacheDir);
   }
 
-  /** The attachments of a network that were not followed by DEL. */
+  /** The attachments of a network without a DEL. */
   async attachments(network: string): Promise<AttachmentId[]> {
     return (await this.#cache.list(network)).map(({ attachment }) => attachment);
   }
 
-  /** The network as it was at the ADD of an attachment; undefined where that was followed by DEL. */
+  /** The network as it was at the ADD of an attachment; undefined after DEL. */
   async attachedList(network: string, attachment: AttachmentId): Promise<ConfList | undefined> {
     return (await this.#readForDel(network, attachment))?.list;
   }
 
   /**
-   * Attaches a container to a network. On failure nothing of it is left.
+   * Attaches a container to a network. On failure nothing remains.
    *
    * @throws CNIError
    */
   async add(list: ConfList, attachment: AttachmentId, runtime: Runtime): Promise<CNIResult> {
     const operation = begin(list, attachment, runtime);
-    needNetns('ADD', runtime);
+    requireNetns('ADD', runtime);
     if (await this.#cache.read(list.name, attachment)) {
       const { containerId, ifname } = attachment;
       throw new CNIError(
@@ -94,7 +94,7 @@ export class CNI {
         `container ${containerId} is in network ${list.name} as ${ifname} already; DEL has to come first`,
       );
     }
-    // One that is missing would be found only when those before it have done their part.
+    // A missing plugin would otherwise be noticed only after the previous ones have run.
     for (const { type } of list.plugins) await findPlugin(type, this.#host.pluginDirs);
 
     let result: RawResult | undefined;
@@ -114,7 +114,7 @@ export class CNI {
   }
 
   /**
-   * Detaches a container from a network. Succeeds where it is not attached, and where its namespace is gone.
+   * Detaches a container from a network. Succeeds where it is not attached, and where its namespace no longer exists.
    *
    * @throws CNIError
    */
@@ -129,14 +129,14 @@ export class CNI {
   }
 
   /**
-   * Rejects if an attachment is not as ADD left it. Asks no plugin where the network has `disableCheck`, which is for
-   * plugins that are known to complain without reason.
+   * Rejects if an attachment is not as ADD left it. Runs no plugin where the network has `disableCheck`, which is for
+   * plugins that are known to report errors without reason.
    *
    * @throws CNIError
    */
   async check(list: ConfList, attachment: AttachmentId, runtime: Runtime): Promise<void> {
     begin(list, attachment, runtime);
-    needNetns('CHECK', runtime);
+    requireNetns('CHECK', runtime);
     const cached = await this.#cache.read(list.name, attachment);
     if (!cached) {
       const { containerId, ifname } = attachment;
@@ -145,7 +145,7 @@ export class CNI {
     }
     const operation = operationOf(cached, runtime.netns);
     if (!isAtLeast(operation.version, '0.4.0')) {
-      const text = `network ${list.name} has cniVersion ${operation.version}, and CHECK came with 0.4.0`;
+      const text = `network ${list.name} has cniVersion ${operation.version}, and CHECK requires 0.4.0`;
       throw new CNIError(ERROR_CODES.incompatibleVersion, text);
     }
     if (list.disableCheck || operation.list.disableCheck) return;
@@ -153,7 +153,7 @@ export class CNI {
   }
 
   /**
-   * Removes what there is of attachments to a network that are not among these, and goes on where a part of it fails.
+   * Removes the attachments to a network that are not valid; continues after errors.
    *
    * @throws CNIErrors
    */
@@ -183,8 +183,8 @@ export class CNI {
   }
 
   /**
-   * Rejects with what a plugin says if containers cannot be attached to a network now (code 50), or those that are have
-   * limited connectivity besides (code 51). Asks no plugin before version 1.1.0, which brought it.
+   * Rejects with a plugin's error if containers cannot be attached to a network now (code 50), or those that are attached
+   * have limited connectivity in addition (code 51). Runs no plugin before version 1.1.0, which introduced STATUS.
    *
    * @throws CNIError
    */
@@ -196,7 +196,7 @@ export class CNI {
   }
 
   /**
-   * The versions of the specification that a plugin speaks.
+   * The versions of the specification that a plugin supports.
    *
    * @throws CNIError
    */
@@ -206,23 +206,23 @@ export class CNI {
     const { cniVersion, supportedVersions } = answer;
     const isText = (value: unknown): value is string => typeof value === 'string';
     if (!isText(cniVersion) || !Array.isArray(supportedVersions) || !supportedVersions.every(isText)) {
-      const text = 'its answer to VERSION lacks cniVersion and supportedVersions';
+      const text = 'its response to VERSION lacks cniVersion and supportedVersions';
       throw new CNIError(ERROR_CODES.decode, text, { plugin: pluginType });
     }
     return { cniVersion, supportedVersions };
   }
 
-  /** DEL is what mends a broken file: it goes by the caller then, and removes it. */
+  /** DEL ignores and removes an invalid file, and uses the caller's parameters. */
   async #readForDel(network: string, attachment: AttachmentId): Promise<CachedAttachment | undefined> {
     try {
       return await this.#cache.read(network, attachment);
     } catch (error) {
-      if (error instanceof CNIError && error.code === ERROR_CODES.decode) return undefined;
+      if (error instanceof CNIError && error.cniCode === ERROR_CODES.decode) return undefined;
       throw error;
     }
   }
 
-  /** DEL after an ADD that failed: each plugin, also those that have not run, and whatever others say to it. */
+  /** DEL after a failed ADD: of each plugin, even of those that have not run, and regardless of errors. */
   async #undo(operation: Operation, result: RawResult | undefined): Promise<void> {
     for (const plugin of operation.list.plugins.toReversed()) {
       await this.#onAttachment('DEL', plugin, operation, result).catch(() => {});
@@ -244,7 +244,7 @@ export class CNI {
       name: list.name,
       cniVersion: version,
       capabilityArgs: runtime.capabilityArgs,
-      // Before 0.4.0 only ADD had one.
+      // Before 0.4.0 only ADD has it.
       prevResult: verb === 'ADD' || isAtLeast(version, '0.4.0') ? result : undefined,
     });
     return invokePlugin(this.#host, {
@@ -264,16 +264,16 @@ function begin(list: ConfList, attachment: AttachmentId, runtime: Runtime): Oper
   return { list, version: chosenVersion(list), attachment, runtime };
 }
 
-/** What ADD was, with the path that the namespace has now. */
+/** The parameters of ADD, with the current path of the namespace. */
 function operationOf({ list, attachment, runtime }: CachedAttachment, netns: string): Operation {
   return { list, version: chosenVersion(list), attachment, runtime: { ...runtime, netns } };
 }
 
-function needNetns(verb: Verb, { netns }: Runtime): void {
+function requireNetns(verb: Verb, { netns }: Runtime): void {
   if (netns === '') throw new CNIError(ERROR_CODES.badEnvironment, `${verb} needs a network namespace`);
 }
 
-/** The process that a path in /proc names may be another one by now, whose interface is not to be removed. */
+/** The pid in a path in /proc may be reused by another process, whose interface must not be removed. */
 function lastingNetns(netns: string): string {
   return netns.startsWith('/proc/') ? '' : netns;
 }

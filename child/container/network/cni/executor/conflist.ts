@@ -3,26 +3,29 @@
  *
  * Import this module only where one is read: zod takes longer to load than a plugin takes to run.
  */
-import { readdir, readFile } from 'node:fs/promises';
+
+import { readdir } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import * as z from 'zod';
-import { errorCode, errorText } from '../../../protocol/error-text.js';
-import { CNIError, ERROR_CODES, parseObject } from './errors.js';
-import { NAME } from './names.js';
+import { codedReasonText, errnoName, errorText } from '../../../../../protocol/errors/error-text.js';
+import { readRegularFile } from '../../../../../protocol/system/regular-file.js';
+import { CNI_NAME } from '../../../../../protocol/text/names.js';
+import { CNIError, ERROR_CODES } from './errors.js';
+import { parseObject } from './json.js';
 import type { ConfList } from './types.js';
 import { chosenVersion } from './versions.js';
 
-/** A network, and the file that it is in. */
+/** A network and its file. */
 export interface ConfFile {
   file: string;
   list: ConfList;
 }
 
-/** A file that is no network, and why. */
+/** A file that does not define a network, and why. */
 export interface ConfProblem {
   file: string;
   what: string;
-  /** The name that it has for the network, where it can be read so far. */
+  /** The name of the network, where it could be read. */
   name?: string;
 }
 
@@ -33,7 +36,7 @@ const flag = z.boolean({ error: 'is not true or false' });
 
 const PLUGIN_SCHEMA = z.looseObject(
   {
-    // It becomes the name of a program in the directories of plugins.
+    // It becomes the name of a program in the plugin directories.
     type: text.regex(/^[^/\0]+$/, { error: 'is not the name of a plugin' }),
     capabilities: z.record(z.string(), flag, { error: 'is not an object' }).optional(),
     ipam: z.record(z.string(), z.unknown(), { error: 'is not an object' }).optional(),
@@ -45,7 +48,7 @@ const LIST_SCHEMA = z.looseObject(
   {
     cniVersion: text,
     cniVersions: z.array(text, { error: 'is not a list' }).optional(),
-    name: text.regex(NAME, { error: `does not match ${NAME.source}` }),
+    name: text.regex(CNI_NAME, { error: `does not match ${CNI_NAME.source}` }),
     disableCheck: flag.optional(),
     disableGC: flag.optional(),
     plugins: z.array(PLUGIN_SCHEMA, { error: 'is not a list' }).min(1, { error: 'is empty' }),
@@ -67,16 +70,16 @@ export function parseConfList(json: string): ConfList {
   }
   const list = isSinglePlugin(value) ? listOfOne(value) : value;
   const { error } = LIST_SCHEMA.safeParse(list);
-  if (error) throw new CNIError(ERROR_CODES.badConfig, `the network configuration is wrong: ${describe(error)}`);
-  // What was read, not what the schema made of it: the plugins get it.
+  if (error) throw new CNIError(ERROR_CODES.badConfig, `invalid network configuration: ${describe(error)}`);
+  // The value itself, not the output of the schema: the plugins get it unchanged.
   const checked = list as ConfList;
   chosenVersion(checked);
   return checked;
 }
 
 /**
- * The networks of these directories, sorted by the names of their files; where two have the same name the first
- * counts, and the other is a problem. A directory that is not there is empty.
+ * The networks of these directories, sorted by the names of their files; of two with the same name the first is used, and
+ * the other is a problem. A missing directory counts as empty.
  */
 export async function readConfDir(dirs: readonly string[]): Promise<{ networks: ConfFile[]; problems: ConfProblem[] }> {
   const networks: ConfFile[] = [];
@@ -87,10 +90,10 @@ export async function readConfDir(dirs: readonly string[]): Promise<{ networks: 
       const names = (await readdir(dir)).filter((name) => EXTENSIONS.includes(extname(name)));
       found.push(...names.map((name) => ({ name, file: join(dir, name) })));
     } catch (error) {
-      if (errorCode(error) !== 'ENOENT') problems.push({ file: dir, what: errorText(error) });
+      if (errnoName(error) !== 'ENOENT') problems.push({ file: dir, what: codedReasonText(error) });
     }
   }
-  // By bytes, as everybody else has it, not by the user's language. The sort is stable: directories stay in order.
+  // By bytes, like other CNI runtimes, not by locale. The sort is stable: the order of directories is kept.
   found.sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
   for (const { file } of found) {
     let json = '';
@@ -99,13 +102,13 @@ export async function readConfDir(dirs: readonly string[]): Promise<{ networks: 
       problems.push({ file, what, ...(typeof name === 'string' && { name }) });
     };
     try {
-      json = await readFile(file, 'utf8');
+      json = readRegularFile(file);
       const list = parseConfList(json);
       const other = networks.find(({ list: { name } }) => name === list.name);
       if (other) problem(`network ${list.name} is in ${other.file} already`);
       else networks.push({ file, list });
     } catch (error) {
-      problem(error instanceof CNIError ? error.msg : errorText(error));
+      problem(error instanceof CNIError ? error.msg : codedReasonText(error));
     }
   }
   return { networks, problems };
@@ -120,9 +123,9 @@ function listOfOne(plugin: Record<string, unknown>): Record<string, unknown> {
   return { cniVersion, ...(cniVersions !== undefined && { cniVersions }), name, plugins: [plugin] };
 }
 
-/** The first thing that is wrong: `plugins.0.type is not a string`. */
+/** The first problem: `plugins.0.type is not a string`. */
 function describe(error: z.ZodError): string {
   const issue = error.issues[0];
-  if (!issue) return 'it is not one';
+  if (!issue) return 'it does not match the schema';
   return `${issue.path.length > 0 ? issue.path.map(String).join('.') : 'it'} ${issue.message}`;
 }

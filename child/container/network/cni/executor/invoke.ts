@@ -2,16 +2,17 @@ import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorText } from '../../../protocol/error-text.js';
-import { CNIError, ERROR_CODES, PluginMissingError, parseObject, pluginError } from './errors.js';
+import { errorText } from '../../../../../protocol/errors/error-text.js';
+import { CNIError, ERROR_CODES, PluginMissingError, pluginError } from './errors.js';
+import { parseObject } from './json.js';
 import type { AttachmentId, Verb } from './types.js';
 
 /** Where plugins are, and how they run. */
 export interface PluginHost {
   pluginDirs: readonly string[];
-  /** What plugins inherit. */
+  /** The environment that plugins inherit. */
   env: Readonly<Record<string, string | undefined>>;
-  /** Milliseconds after which a plugin is ended. */
+  /** Milliseconds after which a plugin is killed. */
   timeout: number;
 }
 
@@ -20,11 +21,11 @@ export interface Invocation {
   verb: Verb;
   type: string;
   config: Record<string, unknown>;
-  /** None for GC, STATUS and VERSION; `args` as CNI_ARGS has them. */
+  /** None for GC, STATUS and VERSION; `args` in the form of CNI_ARGS. */
   attachment?: AttachmentId & { netns: string; args: string };
 }
 
-/** Plugins run iptables and the like, and an ordinary user's PATH lacks where these are. */
+/** Plugins run programs such as iptables, whose directories an ordinary user's PATH may lack. */
 const SYSTEM_DIRS = '/usr/sbin:/sbin';
 
 /**
@@ -53,8 +54,8 @@ async function isProgram(path: string): Promise<boolean> {
 }
 
 /**
- * Runs a plugin to its end. Resolves with the object that it answers, for the verbs that have an answer: whatever a
- * plugin prints after others is nobody's business.
+ * Runs a plugin until it exits. Resolves with the object on its standard output, for ADD and VERSION; the output of other
+ * verbs is ignored.
  *
  * @throws CNIError
  */
@@ -72,7 +73,7 @@ export async function invokePlugin(host: PluginHost, invocation: Invocation): Pr
   throw new CNIError(ERROR_CODES.decode, `its answer to ${verb} is not a JSON object: ${preview(stdout)}`, { plugin });
 }
 
-/** How a plugin ended; `end` is undefined when it succeeded. */
+/** The output of a plugin; `end` is undefined when it succeeded. */
 interface Finished {
   stdout: string;
   stderr: string;
@@ -84,23 +85,23 @@ function run(path: string, host: PluginHost, { verb, type: plugin, config, attac
     const child = spawn(path, [], {
       env: environment(host, verb, attachment),
       stdio: ['pipe', 'pipe', 'pipe'],
-      // A process group of its own: a plugin has others do its work, and no Ctrl-C is to stop it half-way.
+      // A process group of its own: a plugin starts further programs, and Ctrl-C must not interrupt it.
       detached: true,
     });
     child.once('error', reject);
-    // An error is on its way then, and there may not even be pipes.
+    // The error event follows; there may be no pipes.
     if (child.pid === undefined) return;
     const { pid } = child;
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
     child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
-    // Plugins need not read it: VERSION takes nothing from it.
+    // Plugins may not read it, for instance at VERSION.
     child.stdin.on('error', () => {});
     child.stdin.end(JSON.stringify(config));
     const timer = setTimeout(() => {
       killGroup(pid);
-      // A process that left the group may hold them open for ever.
+      // A process outside of the group may keep them open forever.
       child.stdout.destroy();
       child.stderr.destroy();
       const text = `${verb} did not end within ${host.timeout / 1000} s`;
@@ -114,7 +115,7 @@ function run(path: string, host: PluginHost, { verb, type: plugin, config, attac
   });
 }
 
-/** What plugins read is exactly what this run is about, also where we were started as a plugin ourselves. */
+/** The variables of this run only, even if this process was started as a plugin itself. */
 function environment(host: PluginHost, verb: Verb, attachment: Invocation['attachment']): Record<string, string> {
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(host.env)) {
@@ -136,7 +137,7 @@ function killGroup(pid: number): void {
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
-    // It has ended just now.
+    // It has just exited.
   }
 }
 

@@ -1,18 +1,16 @@
+import { CNI_NAME } from '../../../../../protocol/text/names.js';
 import { CNIError, ERROR_CODES } from './errors.js';
 import type { AttachmentId } from './types.js';
 
-/** What the specification allows as name of a network and as id of a container. Both become part of file names. */
-export const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
-
-/** Longest name of an interface, as Linux has it. */
+/** Maximum length of an interface name on Linux. */
 const MAX_IFNAME = 15;
 
 /** @throws CNIError */
 export function checkAttachmentId({ containerId, ifname }: AttachmentId): void {
-  if (!NAME.test(containerId)) {
+  if (!CNI_NAME.test(containerId)) {
     throw new CNIError(
       ERROR_CODES.badEnvironment,
-      `container id ${JSON.stringify(containerId)} does not match ${NAME.source}`,
+      `container id ${JSON.stringify(containerId)} does not match ${CNI_NAME.source}`,
     );
   }
   const problem = ifnameProblem(ifname);
@@ -31,6 +29,6 @@ function ifnameProblem(ifname: string): string | undefined {
 
 /** @throws CNIError */
 export function checkNetworkName(name: string): void {
-  if (NAME.test(name)) return;
-  throw new CNIError(ERROR_CODES.badConfig, `network name ${JSON.stringify(name)} does not match ${NAME.source}`);
+  if (CNI_NAME.test(name)) return;
+  throw new CNIError(ERROR_CODES.badConfig, `network name ${JSON.stringify(name)} does not match ${CNI_NAME.source}`);
 }

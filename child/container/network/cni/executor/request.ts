@@ -1,7 +1,7 @@
 import { CNIError, ERROR_CODES } from './errors.js';
 import type { AttachmentId, PluginConf, RawResult } from './types.js';
 
-/** What is added to a plugin's object in the list to make the request of it. */
+/** What is added to a plugin's object in the list to form the request. */
 export interface RequestParts {
   /** Name of the network. */
   name: string;
@@ -12,7 +12,7 @@ export interface RequestParts {
   validAttachments?: readonly AttachmentId[];
 }
 
-/** The configuration that a plugin reads from its standard input. Its keys that we do not know are unchanged. */
+/** The configuration that a plugin reads from its standard input. Unknown keys are passed unchanged. */
 export function pluginRequest(plugin: PluginConf, parts: RequestParts): Record<string, unknown> {
   const { capabilities, ...config } = plugin;
   const { name, cniVersion, capabilityArgs = {}, prevResult, validAttachments } = parts;
@@ -26,13 +26,13 @@ export function pluginRequest(plugin: PluginConf, parts: RequestParts): Record<s
     cniVersion,
     ...(supplied.length > 0 && { runtimeConfig: Object.fromEntries(supplied) }),
     ...(prevResult && { prevResult }),
-    // Plugins of before the key had its final name read the other.
+    // Older plugins read the key by its preliminary name.
     ...(attachments && { 'cni.dev/valid-attachments': attachments, 'cni.dev/attachments': attachments }),
   };
 }
 
 /**
- * The environment variable CNI_ARGS: K=V;K=V. There is no way to quote a semicolon in it.
+ * The environment variable CNI_ARGS: K=V;K=V. A semicolon cannot be quoted in it.
  *
  * @throws CNIError
  */

@@ -1,6 +1,6 @@
-/** What the CNI specification (1.0.0 and 1.1.0) calls its objects; https://www.cni.dev/docs/spec/ */
+/** The objects of the CNI specification (1.0.0 and 1.1.0), https://www.cni.dev/docs/spec/ */
 
-/** A plugin's object in a network configuration list. Keys that we do not know pass through unchanged. */
+/** A plugin's object in a network configuration list. Unknown keys are passed unchanged. */
 export interface PluginConf {
   type: string;
   capabilities?: Record<string, boolean>;
@@ -37,24 +37,24 @@ export interface CNIDns {
   options?: string[];
 }
 
-/** What one interface of a container in one network is called by. */
+/** Identifies the interface of a container in a network. */
 export interface AttachmentId {
   containerId: string;
   ifname: string;
 }
 
-/** What a plugin can be told to do. */
+/** The operations of a plugin. */
 export type Verb = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS' | 'VERSION';
 
-/** What the runtime knows of an attachment beside its name. */
+/** The runtime's parameters of an attachment. */
 export interface Runtime {
-  /** Path of the container's network namespace; "" where it is gone, which only DEL allows. */
+  /** Path of the container's network namespace; "" if it no longer exists, which only DEL allows. */
   netns: string;
   /** For the environment variable CNI_ARGS. */
   args: Record<string, string>;
-  /** Goes to the plugins that have the capability of that name: portMappings, ips, mac … */
+  /** Passed to the plugins with the capability of that name: portMappings, ips, mac … */
   capabilityArgs: Record<string, unknown>;
 }
 
-/** A result as a plugin gave it, in the form of its `cniVersion`; only that form suits the next plugin. */
+/** A result in the form of its `cniVersion`, in which it is passed to the next plugin. */
 export type RawResult = Record<string, unknown>;

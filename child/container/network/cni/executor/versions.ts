@@ -1,11 +1,11 @@
 import { CNIError, ERROR_CODES } from './errors.js';
 import type { ConfList } from './types.js';
 
-/** Versions of the specification that we speak, oldest first. */
+/** The supported versions of the specification, oldest first. */
 export const SUPPORTED_VERSIONS: readonly string[] = ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'];
 
 /**
- * The newest version that we and the configuration have in common; plugins are spoken to in it.
+ * The newest supported version that the configuration offers; requests to its plugins use it.
  *
  * @throws CNIError
  */
@@ -19,7 +19,7 @@ export function chosenVersion({ name, cniVersion, cniVersions }: ConfList): stri
   );
 }
 
-/** Whether a supported version is that one or a newer one. */
+/** Whether a supported version is `least` or newer. */
 export function isAtLeast(version: string, least: string): boolean {
   return SUPPORTED_VERSIONS.indexOf(version) >= SUPPORTED_VERSIONS.indexOf(least);
 }

@@ -1,0 +1,17 @@
+import type { GarbageCollector } from '../lifecycle/gc/garbage-collector.js';
+import type { ContainerManager } from '../lifecycle/manager.js';
+import type { NetworkRegistry } from '../network/registry.js';
+import type { NetworkAdmin } from '../network-admin/network-admin.js';
+import type { ContainerStreams } from './exec-streams.js';
+import type { OCIHooks } from './oci-hooks.js';
+
+/** What the routes call. */
+export interface Services {
+  containers: ContainerManager;
+  networks: NetworkRegistry;
+  networkAdmin: NetworkAdmin;
+  hooks: OCIHooks;
+  garbage: GarbageCollector;
+  streams: ContainerStreams;
+  warn: (line: string) => void;
+}

@@ -1,0 +1,20 @@
+/** The parts of the engine that operations on whole networks need. */
+import type { ContainerLiveness } from '../lifecycle/gc/container-liveness.js';
+import type { ContainerManager } from '../lifecycle/manager.js';
+import type { Attacher } from '../network/attacher.js';
+import type { BridgeDriver } from '../network/bridge/driver.js';
+import type { CNI } from '../network/cni/executor/chain.js';
+import type { Collisions } from '../network/collisions.js';
+import type { Ipam } from '../network/ipam/ipam.js';
+import type { NetworkRegistry } from '../network/registry.js';
+
+export interface NetworkAdminDeps {
+  containers: Pick<ContainerManager, 'store' | 'report' | 'exclusively'>;
+  liveness: Pick<ContainerLiveness, 'isLive'>;
+  networks: NetworkRegistry;
+  attacher: Pick<Attacher, 'on' | 'check'>;
+  bridges: Pick<BridgeDriver, 'remove'>;
+  cni: Pick<CNI, 'status'>;
+  ipam: Pick<Ipam, 'keep' | 'forget'>;
+  collisions: Pick<Collisions, 'of'>;
+}
