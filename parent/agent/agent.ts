@@ -2,21 +2,26 @@
  * Keeps an agent running in the child's namespaces, from the first port on.
  *
  * Theory of operation. none → starting (the launcher starts it, with one end of a new socketpair) → ready (its hello
- * came, and the engine may ask it) → lost (its end closed) → starting again, at once. Connections that come meanwhile wait
- * in the engine. When an agent was lost ATTEMPTS times without having been ready in between, the connections that wait
- * are reset, and from then on it is tried once in RETRY_MS.
+ * arrived, and the engine may send requests) → lost (its end closed) → starting again, at once. Connections that arrive
+ * meanwhile wait in the engine. When an agent was lost ATTEMPTS times without having been ready in between, the waiting
+ * connections are reset, and from then on it is retried every RETRY_MS.
+ *
+ * An agent that hangs (heartbeat.ts) is killed, connections that wait for it are reset, and another one is started.
  */
-import { native } from '../native/index.js';
-import { decodeMessage, encodeMessage, type Message, PROTOCOL_VERSION } from '../protocol/messages.js';
-import { packageFile } from '../protocol/paths.js';
-import type { Channels, PacketChannel } from './channels.js';
-import { errorText, printable } from './errors.js';
-import type { Launcher } from './namespaces/launcher.js';
-import { AgentError } from './port/errors.js';
+import { native } from '../../native/index.js';
+import { packageFile } from '../../protocol/paths.js';
+import { decodeMessage, encodeMessage, type Message, PROTOCOL_VERSION } from '../../protocol/wire/messages.js';
+import type { EngineHost, PacketChannel } from '../engine/engine-host.js';
+import { AgentError, errorText, printable } from '../errors.js';
+import { RateLimitedLog } from '../log/rate-limited-log.js';
+import type { Launcher } from '../namespaces/launcher.js';
+import { AgentHeartbeat } from './heartbeat.js';
 
 const AGENT = packageFile('dist/child/agent.js');
 const ATTEMPTS = 5;
 const RETRY_MS = 1000;
+/** Time for a new agent to get ready; longer where the last ones did not. */
+const START_SECONDS = 8;
 
 /** Throws AgentError. */
 function socketpair(): [number, number] {
@@ -36,21 +41,37 @@ export class AgentSupervisor {
   #closed = false;
   #retry: NodeJS.Timeout | undefined;
   #pid = 0;
-  /** Told when an agent can be asked, and when it is lost. */
+  /** In the launcher's pid namespace, as the launcher reports it; 0 while it is not known. */
+  #helper = 0;
+  readonly #heartbeat = new AgentHeartbeat(
+    () => this.send({ type: 'ping' }),
+    (reason) => this.#hung(reason),
+  );
+  readonly #log: Record<'warn' | 'debug', RateLimitedLog>;
+  /** Called when an agent is ready for requests, and when it is lost. */
   readonly onState: ((state: 'ready' | 'lost', reason: string) => void)[] = [];
-  /** Gets what is neither greeting nor log. */
-  onMessage: (message: Message) => void = () => {};
+  /** Called when an agent is lost and no other follows, since the namespaces are gone. */
+  readonly onGone: (() => void)[] = [];
+  /** Receives messages other than hello, pong and log, with their size. */
+  onMessage: (message: Message, bytes: number) => void = () => {};
 
   constructor(
-    private readonly channels: Channels,
+    private readonly engineHost: EngineHost,
     private readonly launcher: Launcher,
     private readonly warn: (line: string) => void,
-    private readonly debug: (line: string) => void = () => {},
-  ) {}
+    debug: (line: string) => void = () => {},
+  ) {
+    this.#log = { warn: new RateLimitedLog(warn, 'the agent'), debug: new RateLimitedLog(debug, 'the agent') };
+  }
 
-  /** As the agent counts, so in its own pid namespace; 0 before its hello. */
+  /** In the agent's own pid namespace; 0 before its hello. */
   get pid(): number {
     return this.#pid;
+  }
+
+  /** Pid of a process with the agent's view of the file system. */
+  get root(): number {
+    return this.launcher.pid;
   }
 
   get state(): AgentState {
@@ -62,14 +83,19 @@ export class AgentSupervisor {
     if (this.#closed || this.#state === 'starting' || this.#state === 'ready') return;
     const [ours, theirs] = socketpair();
     this.#state = 'starting';
-    const channel = this.channels.open(ours);
+    const channel = this.engineHost.open(ours);
     this.#channel = channel;
-    channel.onMessage((data) => this.#hear(channel, data));
+    channel.onMessage((data) => this.#onPacket(channel, data));
     channel.onClose((reason) => this.#lost(channel, reason));
     channel.send(encodeMessage({ type: 'hello', version: PROTOCOL_VERSION, pid: process.pid }));
+    this.#helper = 0;
+    this.#heartbeat.started(START_SECONDS * 2 ** Math.min(this.#failures, 3));
     try {
-      await this.launcher.startHelper([process.execPath, AGENT], theirs);
+      const pid = await this.launcher.startHelper([process.execPath, AGENT], theirs);
+      if (channel === this.#channel) this.#helper = pid;
+      else await this.launcher.killHelper(pid);
     } catch (error) {
+      this.#heartbeat.stop();
       this.#channel = undefined;
       this.#state = 'lost';
       channel.close();
@@ -79,47 +105,63 @@ export class AgentSupervisor {
     }
   }
 
-  /** Says something to the agent; to nobody where there is none. */
+  /** Sends a message to the agent; drops it where there is none. */
   send(message: Message): void {
     this.#channel?.send(encodeMessage(message));
+  }
+
+  /** Replaces an agent that violates the protocol by another one. */
+  replace(reason: string): void {
+    if (this.#channel) this.#drop(this.#channel, reason);
   }
 
   close(): void {
     this.#closed = true;
     clearTimeout(this.#retry);
-    this.channels.engine.setAgent(0);
+    this.#heartbeat.stop();
+    this.engineHost.engine.setAgent(0);
     this.#channel?.close();
     this.#channel = undefined;
   }
 
-  #hear(channel: PacketChannel, data: Buffer): void {
-    // What one that was given up still says.
+  #onPacket(channel: PacketChannel, data: Buffer): void {
+    // A late message of an agent that was replaced.
     if (channel !== this.#channel) return;
     try {
       const message = decodeMessage(data);
       if (message.type === 'log') {
-        this[message.level](printable(message.text));
+        this.#log[message.level].log(printable(message.text));
+      } else if (message.type === 'pong') {
+        this.#heartbeat.alive();
       } else if (message.type !== 'hello') {
-        this.onMessage(message);
+        this.onMessage(message, data.length);
       } else if (message.version !== PROTOCOL_VERSION) {
         this.#drop(
           channel,
-          `it speaks version ${message.version} of the protocol, the parent ${PROTOCOL_VERSION}; install one version of the package`,
+          `it has version ${message.version} of the protocol, the parent ${PROTOCOL_VERSION}; install one version of the package`,
         );
       } else {
         this.#pid = message.pid;
         this.#state = 'ready';
         this.#failures = 0;
-        this.channels.engine.setAgent(channel.id);
-        this.#tell('ready', '');
+        this.#heartbeat.alive();
+        this.engineHost.engine.setAgent(channel.id);
+        this.#notifyState('ready', '');
       }
     } catch (error) {
       this.#drop(channel, errorText(error));
     }
   }
 
-  #tell(state: 'ready' | 'lost', reason: string): void {
+  #notifyState(state: 'ready' | 'lost', reason: string): void {
     for (const listener of this.onState) listener(state, reason);
+  }
+
+  #hung(reason: string): void {
+    if (!this.#channel || this.launcher.ended) return;
+    this.engineHost.engine.failWaiting('the agent does not answer');
+    this.launcher.resume();
+    this.#drop(this.#channel, reason);
   }
 
   #drop(channel: PacketChannel, reason: string): void {
@@ -130,15 +172,21 @@ export class AgentSupervisor {
   #lost(channel: PacketChannel, reason: string): void {
     if (channel !== this.#channel) return;
     this.#channel = undefined;
-    // It ends with the command.
-    if (this.#closed || this.launcher.ended) return;
+    this.#heartbeat.stop();
     this.#state = 'lost';
-    this.#tell('lost', reason);
+    // It ends with the command.
+    if (this.#closed || this.launcher.ended) {
+      this.#gone();
+      return;
+    }
+    // It may still run, but is of no use.
+    if (this.#helper > 0) this.launcher.killHelper(this.#helper).catch(() => {});
+    this.#notifyState('lost', reason);
     if (this.#failures + 1 < ATTEMPTS) this.warn(`the agent was lost (${reason}); starting another one`);
     this.#failed(reason);
   }
 
-  /** Starts another one: at once, or after a while if this goes on. */
+  /** Starts another one: at once, or after a while if it keeps failing. */
   #failed(reason: string): void {
     if (++this.#failures < ATTEMPTS) {
       this.#restart();
@@ -149,14 +197,19 @@ export class AgentSupervisor {
         `the agent was lost ${ATTEMPTS} times in a row (${reason}); connections are refused until it can be started`,
       );
     }
-    this.channels.engine.failWaiting('there is no agent');
+    this.engineHost.engine.failWaiting('the agent is not running');
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => this.#restart(), RETRY_MS);
   }
 
   #restart(): void {
     this.start().catch((error) => {
-      if (!this.#closed && !this.launcher.ended) this.#failed(errorText(error));
+      if (this.#closed || this.launcher.ended) this.#gone();
+      else this.#failed(errorText(error));
     });
+  }
+
+  #gone(): void {
+    for (const listener of this.onGone) listener();
   }
 }

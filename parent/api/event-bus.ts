@@ -1,8 +1,9 @@
 import { EventEmitter } from 'node:events';
-import type { StackEvent } from '../protocol/api.js';
-import type { EventBody } from './port/driver.js';
+import type { StackEvent } from '../../protocol/api/types.js';
+import { portStatuses } from '../../protocol/ports/rootlesskit-json.js';
+import type { EventBody } from '../port/driver.js';
 
-/** What happens in the stack, for whoever listens: the API's event stream, or a program that uses us as a library. */
+/** Events of the stack, for subscribers: the API's event stream, or a program that uses the package as a library. */
 export class EventBus {
   readonly #emitter = new EventEmitter().setMaxListeners(0);
   #watchers = 0;
@@ -11,12 +12,19 @@ export class EventBus {
 
   emit(body: EventBody): void {
     if (this.#emitter.listenerCount('event') === 0) return;
-    this.#emitter.emit('event', { time: Date.now(), ...body } satisfies StackEvent);
+    const time = Date.now();
+    if ('ports' in body) {
+      for (const status of portStatuses([body.ports])) {
+        this.#emitter.emit('event', { time, type: body.type, ...status } satisfies StackEvent);
+      }
+    } else {
+      this.#emitter.emit('event', { time, ...body } satisfies StackEvent);
+    }
   }
 
   /**
-   * Returns a function that ends the subscription. With `connections: false` the listener does without the events of
-   * connections, unless others want them.
+   * Returns a function that ends the subscription. With `connections: false` the listener alone does not cause events of
+   * connections, but gets them where other subscribers do.
    */
   subscribe(listener: (event: StackEvent) => void, { connections = true } = {}): () => void {
     this.#emitter.on('event', listener);

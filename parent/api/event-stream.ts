@@ -1,22 +1,22 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocket, WebSocketServer } from 'ws';
-import type { StackEvent } from '../../protocol/api.js';
-import type { EventBus } from '../events.js';
+import type { StackEvent } from '../../protocol/api/types.js';
+import type { EventBus } from './event-bus.js';
 
-/** What a subscriber may leave unread before it is dropped, in bytes. Some 20,000 connections' worth of events. */
-export const MAX_UNREAD = 4 * 1024 * 1024;
+/** What a subscriber may leave unread before it is dropped, in bytes: the events of some 20,000 connections. */
+const MAX_UNREAD = 4 * 1024 * 1024;
 
 /** Close codes of RFC 6455, section 7.4.1, and of IANA's registry for "try again later". */
 const GOING_AWAY = 1001;
 const TRY_AGAIN_LATER = 1013;
 
-/** Subscribers have nothing to say; their frames are read and dropped. */
+/** Subscribers need not send anything; their frames are read and dropped. In bytes. */
 const MAX_INCOMING = 1024;
 
 /**
- * `GET /v1/events`: each event of the bus is one JSON text frame to every subscriber. Nothing is kept for those who
- * come later. While nobody is here the bus is not listened to, so that connections cost nothing extra.
+ * `GET /v1/events`: each event of the bus is one JSON text frame to every subscriber. Nothing is kept for later
+ * subscribers. Without one there is no subscription to the bus, so that connections cost nothing extra.
  */
 export class EventStream {
   readonly #bus: EventBus;
@@ -46,14 +46,14 @@ export class EventStream {
     server.handleUpgrade(request, socket, head, (subscriber) => this.#add(subscriber));
   }
 
-  /** Tells the subscribers that the stack goes away, and ends their connections. */
+  /** Notifies the subscribers that the stack ends, and closes their connections. */
   close(): void {
     this.#closed = true;
     for (const socket of this.#pending) socket.destroy();
-    // Those too that were dropped and have not gone yet.
+    // Also those that were dropped and are still connected.
     for (const client of this.#server?.clients ?? []) {
       client.close(GOING_AWAY, 'the stack ends');
-      // The close frame is in the socket's queue already; nobody waits here for the answer to it.
+      // The close frame is in the socket's queue already; its answer is not awaited.
       client.terminate();
     }
     this.#release();

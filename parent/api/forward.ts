@@ -1,15 +1,14 @@
-/**
- * Passes requests on to the agent, which serves its own part of the API on a socket of its own.
- */
+/** Forwards requests to the agent, which serves its part of the API on a socket of its own. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { ContainersError, errorText } from '../errors.js';
+import { MAX_REQUEST_BODY } from '../../protocol/containers/types.js';
+import { ContainersError, printable } from '../errors.js';
 import { readBody } from './request-body.js';
 
-/** Who serves containers. */
+/** The server of containers. */
 export interface Backend {
-  /** Of its UNIX socket. */
+  /** Path of its UNIX socket. */
   readonly socketPath: string;
   /** Resolves when it serves. */
   ready(): Promise<void>;
@@ -22,12 +21,9 @@ export function isForwarded(pathname: string): boolean {
   return PATHS.test(pathname);
 }
 
-/** Larger requests are refused; a container may publish thousands of ports. */
-const MAX_BODY = 8 * 1024 * 1024;
-
-/** Resolves when the answer has begun, and rejects where there is none. Throws ContainersError and RequestBodyError. */
+/** Resolves when the answer has begun. Throws ContainersError if there is none, and RequestBodyError. */
 export async function forward(backend: Backend, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const body = await readBody(request, MAX_BODY);
+  const body = await readBody(request, MAX_REQUEST_BODY);
   await backend.ready();
   const { request: httpRequest } = await import('node:http');
   const { method, url } = request;
@@ -41,14 +37,17 @@ export async function forward(backend: Backend, request: IncomingMessage, respon
       answer.once('error', () => response.destroy());
       resolve();
     });
-    onward.once('error', (error) => reject(new ContainersError(`the agent was lost (${errorText(error)}); try again`)));
-    // Nobody waits for the answer any more.
+    onward.once('error', (error) => reject(agentLost(error)));
+    // The client is gone.
     response.once('close', () => onward.destroy());
     onward.end(body);
   });
 }
 
-/** As forward(), for a request that changes the protocol: bytes pass both ways from then on. */
+/**
+ * Like forward(), for a request that changes the protocol: bytes are copied both ways from then on. Throws
+ * ContainersError where there is no answer; the socket is the caller's again then.
+ */
 export async function forwardUpgrade(
   backend: Backend,
   request: IncomingMessage,
@@ -63,11 +62,29 @@ export async function forwardUpgrade(
   for (let at = 0; at + 1 < request.rawHeaders.length; at += 2) {
     lines.push(`${request.rawHeaders[at]}: ${request.rawHeaders[at + 1]}`);
   }
-  onward.on('error', () => socket.destroy());
-  onward.on('close', () => socket.destroy());
   socket.on('close', () => onward.destroy());
   onward.write(`${lines.join('\r\n')}\r\n\r\n`);
   if (head.length > 0) onward.write(head);
+  await firstByte(onward);
+  onward.on('error', () => socket.destroy());
+  onward.on('close', () => socket.destroy());
   onward.pipe(socket);
   socket.pipe(onward);
+}
+
+/** Resolves when there is something to read. Throws ContainersError if the connection ends first. */
+function firstByte(onward: Socket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const lost = (error?: NodeJS.ErrnoException) => reject(agentLost(error));
+    onward.once('error', lost);
+    onward.once('close', () => lost());
+    onward.once('readable', () => {
+      onward.off('error', lost);
+      resolve();
+    });
+  });
+}
+
+function agentLost({ code, message }: NodeJS.ErrnoException = new Error('its end was closed')): ContainersError {
+  return new ContainersError(`the agent was lost before it answered (${code ?? printable(message)}); try again`);
 }

@@ -1,13 +1,15 @@
 import type { IncomingMessage } from 'node:http';
+import { ExpectedError } from '../../protocol/errors/expected-error.js';
 
-/** A port spec has some 100 bytes; nothing that is asked of this API comes near. */
-export const MAX_BODY = 64 * 1024;
+/** In bytes; a port spec has some 100. */
+const MAX_BODY = 64 * 1024;
 
-/** The client's request cannot be read. The message is one line; `status` is the answer's. */
-export class RequestBodyError extends Error {
+/** The client's request cannot be read. */
+export class RequestBodyError extends ExpectedError {
   override name = 'RequestBodyError';
+  override readonly code: string = 'invalid';
   constructor(
-    readonly status: 400 | 413,
+    override readonly httpStatus: 400 | 413,
     message: string,
   ) {
     super(message);
@@ -15,15 +17,15 @@ export class RequestBodyError extends Error {
 }
 
 /**
- * Reads a request's body. One that is too large is read to its end and dropped. Closing the socket instead would take the
- * answer with it: a UNIX socket that is closed with bytes unread in it resets the connection.
+ * Reads a request's body of at most `limit` bytes. A larger one is read to its end and dropped. Closing the socket instead
+ * would lose the answer: a UNIX socket that is closed with unread bytes resets the connection.
  * @throws RequestBodyError
  */
 export function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
-    // Plainer than `for await`, which costs as much as the rest of a small request.
+    // Not `for await`, which costs as much as the rest of a small request.
     request.on('data', (chunk: Buffer) => {
       size += chunk.length;
       if (size <= limit) chunks.push(chunk);
@@ -41,7 +43,7 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Buffe
 }
 
 /**
- * Reads a request's body as JSON, whatever its Content-Type says: Go's clients send none.
+ * Reads a request's body as JSON, whatever its Content-Type: Go's clients send none.
  * @throws RequestBodyError
  */
 export async function readJSON(request: IncomingMessage): Promise<unknown> {

@@ -1,30 +1,32 @@
 import { once } from 'node:events';
-import { lstat, rm } from 'node:fs/promises';
+import { lstatSync, rmSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
+import { native } from '../../native/index.js';
+import { errnoText } from '../../protocol/errors/errno-text.js';
+import { type ErrorDetails, ExpectedError } from '../../protocol/errors/expected-error.js';
+import { MAX_SOCKET_PATH } from '../../protocol/state/state-layout.js';
 
-/** Longest path of a UNIX socket in bytes: sun_path holds 108, the last of which is a NUL (unix(7)). */
-export const MAX_SOCKET_PATH = 107;
+/** RootlessKit's: write permission is what connect(2) asks for. */
+const SOCKET_MODE = 0o755;
 
-/** Mode 0755, which is RootlessKit's: write permission is what connect(2) asks for. */
-const SOCKET_UMASK = 0o022;
-
-/** The API's socket cannot be made or used. The message is one line and complete. */
-export class APISocketError extends Error {
+/** The API's socket cannot be made or used. */
+export class APISocketError extends ExpectedError {
   override name = 'APISocketError';
+  override readonly code: string = 'api-socket';
   constructor(
     readonly socketPath: string,
     message: string,
-    options?: ErrorOptions,
+    options?: ErrorDetails,
   ) {
     super(message, options);
   }
 }
 
 /**
- * The kernel's limit, told before it is met: node would say ENAMETOOLONG or EINVAL, or cut the path short.
+ * Checks the kernel's limit: Node would fail with ENAMETOOLONG or EINVAL, or cut the path short.
  * @throws APISocketError
  */
-export function checkSocketPath(socketPath: string): void {
+function checkSocketPath(socketPath: string): void {
   const length = Buffer.byteLength(socketPath);
   if (length <= MAX_SOCKET_PATH) return;
   throw new APISocketError(
@@ -35,40 +37,39 @@ export function checkSocketPath(socketPath: string): void {
 }
 
 /**
- * Makes the socket and listens on it. One that nobody listens on any more is replaced.
+ * Makes the socket and listens on it; replaces one that no process listens on. Returns a function that removes the socket,
+ * but not another one that is at its path by then.
  * @throws APISocketError
  */
-export async function listenOnSocket(server: Server, socketPath: string): Promise<void> {
+export async function listenOnSocket(server: Server, socketPath: string): Promise<() => void> {
   checkSocketPath(socketPath);
+  let fd: number;
   try {
-    await tryListen(server, socketPath);
+    fd = native().listenOnPath(socketPath, SOCKET_MODE);
   } catch (error) {
     if (codeOf(error) !== 'EADDRINUSE') throw cannotListen(socketPath, error);
     if (await answers(socketPath)) {
       throw new APISocketError(socketPath, `API socket ${socketPath} is in use by another stack`, { cause: error });
     }
-    if (!(await lstat(socketPath)).isSocket()) {
+    if (!lstatSync(socketPath).isSocket()) {
       throw new APISocketError(socketPath, `cannot make the API socket ${socketPath}: there is something else`);
     }
-    // Left behind by a stack that was killed. Whoever starts a stack holds the state directory's lock.
-    await rm(socketPath, { force: true });
-    await tryListen(server, socketPath).catch((again: unknown) => {
+    // Left by a stack that was killed; this one holds the state directory's lock.
+    rmSync(socketPath, { force: true });
+    try {
+      fd = native().listenOnPath(socketPath, SOCKET_MODE);
+    } catch (again) {
       throw cannotListen(socketPath, again);
-    });
+    }
   }
-}
-
-/** The socket has its mode from the first moment on; a chmod afterwards would leave a gap. */
-async function tryListen(server: Server, socketPath: string): Promise<void> {
+  const made = lstatSync(socketPath);
   const listening = once(server, 'listening');
-  const umask = process.umask(SOCKET_UMASK);
-  try {
-    // Binds before it returns; only the event comes later.
-    server.listen(socketPath);
-  } finally {
-    process.umask(umask);
-  }
+  server.listen({ fd });
   await listening;
+  return () => {
+    const now = lstatSync(socketPath, { throwIfNoEntry: false });
+    if (now?.ino === made.ino && now.dev === made.dev) rmSync(socketPath, { force: true });
+  };
 }
 
 function answers(socketPath: string): Promise<boolean> {
@@ -81,8 +82,11 @@ function answers(socketPath: string): Promise<boolean> {
 
 function cannotListen(socketPath: string, error: unknown): APISocketError {
   const code = codeOf(error);
-  // libuv says EACCES where the kernel says ENOENT, so the two cannot be told apart.
-  const reason = code === 'EACCES' ? 'its directory is missing or not writable' : (code ?? String(error));
+  const reasons: Record<string, string> = {
+    ENOENT: 'its directory is missing',
+    EACCES: 'its directory is not writable',
+  };
+  const reason = code === undefined ? String(error) : (reasons[code] ?? errnoText(code));
   return new APISocketError(socketPath, `cannot make the API socket ${socketPath}: ${reason}`, { cause: error });
 }
 

@@ -1,37 +1,55 @@
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import type { RawData, WebSocket } from 'ws';
+import {
+  isContainerReport,
+  isFields,
+  isGarbageReport,
+  isListOf,
+  isNetworkReport,
+  isTexts,
+} from '../../protocol/api/report-shapes.js';
 import type {
   AttachmentRequest,
   ContainerReport,
   ContainerRequest,
   ExecRequest,
   GarbageReport,
+  LogsRequest,
   NetworkReport,
   NetworkRequest,
+  NetworkUpdate,
   StreamControl,
   TerminalSize,
-} from '../../protocol/containers.js';
-import { STREAM } from '../../protocol/containers.js';
-import { APIError, StackClient, StackUnreachableError } from './client.js';
+} from '../../protocol/containers/types.js';
+import { STREAM } from '../../protocol/containers/types.js';
+import { parseErrorBody } from '../../protocol/errors/error-body.js';
+import { printable } from '../../protocol/text/printable-text.js';
+import { checked, refusalOf } from './answer.js';
+import { APIError, StackUnreachableError } from './errors.js';
+import { DEADLINE, StackClient } from './stack-client.js';
 
-/** A request without what has a default; one of rootfs and bundle is needed. */
-export type NewContainer = Partial<ContainerRequest>;
-/** What is to be done when a container's streams are followed. */
+/** A request where fields with a default are optional; one of rootfs and bundle is needed. */
+export type NewContainer = Partial<Omit<ContainerRequest, 'mounts'>> & {
+  /** As objects, or as `SOURCE:TARGET[:OPTIONS]` with absolute paths. */
+  mounts?: (ContainerRequest['mounts'][number] | string)[];
+};
+/** How a container's streams are followed. */
 export interface AttachOptions {
   /** Starts it first. */
   start?: boolean;
-  /** Gives what it wrote before. */
+  /** Begins with what it wrote before. */
   logs?: boolean;
-  /** Goes on until it ends; else there is only what is there. */
+  /** Continues until it ends; otherwise stops after what was written so far. */
   follow?: boolean;
-  /** Of its terminal, when it is started. */
+  /** Size of its terminal, when it is started. */
   size?: TerminalSize | undefined;
 }
 export type NewNetwork = Partial<NetworkRequest> & { name: string };
 
 /**
- * Client of a stack's containers and networks. Names may be names, ids, or the beginnings of ids.
- * Every method throws StackUnreachableError, and APIError with status 404 for what there is not.
+ * Client of a stack's containers and networks. Names may be names, ids, or beginnings of ids. Every method throws
+ * StackUnreachableError, and APIError, with status 404 for what does not exist.
  */
 export class ContainerClient {
   readonly #stack: StackClient;
@@ -42,29 +60,44 @@ export class ContainerClient {
   }
 
   async list(): Promise<ContainerReport[]> {
-    return (await this.#stack.call('GET', '/v1/containers')) as ContainerReport[];
+    return checked(await this.#stack.call('GET', '/v1/containers'), isListOf(isContainerReport));
   }
 
   async inspect(name: string): Promise<ContainerReport> {
-    return (await this.#stack.call('GET', path('containers', name))) as ContainerReport;
+    return checked(await this.#stack.call('GET', path('containers', name)), isContainerReport);
   }
 
   async create(request: NewContainer): Promise<ContainerReport> {
-    return (await this.#stack.call('POST', '/v1/containers', request)) as ContainerReport;
+    return checked(await this.#stack.call('POST', '/v1/containers', request), isContainerReport);
   }
 
   /** Resolves when its process runs, with its network set up and its ports published. */
   async start(name: string): Promise<ContainerReport> {
-    return (await this.#stack.call('POST', path('containers', name, 'start'))) as ContainerReport;
+    return checked(await this.#stack.call('POST', path('containers', name, 'start')), isContainerReport);
   }
 
-  /** Resolves when it has ended; it is killed after so many seconds. Nothing happens where it does not run. */
-  async stop(name: string, timeout?: number): Promise<void> {
-    await this.#stack.call('POST', path('containers', name, 'stop') + seconds(timeout));
+  /**
+   * Resolves when it has ended, and is not about to be restarted. Does nothing if it does not run.
+   *
+   * @param timeout seconds after which it is killed, -1 for never; its own unless given
+   * @param signal the signal that it gets first; its own unless given
+   */
+  async stop(name: string, timeout?: number, signal?: string): Promise<void> {
+    const deadline = await this.#timeToEnd(name, timeout);
+    await this.#stack.call('POST', path('containers', name, 'stop') + ending(timeout, signal), undefined, deadline);
   }
 
-  async restart(name: string, timeout?: number): Promise<ContainerReport> {
-    return (await this.#stack.call('POST', path('containers', name, 'restart') + seconds(timeout))) as ContainerReport;
+  /** Stops it as stop() does, and starts it. */
+  async restart(name: string, timeout?: number, signal?: string): Promise<ContainerReport> {
+    const deadline = await this.#timeToEnd(name, timeout);
+    const url = path('containers', name, 'restart') + ending(timeout, signal);
+    return checked(await this.#stack.call('POST', url, undefined, deadline), isContainerReport);
+  }
+
+  /** The deadline of a request that waits for a container's end, in ms. */
+  async #timeToEnd(name: string, timeout: number | undefined): Promise<number> {
+    const limit = timeout ?? (await this.inspect(name)).request.stopTimeout ?? 0;
+    return limit === -1 ? Number.POSITIVE_INFINITY : DEADLINE + 1000 * limit;
   }
 
   async kill(name: string, signal = 'KILL'): Promise<void> {
@@ -79,24 +112,30 @@ export class ContainerClient {
     await this.#stack.call('POST', `${path('containers', name, 'rename')}?name=${encodeURIComponent(to)}`);
   }
 
-  /** Resolves when it does not run, with its exit code; null where nobody saw it end. */
+  /** Resolves with the exit code when it does not run; null if its end was not observed. */
   async wait(name: string): Promise<number | null> {
-    const { exitCode } = (await this.#stack.call('POST', path('containers', name, 'wait'))) as {
-      exitCode: number | null;
-    };
-    return exitCode;
+    const { exitCode } = checked(
+      await this.#stack.call('POST', path('containers', name, 'wait'), undefined, Number.POSITIVE_INFINITY),
+      isFields,
+    );
+    return typeof exitCode === 'number' ? exitCode : null;
   }
 
   async networks(): Promise<NetworkReport[]> {
-    return (await this.#stack.call('GET', '/v1/networks')) as NetworkReport[];
+    return checked(await this.#stack.call('GET', '/v1/networks'), isListOf(isNetworkReport));
   }
 
   async inspectNetwork(name: string): Promise<NetworkReport> {
-    return (await this.#stack.call('GET', path('networks', name))) as NetworkReport;
+    return checked(await this.#stack.call('GET', path('networks', name)), isNetworkReport);
   }
 
   async createNetwork(request: NewNetwork): Promise<NetworkReport> {
-    return (await this.#stack.call('POST', '/v1/networks', request)) as NetworkReport;
+    return checked(await this.#stack.call('POST', '/v1/networks', request), isNetworkReport);
+  }
+
+  /** Moves it to other subnets, while none of its containers runs. */
+  async updateNetwork(name: string, update: Partial<NetworkUpdate> & { subnets: string[] }): Promise<NetworkReport> {
+    return checked(await this.#stack.call('POST', path('networks', name, 'update'), update), isNetworkReport);
   }
 
   async removeNetwork(name: string): Promise<void> {
@@ -105,12 +144,15 @@ export class ContainerClient {
 
   /** Removes all that no container refers to; resolves with their names. */
   async pruneNetworks(): Promise<string[]> {
-    return ((await this.#stack.call('POST', '/v1/networks/prune')) as { removed: string[] }).removed;
+    return checked(checked(await this.#stack.call('POST', '/v1/networks/prune'), isFields).removed, isTexts);
   }
 
   /** Resolves with what is not as it should be, a line each. */
   async checkNetwork(name: string): Promise<string[]> {
-    return ((await this.#stack.call('POST', path('networks', name, 'check'))) as { problems: string[] }).problems;
+    return checked(
+      checked(await this.#stack.call('POST', path('networks', name, 'check')), isFields).problems,
+      isTexts,
+    );
   }
 
   async connect(network: string, container: string, request: Omit<AttachmentRequest, 'network'> = {}): Promise<void> {
@@ -128,9 +170,9 @@ export class ContainerClient {
     );
   }
 
-  /** Differences between what should be and what is; they are repaired only if told. */
+  /** Differences between the recorded and the actual state; repaired only on request. */
   async gc({ repair = false } = {}): Promise<GarbageReport[]> {
-    return (await this.#stack.call('POST', `/v1/gc?repair=${repair}`)) as GarbageReport[];
+    return checked(await this.#stack.call('POST', `/v1/gc?repair=${repair}`), isListOf(isGarbageReport));
   }
 
   /** Follows a container's streams until it ends; with `start` it is started first. */
@@ -143,14 +185,22 @@ export class ContainerClient {
     );
   }
 
+  /** What a container wrote, by stream and in its order; `since` and `until` are as parseLogTime() takes them. */
+  logs(name: string, options: Partial<LogsRequest> = {}): Promise<ContainerStream> {
+    const query = new URLSearchParams();
+    for (const [key, value] of Object.entries(options)) if (value !== undefined) query.set(key, String(value));
+    return ContainerStream.open(this.socketPath, `${path('containers', name, 'logs')}?${query}`);
+  }
+
   /** Runs one more program in a container. */
-  exec(name: string, request: Partial<ExecRequest> & { command: string[] }): Promise<ContainerStream> {
-    const query = encodeURIComponent(JSON.stringify(request));
-    return ContainerStream.open(this.socketPath, `${path('containers', name, 'exec')}?request=${query}`);
+  async exec(name: string, request: Partial<ExecRequest> & { command: string[] }): Promise<ContainerStream> {
+    const url = path('containers', name, 'exec');
+    const { id } = checked(await this.#stack.call('POST', url, request), isFields);
+    return ContainerStream.open(this.socketPath, `${url}?id=${encodeURIComponent(String(id))}`);
   }
 }
 
-/** The streams of a container, or of a program in one; see child/container/streams.ts for what is said on the wire. */
+/** The streams of a container, or of a program in one; see child/container/api/exec-streams.ts for the protocol. */
 export class ContainerStream {
   /** The exit code. Rejects with APIError where the program could not be started, or the stream was cut off. */
   readonly exit: Promise<number>;
@@ -161,9 +211,12 @@ export class ContainerStream {
     this.exit = new Promise((resolve, reject) => {
       socket.on('message', (data: RawData, isBinary: boolean) => {
         if (isBinary) return this.#data(data as Buffer);
-        const message = JSON.parse(data.toString()) as StreamControl;
-        if (message.type === 'exit') resolve(message.code);
-        if (message.type === 'error') reject(new APIError(400, message.message));
+        const message = parseControl(data.toString());
+        if (message?.type === 'exit') resolve(message.code);
+        if (message?.type === 'error') {
+          const { status = 400, message: text, code, hint, field } = message;
+          reject(new APIError(status, text, { code, hint, field }));
+        }
       });
       socket.once('close', () =>
         reject(new APIError(500, 'the stream was cut off: the stack has ended, or its agent was lost')),
@@ -182,13 +235,9 @@ export class ContainerStream {
     const stream = new ContainerStream(socket);
     await new Promise<void>((resolve, reject) => {
       socket.once('open', resolve);
-      socket.once('unexpected-response', (_request, response) => {
-        reject(
-          new APIError(
-            response.statusCode ?? 0,
-            'this stack runs no containers; start one that does with: rootless-run serve',
-          ),
-        );
+      socket.once('unexpected-response', (request: ClientRequest, response: IncomingMessage) => {
+        void refusalOf(response).then(reject);
+        response.once('close', () => request.destroy());
       });
       socket.once('error', (error: NodeJS.ErrnoException) => {
         reject(new StackUnreachableError(socketPath, error.code ?? error.message, { cause: error }));
@@ -205,7 +254,7 @@ export class ContainerStream {
     this.#early = undefined;
   }
 
-  /** Resolves when more can be written, also where nobody reads it any more. */
+  /** Resolves when more can be written, also where the other end is closed. */
   write(data: Buffer): Promise<void> {
     return new Promise((resolve) => {
       this.socket.send(Buffer.concat([Buffer.from([STREAM.stdin]), data]), () => resolve());
@@ -237,12 +286,35 @@ export class ContainerStream {
   }
 }
 
-/** Throws APIError for what is no name: as a part of a URL `..` would lead elsewhere. */
+/** Undefined for what is not a control message; it comes from inside the namespaces. */
+function parseControl(text: string): Extract<StreamControl, { type: 'exit' | 'error' }> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (!isFields(value)) return undefined;
+    if (value.type === 'exit' && Number.isInteger(value.code)) return { type: 'exit', code: Number(value.code) & 0xff };
+    const error = value.type === 'error' ? parseErrorBody(value) : undefined;
+    const status = typeof value.status === 'number' ? value.status : 400;
+    if (error) return { type: 'error', code: 'refused', ...error, status };
+  } catch {
+    // Falls through.
+  }
+  return undefined;
+}
+
+/** Throws APIError for an invalid name: `..` in a URL would address something else. */
 function path(kind: 'containers' | 'networks', name: string, ...more: string[]): string {
-  if (!/^[a-zA-Z0-9]/.test(name)) throw new APIError(404, `no such ${kind.slice(0, -1)}: ${name}`);
+  if (!/^[a-zA-Z0-9].{0,127}$/.test(name)) {
+    const what = kind.slice(0, -1);
+    throw new APIError(404, `no such ${what}: ${printable(name) || '""'}`, { code: `no-such-${what}` });
+  }
   return `/v1/${[kind, name, ...more].map(encodeURIComponent).join('/')}`;
 }
 
-function seconds(timeout: number | undefined): string {
-  return timeout === undefined ? '' : `?timeout=${timeout}`;
+/** How it is to end, as a query. */
+function ending(timeout: number | undefined, signal: string | undefined): string {
+  const query = new URLSearchParams({
+    ...(timeout === undefined ? {} : { timeout: String(timeout) }),
+    ...(signal === undefined ? {} : { signal }),
+  });
+  return query.size === 0 ? '' : `?${query}`;
 }

@@ -1,22 +1,23 @@
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import type { NetworkDriverInfo } from '../../protocol/api.js';
-import type { HostFacts } from '../../protocol/messages.js';
-import { hostGatewayIP } from '../host-gateway.js';
+import type { NetworkDriverInfo } from '../../protocol/api/types.js';
+import type { HostInfo } from '../../protocol/wire/messages.js';
+import { hostGatewayIP } from '../network/host/gateway.js';
 
-/** Where systemd-resolved keeps the resolvers that it asks itself (systemd-resolved.service(8)). */
+/** Where systemd-resolved lists its upstream DNS servers (systemd-resolved.service(8)). */
 const RESOLVED = '/run/systemd/resolve/resolv.conf';
-/** Nothing of the host's is in the way of large packets where there is only loopback. */
+/** With loopback only, no device of the host limits the size of packets. */
 const LOOPBACK_MTU = 65_520;
 
-/** What containers need to know of the host, now. */
-export async function hostFacts(network: NetworkDriverInfo | undefined): Promise<HostFacts> {
+/** The host's current settings that containers depend on. */
+export async function hostInfo(network: NetworkDriverInfo | undefined): Promise<HostInfo> {
   const read = (path: string) => readFile(path, 'utf8').catch(() => undefined);
   return {
     resolvConf: (await read('/etc/resolv.conf')) ?? '',
     resolvedConf: await read(RESOLVED),
     hostname: hostname(),
     dns: network?.dns ?? [],
+    reach: { v4: network?.driver !== 'none', v6: network?.ipv6 ?? false },
     hostGatewayIP: hostGatewayIP(),
     mtu: network?.mtu ?? (network?.driver === 'none' ? LOOPBACK_MTU : 0),
   };

@@ -1,7 +1,10 @@
-/** Checks of what the agent asks for: it may be somebody else by now. */
+/** Validates requests of the agent, which is not trusted: it runs inside the namespaces. */
 import { isIP } from 'node:net';
 import * as z from 'zod';
 import { ContainersError } from '../errors.js';
+
+/** Ports of one container, as many as its request may have. */
+const MAX_PORTS = 20_000;
 
 const owner = z.string().min(1).max(256);
 const address = z.string().refine((text) => text === '' || isIP(text) !== 0);
@@ -18,13 +21,17 @@ const reservation = z.object({
           hostPort: port,
           hostPortEnd: port.optional(),
           containerPort: port.min(1),
-          count: z.int().min(1).max(65_535),
+          count: z.int().min(1).max(MAX_PORTS).default(1),
         })
-        .refine(
-          (range) => range.hostPort + range.count - 1 <= 65_535 && range.containerPort + range.count - 1 <= 65_535,
-        ),
+        .refine((range) => range.containerPort + range.count - 1 <= 65_535)
+        // Either consecutive ports, or the first free one.
+        .refine((range) => range.hostPort + range.count - 1 <= (range.hostPortEnd ?? 65_535))
+        .refine((range) => range.hostPortEnd === undefined || (range.count === 1 && range.hostPort > 0)),
     )
-    .max(1000),
+    .max(1000)
+    .refine((ranges) => ranges.reduce((sum, { count }) => sum + count, 0) <= MAX_PORTS, {
+      error: `more than ${MAX_PORTS} ports`,
+    }),
 });
 
 /** Throws ContainersError. */
@@ -36,12 +43,17 @@ export const parseActivation = (value: unknown) => parse(z.object({ owner, child
 /** Throws ContainersError. */
 export const parseOwner = (value: unknown) => parse(z.object({ owner }), value);
 
-/** In one line, which zod's messages are not. */
+const survivors = z.object({
+  survivors: z.array(z.object({ pid: z.int().positive(), startTime: z.string().regex(/^\d{1,20}$/) })).max(1000),
+});
+
+/** Throws ContainersError. */
+export const parseSurvivors = (value: unknown) => parse(survivors, value);
+
+/** Reports the first problem only: zod's own message has several lines. */
 function parse<T>(schema: z.ZodType<T>, value: unknown): T {
   const { data, error } = schema.safeParse(value);
   if (data !== undefined) return data;
   const issue = error?.issues[0];
-  throw new ContainersError(
-    `the agent asked for what cannot be: ${issue?.path.map(String).join('.')}: ${issue?.message}`,
-  );
+  throw new ContainersError(`invalid request of the agent: ${issue?.path.map(String).join('.')}: ${issue?.message}`);
 }

@@ -1,131 +1,255 @@
 /**
- * The parent's side of running containers: the agent does the work (child/container/), and asks here for what only the
- * host's side can do.
+ * The parent's side of running containers: the agent does the work (child/container/), and requests from here what only
+ * the host's side can do.
  *
- * Theory of operation. off → asked (an agent is there, or starts, and has been told to run containers) → ready (it serves
- * its part of the API on agent.sock) → off again where the agent is lost; another one is told as soon as it is there.
- * Requests of the agent are checked, and answered one by one. It is not trusted with more than the API gives everybody
- * in the namespaces: publishing ports.
+ * Theory of operation. off → requested (an agent runs or starts, and gets the configuration) → ready (it serves its part of
+ * the API on agent.sock) → off again where the agent is lost; the next one gets the configuration as soon as it is ready.
+ * Requests of the agent are validated, and answered one by one. It is not trusted with more than the API gives every
+ * process in the namespaces: publishing ports.
  */
-import { join } from 'node:path';
-import type { NetworkDriverInfo } from '../../protocol/api.js';
-import type { AgentRequest, AgentRequests, ContainersConfig, Message, PortRange } from '../../protocol/messages.js';
-import type { AgentSupervisor } from '../agent.js';
-import { ContainersError, errorText, printable } from '../errors.js';
-import type { PortDriver } from '../port/driver.js';
-import { hostFacts } from './facts.js';
-import { HeldPorts } from './held-ports.js';
 
-/** How long the agent may take for ending the containers, in ms. */
-const STOP_TIMEOUT = 30_000;
+import { existsSync } from 'node:fs';
+import type { NetworkDriverInfo } from '../../protocol/api/types.js';
+import { mappingOf } from '../../protocol/ports/cni-json.js';
+import { statePath } from '../../protocol/state/state-layout.js';
+import type {
+  AgentRequest,
+  AgentRequests,
+  ContainersConfig,
+  HostAspect,
+  Message,
+} from '../../protocol/wire/messages.js';
+import type { AgentSupervisor } from '../agent/agent.js';
+import { ContainersError, errorText, printable } from '../errors.js';
+import { hostNetworks, stackNetworks } from '../network/host/networks.js';
+import type { PortDriver } from '../port/driver.js';
+import type { ActivatedSockets } from '../systemd/activated-sockets.js';
+import { hostInfo } from './host-info.js';
+import { PortReservations } from './port-reservations.js';
+import { endSurvivors } from './survivors.js';
+
+/**
+ * Limits of the agent's pending requests, in number and bytes. Hundreds of containers that start together stay far below;
+ * an agent that exceeds them is replaced.
+ */
+const MAX_REQUESTS = 1024;
+const MAX_REQUEST_BYTES = 8 * 1024 * 1024;
+
+/**
+ * How long containers may take to end before they are killed, and the agent for all of it, in ms: a stack ends within two
+ * seconds.
+ */
+const STOP_GRACE = 1000;
+const STOP_TIMEOUT = 1500;
+
+/** Delay before a change of the host is reported, in ms: a VPN that comes up adds its routes one by one. */
+const HOST_SETTLE_MS = 500;
+
+/** How long the agent may take to get ready, restoring what an earlier run has left included, in ms. */
+const READY_TIMEOUT = 60_000;
+
+/** How long the agent may take to count the running containers, in ms. */
+const COUNT_TIMEOUT = 5_000;
 
 type Answers = { [Name in AgentRequest]: (params: unknown) => Promise<AgentRequests[Name]['result']> };
 
+export interface ContainerServiceDeps {
+  agent: AgentSupervisor;
+  ports: { driver: PortDriver | undefined; sockets?: ActivatedSockets | undefined };
+  network: () => NetworkDriverInfo | undefined;
+  config: ContainersConfig;
+  warn: (line: string) => void;
+}
+
 export class ContainerService {
-  readonly #ports: HeldPorts;
-  #ready: { promise: Promise<void>; resolve: () => void; reject: (error: Error) => void } | undefined;
+  readonly #ports: PortReservations;
+  #ready: Deferred | undefined;
+  #counted: ((count: number) => void)[] = [];
   #stopped: (() => void) | undefined;
   #closed = false;
-  /** Requests are answered in the order in which they come. */
+  readonly #changed = new Map<HostAspect, NodeJS.Timeout>();
+  /** Whether containers may exist … */
+  #served = false;
+  /** … and an agent that can stop them. */
+  #serving = false;
+  /** Requests are answered in their order. */
   #queue: Promise<void> = Promise.resolve();
+  /** Pending requests of this agent; the next one has its own counts, and gets no replies to its predecessor's requests. */
+  #queued = { requests: 0, bytes: 0 };
 
-  constructor(
-    private readonly agent: AgentSupervisor,
-    ports: PortDriver | undefined,
-    private readonly network: () => NetworkDriverInfo | undefined,
-    private readonly config: ContainersConfig,
-    private readonly warn: (line: string) => void,
-  ) {
-    this.#ports = new HeldPorts(ports);
-    agent.onMessage = (message) => this.#hear(message);
+  constructor(private readonly deps: ContainerServiceDeps) {
+    const { agent, ports } = deps;
+    this.#ports = new PortReservations(ports.driver, ports.sockets);
+    agent.onMessage = (message, bytes) => this.#onMessage(message, bytes);
     agent.onState.push((state, reason) => {
-      if (state === 'ready' && this.#ready) this.agent.send({ type: 'containers', config: this.config });
-      if (state === 'lost') this.#stopped?.();
+      if (state === 'ready' && this.#ready) this.deps.agent.send({ type: 'containers', config: this.deps.config });
+      if (state === 'lost') this.#queued = { requests: 0, bytes: 0 };
+      if (state === 'lost') this.#serving = false;
       if (state === 'lost' && this.#ready) {
         this.#ready.reject(new ContainersError(`the agent was lost (${reason}); try again`));
-        // The next one is told, and whoever asks meanwhile waits for it.
-        this.#ready = this.#closed ? undefined : deferred();
+        // The next one gets the configuration; requests of the API wait for it.
+        this.#ready = deferred();
       }
+    });
+    agent.onGone.push(() => {
+      this.#ready?.reject(new ContainersError('the namespaces have ended'));
+      this.#ready = undefined;
+      this.#stopped?.();
     });
   }
 
-  /** The socket on which the agent serves its part of the API. */
+  /**
+   * The socket on which the agent serves its part of the API. Where the state directory is on a file system that is now
+   * mounted only inside, as $XDG_RUNTIME_DIR after a logout, the path leads through /proc/PID/root (proc(5)).
+   */
   get socketPath(): string {
-    return join(this.config.stateDir, 'agent.sock');
+    const path = statePath(this.deps.config.stateDir, 'agentSocket');
+    const inside = `/proc/${this.deps.agent.root}/root${path}`;
+    return !existsSync(path) && existsSync(inside) ? inside : path;
+  }
+
+  /** Whether the agent's socket is where it should be, once there has to be one. */
+  isInPlace(): boolean {
+    return !this.#serving || existsSync(this.socketPath);
+  }
+
+  /** Has the agent recreate what is missing of its part of the state directory. */
+  renew(): void {
+    if (!this.#serving) return;
+    // Requests wait for it.
+    this.#ready = deferred();
+    this.deps.agent.send({ type: 'containers', config: this.deps.config });
   }
 
   /** Resolves when the agent serves containers; starts it if need be. Throws ContainersError and AgentError. */
   async ready(): Promise<void> {
     if (this.#closed) throw new ContainersError('the stack is ending');
-    if (!this.#ready) {
-      const waiting = deferred();
-      this.#ready = waiting;
-      try {
-        // One that is ready already has said so before.
-        if (this.agent.state === 'ready') this.agent.send({ type: 'containers', config: this.config });
-        await this.agent.start();
-      } catch (error) {
-        this.#ready = undefined;
-        // For those who came meanwhile.
-        waiting.reject(error instanceof Error ? error : new ContainersError(String(error)));
-        throw error;
-      }
-    }
-    await this.#ready.promise;
+    // Held here: this.#ready may be replaced or removed while it is awaited.
+    const { promise } = this.#ready ?? this.#begin();
+    await within(
+      promise,
+      READY_TIMEOUT,
+      () => new ContainersError(`the agent does not run containers yet, after ${READY_TIMEOUT / 1000} s; try again`),
+    );
   }
 
-  /** Ends all containers, where there may be any, and closes their ports. */
+  /** Has the agent run containers, and starts it if need be. */
+  #begin(): Deferred {
+    const waiting = deferred();
+    this.#ready = waiting;
+    // A later 'ready' event sends it otherwise.
+    if (this.deps.agent.state === 'ready') this.deps.agent.send({ type: 'containers', config: this.deps.config });
+    this.deps.agent.start().catch((error: unknown) => {
+      if (this.#ready === waiting) this.#ready = undefined;
+      waiting.reject(error instanceof Error ? error : new ContainersError(String(error)));
+    });
+    return waiting;
+  }
+
+  /** How many containers run, or are about to; undefined if the agent does not answer. */
+  async inUse(): Promise<number | undefined> {
+    if (!this.#ready) return 0;
+    if (!this.#serving) return undefined;
+    const answer = new Promise<number | undefined>((resolve) => {
+      this.#counted.push(resolve);
+      setTimeout(() => resolve(undefined), COUNT_TIMEOUT).unref();
+    });
+    this.deps.agent.send({ type: 'containers-use' });
+    return answer;
+  }
+
+  /** Notifies the agent of a change on the host, where it serves containers; it reads all when it begins to. */
+  hostChanged(what: HostAspect): void {
+    if (!this.#serving) return;
+    const under = this.#changed.get(what);
+    if (under) return;
+    // Several changes are reported as one.
+    this.#changed.set(
+      what,
+      setTimeout(() => {
+        this.#changed.delete(what);
+        if (this.#serving && !this.#closed) this.deps.agent.send({ type: 'host-changed', what });
+      }, HOST_SETTLE_MS).unref(),
+    );
+  }
+
+  /** Stops all containers, where there may be any, kills those that take too long, and closes their ports. */
   async close(): Promise<void> {
     this.#closed = true;
-    if (this.#ready && this.agent.state === 'ready') {
+    if (this.#served && this.#ready) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, STOP_TIMEOUT);
         this.#stopped = () => {
           clearTimeout(timer);
           resolve();
         };
-        this.agent.send({ type: 'containers-stop' });
+        // Otherwise when the next agent is ready.
+        if (this.#serving) this.#stop();
       });
     }
+    this.#ready?.reject(new ContainersError('the stack is ending', true));
     this.#ready = undefined;
     await this.#ports.close();
   }
 
-  #hear(message: Message): void {
+  #stop(): void {
+    this.deps.agent.send({ type: 'containers-stop', timeout: STOP_GRACE });
+  }
+
+  #onMessage(message: Message, bytes: number): void {
     switch (message.type) {
       case 'containers-ready':
+        this.#served = true;
+        this.#serving = true;
         this.#ready?.resolve();
+        if (this.#closed) this.#stop();
         break;
       case 'containers-failed': {
-        const error = new ContainersError(printable(message.text));
-        this.warn(error.message);
+        const error = new ContainersError(printable(message.text), true);
+        this.deps.warn(`containers cannot be run: ${error.message}`);
         this.#ready?.reject(error);
         this.#ready = undefined;
         break;
       }
+      case 'containers-used':
+        for (const resolve of this.#counted.splice(0)) resolve(message.count);
+        break;
       case 'containers-stopped':
         this.#stopped?.();
         break;
-      case 'request': {
-        const { id, name, params } = message;
-        this.#queue = this.#queue.then(async () => {
-          try {
-            this.agent.send({ type: 'reply', id, result: await this.#answer(name, params) });
-          } catch (error) {
-            this.agent.send({ type: 'reply', id, error: errorText(error) });
-          }
-        });
+      case 'request':
+        this.#enqueue(message, bytes);
         break;
-      }
     }
   }
 
-  async #answer(name: string, params: unknown): Promise<unknown> {
+  #enqueue({ id, name, params }: Extract<Message, { type: 'request' }>, bytes: number): void {
+    const queued = this.#queued;
+    if (queued.requests >= MAX_REQUESTS || queued.bytes + bytes > MAX_REQUEST_BYTES) {
+      this.deps.agent.replace(`it has ${queued.requests} requests under way, of ${queued.bytes} bytes`);
+      return;
+    }
+    queued.requests++;
+    queued.bytes += bytes;
+    this.#queue = this.#queue.then(async () => {
+      if (queued !== this.#queued) return;
+      const reply = await this.#handleRequest(name, params).then(
+        (result): Message => ({ type: 'reply', id, result }),
+        (error: unknown): Message => ({ type: 'reply', id, error: errorText(error) }),
+      );
+      queued.requests--;
+      queued.bytes -= bytes;
+      if (queued === this.#queued) this.deps.agent.send(reply);
+    });
+  }
+
+  async #handleRequest(name: string, params: unknown): Promise<unknown> {
     const answers: Answers = {
-      facts: async () => hostFacts(this.network()),
+      'host-info': async () => hostInfo(this.deps.network()),
+      'host-networks': async () => ({ networks: [...stackNetworks(this.deps.network()), ...hostNetworks()] }),
       'ports-reserve': async (given) => {
         const { owner, ranges } = (await schemas()).parseReservation(given);
-        return { hostPorts: await this.#ports.reserve(owner, ranges as PortRange[]) };
+        return { hostPorts: await this.#ports.reserve(owner, ranges.map(mappingOf)) };
       },
       'ports-activate': async (given) => {
         const { owner, childIP } = (await schemas()).parseActivation(given);
@@ -136,25 +260,46 @@ export class ContainerService {
         await this.#ports.release((await schemas()).parseOwner(given).owner);
         return {};
       },
+      'survivors-end': async (given) => {
+        return { living: await endSurvivors((await schemas()).parseSurvivors(given).survivors) };
+      },
       'ports-owners': async () => ({ owners: this.#ports.owners() }),
     };
-    if (!Object.hasOwn(answers, name))
-      throw new ContainersError(`the agent asks for ${printable(name)}, which is not known`);
+    if (!Object.hasOwn(answers, name)) throw new ContainersError(`unknown request of the agent: ${printable(name)}`);
     return answers[name as AgentRequest](params);
   }
 }
 
-/** Loaded when the first container asks: zod takes its time. */
+/** Loaded at the first container's request: zod takes long to load. */
 const schemas = () => import('./request-schemas.js');
 
-function deferred() {
+/** Throws the error of `late` where the promise is not settled after so many ms. */
+async function within<T>(promise: Promise<T>, ms: number, late: () => Error): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const expiry = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(late()), ms);
+  });
+  try {
+    return await Promise.race([promise, expiry]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+interface Deferred {
+  promise: Promise<void>;
+  resolve: () => void;
+  reject: (error: Error) => void;
+}
+
+function deferred(): Deferred {
   let resolve = () => {};
   let reject: (error: Error) => void = () => {};
   const promise = new Promise<void>((yes, no) => {
     resolve = yes;
     reject = no;
   });
-  // Whoever waits hears of it; nobody has to.
+  // A rejection need not be awaited.
   promise.catch(() => {});
   return { promise, resolve, reject };
 }

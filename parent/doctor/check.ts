@@ -1,15 +1,25 @@
+import type { HostNetwork } from '../../protocol/wire/messages.js';
 import type { Problem } from '../errors.js';
 
-/** What the machine has, as far as the checks look at it; tests stand in for it. */
+export interface ContainerNetwork {
+  name: string;
+  /** In CIDR notation. */
+  subnet: string;
+  /** Whether rootless-net has made it. */
+  own: boolean;
+  file: string;
+}
+
+/** The machine as the checks see it; tests have fakes of it. */
 export interface Machine {
   readonly user: { uid: number; gid: number; name: string };
-  /** "" where it cannot be read. */
+  /** "" if it cannot be read. */
   read(path: string): Promise<string>;
-  /** Permission bits and owner; undefined where there is none. */
+  /** Permission bits and owner; undefined if there is none. */
   stat(path: string): Promise<{ mode: number; uid: number } | undefined>;
-  /** Full path; undefined where it is not there. */
+  /** Full path; undefined if it is not installed. */
   find(program: string): Promise<string | undefined>;
-  /** Standard output and standard error together, "" where it cannot be started. */
+  /** Standard output and standard error together, "" if it cannot be started. */
   run(program: string, ...args: string[]): Promise<{ code: number; output: string }>;
   /** Why /dev/net/tun cannot be used. */
   tunProblem(): Promise<Problem | undefined>;
@@ -17,13 +27,17 @@ export interface Machine {
   subIdProblem(): Promise<Problem | undefined>;
   /** Makes user, mount and network namespaces, and ends them again; rejects with a UserError. */
   tryNamespaces(): Promise<void>;
+  /** Networks that the host has routes to, the most specific first; undefined if they cannot be listed. */
+  hostNetworks(): Promise<HostNetwork[] | undefined>;
+  /** Subnets of this user's bridge networks of containers, read from the files of the networks. */
+  containerNetworks(): Promise<ContainerNetwork[]>;
   readonly launcher: string;
 }
 
 export type Severity = 'ok' | 'warning' | 'failed';
 
 export interface Finding {
-  /** Of the check; stable. */
+  /** Name of the check; stable. */
   name: string;
   status: Severity;
   /** One line. */
@@ -32,5 +46,5 @@ export interface Finding {
   fix?: string;
 }
 
-/** One subject. `failed` is for what nothing works without, `warning` for what only some things need. */
+/** Checks one subject. `failed` is for what every stack needs, `warning` for what only some features need. */
 export type Check = (machine: Machine) => Promise<Finding>;

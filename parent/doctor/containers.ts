@@ -1,6 +1,6 @@
 import type { Check } from './check.js';
 
-/** What containers cannot do without, by program, with Debian's package of it. */
+/** Programs that containers need, with their Debian packages. */
 const NEEDED = { nft: 'nftables', mount: 'mount', setpriv: 'util-linux' } as const;
 
 export const containers: Check = async (machine) => {
@@ -16,7 +16,7 @@ export const containers: Check = async (machine) => {
   return {
     name,
     status: 'warning',
-    what: `rootless-net can run no containers: ${absent.join(', ')} missing`,
+    what: `rootless-net cannot run containers: ${absent.join(', ')} missing`,
     fix: `sudo apt-get install ${packages.join(' ')}`,
   };
 };

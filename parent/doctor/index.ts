@@ -1,14 +1,18 @@
-/** Examines the machine: what works, what does not, and what to do about it. */
+/**
+ * Examines the machine: what works, what does not, and what to do about it. Checks are pure functions of a Machine
+ * (check.ts), a file for each subject; this-machine.ts is the real one. Nothing here changes the machine.
+ */
 import type { Check, Finding, Machine } from './check.js';
 import { containers } from './containers.js';
 import { idMapPrograms, subIds, userNamespaces } from './namespaces.js';
 import { congestionControl, pasta, ping, slirp4netns, tunDevice, unprivilegedPorts } from './network.js';
-import { cgroups, openFiles, userManager, whoWeAre } from './system.js';
+import { subnets } from './subnets.js';
+import { cgroups, openFiles, user, userManager } from './system.js';
 
 export type { Finding, Machine } from './check.js';
 
 const checks: readonly Check[] = [
-  whoWeAre,
+  user,
   userNamespaces,
   subIds,
   idMapPrograms,
@@ -20,11 +24,12 @@ const checks: readonly Check[] = [
   congestionControl,
   openFiles,
   containers,
+  subnets,
   cgroups,
   userManager,
 ];
 
-/** In an order in which people would ask. Changes nothing. */
+/** Runs all checks, the most basic first. Changes nothing. */
 export async function examine(machine: Machine): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const check of checks) findings.push(await check(machine));

@@ -13,7 +13,7 @@ export const userNamespaces: Check = async (machine) => {
       return {
         name,
         status: 'failed',
-        what: 'AppArmor keeps user namespaces from programs without a profile',
+        what: 'AppArmor denies user namespaces to programs without a profile',
         fix: `sudo tee ${path} <<'END'\n${text}END\nsudo systemctl reload apparmor`,
       };
     }
@@ -55,5 +55,5 @@ export const idMapPrograms: Check = async (machine) => {
       return { name, status: 'failed', what: `${path} may not map ids: it is neither setuid root nor capable`, fix };
     }
   }
-  return { name, status: 'ok', what: 'newuidmap and newgidmap are there and may map ids' };
+  return { name, status: 'ok', what: 'newuidmap and newgidmap are installed and may map ids' };
 };

@@ -3,10 +3,10 @@ import type { Check, Machine } from './check.js';
 export const tunDevice: Check = async (machine) => {
   const problem = await machine.tunProblem();
   if (problem === undefined) return { name: 'tun', status: 'ok', what: '/dev/net/tun can be opened' };
-  return { name: 'tun', status: 'warning', ...problem, what: `${problem.what}: there is no outbound network` };
+  return { name: 'tun', status: 'warning', ...problem, what: `${problem.what}: no outbound network` };
 };
 
-/** Versions of slirp4netns before it cannot be given a namespace by path. */
+/** Older versions of slirp4netns cannot be given a namespace by path. */
 const LEAST_SLIRP = [0, 4];
 
 export const slirp4netns: Check = async (machine) => {
@@ -14,7 +14,7 @@ export const slirp4netns: Check = async (machine) => {
   const version = await versionOf(machine, name);
   const other = (await machine.find('pasta')) !== undefined;
   if (version === undefined) {
-    const what = `slirp4netns is not installed${other ? '; pasta is used' : ': there is no outbound network'}`;
+    const what = `slirp4netns is not installed${other ? '; pasta is used' : ': no outbound network'}`;
     return { name, status: other ? 'ok' : 'warning', what, fix: 'sudo apt-get install slirp4netns' };
   }
   const [major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(version) ?? []).slice(1).map(Number);
@@ -34,16 +34,16 @@ export const pasta: Check = async (machine) => {
   const version = await versionOf(machine, 'pasta');
   if (version !== undefined) return { name: 'pasta', status: 'ok', what: version };
   const other = (await machine.find('slirp4netns')) !== undefined;
-  const what = `pasta is not installed${other ? '; slirp4netns is used' : ': there is no outbound network'}`;
+  const what = `pasta is not installed${other ? '; slirp4netns is used' : ': no outbound network'}`;
   return { name: 'pasta', status: other ? 'ok' : 'warning', what, fix: 'sudo apt-get install passt' };
 };
 
-/** First line of what the program says of its version; undefined where it is not installed. */
+/** First line of the output of --version; undefined if the program is not installed. */
 async function versionOf(machine: Machine, program: string): Promise<string | undefined> {
   const path = await machine.find(program);
   if (path === undefined) return undefined;
   const { output } = await machine.run(path, '--version');
-  return output.trim().split('\n')[0] || `${program}, which does not tell its version`;
+  return output.trim().split('\n')[0] || `${program}, of unknown version`;
 }
 
 export const unprivilegedPorts: Check = async (machine) => {
@@ -70,7 +70,7 @@ export const ping: Check = async (machine) => {
   return {
     name,
     status: 'warning',
-    what: `ping does not reach the outside: ping_group_range leaves group ${gid} out`,
+    what: `ping does not reach the outside: ping_group_range does not include group ${gid}`,
     fix,
   };
 };

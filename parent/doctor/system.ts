@@ -1,14 +1,14 @@
 import type { Check } from './check.js';
 
-export const whoWeAre: Check = async ({ user }) =>
-  user.uid === 0
+export const user: Check = async ({ user: { uid, name } }) =>
+  uid === 0
     ? {
         name: 'user',
         status: 'warning',
         what: 'this is root: rootless-run is for ordinary users',
         fix: 'run it as another user',
       }
-    : { name: 'user', status: 'ok', what: `${user.name || 'a user without a name'}, uid ${user.uid}` };
+    : { name: 'user', status: 'ok', what: `${name || 'a user without a name'}, uid ${uid}` };
 
 const DELEGATE = `sudo mkdir -p /etc/systemd/system/user@.service.d
 printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf
@@ -37,7 +37,7 @@ export const cgroups: Check = async (machine) => {
     return {
       name,
       status: 'warning',
-      what: `cgroup2 stands beside cgroup v1 (${root}): containers have no limits`,
+      what: `cgroup2 is mounted beside cgroup v1 (${root}): containers have no limits`,
       fix,
     };
   }
@@ -60,7 +60,7 @@ export const userManager: Check = async (machine) => {
       name,
       status: 'warning',
       what: `no user manager of systemd can be reached${state === '' ? '' : ` (${state})`}: rootless-run systemd does not work`,
-      fix: `sudo loginctl enable-linger ${machine.user.name}, and log in anew`,
+      fix: `sudo loginctl enable-linger ${machine.user.name}, and log in again`,
     };
   }
   if ((await machine.stat(`/var/lib/systemd/linger/${machine.user.name}`)) === undefined) {

@@ -1,18 +1,21 @@
 import { readFile, stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import { execa } from 'execa';
 import { LAUNCHER } from '../../native/index.js';
-import { Channels } from '../channels.js';
-import { findProgram } from '../find-program.js';
+import { EngineHost } from '../engine/engine-host.js';
 import { planIdMap, subIdProblem } from '../namespaces/id-map.js';
 import { Launcher } from '../namespaces/launcher.js';
-import { tunProblem } from '../network/tun.js';
+import { tunProblem } from '../network/drivers/tun.js';
+import { hostNetworks } from '../network/host/networks.js';
+import { findProgram } from '../programs/find-program.js';
+import { runProgramToEnd } from '../programs/run-programs.js';
 import type { Machine } from './check.js';
+import { containerNetworks } from './container-networks.js';
 
-/** Programs that hang are no reason to hang. */
+/** How long a program may take, in ms. */
 const TIMEOUT_MS = 5000;
 
-export const thisMachine: Machine = {
+/** @param confDir directory of the networks of containers; throws where it is unknown */
+export const thisMachine = (confDir: () => string): Machine => ({
   get user() {
     const { uid, gid, username } = userInfo();
     return { uid, gid, name: username };
@@ -25,19 +28,35 @@ export const thisMachine: Machine = {
     ),
   find: async (program) => findProgram(program),
   async run(program, ...args) {
-    const result = await execa(program, args, { reject: false, all: true, stdin: 'ignore', timeout: TIMEOUT_MS });
-    return { code: result.exitCode ?? 1, output: result.all ?? '' };
+    const { exitCode = 1, output } = await runProgramToEnd(program, args, { timeout: TIMEOUT_MS });
+    return { code: exitCode, output };
   },
   tunProblem,
   subIdProblem,
   async tryNamespaces() {
-    const channels = new Channels('', () => {});
+    const engineHost = new EngineHost('', () => {});
     try {
-      const launcher = await Launcher.start(channels, ['user', 'mnt', 'net'], planIdMap, {});
+      const launcher = await Launcher.start({ engineHost, namespaces: ['mnt', 'net'], planIdMap, env: {} });
       await launcher.kill();
     } finally {
-      channels.close();
+      engineHost.close();
     }
   },
+  async hostNetworks() {
+    try {
+      return hostNetworks();
+    } catch {
+      return undefined;
+    }
+  },
+  async containerNetworks() {
+    let directory: string;
+    try {
+      directory = confDir();
+    } catch {
+      return [];
+    }
+    return containerNetworks(directory);
+  },
   launcher: LAUNCHER,
-};
+});

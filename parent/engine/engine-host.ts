@@ -1,5 +1,6 @@
-import { type Engine, type EngineCounters, type EngineEvent, native } from '../native/index.js';
-import { printable } from './errors.js';
+import { type Engine, type EngineCounters, type EngineEvent, native } from '../../native/index.js';
+import { printable } from '../errors.js';
+import { RateLimitedLog } from '../log/rate-limited-log.js';
 
 const BYPASS_PATIENCE_MS = 10_000;
 
@@ -8,43 +9,43 @@ export interface PacketChannel {
   readonly id: number;
   send(data: Uint8Array, fds?: number[]): void;
   onMessage(listener: (data: Buffer) => void): void;
-  /** Called when the other side goes away, or sends what cannot be read; not after close(). */
+  /** Called when the other side closes its end, or sends an invalid packet; not after close(). */
   onClose(listener: (reason: string) => void): void;
   close(): void;
 }
 
 export type ConnectionEvent = Extract<EngineEvent, { connection: number }>;
 
-/** What the engine has to say of ports. */
+/** Events of the engine about ports. */
 export interface PortEvents {
   onPortState(port: number, reason: string): void;
   onConnection(event: ConnectionEvent): void;
 }
 
-/**
- * The engine of the parent's process, with its events given to those whom they concern.
- */
-export class Channels {
+/** The engine of the parent's process; passes its events to the listeners of channels and ports. */
+export class EngineHost {
   readonly engine: Engine;
   readonly #channels = new Map<number, { message: (data: Buffer) => void; close: (reason: string) => void }>();
   readonly #closedPorts = new Map<number, () => void>();
   readonly #endedBypasses = new Map<number, () => void>();
   #nextChannel = 1;
+  readonly #log: RateLimitedLog;
   portEvents: PortEvents | undefined;
+  #onAddresses: (() => void)[] = [];
 
-  constructor(
-    congestion: string,
-    private readonly warn: (text: string) => void,
-  ) {
+  /** @param connects whether the engine connects to servers itself, see Engine.confine() */
+  constructor(congestion: string, warn: (text: string) => void, connects = false) {
+    this.#log = new RateLimitedLog(warn, 'the port driver');
     this.engine = new (native().Engine)(congestion, (events) => {
       for (const event of events) this.#handle(event);
     });
+    this.engine.confine(connects);
   }
 
   /** Takes over the descriptor. */
   open(fd: number): PacketChannel {
     const id = this.#nextChannel++;
-    // What comes before anybody listens is told to him when he does: a program may have ended before its start is known.
+    // Buffers events until a listener is attached: a program may end before its start is reported.
     const early: Buffer[] = [];
     let closed: string | undefined;
     const listeners = {
@@ -75,28 +76,37 @@ export class Channels {
     };
   }
 
-  /** Resolves when the engine has done something: with a channel whose other end is closed already, it says so. */
-  async answers(): Promise<void> {
+  /** Calls the listener for each change of the host's addresses, routes and rules from now on, and soon for the first time. */
+  watchAddresses(listener: () => void): void {
+    this.#onAddresses.push(listener);
+    this.engine.watchAddresses(
+      true,
+      'cannot watch the addresses of the host; ports that wait for one are tried on reload',
+    );
+  }
+
+  /** Resolves when the engine's thread has done its pending work: it then reports that a closed channel is closed. */
+  async roundTrip(): Promise<void> {
     let ours: number, theirs: number;
     try {
       [ours, theirs] = native().socketpair();
     } catch {
-      // Descriptors have run out, which is no fault of the engine.
+      // Descriptors have run out: the engine is not to blame.
       return;
     }
     native().closeFd(theirs);
     await new Promise<void>((resolve) => this.open(ours).onClose(() => resolve()));
   }
 
-  /** Resolves when the port's listeners and connections are closed. */
-  removePort(id: number): Promise<void> {
+  /** Resolves when the listeners and connections of the ports with `count` ids from `firstId` on are closed. */
+  removePorts(firstId: number, count: number): Promise<void> {
     return new Promise((resolve) => {
-      this.#closedPorts.set(id, resolve);
-      this.engine.removePort(id);
+      this.#closedPorts.set(firstId, resolve);
+      this.engine.removePorts(firstId, count);
     });
   }
 
-  /** Resolves when what programs have of the port is ended; or after a while, since they may hold that up. */
+  /** Resolves when programs no longer have sockets of the port; or after a while, since they may delay that. */
   endBypass(id: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, BYPASS_PATIENCE_MS);
@@ -121,8 +131,8 @@ export class Channels {
   #handle(event: EngineEvent): void {
     switch (event.type) {
       case 'message':
-        // Nobody sends descriptors in messages of this kind.
-        for (const fd of event.fds) native().closeFd(fd);
+        // Messages of this kind have no descriptors.
+        for (const fd of event.fds) native().discardFd(fd);
         this.#channels.get(event.channel)?.message(event.data);
         break;
       case 'channel-closed': {
@@ -142,8 +152,11 @@ export class Channels {
       case 'port-state':
         this.portEvents?.onPortState(event.port, event.reason);
         break;
+      case 'addresses-changed':
+        for (const listener of this.#onAddresses) listener();
+        break;
       case 'log':
-        this.warn(printable(event.text));
+        this.#log.log(printable(event.text));
         break;
       case 'plan-wanted':
       case 'client-wanted':

@@ -2,24 +2,90 @@
  * Evacuation of a cgroup: a cgroup2 that has processes cannot give its controllers to those below it (cgroups(7), "no
  * internal processes"), so all of them move down to one that is made for them.
  */
+import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorText } from '../errors.js';
+import { CGROUP_ROOT, cgroupOf, isUnified, processesIn, type StackCgroup } from '../../protocol/system/cgroup.js';
+import { errnoName, errorText } from '../errors.js';
+
+/** Name of the cgroup of the stack's own processes, beside those of its containers. */
+const LEAF = 'rootless-net';
 
 /**
- * Moves every process of our cgroup to `name` below it, and gives all controllers there. Resolves with what could not be
- * done, a line each.
+ * Finds out where containers can have cgroups: below our own, so that systemd, when it ends a unit's, reaches them. Where
+ * all its processes are ours, as in a unit with Delegate=yes, they are moved to a leaf first, and containers get its
+ * controllers. Undefined if the cgroup is not delegated to this user, or cgroup v1 is mounted, too.
  */
-export async function evacuateCgroup(name: string): Promise<string[]> {
-  const [mount, path] = await Promise.all([cgroup2Mount(), ownCgroup()]);
-  if (mount === undefined || path === undefined) return ['cannot evacuate the cgroup: cgroup2 is not mounted'];
+export function divideCgroup(): StackCgroup | undefined {
+  if (!isUnified()) return undefined;
+  const path = cgroupOf('self');
+  if (path === undefined || path === '/') return undefined;
+  const own = join(CGROUP_ROOT, path);
+  try {
+    for (const name of ['', 'cgroup.procs']) accessSync(join(own, name), constants.W_OK);
+    if (!processesIn(own).every(isOurs)) return { path, leaf: '' };
+    mkdirSync(join(own, LEAF), { recursive: true });
+    moveOurs(own, join(own, LEAF));
+  } catch {
+    return undefined;
+  }
+  for (const controller of readFileSync(join(own, 'cgroup.controllers'), 'utf8').match(/\w+/g) ?? []) {
+    try {
+      writeFileSync(join(own, 'cgroup.subtree_control'), `+${controller}`);
+    } catch {
+      // Containers do without it.
+    }
+  }
+  return { path, leaf: LEAF };
+}
+
+/** This process, or one below it. */
+function isOurs(pid: number): boolean {
+  for (let at = pid; at > 1; at = parentOf(at)) {
+    if (at === process.pid) return true;
+  }
+  return false;
+}
+
+function parentOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+}
+
+/** Repeats until none is left: a child may start others meanwhile. */
+function moveOurs(from: string, to: string): void {
+  for (let pids = processesIn(from); pids.length > 0; pids = processesIn(from)) {
+    for (const pid of pids) {
+      try {
+        writeFileSync(join(to, 'cgroup.procs'), String(pid));
+      } catch (error) {
+        // It has ended.
+        if (errnoName(error) !== 'ESRCH') throw error;
+      }
+    }
+  }
+}
+
+/**
+ * Moves every process of our cgroup to `name` below it, and enables all controllers there. Resolves with the problems, a
+ * line each, and with where containers can have cgroups then.
+ */
+export async function evacuateCgroup(name: string): Promise<{ problems: string[]; evacuated?: StackCgroup }> {
+  const [mount, path] = [await cgroup2Mount(), cgroupOf('self')];
+  if (mount === undefined || path === undefined) {
+    return { problems: ['cannot evacuate the cgroup: cgroup2 is not mounted'] };
+  }
   const own = join(mount, path);
   const below = join(own, name);
   try {
     await mkdir(below, { recursive: true });
     await moveProcesses(own, below);
   } catch (error) {
-    return [`cannot evacuate the cgroup ${own}: ${errorText(error)}; it has to be delegated (systemd: Delegate=yes)`];
+    return {
+      problems: [
+        `cannot evacuate the cgroup ${own}: ${errorText(error)}; it has to be delegated (systemd: Delegate=yes)`,
+      ],
+    };
   }
   const problems: string[] = [];
   const controllers = await readFile(join(own, 'cgroup.controllers'), 'utf8');
@@ -28,10 +94,10 @@ export async function evacuateCgroup(name: string): Promise<string[]> {
       problems.push(`cannot give the controller ${controller} to cgroups below ${own}: ${errorText(error)}`);
     });
   }
-  return problems;
+  return { problems, ...(mount === CGROUP_ROOT ? { evacuated: { path, leaf: name } } : {}) };
 }
 
-/** Until there are none: some may start others meanwhile. */
+/** Repeats until none is left: some may start others meanwhile. */
 async function moveProcesses(from: string, to: string): Promise<void> {
   for (;;) {
     const pids = (await readFile(join(from, 'cgroup.procs'), 'utf8')).split('\n').filter((line) => line !== '');
@@ -45,11 +111,6 @@ async function moveProcesses(from: string, to: string): Promise<void> {
       }
     }
   }
-}
-
-/** Path of our cgroup2 below its mount point (cgroups(7), /proc/PID/cgroup). */
-async function ownCgroup(): Promise<string | undefined> {
-  return /^0::(.*)$/m.exec(await readFile('/proc/self/cgroup', 'utf8'))?.[1];
 }
 
 /** Where cgroup2 is mounted (proc(5), /proc/PID/mountinfo). */

@@ -2,25 +2,33 @@ import { readFile } from 'node:fs/promises';
 import { LAUNCHER } from '../../native/index.js';
 import { NamespaceError, type Problem, problemText } from '../errors.js';
 
-/** Value of a sysctl, "" where the kernel lacks it. */
+/** Value of a sysctl, "" if the kernel lacks it. */
 export type ReadSysctl = (name: string) => Promise<string>;
 
 async function readSysctl(name: string): Promise<string> {
   return (await readFile(`/proc/sys/${name}`, 'utf8').catch(() => '')).trim();
 }
 
+/** A refused request of the launcher. */
+export interface Refusal {
+  /** Name of the errno. */
+  code: string;
+  /** What was tried. */
+  what: string;
+  /** Name of the namespace that was refused, "" if it was none. */
+  object: string;
+}
+
 /**
- * Why the kernel refused a namespace, and what to do about it. `code` is the errno's name. Sources: user_namespaces(7),
- * Debian's unprivileged_userns_clone, Ubuntu's apparmor_restrict_unprivileged_userns.
+ * Why the kernel refused a namespace, and what to do about it. Sources: user_namespaces(7), Debian's
+ * unprivileged_userns_clone, Ubuntu's apparmor_restrict_unprivileged_userns.
  */
 export async function explainUnshare(
-  code: string,
-  what: string,
-  /** Name of the namespace that was refused, where it was one. */
-  namespace = 'user',
+  { code, what, object }: Refusal,
   sysctl: ReadSysctl = readSysctl,
   launcher: string = LAUNCHER,
 ): Promise<NamespaceError> {
+  const namespace = object;
   const problem = await explainRefusal(code, namespace, sysctl, launcher);
   return new NamespaceError(
     `cannot make the namespaces (${what} ${namespace}: ${code}): ${problemText(problem)}`,
@@ -31,7 +39,7 @@ export async function explainUnshare(
 async function explainRefusal(code: string, namespace: string, sysctl: ReadSysctl, launcher: string): Promise<Problem> {
   if ((await sysctl('kernel/unprivileged_userns_clone')) === '0') {
     return {
-      what: 'this kernel keeps user namespaces from users',
+      what: 'this kernel denies user namespaces to users',
       fix: 'sudo sysctl -w kernel.unprivileged_userns_clone=1',
     };
   }
@@ -54,12 +62,12 @@ async function explainRefusal(code: string, namespace: string, sysctl: ReadSysct
   };
 }
 
-/** Whether AppArmor lets only programs with a profile make user namespaces, as Ubuntu has it from 23.10 on. */
+/** Whether AppArmor allows user namespaces only to programs with a profile, as on Ubuntu since 23.10. */
 export async function appArmorRestricts(sysctl: ReadSysctl): Promise<boolean> {
   return (await sysctl('kernel/apparmor_restrict_unprivileged_userns')) === '1';
 }
 
-/** A profile that allows the launcher to make user namespaces, and where it belongs (apparmor.d(5)). */
+/** A profile that allows the launcher to make user namespaces, and its path (apparmor.d(5)). */
 export function appArmorProfile(launcher: string): { path: string; text: string } {
   const name = launcher.slice(1).replaceAll('/', '.');
   return {

@@ -1,13 +1,13 @@
 /**
- * Id maps of the child's user namespace: who runs us becomes root in it, and the user's sub-ids follow (user_namespaces(7),
+ * Id maps of the child's user namespace: the user becomes root in it, and the user's sub-ids follow (user_namespaces(7),
  * subuid(5)). Ranges beyond the user's own id can only be written by newuidmap(1) and newgidmap(1).
  */
 import { readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { errorText, NamespaceError, type Problem } from '../errors.js';
-import { findProgram } from '../find-program.js';
-import { runProgramToEnd } from '../programs.js';
+import { findProgram } from '../programs/find-program.js';
+import { runProgramToEnd } from '../programs/run-programs.js';
 
 export interface IdRange {
   start: number;
@@ -16,9 +16,9 @@ export interface IdRange {
 
 export type IdMap =
   | { kind: 'sub-ids'; newuidmap: string; newgidmap: string; uids: IdRange[]; gids: IdRange[] }
-  /** Root is mapped to the user, and no other id is; `reason` says why. */
+  /** Root is mapped to the user, and no other id is mapped, for that reason. */
   | { kind: 'single'; reason: Problem }
-  /** As root: every id there is, as it is. */
+  /** For root: every id is mapped to itself. */
   | { kind: 'identity' };
 
 /** Where sub-ids are looked up: by getsubids(1), in /etc/subuid and /etc/subgid, or in both. */
@@ -41,7 +41,7 @@ function currentUser(): User {
   }
 }
 
-/** Why the user has no sub-ids, with the cure; undefined where there are some, or none are needed. */
+/** Why the user has no sub-ids, with the fix; undefined if there are some, or none are needed. */
 export async function subIdProblem(): Promise<Problem | undefined> {
   const map = await planIdMap();
   return map.kind === 'single' ? map.reason : undefined;
@@ -103,7 +103,7 @@ export function mapPrograms(pid: number, map: Extract<IdMap, { kind: 'sub-ids' }
   ];
 }
 
-/** All ids that exist in our own user namespace, each as itself. */
+/** Maps all ids of our own user namespace to themselves. */
 async function copyOwnMap(pid: number, file: string): Promise<void> {
   const own = await readFile(`/proc/self/${file}`, 'utf8');
   const lines = own
@@ -133,12 +133,12 @@ function mapArguments(pid: number, own: number, ranges: IdRange[]): string[] {
   return args;
 }
 
-/** What to say of one of mapPrograms() that failed; `status` is that of wait(2). */
+/** Error for one of mapPrograms() that failed; `status` is that of wait(2). */
 export function mapError(command: readonly string[], status: number, output: string): NamespaceError {
-  const said = output.trim().split('\n').join('; ');
+  const lines = output.trim().split('\n').join('; ');
   const problem = (status & 0x7f) === 0 ? `exit code ${status >> 8}` : `signal ${status & 0x7f}`;
   return new NamespaceError(
-    `failed to set up the id map: ${command.join(' ')}: ${said || problem}; check /etc/subuid and /etc/subgid, and that ${command[0]} is setuid root`,
+    `failed to set up the id map: ${command.join(' ')}: ${lines || problem}; check /etc/subuid and /etc/subgid, and that ${command[0]} is setuid root`,
   );
 }
 
@@ -151,7 +151,7 @@ async function subIds(file: string, user: User, option: string[], source: SubIdS
     const ranges = parseSubIds(textOf(file), user);
     if (ranges.length > 0 || source === 'static') return ranges;
   }
-  const getsubids = process.env.GETSUBIDS ?? findProgram('getsubids');
+  const getsubids = process.env.GETSUBIDS || findProgram('getsubids');
   if (!getsubids || user.name === '') return [];
   const result = await runProgramToEnd(getsubids, [...option, user.name]);
   return result.exitCode === 0 ? parseGetSubIds(result.stdout) : [];
@@ -161,7 +161,7 @@ function hasOtherSource(): boolean {
   return /^\s*subid:/m.test(textOf('/etc/nsswitch.conf'));
 }
 
-/** "" where the file cannot be read. Synchronous as findProgram() is. */
+/** "" if the file cannot be read. Synchronous as findProgram() is. */
 function textOf(file: string): string {
   try {
     return readFileSync(file, 'utf8');

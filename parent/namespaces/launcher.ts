@@ -1,38 +1,105 @@
 /**
- * The parent's side of native/src/launcher.c: starts it, and gives it orders. See there for the conversation.
+ * The parent's side of the launcher (native/src/launcher/main.c, which has the protocol): starts it, sends requests, and
+ * receives how the command ended.
  */
 import { getSystemErrorName } from 'node:util';
-import { LAUNCHER, native } from '../../native/index.js';
-import type { Channels, PacketChannel } from '../channels.js';
+import { BUILD, LAUNCHER, native } from '../../native/index.js';
+import { errnoText } from '../../protocol/errors/errno-text.js';
+import { encodeArguments } from '../../protocol/text/argument-bytes.js';
+import type { EngineHost, PacketChannel } from '../engine/engine-host.js';
 import { CommandError, NamespaceError } from '../errors.js';
-import { type ProgramEnd, startProgram } from '../programs.js';
+import { type ProgramEnd, startProgram } from '../programs/run-programs.js';
+import { activationVariables, FIRST_FD, inheritedDescriptors } from '../systemd/listen-fds.js';
+import { endOfChild } from './child-end.js';
 import { explainUnshare } from './diagnose.js';
 import { type IdMap, mapError, mapPrograms, writeIdMap } from './id-map.js';
-import { activation, FIRST_FD, inheritedDescriptors } from './inherited.js';
 import { inheritOrphans, killOrphans, userNamespaceOf } from './orphans.js';
 
-export type Namespace = 'user' | 'mnt' | 'net' | 'pid' | 'ipc' | 'uts' | 'cgroup';
+/** Namespaces in addition to the user namespace, which is always created. */
+export type Namespace = 'mnt' | 'net' | 'pid' | 'ipc' | 'uts' | 'cgroup';
 
-/** Of a packet to the launcher. */
+/** Limits of a packet to the launcher. */
 const MAX_BYTES = 64 * 1024;
 const MAX_WORDS = 1000;
+
+/** How long the launcher may take to end everything before it is killed, in ms. */
+const END_TIMEOUT_MS = 500;
 
 /** How the command ended. */
 export type CommandResult = { code: number } | { signal: number };
 
-/** An order that the launcher could not carry out. */
-export class OrderError extends Error {
-  override name = 'OrderError';
+/** A request that the launcher could not serve. */
+export class LauncherRequestError extends Error {
+  override name = 'LauncherRequestError';
+  /**
+   * @param code name of the errno, such as EPERM
+   * @param what what was tried, such as `unshare` …
+   * @param object … and with what, "" if there is nothing to name
+   */
   constructor(
-    /** Name of the errno, such as EPERM. */
     readonly code: string,
-    /** What was tried, such as `unshare` … */
     readonly what: string,
-    /** … and with what, "" where there is nothing to name. */
     readonly object = '',
   ) {
-    super(`${what}${object === '' ? '' : ` ${object}`}: ${code}`);
+    super(`${what}${object === '' ? '' : ` ${object}`}: ${errnoText(code)}`);
   }
+}
+
+/** The launcher, and with it everything in the namespaces, was killed. */
+export class LauncherEndedError extends NamespaceError {
+  override name = 'LauncherEndedError';
+  constructor() {
+    super('the namespaces were ended from outside');
+  }
+}
+
+/** A launcher that already runs as a child of this process; `control` is our end of its control socket. */
+export interface StartedLauncher {
+  pid: number;
+  control: number;
+  /** Names of the variables in its environment that this process was started with, too. */
+  variables: readonly string[];
+}
+
+export interface LauncherOptions {
+  engineHost: EngineHost;
+  namespaces: readonly Namespace[];
+  /** Called while the launcher starts. */
+  planIdMap: () => Promise<IdMap>;
+  /** Added to the environment of everything in the namespaces. */
+  env: Readonly<Record<string, string>>;
+  /** Otherwise one is started, and sockets that a service manager passed to this process are passed on to the command. */
+  started?: StartedLauncher | undefined;
+}
+
+interface LauncherProcess {
+  /** Our end of the control socket. */
+  control: number;
+  /** Undefined if it could not be started. */
+  pid: number | undefined;
+  ended: Promise<ProgramEnd>;
+}
+
+/** Takes over a launcher, which has already inherited the command's descriptors. */
+function adopt({ pid, control }: StartedLauncher): LauncherProcess {
+  native().closeOnExec(control);
+  return { control, pid, ended: endOfChild(pid) };
+}
+
+/** Variables for this process alone, which it has removed from its environment (sd_notify(3)): also from the launcher's. */
+function removedVariables(started: StartedLauncher | undefined): Record<string, undefined> {
+  const names = started?.variables.filter((name) => process.env[name] === undefined) ?? [];
+  return Object.fromEntries(names.map((name) => [name, undefined]));
+}
+
+function startLauncher(): LauncherProcess {
+  const [ours, theirs] = native().socketpair();
+  const inherited = inheritedDescriptors();
+  const { child, ended } = startProgram(LAUNCHER, [String(FIRST_FD + inherited.length), String(process.pid)], {
+    stdio: ['inherit', 'inherit', 'inherit', ...inherited, theirs],
+  });
+  native().closeFd(theirs);
+  return { control: ours, pid: child.pid, ended };
 }
 
 export class Launcher {
@@ -40,64 +107,55 @@ export class Launcher {
   readonly #results: ((result: CommandResult | undefined) => void)[] = [];
   #result: CommandResult | undefined;
   #over = false;
+  /** Signals that were received before a listener was attached. */
+  readonly #signals: number[] = [];
+  #onSignal: (number: number) => void = (number) => void this.#signals.push(number);
   #userNamespace = '';
-  /** Process in all the child's namespaces, as the host counts. */
+  /** Process in all the child's namespaces, in the host's pid namespace. */
   pid = 0;
 
   private constructor(
     private readonly channel: PacketChannel,
+    private readonly processId: number | undefined,
     private readonly process: Promise<ProgramEnd>,
   ) {
-    channel.onMessage((data) => this.#hear(data.toString('utf8').split('\0').slice(0, -1)));
-    channel.onClose(() => this.#end());
+    channel.onMessage((data) => this.#onMessage(data.toString('utf8').split('\0').slice(0, -1)));
+    channel.onClose(() => this.#onClosed());
   }
 
-  /**
-   * Makes the namespaces and maps the ids; how, is asked while the launcher starts. `env` is added to the environment of
-   * everything in them; sockets that a service manager passed to this process go on to the command.
-   * Throws NamespaceError; nothing is left then.
-   */
-  static async start(
-    channels: Channels,
-    namespaces: readonly Namespace[],
-    planIdMap: () => Promise<IdMap>,
-    env: Record<string, string>,
-  ): Promise<Launcher> {
+  /** Makes the namespaces and maps the ids. Throws NamespaceError; nothing is left then. */
+  static async start({ engineHost, namespaces, planIdMap, env, started }: LauncherOptions): Promise<Launcher> {
     inheritOrphans();
-    const [ours, theirs] = native().socketpair();
-    const inherited = inheritedDescriptors();
-    const control = FIRST_FD + inherited.length;
-    const { child, ended } = startProgram(LAUNCHER, [String(control), String(process.pid), namespaces.join(',')], {
-      stdio: ['inherit', 'inherit', 'inherit', ...inherited, theirs],
-      env: { ...process.env, ...env, ...activation() },
-    });
-    native().closeFd(theirs);
-    const launcher = new Launcher(channels.open(ours), ended);
+    const { control, pid, ended } = started ? adopt(started) : startLauncher();
+    const launcher = new Launcher(engineHost.open(control), pid, ended);
     const unshared = launcher.#reply();
     unshared.catch(() => {});
     try {
-      const result = child.pid === undefined ? await ended : undefined;
-      if (result) throw new NamespaceError(`cannot start ${LAUNCHER}: ${result.problem}; build it with: npm run build`);
-      launcher.pid = await launcher.#map(child.pid ?? 0, await planIdMap(), unshared);
+      const result = pid === undefined ? await ended : undefined;
+      if (result) throw notStarted(result.problem);
+      launcher.pid = await launcher.#map(pid ?? 0, await planIdMap(), namespaces, unshared);
+      // Not awaited: requests are served in order, and the next one fails where the launcher is gone.
+      launcher.#setEnvironment({ ...removedVariables(started), ...env, ...activationVariables() }).catch(() => {});
       launcher.#userNamespace = userNamespaceOf(launcher.pid);
       return launcher;
     } catch (error) {
       await launcher.kill();
-      if (error instanceof OrderError) throw await explainUnshare(error.code, error.what, error.object);
+      if (error instanceof LauncherRequestError) throw await explainUnshare(error);
       throw error;
     }
   }
 
-  /** Resolves with the pid of a process that is in all the namespaces. Throws NamespaceError or OrderError. */
-  async #map(pid: number, idMap: IdMap, unshared: Promise<unknown>): Promise<number> {
+  /** Resolves with the pid of a process that is in all the namespaces. Throws NamespaceError or LauncherRequestError. */
+  async #map(pid: number, idMap: IdMap, namespaces: readonly Namespace[], unshared: Promise<unknown>): Promise<number> {
+    const list = namespaces.join(',');
     if (idMap.kind !== 'sub-ids') {
       await unshared;
       await writeIdMap(pid, idMap);
-      return Number((await this.order('mapped'))[0]);
+      return Number((await this.request('mapped', list))[0]);
     }
     const programs = mapPrograms(pid, idMap);
-    // It is there when the launcher comes to it. Where that fails before, it says so first.
-    const mapping = this.order('map', ...programs[0], '', ...programs[1]);
+    // Sent early, so that the launcher need not wait for it. Where it fails before, `unshared` rejects first.
+    const mapping = this.request('map', list, ...programs[0], '', ...programs[1]);
     mapping.catch(() => {});
     await unshared;
     const [first = '', status, output = ''] = await mapping;
@@ -105,8 +163,14 @@ export class Launcher {
     throw mapError(programs[Number(first)] ?? [], Number(status), output);
   }
 
-  /** Gives an order; resolves with the words of the answer. Throws OrderError. Orders are carried out one by one. */
-  async order(...words: string[]): Promise<string[]> {
+  /** Changes the environment of everything that is started; undefined variables are removed. */
+  async #setEnvironment(variables: Readonly<Record<string, string | undefined>>): Promise<void> {
+    const words = Object.entries(variables).map(([name, value]) => (value === undefined ? name : `${name}=${value}`));
+    await this.request('environment', ...words);
+  }
+
+  /** Sends a request; resolves with the words of the reply. Throws LauncherRequestError. Requests are served in order. */
+  async request(...words: string[]): Promise<string[]> {
     return this.#send(words, []);
   }
 
@@ -116,37 +180,59 @@ export class Launcher {
     return Number(pid);
   }
 
-  /** The command is to run under the filter of the port driver `bypass`, and to say hello on `fd`, which is closed here. */
+  /** Kills a helper, which may hang. Does nothing if it has ended. */
+  async killHelper(pid: number): Promise<void> {
+    try {
+      await this.request('kill-helper', String(pid));
+    } catch (error) {
+      if (!(error instanceof LauncherRequestError)) throw error;
+    }
+  }
+
+  /** Continues the launcher, which root inside can stop (SIGSTOP). */
+  resume(): void {
+    try {
+      if (!this.#over && this.pid > 0) process.kill(this.pid, 'SIGCONT');
+    } catch {
+      // It has just ended.
+    }
+  }
+
+  /** Has the command run under the filter of the port driver `bypass`; it sends its hello on `fd`, which is closed here. */
   async filterCommand(fd: number): Promise<void> {
     await this.#send(['bypass'], [fd]);
   }
 
-  /** The command is to start with a socket, which is closed here, under a name (sd_listen_fds(3)). */
+  /** Has the command start with a socket, which is closed here, under a name (sd_listen_fds(3)). */
   async activate(fd: number, name: string): Promise<void> {
     await this.#send(['activate', name], [fd]);
   }
 
-  /** Goes on without a command. */
+  /** Runs without a command. */
   async idle(): Promise<void> {
-    await this.order('idle');
+    await this.request('idle');
   }
 
   /** Starts the command. Throws CommandError. */
   async run(command: readonly string[]): Promise<void> {
     try {
       const parts = packets(command);
-      for (const part of parts.slice(0, -1)) await this.order('more', ...part);
-      await this.order('run', ...(parts.at(-1) ?? []));
+      for (const part of parts.slice(0, -1)) await this.request('more', ...part);
+      await this.request('run', ...(parts.at(-1) ?? []));
     } catch (error) {
-      if (!(error instanceof OrderError)) throw error;
+      if (!(error instanceof LauncherRequestError)) throw error;
       const name = command[0] ?? '';
-      if (name === '') throw new CommandError('the command is empty: ""; check the quotes around it', 127);
-      if (error.code === 'ENOENT') throw new CommandError(`command not found: ${name}; check its name, and PATH`, 127);
-      throw new CommandError(`cannot execute ${name}: ${describe(error.code)}`, 126);
+      if (name === '') {
+        throw new CommandError('command-not-found', 'the command is empty: ""', { hint: 'check the quotes around it' });
+      }
+      if (error.code === 'ENOENT') {
+        throw new CommandError('command-not-found', `command not found: ${name}`, { hint: 'check its name, and PATH' });
+      }
+      throw new CommandError('command-not-executable', `cannot execute ${name}: ${describe(error.code)}`);
     }
   }
 
-  /** How the command ended; undefined where the launcher itself was killed. */
+  /** How the command ended; undefined if the launcher itself was killed. */
   async wait(): Promise<CommandResult | undefined> {
     if (this.#result || this.#over) return this.#result;
     return new Promise((resolve) => this.#results.push(resolve));
@@ -157,40 +243,61 @@ export class Launcher {
     return this.#over || this.#result !== undefined;
   }
 
+  /** Calls back with each signal that is sent to the launcher while it has no command. */
+  onSignal(listener: (number: number) => void): void {
+    this.#onSignal = listener;
+    for (const number of this.#signals.splice(0)) listener(number);
+  }
+
   signal(number: number): void {
     if (!this.#over) this.#write(['signal', String(number)], []);
   }
 
   /**
-   * Ends everything in the namespaces: at the end of the socket the launcher kills what is below it. If it was killed
-   * itself before it could, what was below it is ours now.
+   * Ends everything in the namespaces: when the socket is closed, the launcher kills the processes below it. Where it was
+   * killed itself before, they are orphans that this process has inherited.
    */
   async kill(): Promise<void> {
     this.channel.close();
-    this.#end();
+    this.#onClosed();
+    // It may be stopped, or have too much to kill in that time: then the orphans are killed here.
+    const timer = setTimeout(() => this.#killProcess(), END_TIMEOUT_MS);
     const { signal } = await this.process;
+    clearTimeout(timer);
     if (signal !== undefined || this.#result === undefined) await killOrphans(this.#userNamespace);
+  }
+
+  #killProcess(): void {
+    try {
+      if (this.processId !== undefined) process.kill(this.processId, 'SIGKILL');
+    } catch {
+      // It has just ended.
+    }
   }
 
   async #send(words: readonly string[], fds: number[]): Promise<string[]> {
     if (this.#over) {
       for (const fd of fds) native().closeFd(fd);
-      throw new OrderError('EPIPE', `${words[0]} (the launcher has ended)`);
+      throw new LauncherEndedError();
     }
     this.#write(words, fds);
     return this.#reply();
   }
 
   #write(words: readonly string[], fds: number[]): void {
-    this.channel.send(Buffer.from(words.map((word) => `${word}\0`).join('')), fds);
+    this.channel.send(encodeArguments(words), fds);
   }
 
   #reply(): Promise<string[]> {
     return new Promise((resolve, reject) => this.#replies.push({ resolve, reject }));
   }
 
-  #hear(words: string[]): void {
+  #onMessage(words: string[]): void {
     const [first, ...rest] = words;
+    if (first === 'signal') {
+      this.#onSignal(Number(rest[0]));
+      return;
+    }
     if (first === 'exited' || first === 'signaled') {
       const number = Number(rest[0]);
       this.#result = first === 'exited' ? { code: number } : { signal: number };
@@ -199,21 +306,28 @@ export class Launcher {
     }
     const waiting = this.#replies.shift();
     if (first === 'error') {
-      waiting?.reject(new OrderError(errnoName(Number(rest[0])), rest[1] ?? '', rest[2]));
+      waiting?.reject(new LauncherRequestError(errnoName(Number(rest[0])), rest[1] ?? '', rest[2]));
     } else {
       waiting?.resolve(rest);
     }
   }
 
-  #end(): void {
+  #onClosed(): void {
     if (this.#over) return;
     this.#over = true;
-    for (const { reject } of this.#replies.splice(0)) reject(new OrderError('EPIPE', 'the launcher has ended'));
+    for (const { reject } of this.#replies.splice(0)) reject(new LauncherEndedError());
     for (const resolve of this.#results.splice(0)) resolve(this.#result);
   }
 }
 
-/** The words in groups that fit a packet each; a word has at most 128 KiB (execve(2)). */
+function notStarted(problem: string): NamespaceError {
+  if (problem.endsWith('ENOENT')) {
+    return new NamespaceError(`cannot start ${LAUNCHER}: it does not exist; hint: ${BUILD}`);
+  }
+  return new NamespaceError(`cannot start ${LAUNCHER}: ${errnoText(problem)}`);
+}
+
+/** Splits words into groups that fit a packet each; a word has at most 128 KiB (execve(2)). */
 function packets(words: readonly string[]): string[][] {
   const groups: string[][] = [[]];
   let size = 0;
@@ -229,7 +343,7 @@ function packets(words: readonly string[]): string[][] {
   return groups;
 }
 
-/** The one errno of those that we see that Node has no name for. */
+/** The only relevant errno that Node has no name for. */
 const ELIBACC = 79;
 
 function errnoName(errno: number): string {
@@ -241,13 +355,13 @@ function errnoName(errno: number): string {
   }
 }
 
-/** What an errno's name means, for the few that execve(2) gives. */
+/** Explains the errors of execve(2). */
 function describe(code: string): string {
   const meanings: Record<string, string> = {
     EACCES:
       'permission denied; it is not executable (chmod +x), is a directory, or lies on a file system mounted noexec',
     ENOEXEC: 'it is neither a binary for this machine nor a script that begins with #!',
-    ENOTDIR: 'a part of its path is no directory',
+    ENOTDIR: 'a part of its path is not a directory',
     E2BIG: 'its arguments are too long',
     ELIBACC: 'its interpreter (the line that begins with #!) or its loader does not exist',
   };

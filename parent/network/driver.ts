@@ -1,5 +1,5 @@
-import type { NetworkDriverInfo } from '../../protocol/api.js';
-import type { PacketChannel } from '../channels.js';
+import type { NetworkDriverInfo } from '../../protocol/api/types.js';
+import type { PacketChannel } from '../engine/engine-host.js';
 import type { Problem } from '../errors.js';
 
 export interface NetworkOptions {
@@ -7,33 +7,42 @@ export interface NetworkOptions {
   mtu: number;
   /** IPv4 network of the child, such as 10.0.2.0/24. */
   cidr: string;
+  /** Where the host has a route to that network: choose another one, or log it; neither unless given. */
+  hostNetworks?: 'avoid' | 'report';
   /** Name of the device in the child; absent for the driver's own default. */
   ifname?: string;
   /** Whether the child may reach the host's loopback through the gateway address. */
   hostLoopback: boolean;
+  /** Whether the start fails where the network cannot deny that access; otherwise a line is logged. */
+  refuseHostLoopback?: boolean;
   ipv6: boolean;
   slirp4netns: { binary: string; sandbox: Switch; seccomp: Switch };
   pasta: { binary: string };
   lxcUserNic: { binary?: string; bridge: string };
 }
 
-/** `auto` is on where the program and the rest of the set-up allow it. */
+/** `auto` is on where the program and the other options allow it. */
 export type Switch = 'auto' | 'on' | 'off';
 
-/** The namespaces that a network is for. */
+/** The namespaces that a network is set up for. */
 export interface ChildNamespaces {
-  /** A process in all of them; but in the host's network namespace, where the child's is detached. */
+  /** A process in all of them; where the network namespace is detached, in the host's instead. */
   readonly pid: number;
-  /** Path of a detached network namespace, as it is seen from here. */
+  /** Path of a detached network namespace, in this process's view of the file system. */
   readonly netns?: string;
   /** The state directory, for sockets of the driver. */
   readonly stateDir: string;
+  warn(line: string): void;
+  /** Whether they have ended. */
+  readonly ended: boolean;
   hasDefaultRoute(): Promise<boolean>;
   /**
-   * Makes a tap device of that name in the child's network namespace, to stay as long as that does; or removes it, before
-   * the command is started. False where it cannot.
+   * Makes a persistent tap device of that name in the child's network namespace; or removes it. Resolves with false where
+   * that fails.
    */
   keepTap(name: string, kept: boolean): Promise<boolean>;
+  /** Sets the flag MULTICAST of a device in the child's network namespace. Resolves with false where that fails. */
+  allowMulticast(name: string): Promise<boolean>;
   /**
    * Starts a program in the child's network namespace, as root there. Its descriptor 3 is the other end of the channel,
    * which is closed when the program ends; the program is not ended with the channel.
@@ -41,20 +50,24 @@ export interface ChildNamespaces {
   start(command: readonly string[]): Promise<PacketChannel>;
 }
 
-/** What the port driver wants of the network. */
+/** What the port driver needs from the network. */
 export interface NetworkDemands {
   /** Path of a socket on which slirp4netns takes requests for ports. */
   apiSocket?: string;
-  /** Ports that are opened in the child are to be published without being asked for. */
+  /** Every port that is opened in the child is published. */
   implicitPorts: boolean;
 }
 
-/** What a driver made, for as long as the stack runs. */
+/** A network that a driver has set up, for as long as the stack runs. */
 export interface Network {
   /** Undefined for the host's network. */
-  readonly info?: NetworkDriverInfo;
+  readonly info?: NetworkDriverInfo | undefined;
   /** Called once if the driver's process ends by itself. */
   onLost(listener: (reason: string) => void): void;
+  /** Options that have no effect, a line each. */
+  readonly warnings?: readonly string[];
+  /** The listener is called each time that the network was lost and is up again. */
+  onRestored?(listener: () => void): void;
   close(): Promise<void>;
 }
 
@@ -63,10 +76,12 @@ export interface Network {
  */
 export interface NetworkDriver {
   readonly name: string;
-  /** Why it cannot be used on this machine; undefined where it can. Changes nothing. */
+  /** Why it cannot be used on this machine; undefined if it can. Changes nothing. */
   probe(options: NetworkOptions): Promise<Problem | undefined>;
-  /** Begins with what setup() needs and what can be had before there are namespaces. */
+  /** Starts work of setup() that does not need the namespaces. */
   prepare?(options: NetworkOptions): void;
   /** Resolves when the network is up. Throws NetworkError, and then nothing of it is left. */
   setup(child: ChildNamespaces, options: NetworkOptions, demands: NetworkDemands): Promise<Network>;
+  /** Like setup(), after an earlier network has ended by itself; absent if the driver cannot set it up again. */
+  setupAgain?(child: ChildNamespaces, options: NetworkOptions, demands: NetworkDemands): Promise<Network>;
 }

@@ -1,22 +1,27 @@
+/**
+ * Networks of the namespaces: the choice of a driver, and its set-up. The interface is in driver.ts, each driver in
+ * drivers/, restarts in restart.ts, and the networks of the host in host/. Ports are not set up here, but in ../port.
+ */
 import { NetworkError, problemText, UsageError } from '../errors.js';
 import type { ChildNamespaces, Network, NetworkDemands, NetworkDriver, NetworkOptions } from './driver.js';
-import { host } from './host.js';
-import { lxcUserNic } from './lxc-user-nic.js';
-import { none } from './none.js';
-import { pasta } from './pasta.js';
-import { slirp4netns } from './slirp4netns.js';
+import { host } from './drivers/host.js';
+import { lxcUserNic } from './drivers/lxc-user-nic.js';
+import { none } from './drivers/none.js';
+import { pasta } from './drivers/pasta.js';
+import { slirp4netns } from './drivers/slirp4netns.js';
+import { RestartingNetwork } from './restart.js';
 
 const drivers = { slirp4netns, pasta, 'lxc-user-nic': lxcUserNic, none, host } satisfies Record<string, NetworkDriver>;
 
-/** What `auto` tries, in this order. */
+/** Drivers that `auto` tries, in this order. */
 const automatic: readonly NetworkDriver[] = [slirp4netns, pasta, none];
 
 export type NetworkName = 'auto' | keyof typeof drivers;
 
-/** Names that `--net` takes. */
+/** Names that `--net` accepts. */
 export const networkNames = ['auto', ...Object.keys(drivers)] as readonly NetworkName[];
 
-/** Names that RootlessKit's `--net` takes as well. */
+/** Names that only RootlessKit's `--net` accepts. */
 const unsupported: readonly string[] = ['vpnkit', 'gvisor-tap-vsock'];
 
 /** Throws UsageError for a name that is not in networkNames. */
@@ -25,32 +30,54 @@ export function parseNetworkName(text: string): NetworkName {
     throw new UsageError(`network driver "${text}" is not supported; use --net=slirp4netns or --net=pasta instead`);
   }
   const name = networkNames.find((known) => known === text);
-  if (!name) throw new UsageError(`unknown network mode: ${text}; choose one of ${networkNames.join(', ')}`);
+  if (!name) throw new UsageError(`unknown network mode: ${text} (--net); choose one of ${networkNames.join(', ')}`);
   return name;
 }
 
-/** To be called while the namespaces are made, for setupNetwork() to take less time. */
+/** To be called while the namespaces are made, so that setupNetwork() takes less time. */
 export function prepareNetwork(name: NetworkName, options: NetworkOptions): void {
   const driver: NetworkDriver | undefined = name === 'auto' ? automatic[0] : drivers[name];
   driver?.prepare?.(options);
 }
 
+export interface NetworkLog {
+  info: (line: string) => void;
+  warn: (line: string) => void;
+}
+
+export interface NetworkSetup {
+  name: NetworkName;
+  child: ChildNamespaces;
+  options: NetworkOptions;
+  demands: NetworkDemands;
+  log: NetworkLog;
+  /** Gets the reason where `auto` leaves loopback only; a line of the log unless given. */
+  onNone?: (reason: string) => void;
+}
+
 /**
- * Sets up the network named, or with `auto` the first that works here: slirp4netns, else pasta, else loopback only, and
- * then a line says so. Throws NetworkError.
+ * Sets up the network named, or with `auto` the first that works here: slirp4netns, else pasta, else loopback only. A
+ * network whose program ends is set up again. Throws NetworkError.
  */
-export async function setupNetwork(
-  name: NetworkName,
-  child: ChildNamespaces,
-  options: NetworkOptions,
-  demands: NetworkDemands,
-  say: (line: string) => void,
-): Promise<Network> {
+export async function setupNetwork({
+  name,
+  child,
+  options,
+  demands,
+  log,
+  onNone = log.info,
+}: NetworkSetup): Promise<Network> {
+  const start = async (driver: NetworkDriver): Promise<Network> => {
+    const network = await driver.setup(child, options, demands);
+    for (const warning of network.warnings ?? []) log.warn(warning);
+    const again = driver.setupAgain?.bind(driver, child, options, demands);
+    return new RestartingNetwork(network, { child, again, ...log });
+  };
   if (name !== 'auto') {
     const chosen: NetworkDriver = drivers[name];
     const problem = await chosen.probe(options);
     if (problem) throw new NetworkError(`--net=${name} cannot be used: ${problemText(problem)}`);
-    return chosen.setup(child, options, demands);
+    return start(chosen);
   }
   const problems: string[] = [];
   for (const driver of automatic) {
@@ -60,8 +87,8 @@ export async function setupNetwork(
       continue;
     }
     try {
-      const network = await driver.setup(child, options, demands);
-      if (driver === none) say(`no outbound network, loopback only: ${problems.join('; or ')}`);
+      const network = await start(driver);
+      if (driver === none) onNone(`no outbound network, loopback only: ${problems.join('; or ')}`);
       return network;
     } catch (error) {
       if (!(error instanceof NetworkError)) throw error;

@@ -1,9 +1,13 @@
-import type { PortDriverInfo, StackEvent } from '../../protocol/api.js';
-import type { PortCounters, PortSource, PortSpec, PortState, PortStatus } from '../../protocol/ports.js';
-import type { Launcher } from '../namespaces/launcher.js';
+import type { PortDriverInfo, StackEvent } from '../../protocol/api/types.js';
+import type { PortMapping, PublishedPort } from '../../protocol/ports/port-mapping.js';
+import type { PortCounters, PortSource, PortState } from '../../protocol/ports/status.js';
 
-/** What happened, without the time, which the event bus adds. */
-export type EventBody = StackEvent extends infer E ? (E extends StackEvent ? Omit<E, 'time'> : never) : never;
+type WithoutTime<E> = E extends StackEvent ? Omit<E, 'time'> : never;
+
+/** What happened, without the time, which the event bus adds; it also reports each port of a range on its own. */
+export type EventBody =
+  | { type: 'port-added' | 'port-removed'; ports: PublishedPort }
+  | WithoutTime<Exclude<StackEvent, { type: 'port-added' | 'port-removed' }>>;
 
 export interface DriverReport {
   listener: PortState;
@@ -13,27 +17,58 @@ export interface DriverReport {
   bypassReason?: string;
 }
 
+export interface AdoptOptions {
+  /** Of the first port, from newId(); a new one unless given. */
+  id?: number | undefined;
+  /** Id of the container that the port leads to; none unless given. */
+  container?: string | undefined;
+}
+
+/** What a command needs for its port driver. */
+export interface CommandSetup {
+  /** The command installs a seccomp filter, and announces it on this socket. */
+  filterSocket?: number;
+  /** Passed on as by systemd (sd_listen_fds(3)). */
+  activated: { fd: number; name: string }[];
+}
+
 /**
- * A port driver forwards ports of the host to the child's network namespace.
- * Specs that reach it are valid (see protocol/port-spec.ts); conflicts among ports of one stack are its own to find.
+ * A port driver forwards ports of the host to the child's network namespace. Mappings that reach it are valid (see
+ * protocol/ports/grammar.ts); it finds conflicts among ports of one stack itself. A range stays one entry, with
+ * consecutive ids, until some of its ports are removed.
  */
 export interface PortDriver {
   readonly info: PortDriverInfo;
-  /** Resolves when the port listens on the host. Rejects with a PortError, and then nothing has changed. */
-  add(spec: PortSpec): Promise<PortStatus>;
   /**
-   * Publishes a socket that somebody else has opened, which belongs to the driver from then on; undefined where the
-   * driver cannot. As add() else.
+   * Resolves when all ports of the mapping listen on the host. Rejects with a PortError, and then nothing has changed.
+   * @param id of the first port, from newId(); a new one unless given
    */
-  adopt?(fd: number, spec: PortSpec): Promise<PortStatus>;
-  list(): PortStatus[];
-  /** What is to be known of one port now; undefined where the driver cannot tell. */
+  add(mapping: PortMapping, id?: number): Promise<PublishedPort>;
+  /** The first of so many ids that no port has or had. */
+  newId(count?: number): number;
+  /**
+   * Publishes sockets that were opened elsewhere, one for each port of the mapping; they belong to the driver from then
+   * on. Undefined if the driver cannot. Otherwise behaves like add().
+   */
+  adopt?(fds: number[], mapping: PortMapping, options?: AdoptOptions): Promise<PublishedPort>;
+  /** By their ids. */
+  list(): PublishedPort[];
+  /** The state of one port now; undefined if the driver does not know it. */
   report(id: number): DriverReport | undefined;
-  /** Resolves when the host's port is free again and its connections are closed. Rejects with a PortError for an unknown id. */
-  remove(id: number): Promise<void>;
-  /** Tells the driver whether anybody wants connection events, which cost something for each connection. */
+  /**
+   * Removes the ports with `count` ids from `id` on, as far as they exist. Resolves when the host's ports are free
+   * again and their connections are closed. Rejects with UnknownPortError where there are none, and with a PortError
+   * where one cannot be removed.
+   */
+  remove(id: number, count?: number): Promise<void>;
+  /** Whether connection events are wanted, which cost something for each connection. */
   watchConnections(wanted: boolean): void;
-  /** Called once, when the command is about to be started; not where there is none. */
-  beforeCommand?(launcher: Launcher): Promise<void>;
+  /**
+   * What the command is started with, beyond what every command gets; called once, just before it starts, and not where
+   * there is no command. The descriptors belong to the caller.
+   */
+  commandSetup?(): CommandSetup;
+  /** The network was lost, and is up again: publishes again what was lost with it. */
+  restore?(): Promise<void>;
   close(): Promise<void>;
 }

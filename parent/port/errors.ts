@@ -1,43 +1,60 @@
-/** Any failure of a port driver that the user can cause or mend. The message is complete: it is shown as it is. */
-export class PortError extends Error {
+import { type ErrorDetails, ExpectedError } from '../../protocol/errors/expected-error.js';
+import { formatHost } from '../../protocol/ports/grammar.js';
+import type { PortMapping } from '../../protocol/ports/port-mapping.js';
+
+/** Any failure of a port driver that the user can cause or fix. The message is complete: it is shown as it is. */
+export class PortError extends ExpectedError {
   override name = 'PortError';
+  override readonly code: string = 'port';
+  override readonly httpStatus = 400;
 }
 
 /** A port with the same protocol, host address and host port is published already. */
 export class PortConflictError extends PortError {
   override name = 'PortConflictError';
-  constructor(readonly conflictingId: number) {
-    super(`conflict with ID ${conflictingId}`);
+  override readonly code = 'port-conflict';
+  /** @param port what is published already, under that id */
+  constructor(
+    readonly conflictingId: number,
+    port?: PortMapping,
+  ) {
+    const where = port && formatHost(port);
+    super(`conflict with ID ${conflictingId}`, {
+      hint: where && `${where} is published already; rootlessctl remove-ports ${conflictingId} removes it`,
+    });
   }
 }
 
 /** No port has this id. */
 export class UnknownPortError extends PortError {
   override name = 'UnknownPortError';
+  override readonly code = 'no-such-port';
   constructor(readonly id: number) {
     super(`unknown id: ${id}`);
   }
 }
 
-/** The host refused the listener: taken, privileged, not an address of the host … */
+/** The host refused the listener: in use, privileged, not an address of the host … */
 export class PortBindError extends PortError {
   override name = 'PortBindError';
+  override readonly code = 'port-unavailable';
+  /** Of the port that failed, in a range. */
+  readonly offset: number;
   constructor(
-    readonly code: string,
+    /** Name of the errno, such as EADDRINUSE. */
+    readonly errno: string,
     message: string,
+    { offset = 0, ...details }: ErrorDetails & { offset?: number } = {},
   ) {
-    super(message);
+    super(message, details);
+    this.offset = offset;
   }
-}
-
-/** The agent in the child's namespaces does not come up. */
-export class AgentError extends PortError {
-  override name = 'AgentError';
 }
 
 /** The driver does not forward this protocol. */
 export class UnsupportedProtocolError extends PortError {
   override name = 'UnsupportedProtocolError';
+  override readonly code = 'unsupported';
   constructor(proto: string, why = '') {
     super(`unsupported port protocol ${proto}${why === '' ? '' : `: ${why}`}`);
   }

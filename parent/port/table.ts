@@ -1,51 +1,55 @@
-import { conflictKey } from '../../protocol/port-spec.js';
-import type { PortSpec, PortStatus } from '../../protocol/ports.js';
-import { PortConflictError, UnknownPortError } from './errors.js';
+import { HostPortIndex } from '../../protocol/ports/host-port-index.js';
+import { type PortMapping, type PublishedPort, part } from '../../protocol/ports/port-mapping.js';
+import { RangeList } from '../../protocol/ports/range-list.js';
+import { PortConflictError } from './errors.js';
 
-/** The published ports of a stack: ids, and which of them would be in each other's way. */
-export class PortTable {
-  readonly #ports = new Map<number, PortStatus>();
-  /** Ids by conflict key; looking through all ports for each one would take long for thousands. */
-  readonly #keys = new Map<string, number>();
+/** The published ports of a stack: ids, and which of them would conflict. Ranges stay ranges. */
+export class PortTable<T extends PublishedPort = PublishedPort> {
+  readonly #byId = new RangeList<T>({ first: ({ id }) => id, part });
+  readonly #byHost = new HostPortIndex<T>();
   #nextId = 1;
 
   /** Throws PortConflictError. */
-  checkConflict(spec: PortSpec): void {
-    const key = conflictKey(spec);
-    const id = key === undefined ? undefined : this.#keys.get(key);
-    if (id !== undefined) throw new PortConflictError(id);
+  checkConflict(mapping: PortMapping): void {
+    for (const port of this.#byHost.overlaps(mapping)) throw new PortConflictError(port.id, part(port, 0));
   }
 
-  /** An id that was never used before. */
-  newId(): number {
-    return this.#nextId++;
+  /** The first of so many ids that were never used before. */
+  newId(count = 1): number {
+    const id = this.#nextId;
+    this.#nextId += count;
+    return id;
   }
 
-  add(status: PortStatus): void {
-    this.#ports.set(status.id, status);
-    const key = conflictKey(status.spec);
-    if (key !== undefined) this.#keys.set(key, status.id);
+  add(port: T): void {
+    this.#byId.add(port);
+    this.#byHost.set(port);
   }
 
-  find(id: number): PortStatus | undefined {
-    return this.#ports.get(id);
+  /** The port of that id alone. */
+  find(id: number): T | undefined {
+    for (const port of this.#byId.within(id)) return port;
+    return undefined;
   }
 
-  /** Throws UnknownPortError. */
-  get(id: number): PortStatus {
-    const status = this.#ports.get(id);
-    if (!status) throw new UnknownPortError(id);
-    return status;
+  /** What there is of these ids. */
+  within(id: number, count: number): T[] {
+    return [...this.#byId.within(id, count)];
   }
 
-  delete(id: number): void {
-    const status = this.#ports.get(id);
-    this.#ports.delete(id);
-    const key = status && conflictKey(status.spec);
-    if (key !== undefined && this.#keys.get(key) === id) this.#keys.delete(key);
+  /** Returns what there was of these ids; what remains of a range stays. */
+  delete(id: number, count: number): T[] {
+    const found = this.#byId.delete(id, count);
+    for (const port of found) this.#byHost.delete(port);
+    return found;
   }
 
-  list(): PortStatus[] {
-    return [...this.#ports.values()];
+  get isEmpty(): boolean {
+    return this.#byId.isEmpty;
+  }
+
+  /** By their ids. */
+  list(): T[] {
+    return [...this.#byId];
   }
 }

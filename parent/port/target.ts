@@ -1,24 +1,26 @@
-import type { ConnectTarget } from '../../protocol/messages.js';
-import type { PortSpec } from '../../protocol/ports.js';
-import { hostGatewayIP } from '../host-gateway.js';
-import { baseProtocol, isUnspecified } from './listen.js';
+import type { PortMapping } from '../../protocol/ports/port-mapping.js';
+import { plainAddress } from '../../protocol/ports/port-text.js';
+import type { ConnectTarget } from '../../protocol/wire/messages.js';
+import { hostGatewayIP } from '../network/host/gateway.js';
+import { isUnspecified, socketType } from './listen.js';
 
-/** Where a port's connections are to go. */
-export function targetOf(spec: PortSpec, source: ConnectTarget['source']): ConnectTarget {
-  const { parentIP = '', childIP = '' } = spec;
+/** Where the connections of these ports are to go. */
+export function targetOf(mapping: PortMapping, source: ConnectTarget['source'], container = ''): ConnectTarget {
+  const { host, target } = mapping;
+  const parentIP = plainAddress(host.ip);
   return {
-    proto: baseProtocol(spec.proto),
-    ip: childIP,
-    port: spec.childPort,
+    proto: socketType(mapping),
+    ip: target.ip,
     parentIP,
-    hostGatewayIP: needsHostGateway(parentIP, childIP) ? hostGatewayIP() : '',
+    hostGatewayIP: needsHostGateway(parentIP, target.ip) ? hostGatewayIP() : '',
     source,
+    container,
   };
 }
 
 /**
- * Whether the dial rule looks at the host's address for such a port. Finding it out takes longer than all else that opens
- * a port: the kernel tells all addresses of all devices.
+ * Whether the dial rule uses the host's address for such a port. Finding it out takes longer than all else that opens
+ * a port: the kernel lists all addresses of all devices.
  */
 function needsHostGateway(parentIP: string, childIP: string): boolean {
   return childIP === '' && !isUnspecified(parentIP) && !parentIP.startsWith('127.') && parentIP !== '::1';

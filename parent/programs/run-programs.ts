@@ -1,25 +1,24 @@
 /**
- * Programs that the start of a stack needs. Node's own child_process: loading execa takes longer than all that the start
- * itself does, and nothing of it is wanted here.
+ * Runs programs of the host. With Node's own child_process: loading execa takes longer than a whole start of a stack.
  */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
-import { errorCode, errorText } from './errors.js';
+import { errnoName, errorText } from '../errors.js';
 
-/** How a program ended; never an exception, for whoever started it says what that means. */
+/** How a program ended; not an exception: only the caller knows what it means. */
 export interface ProgramEnd {
-  /** Undefined where a signal ended it, or it was not started. */
+  /** Undefined if a signal ended it, or it was not started. */
   exitCode: number | undefined;
   signal: string | undefined;
   /** Standard output. */
   stdout: string;
-  /** Standard output and standard error, as they came. */
+  /** Standard output and standard error, in the order in which they arrived. */
   output: string;
-  /** What happened, for messages to people: `exit code 1`, `SIGKILL`, `ENOENT …`. */
+  /** For error messages: `exit code 1`, `SIGKILL`, `ENOENT`. */
   problem: string;
 }
 
 /** Resolves when the program has ended and its output is complete. */
-export function endOf(child: ChildProcess): Promise<ProgramEnd> {
+function endOf(child: ChildProcess): Promise<ProgramEnd> {
   return new Promise((resolve) => {
     let stdout = '';
     let output = '';
@@ -33,7 +32,7 @@ export function endOf(child: ChildProcess): Promise<ProgramEnd> {
     child.once('error', (error) => {
       // Where it runs, an error is about a signal that could not be sent.
       if (child.pid !== undefined) return;
-      const problem = errorCode(error) ?? errorText(error);
+      const problem = errnoName(error) ?? errorText(error);
       resolve({ exitCode: undefined, signal: undefined, stdout, output, problem });
     });
     child.once('close', (code, signal) => {

@@ -1,5 +1,5 @@
 /**
- * What has to be undone, in the reverse order of its doing: on failure half-way and at the end alike.
+ * Undo steps of what was done, run in reverse order: when the start fails half-way, and at the end.
  */
 export class UndoStack {
   readonly #steps: { what: string; undo: () => void | Promise<void> }[] = [];
@@ -7,14 +7,14 @@ export class UndoStack {
 
   constructor(private readonly onError: (what: string, error: unknown) => void) {}
 
-  /** `what` names the step in a message, should its undoing fail. */
+  /** @param what names the step in a message where its undo fails, such as `stop the engine` */
   push(what: string, undo: () => void | Promise<void>): void {
     this.#steps.push({ what, undo });
   }
 
   /**
-   * Runs all steps, each even if one before it failed; resolves when the last is done. Doing it twice is harmless: the
-   * second call waits for the first, and does what was added meanwhile.
+   * Runs all steps, each even if one before it failed; resolves when the last is done. A second call waits for the first,
+   * and runs what was added meanwhile.
    */
   unwind(): Promise<void> {
     this.#unwinding = this.#unwinding.then(() => this.#run());

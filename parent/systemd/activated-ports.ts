@@ -1,55 +1,50 @@
 /**
- * Published ports whose sockets systemd has opened: those that it passes (sd_listen_fds(3)) under the name `publish`, or
- * `publish-PORT` where the port inside is another one (systemd.socket(5), FileDescriptorName=).
+ * Published ports by socket activation: systemd opens their sockets and passes them (sd_listen_fds(3)), named `publish`, or
+ * `publish-PORT` where the port in the namespace differs (systemd.socket(5), FileDescriptorName=).
  */
 import { native } from '../../native/index.js';
-import type { PortSpec } from '../../protocol/ports.js';
+import type { PortMapping } from '../../protocol/ports/port-mapping.js';
 import { errorText } from '../errors.js';
-import { FIRST_FD } from '../namespaces/inherited.js';
+import { passedDescriptors, removeActivationVariables } from './listen-fds.js';
 
 export interface ActivatedPort {
-  /** Belongs to whoever takes it. */
+  /** Owned by the receiver of the object. */
   fd: number;
-  spec: PortSpec;
+  mapping: PortMapping;
 }
 
-/** Takes the sockets, and the variables out of the environment; others are closed with a line that says so. */
+/** Takes over the sockets, and removes the variables from the environment; unusable ones are closed and logged. */
 export function takeActivatedPorts(
   warn: (line: string) => void,
   env: NodeJS.ProcessEnv = process.env,
 ): ActivatedPort[] {
-  const { LISTEN_PID: pid, LISTEN_FDS: count = '0', LISTEN_FDNAMES: names = '' } = env;
-  delete env.LISTEN_PID;
-  delete env.LISTEN_FDS;
-  delete env.LISTEN_FDNAMES;
-  if (pid !== String(process.pid)) return [];
+  const passed = passedDescriptors(env);
+  removeActivationVariables(env);
   const ports: ActivatedPort[] = [];
-  const named = names.split(':');
-  for (let index = 0; index < Number(count); index++) {
-    const fd = FIRST_FD + index;
-    const name = named[index] ?? '';
+  for (const { fd, name } of passed) {
     const match = /^publish(?:-(\d{1,5}))?$/.exec(name);
     try {
-      if (!match) throw new Error('its name is neither "publish" nor "publish-PORT"');
+      if (!match) throw new Error('invalid name: expected "publish" or "publish-PORT"');
       const socket = native().takeSocket(fd);
       const childPort = Number(match[1] ?? socket.port);
-      if (childPort < 1 || childPort > 65535) throw new Error(`there is no port ${childPort}`);
-      ports.push({ fd, spec: specOf(socket, childPort) });
+      if (childPort < 1 || childPort > 65535) throw new Error(`invalid port ${childPort}: expected 1 to 65535`);
+      ports.push({ fd, mapping: mappingOf(socket, childPort) });
     } catch (error) {
-      warn(`the socket ${name} (FileDescriptorName=) of systemd is not published: ${errorText(error)}`);
+      warn(`cannot publish the systemd socket ${name} (FileDescriptorName=): ${errorText(error)}`);
       native().closeFd(fd);
     }
   }
   return ports;
 }
 
-function specOf(socket: ReturnType<ReturnType<typeof native>['takeSocket']>, childPort: number): PortSpec {
+function mappingOf(socket: ReturnType<ReturnType<typeof native>['takeSocket']>, childPort: number): PortMapping {
   const unspecified = socket.ip === '::' || socket.ip === '0.0.0.0';
-  const family = !unspecified || socket.dual ? '' : socket.ip === '::' ? '6' : '4';
+  const oneFamily = unspecified && !socket.dual;
   return {
-    proto: `${socket.type}${family}`,
-    ...(unspecified ? {} : { parentIP: socket.ip }),
-    parentPort: socket.port,
-    childPort,
+    transport: socket.type,
+    ...(oneFamily && { family: socket.ip === '::' ? (6 as const) : (4 as const) }),
+    host: { ip: unspecified ? '' : socket.ip, port: socket.port },
+    target: { ip: '', port: childPort },
+    count: 1,
   };
 }

@@ -1,6 +1,6 @@
 /**
- * What a service tells the service manager that started it (sd_notify(3), systemd.service(5) Type=notify). Without one,
- * nothing happens.
+ * Notifies the service manager that started this process (sd_notify(3), systemd.service(5) Type=notify). Does nothing
+ * without one.
  */
 import { native } from '../../native/index.js';
 import { errorText } from '../errors.js';
@@ -15,40 +15,40 @@ export class Notifier {
     private readonly warn: (line: string) => void,
   ) {}
 
-  /** Takes the variables out of the environment: they are not meant for what we start. */
+  /** Removes the variables from the environment: programs that are started must not have them. */
   static fromEnvironment(warn: (line: string) => void, env: NodeJS.ProcessEnv = process.env): Notifier {
     const { NOTIFY_SOCKET: socket, WATCHDOG_USEC: interval, WATCHDOG_PID: pid } = env;
     delete env.NOTIFY_SOCKET;
     delete env.WATCHDOG_USEC;
     delete env.WATCHDOG_PID;
     const ours = pid === undefined || pid === String(process.pid);
-    return new Notifier(socket, ours && interval !== undefined ? Number(interval) : 0, warn);
+    return new Notifier(socket || undefined, ours && interval !== undefined ? Number(interval) : 0, warn);
   }
 
-  /** The service works. */
+  /** Reports that the service works. */
   ready(status: string): void {
-    this.#say('READY=1', `STATUS=${status}`);
+    this.#notify('READY=1', `STATUS=${status}`);
   }
 
   status(status: string): void {
-    this.#say(`STATUS=${status}`);
+    this.#notify(`STATUS=${status}`);
   }
 
-  /** The configuration is being read again; ready() says when that is done. */
+  /** Reports that the configuration is read again; ready() has to follow. */
   reloading(): void {
-    this.#say('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
+    this.#notify('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
   }
 
   stopping(status: string): void {
     this.stopWatchdog();
-    this.#say('STOPPING=1', `STATUS=${status}`);
+    this.#notify('STOPPING=1', `STATUS=${status}`);
   }
 
-  /** From now on says in time that we live, as long as `healthy` resolves with true. */
+  /** Sends the watchdog's keep-alives in time from now on, as long as `healthy` resolves with true. */
   startWatchdog(healthy: () => Promise<boolean>): void {
     if (!(this.watchdogInterval > 0)) return;
     this.#watchdog = setInterval(async () => {
-      if (await healthy()) this.#say('WATCHDOG=1');
+      if (await healthy()) this.#notify('WATCHDOG=1');
     }, this.watchdogInterval / 2000);
   }
 
@@ -56,12 +56,12 @@ export class Notifier {
     clearInterval(this.#watchdog);
   }
 
-  #say(...lines: string[]): void {
+  #notify(...lines: string[]): void {
     if (this.socket === undefined) return;
     try {
       native().sendDatagram(this.socket, lines.join('\n'));
     } catch (error) {
-      this.warn(`cannot tell the service manager (${this.socket}): ${errorText(error)}`);
+      this.warn(`cannot notify the service manager (${this.socket}): ${errorText(error)}`);
     }
   }
 }

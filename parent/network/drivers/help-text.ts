@@ -1,15 +1,15 @@
-import { runProgramToEnd } from '../programs.js';
+import { runProgramToEnd } from '../../programs/run-programs.js';
 
 const asked = new Map<string, Promise<string>>();
 
-/** What `program --help` prints: versions differ in their options, and their numbers say less than this. */
+/** The output of `program --help`: which options a version has cannot be known from its number. */
 export async function helpText(program: string): Promise<string> {
   const answer = asked.get(program) ?? ask(program);
   asked.delete(program);
   return answer;
 }
 
-/** Asks already now what helpText() is about to be asked. */
+/** Starts the program for a later helpText(). */
 export function prepareHelpText(program: string): void {
   asked.set(program, ask(program));
 }

@@ -1,4 +1,4 @@
-import type { NetworkDriver } from './driver.js';
+import type { NetworkDriver } from '../driver.js';
 
 /** The host's own network: the command is in its namespace, and there is nothing to set up. */
 export const host: NetworkDriver = {

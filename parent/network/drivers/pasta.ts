@@ -1,26 +1,31 @@
 /**
  * pasta(1), from passt: a user-mode network over a tap device, which it makes and configures in the child's namespaces.
- * It stays in the foreground, so that it is our child and ends with us.
+ * It runs in the foreground, as a child of this process that ends with it.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { NetworkError } from '../errors.js';
-import { findProgram } from '../find-program.js';
+import { NetworkError } from '../../errors.js';
+import { findProgram, missingProgram } from '../../programs/find-program.js';
+import type { ChildNamespaces, Network, NetworkDemands, NetworkDriver, NetworkOptions } from '../driver.js';
 import { userModeAddresses } from './addresses.js';
-import type { ChildNamespaces, Network, NetworkDemands, NetworkDriver, NetworkOptions } from './driver.js';
 import { helpText } from './help-text.js';
 import { startHelperProcess } from './helper-process.js';
 import { tunProblem } from './tun.js';
 
 const DEFAULT_MTU = 65520;
 const POLL_MS = 5;
-/** Time that it has for bringing the network up, in ms. */
-const PATIENCE_MS = 15_000;
+/** How long it may take to bring the network up, in ms. */
+const READY_TIMEOUT_MS = 15_000;
+
+const LEAK =
+  "this version of pasta leads connections to loopback inside to TCP servers on the host's loopback with --port-driver=implicit; hint: use --port-driver=builtin, or a passt of 2024_10_30 or later";
 
 export const pasta: NetworkDriver = {
   name: 'pasta',
 
   async probe({ pasta: { binary } }) {
-    if (!findProgram(binary)) return { what: `${binary} is not installed`, fix: 'sudo apt-get install passt' };
+    if (!findProgram(binary)) {
+      return missingProgram({ binary, option: '--pasta-binary', usual: { name: 'pasta', package: 'passt' } });
+    }
     return tunProblem();
   },
 
@@ -41,26 +46,29 @@ export const pasta: NetworkDriver = {
       `--gateway=${gateway}`,
       `--dns-forward=${dns}`,
     ];
+    // Versions of the end of 2024 and later have this option.
+    const isRecent = demands.implicitPorts && (await helpText(program)).includes('--host-lo-to-ns-lo');
+    const leaks = demands.implicitPorts && !options.hostLoopback && !isRecent;
+    if (leaks && options.refuseHostLoopback) throw new NetworkError(`--disable-host-loopback cannot be kept: ${LEAK}`);
     if (!options.hostLoopback) args.push('--no-map-gw');
     if (!options.ipv6) args.push('--ipv4-only');
     args.push(`--tcp-ports=${ports}`, `--udp-ports=${ports}`);
-    // With its default, `auto`, connections of the child to its own loopback end at servers of the host's; but versions
-    // up to 2023 at least find no ports of the child without it.
-    if (!demands.implicitPorts) args.push('--tcp-ns=none');
+    // With its default, `auto`, connections of the child to its own loopback end at servers of the host; but versions up
+    // to 2023 at least find no ports of the child without it.
+    if (!demands.implicitPorts || (isRecent && !options.hostLoopback)) args.push('--tcp-ns=none');
     args.push('--udp-ns=none');
-    if (demands.implicitPorts && (await helpText(program)).includes('--host-lo-to-ns-lo'))
-      args.push('--host-lo-to-ns-lo');
+    if (isRecent) args.push('--host-lo-to-ns-lo');
     if (child.netns === undefined) args.push(String(child.pid));
     else args.push(`--userns=/proc/${child.pid}/ns/user`, `--netns=${child.netns}`);
 
     const helper = startHelperProcess('pasta', program, args);
-    // In the foreground it does not say when it is ready: the route, which it makes last, says.
-    const deadline = Date.now() + PATIENCE_MS;
+    // In the foreground it does not report when it is ready: the route is what it makes last.
+    const deadline = Date.now() + READY_TIMEOUT_MS;
     try {
       while (!helper.ended && !(await child.hasDefaultRoute())) {
         if (Date.now() > deadline) {
           throw new NetworkError(
-            `pasta made no default route in ${PATIENCE_MS / 1000} s; its command was: ${program} ${args.join(' ')}`,
+            `pasta made no default route in ${READY_TIMEOUT_MS / 1000} s; its command was: ${program} ${args.join(' ')}`,
           );
         }
         await delay(POLL_MS);
@@ -72,8 +80,14 @@ export const pasta: NetworkDriver = {
     if (helper.ended) throw await helper.failure();
     return {
       info: { driver: 'pasta', dns: [dns], childIP, ipv6: options.ipv6, device: ifname, prefix, gateway, mtu },
+      ...(leaks && { warnings: [LEAK] }),
       onLost: (listener) => helper.onEnd(listener),
       close: () => helper.close('SIGTERM'),
     };
+  },
+
+  // Its device ended with it.
+  setupAgain(child, options, demands) {
+    return this.setup(child, options, demands);
   },
 };

@@ -1,24 +1,29 @@
 /**
- * slirp4netns(1): a user-mode network over a tap device. It joins the child's namespaces, configures the device, and says
- * through a pipe when that is done.
+ * slirp4netns(1): a user-mode network over a tap device. It joins the child's namespaces, configures the device, and
+ * reports through a pipe when that is done.
  */
-import { NetworkError } from '../errors.js';
-import { findProgram } from '../find-program.js';
+import { rm } from 'node:fs/promises';
+import { NetworkError } from '../../errors.js';
+import { findProgram, missingProgram } from '../../programs/find-program.js';
+import type { ChildNamespaces, Network, NetworkDemands, NetworkDriver, NetworkOptions, Switch } from '../driver.js';
 import { userModeAddresses } from './addresses.js';
-import type { ChildNamespaces, Network, NetworkDemands, NetworkDriver, NetworkOptions, Switch } from './driver.js';
 import { helpText, prepareHelpText } from './help-text.js';
 import { READY_FD, startHelperProcess } from './helper-process.js';
 import { tunProblem } from './tun.js';
 
+const DEFAULT_IFNAME = 'tap0';
 const DEFAULT_MTU = 65520;
-/** Its resolver with --enable-ipv6. */
+/** Its DNS server with --enable-ipv6. */
 const DNS6 = 'fd00::3';
 
 export const slirp4netns: NetworkDriver = {
   name: 'slirp4netns',
 
   async probe({ slirp4netns: { binary } }) {
-    if (!findProgram(binary)) return { what: `${binary} is not installed`, fix: 'sudo apt-get install slirp4netns' };
+    if (!findProgram(binary)) {
+      const usual = { name: 'slirp4netns', package: 'slirp4netns' };
+      return missingProgram({ binary, option: '--slirp4netns-binary', usual });
+    }
     return tunProblem();
   },
 
@@ -30,7 +35,7 @@ export const slirp4netns: NetworkDriver = {
   async setup(child: ChildNamespaces, options: NetworkOptions, demands: NetworkDemands): Promise<Network> {
     const { binary, sandbox, seccomp } = options.slirp4netns;
     const program = findProgram(binary) ?? binary;
-    const ifname = options.ifname ?? 'tap0';
+    const ifname = options.ifname ?? DEFAULT_IFNAME;
     const mtu = options.mtu || DEFAULT_MTU;
     const { child: childIP, gateway, dns, prefix } = userModeAddresses(options.cidr);
     const supports = await supported(program, [sandbox, seccomp], child.netns !== undefined);
@@ -39,28 +44,42 @@ export const slirp4netns: NetworkDriver = {
     if (!options.hostLoopback) args.push('--disable-host-loopback');
     args.push(`--cidr=${options.cidr}`);
     if (demands.apiSocket !== undefined) args.push('--api-socket', demands.apiSocket);
-    // Its sandbox cannot be had together with a namespace that is given by path (slirp4netns issue 317).
-    if (sandbox === 'on' || (sandbox === 'auto' && child.netns === undefined && supports('--enable-sandbox')))
-      args.push('--enable-sandbox');
-    if (seccomp === 'on' || (seccomp === 'auto' && supports('--enable-seccomp'))) args.push('--enable-seccomp');
-    if (options.ipv6) args.push('--enable-ipv6');
+    const confinement: string[] = [];
+    // Its sandbox does not work with a namespace that is given by path (slirp4netns issue 317). Nor is it chosen for root:
+    // there its mount namespace has the same owner, and where /tmp is a shared mount of its own, what the sandbox mounts
+    // there appears on the host.
+    const asked = sandbox === 'auto' && child.netns === undefined && process.geteuid?.() !== 0;
+    if (sandbox === 'on' || (asked && supports('--enable-sandbox'))) confinement.push('--enable-sandbox');
+    if (seccomp === 'on' || (seccomp === 'auto' && supports('--enable-seccomp'))) confinement.push('--enable-seccomp');
+    const rest: string[] = [];
+    if (options.ipv6) rest.push('--enable-ipv6');
     if (child.netns === undefined) {
-      args.push(String(child.pid), ifname);
+      rest.push(String(child.pid), ifname);
     } else {
       if (!supports('--netns-type')) {
         throw new NetworkError(`${program} is too old for --detach-netns: it has no --netns-type; use 0.4.0 or later`);
       }
-      args.push(`--userns-path=/proc/${child.pid}/ns/user`, '--netns-type=path', child.netns, ifname);
+      rest.push(`--userns-path=/proc/${child.pid}/ns/user`, '--netns-type=path', child.netns, ifname);
     }
 
-    // One that it makes itself goes with it, and the kernel takes its time for that, which the end of everything waits for.
+    // A device that it makes itself ends with it, which takes the kernel long, and delays the end of the stack.
     const kept = await child.keepTap(ifname, true);
-    const helper = startHelperProcess('slirp4netns', program, args);
-    if (!(await helper.ready)) {
+    const start = (more: readonly string[]) => startHelperProcess('slirp4netns', program, [...args, ...more, ...rest]);
+    let helper = start(confinement);
+    let ready = await helper.ready;
+    if (!ready && confinement.length > 0 && sandbox !== 'on' && seccomp !== 'on') {
+      // Such as where a security module denies it mounts.
+      const { message } = await helper.failure();
+      helper = start([]);
+      ready = await helper.ready;
+      if (ready) child.warn(`slirp4netns runs without ${confinement.join(' and ')}: ${message}`);
+    }
+    if (!ready) {
       const failure = await helper.failure();
       if (kept) await child.keepTap(ifname, false);
       throw failure;
     }
+    await child.allowMulticast(ifname);
     return {
       info: {
         driver: 'slirp4netns',
@@ -76,9 +95,16 @@ export const slirp4netns: NetworkDriver = {
       close: () => helper.close('SIGKILL'),
     };
   },
+
+  async setupAgain(child, options, demands) {
+    // The device has the addresses and routes of the program that has ended, which cannot be added twice.
+    await child.keepTap(options.ifname ?? DEFAULT_IFNAME, false);
+    if (demands.apiSocket !== undefined) await rm(demands.apiSocket, { force: true });
+    return this.setup(child, options, demands);
+  },
 };
 
-/** Which options the program has; it is asked only where something depends on the answer. */
+/** Whether the program has an option; it is run only where that matters. */
 async function supported(
   program: string,
   switches: readonly Switch[],

@@ -1,13 +1,13 @@
 import { access, constants } from 'node:fs/promises';
-import { errorCode, type Problem } from '../errors.js';
+import { errnoName, type Problem } from '../../errors.js';
 
-/** Why /dev/net/tun cannot be used; undefined where it can. */
+/** Why /dev/net/tun cannot be used; undefined if it can. */
 export async function tunProblem(): Promise<Problem | undefined> {
   try {
     await access('/dev/net/tun', constants.R_OK | constants.W_OK);
     return undefined;
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return { what: '/dev/net/tun does not exist', fix: 'sudo modprobe tun' };
+    if (errnoName(error) === 'ENOENT') return { what: '/dev/net/tun does not exist', fix: 'sudo modprobe tun' };
     return { what: '/dev/net/tun may not be opened by this user', fix: 'sudo chmod 666 /dev/net/tun' };
   }
 }

@@ -1,8 +1,8 @@
 import { networkInterfaces } from 'node:os';
 
 /**
- * First address of the host that is neither loopback nor IPv6, as RootlessKit has it; "" where there is none, or where
- * it cannot be seen for lack of descriptors.
+ * First address of the host that is neither loopback nor IPv6, like RootlessKit's; "" if there is none, or where
+ * descriptors have run out.
  */
 export function hostGatewayIP(): string {
   try {

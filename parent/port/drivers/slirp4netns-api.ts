@@ -4,8 +4,8 @@
  */
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { errorText } from '../errors.js';
-import { SlirpError } from './errors.js';
+import { errorText } from '../../errors.js';
+import { SlirpError } from '../errors.js';
 
 /** slirp4netns does nothing else while it answers, so this is long. */
 const TIMEOUT_MS = 10_000;
@@ -23,13 +23,13 @@ export async function askSlirp(
   });
   const parsed = parse(answer);
   if (typeof parsed.return === 'object' && parsed.return !== null) return parsed.return as Record<string, unknown>;
-  throw new SlirpError(`${what} failed: ${description(parsed.error) || answer.trim() || 'it said nothing'}`);
+  throw new SlirpError(`${what} failed: ${description(parsed.error) || answer.trim() || 'empty answer'}`);
 }
 
 async function exchange(path: string, request: string): Promise<string> {
   const socket = connect({ path, allowHalfOpen: true });
   try {
-    socket.setTimeout(TIMEOUT_MS, () => socket.destroy(new Error(`none came in ${TIMEOUT_MS / 1000} s`)));
+    socket.setTimeout(TIMEOUT_MS, () => socket.destroy(new Error(`no response within ${TIMEOUT_MS / 1000} s`)));
     await once(socket, 'connect');
     socket.end(request);
     let answer = '';

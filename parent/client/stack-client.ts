@@ -1,0 +1,123 @@
+/** Client of the part of the API that RootlessKit has too: information, ports and events. */
+import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
+import { isInfo, isListOf, isPortReport } from '../../protocol/api/report-shapes.js';
+import type { Info, PortReport, StackEvent } from '../../protocol/api/types.js';
+import type { PortSpec, PortStatus } from '../../protocol/ports/rootlesskit-json.js';
+import { apiError, checked, readText } from './answer.js';
+import { APIError, codeOf, StackUnreachableError } from './errors.js';
+import { EventInbox } from './event-inbox.js';
+
+/** Time for a request and its whole answer, in ms. What takes longest is a container's start, with its hooks. */
+export const DEADLINE = 180_000;
+
+/** Larger events are not read, in bytes. */
+const MAX_EVENT = 1024 * 1024;
+
+/**
+ * Client of a stack's REST API. Works with RootlessKit's too, which has no counters and no events.
+ * Every method throws StackUnreachableError and APIError.
+ */
+export class StackClient {
+  /** @param socketPath path of api.sock in the stack's state directory */
+  constructor(readonly socketPath: string) {}
+
+  async info(): Promise<Info> {
+    return checked(await this.call('GET', '/v1/info'), isInfo);
+  }
+
+  /** With `counters` each entry has `listener` and `counters`, where the port driver knows them. */
+  async listPorts({ counters = false } = {}): Promise<PortReport[]> {
+    const list = await this.call('GET', counters ? '/v1/ports?counters=true' : '/v1/ports');
+    return checked(list ?? [], isListOf(isPortReport));
+  }
+
+  /**
+   * Resolves when the port listens, or all of a range; its status has the parent port that was chosen where the spec has 0,
+   * and no count where the stack does not know ranges: then only the first port is published.
+   */
+  async addPort(spec: PortSpec, { persist = false } = {}): Promise<PortStatus> {
+    const path = persist ? '/v1/ports?persist=true' : '/v1/ports';
+    return checked(await this.call('POST', path, spec), isPortReport);
+  }
+
+  /** Resolves when the port is free again. */
+  async removePort(id: number): Promise<void> {
+    await this.call('DELETE', `/v1/ports/${id}`);
+  }
+
+  /**
+   * Events of the stack from now on. Ends when the stack ends or `signal` aborts. A reader that falls far behind is dropped
+   * by the stack.
+   * @throws EventStreamError
+   */
+  async *events({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<StackEvent, void, undefined> {
+    const { WebSocket } = await import('ws');
+    if (signal?.aborted) return;
+    const socket = new WebSocket('ws://stack/v1/events', {
+      createConnection: () => connect(this.socketPath),
+      perMessageDeflate: false,
+      maxPayload: MAX_EVENT,
+    });
+    const inbox = new EventInbox(socket, this.socketPath);
+    const abort = (): void => socket.terminate();
+    signal?.addEventListener('abort', abort);
+    try {
+      for (;;) {
+        const event = await inbox.next();
+        if (event === undefined || signal?.aborted) return;
+        yield event;
+      }
+    } catch (error) {
+      if (!signal?.aborted) throw error;
+    } finally {
+      signal?.removeEventListener('abort', abort);
+      socket.terminate();
+    }
+  }
+
+  /**
+   * Sends one request of the API, on a connection of its own. Resolves with the value of the answer's body, undefined where
+   * that is empty.
+   * @param deadline ms until the whole answer has to be there; Infinity for none
+   */
+  async call(method: string, path: string, body?: unknown, deadline = DEADLINE): Promise<unknown> {
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const { status, text: answer } = await this.#exchange(method, path, text, deadline);
+    if (status >= 300) throw apiError(status, answer);
+    if (answer.trim() === '') return undefined;
+    try {
+      return JSON.parse(answer);
+    } catch (error) {
+      throw new APIError(status, `answer to ${method} ${path} is not JSON`, { cause: error });
+    }
+  }
+
+  #exchange(
+    method: string,
+    path: string,
+    body: string | undefined,
+    deadline: number,
+  ): Promise<{ status: number; text: string }> {
+    const signal = deadline === Number.POSITIVE_INFINITY ? undefined : AbortSignal.timeout(deadline);
+    return new Promise((resolve, reject) => {
+      const unreachable = (error: Error): void => {
+        const code = signal?.aborted ? 'ETIMEDOUT' : codeOf(error);
+        reject(new StackUnreachableError(this.socketPath, code, { cause: error }));
+      };
+      const headers =
+        body === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) };
+      const options = { socketPath: this.socketPath, method, path, headers, agent: false, ...(signal && { signal }) };
+      const request = httpRequest(options, (response) => {
+        readText(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), unreachable);
+      });
+      request.once('error', unreachable);
+      // No answer follows.
+      request.once('upgrade', (_response, socket) => {
+        socket.destroy();
+        unreachable(new Error('it changes to another protocol'));
+      });
+      request.end(body);
+    });
+  }
+}

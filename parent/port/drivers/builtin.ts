@@ -1,0 +1,213 @@
+/**
+ * The builtin port driver: listeners on the host, sockets from the agent in the child, and the engine in between.
+ */
+import type { PortDriverInfo } from '../../../protocol/api/types.js';
+import { type PortMapping, type PublishedPort, protocolName } from '../../../protocol/ports/port-mapping.js';
+import type { PortState } from '../../../protocol/ports/status.js';
+import { encodeTarget } from '../../../protocol/wire/messages.js';
+import type { AgentSupervisor } from '../../agent/agent.js';
+import type { ConnectionEvent, EngineHost } from '../../engine/engine-host.js';
+import type { AdoptOptions, DriverReport, EventBody, PortDriver } from '../driver.js';
+import { UnknownPortError, UnsupportedProtocolError } from '../errors.js';
+import { type FamilyRule, openListeners, socketType } from '../listen.js';
+import { PortTable } from '../table.js';
+import { targetOf } from '../target.js';
+
+const PROTOS = ['tcp', 'tcp4', 'tcp6', 'udp', 'udp4', 'udp6'];
+const LISTENING: PortState = { state: 'listening' };
+
+/** How ports are opened and relayed. */
+export interface RelaySettings extends FamilyRule {
+  /** Whether servers see the addresses of clients. */
+  keepSource: boolean;
+  /**
+   * The child's address that connections arrive at, where no other was requested, as with drivers that send packets;
+   * servers on loopback are reached all the same.
+   */
+  arriveAt?: string;
+}
+
+export interface BuiltinDeps {
+  engine: EngineHost;
+  agent: AgentSupervisor;
+  emit: (event: EventBody) => void;
+  relay: RelaySettings;
+}
+
+interface RelayedPort extends PublishedPort {
+  /** What the agent is asked for; the same for all ports of a range. */
+  request: string;
+}
+
+interface ClosingPort extends RelayedPort {
+  /** Resolves when it is closed. */
+  closed: Promise<void>;
+}
+
+/** Ports whose ids follow each other. */
+interface Run {
+  id: number;
+  count: number;
+  ports: RelayedPort[];
+}
+
+export class BuiltinPortDriver implements PortDriver {
+  readonly info: PortDriverInfo = { driver: 'builtin', protos: PROTOS };
+  readonly #table = new PortTable<RelayedPort>();
+  /** Those whose removal is under way, which still use the host's ports. */
+  readonly #closing = new PortTable<ClosingPort>();
+  /** States of ports that do not listen now. */
+  readonly #waiting = new Map<number, PortState>();
+  /** How many ports have each request. */
+  readonly #users = new Map<string, number>();
+  #ending = false;
+
+  constructor(private readonly deps: BuiltinDeps) {
+    const { agent, emit, engine } = deps;
+    agent.onState.push((state, reason) =>
+      emit({ type: 'driver-state', driver: 'builtin', state, ...(reason === '' ? {} : { reason }) }),
+    );
+    engine.portEvents = {
+      onPortState: (port, reason) => this.#onPortState(port, reason),
+      onConnection: (event) => this.#onConnection(event),
+    };
+  }
+
+  async add(mapping: PortMapping, id?: number): Promise<PublishedPort> {
+    const protocol = protocolName(mapping);
+    if (!PROTOS.includes(protocol)) throw new UnsupportedProtocolError(protocol);
+    this.#table.checkConflict(mapping);
+    this.#closing.checkConflict(mapping);
+    const { fds, mapping: opened } = openListeners(mapping, this.deps.relay);
+    return this.adopt(fds, opened, { id });
+  }
+
+  newId(count = 1): number {
+    return this.#table.newId(count);
+  }
+
+  async adopt(fds: number[], mapping: PortMapping, { id, container }: AdoptOptions = {}): Promise<PublishedPort> {
+    const source = this.deps.relay.keepSource ? 'keep' : 'hide';
+    const target = encodeTarget(targetOf(this.#arriving(mapping), source, container));
+    const port = { id: id ?? this.newId(mapping.count), ...mapping };
+    const request = target.toString('latin1');
+    this.#table.add({ ...port, request });
+    this.#users.set(request, (this.#users.get(request) ?? 0) + port.count);
+    const { agent, emit, engine } = this.deps;
+    engine.engine.addPorts(port.id, socketType(port), fds, port.target.port, target, port.proxyProtocol ?? 0);
+    try {
+      await agent.start();
+    } catch (error) {
+      await this.remove(port.id, port.count);
+      throw error;
+    }
+    emit({ type: 'port-added', ports: port });
+    return port;
+  }
+
+  list(): PublishedPort[] {
+    const ports = [...this.#table.list(), ...this.#closing.list()];
+    return this.#closing.isEmpty ? ports : ports.sort((a, b) => a.id - b.id);
+  }
+
+  /** The port of that id alone. */
+  find(id: number): PublishedPort | undefined {
+    return this.#table.find(id) ?? this.#closing.find(id);
+  }
+
+  report(id: number): DriverReport | undefined {
+    const all = this.deps.engine.counters(id);
+    if (!all) return undefined;
+    const { sourceKept, sourceHidden, ...counters } = all;
+    const source = sourceKept > 0 ? (sourceHidden > 0 ? 'both' : 'client') : sourceHidden > 0 ? 'agent' : undefined;
+    return { listener: this.#waiting.get(id) ?? LISTENING, counters, ...(source && { source }) };
+  }
+
+  async remove(id: number, count = 1): Promise<void> {
+    const closing = this.#closing.within(id, count).map(({ closed }) => closed);
+    for (const ports of consecutive(this.#table.delete(id, count))) closing.push(this.#close(ports));
+    if (closing.length === 0) throw new UnknownPortError(id);
+    await Promise.all(closing);
+  }
+
+  watchConnections(wanted: boolean): void {
+    this.deps.engine.engine.watchConnections(wanted);
+  }
+
+  async close(): Promise<void> {
+    this.#ending = true;
+    const ports = this.list();
+    const [first, last] = [ports[0], ports.at(-1)];
+    if (first && last) await this.remove(first.id, last.id + last.count - first.id);
+    this.deps.engine.portEvents = undefined;
+  }
+
+  /** All of a run of ids, in one call of the engine. */
+  #close({ id, count, ports }: Run): Promise<void> {
+    const closed = this.deps.engine.removePorts(id, count).then(() => {
+      this.#closing.delete(id, count);
+      for (const waiting of this.#waiting.keys()) {
+        if (waiting >= id && waiting < id + count) this.#waiting.delete(waiting);
+      }
+      for (const { request, ...port } of ports) {
+        this.#forget(request, port.count);
+        this.deps.emit({ type: 'port-removed', ports: port });
+      }
+    });
+    for (const port of ports) this.#closing.add({ ...port, closed });
+    return closed;
+  }
+
+  /** By the dial rule what is published on an address that the child has, too, is led there. */
+  #arriving(mapping: PortMapping): PortMapping {
+    const { arriveAt } = this.deps.relay;
+    return arriveAt === undefined ? mapping : { ...mapping, host: { ...mapping.host, ip: arriveAt } };
+  }
+
+  /** So many ports with that request are gone. */
+  #forget(request: string, count: number): void {
+    const left = (this.#users.get(request) ?? count) - count;
+    this.#users.set(request, left);
+    if (left > 0) return;
+    this.#users.delete(request);
+    // The agent ends next, and what it knows with it.
+    if (this.#ending) return;
+    this.deps.agent.send({ type: 'forget', target: Buffer.from(request, 'latin1') });
+  }
+
+  #onPortState(id: number, reason: string): void {
+    const listener: PortState = reason === '' ? LISTENING : { state: 'waiting', reason };
+    if (listener === LISTENING) {
+      this.#waiting.delete(id);
+    } else {
+      this.#waiting.set(id, listener);
+    }
+    this.deps.emit({ type: 'port-state', id, listener });
+  }
+
+  #onConnection({ type, port, connection, client, reason, bytesIn, bytesOut }: ConnectionEvent): void {
+    switch (type) {
+      case 'connection-opened':
+        this.deps.emit({ type, port, connection, client });
+        break;
+      case 'connection-refused':
+        this.deps.emit({ type, port, connection, client, reason });
+        break;
+      case 'connection-closed':
+        this.deps.emit({ type, port, connection, bytesIn, bytesOut });
+    }
+  }
+}
+
+/** @param ports by their ids */
+function consecutive(ports: readonly RelayedPort[]): Run[] {
+  const runs: Run[] = [];
+  for (const port of ports) {
+    const last = runs.at(-1);
+    if (last && last.id + last.count === port.id) {
+      last.count += port.count;
+      last.ports.push(port);
+    } else runs.push({ id: port.id, count: port.count, ports: [port] });
+  }
+  return runs;
+}

@@ -1,0 +1,129 @@
+/** Step of the start: all that publishes ports of the stack, except those of containers. */
+import { native } from '../../native/index.js';
+import { protocolName } from '../../protocol/ports/port-mapping.js';
+import { statePath } from '../../protocol/state/state-layout.js';
+import type { AgentSupervisor } from '../agent/agent.js';
+import type { EventBus } from '../api/event-bus.js';
+import type { EngineHost } from '../engine/engine-host.js';
+import { errorText } from '../errors.js';
+import type { Launcher } from '../namespaces/launcher.js';
+import type { Network } from '../network/driver.js';
+import type { PortDriver } from '../port/driver.js';
+import { createPortDriver } from '../port/index.js';
+import { PersistentPorts } from '../port/persistent-ports.js';
+import { WaitingPorts } from '../port/waiting-ports.js';
+import type { StateDir } from '../state/state-dir.js';
+import { ActivatedSockets } from '../systemd/activated-sockets.js';
+import type { StackLog, StackOptions, StartContext } from './options.js';
+
+export interface StackPortsDeps {
+  agent: AgentSupervisor;
+  engineHost: EngineHost;
+  events: EventBus;
+  launcher: Launcher;
+  network: Network;
+  stateDir: StateDir;
+}
+
+export class StackPorts {
+  /** Undefined if ports cannot be published: with the port drivers `none` and `implicit`. */
+  readonly driver: PortDriver | undefined;
+  /** Undefined if the stack has no file of persistent ports. */
+  readonly persistent: PersistentPorts | undefined;
+  /** Persistent ports that cannot be published yet. */
+  readonly waiting: WaitingPorts | undefined;
+  /** Sockets that systemd has opened. */
+  readonly sockets: ActivatedSockets | undefined;
+  readonly #options: StackOptions;
+  readonly #log: StackLog;
+
+  constructor({ options, log, undo }: StartContext, deps: StackPortsDeps) {
+    const { agent, engineHost, events, network } = deps;
+    this.#options = options;
+    this.#log = log;
+    const driver = createPortDriver(options.portDriver, {
+      engine: engineHost,
+      agent,
+      emit: (event) => events.emit(event),
+      ...driverSettings(options, deps),
+    });
+    this.driver = driver;
+    if (driver) undo.push('close the published ports', () => driver.close());
+    events.onWatched = (watched) => driver?.watchConnections(watched);
+    network.onRestored?.(() => {
+      driver?.restore?.().catch((error: unknown) => log.warn(errorText(error)));
+    });
+
+    if (options.persistentPorts !== undefined) this.persistent = new PersistentPorts(options.persistentPorts);
+    if (this.persistent && driver) {
+      const waiting = new WaitingPorts({
+        driver,
+        watchAddresses: (listener) => engineHost.watchAddresses(listener),
+        emit: (event) => events.emit(event),
+        log,
+      });
+      this.waiting = waiting;
+      undo.push('stop retrying ports', () => waiting.close());
+    }
+    this.sockets = activatedSockets(options, driver, log);
+    undo.push('close the sockets of systemd', () => this.sockets?.close());
+  }
+
+  /** Publishes everything that the stack starts with. Throws PortError. */
+  async publish(): Promise<void> {
+    for (const mapping of this.#options.publish) {
+      const port = await this.driver?.add(mapping);
+      if (port && mapping.host.port === 0) {
+        const { host, target } = port;
+        this.#log.info(`published ${host.ip || '*'}:${host.port} to ${target.port}/${protocolName(port)}`);
+      }
+    }
+    await this.sockets?.publish();
+    await this.publishPersistent();
+  }
+
+  /** Publishes the ports of the file of persistent ports that are not published yet; those that cannot be now wait. */
+  async publishPersistent(): Promise<void> {
+    if (!this.persistent || !this.waiting) return;
+    try {
+      await this.waiting.publish(await this.persistent.load());
+    } catch (error) {
+      this.#log.warn(errorText(error));
+    }
+  }
+}
+
+/** How the port drivers relay, bypass and forward ports of this stack. */
+function driverSettings(options: StackOptions, { launcher, network, stateDir }: StackPortsDeps) {
+  const { childIP } = network.info ?? {};
+  const standsIn = options.rootlesskit?.ports !== undefined;
+  return {
+    relay: {
+      keepSource: options.keepSource,
+      oneFamily: standsIn,
+      ...(standsIn && childIP !== undefined && { arriveAt: childIP }),
+    },
+    bypass: {
+      root: launcher.pid,
+      childIP: childIP ?? '',
+      hostLoopback: options.network.hostLoopback,
+      outbound: options.bypass?.outbound ?? false,
+      activate: options.bypass?.activate ?? false,
+    },
+    slirp4netns: { socket: statePath(stateDir.path, 'slirp4netnsSocket'), childIP: childIP ?? '' },
+  };
+}
+
+/** Sockets that systemd has opened; undefined if there are none, or the port driver cannot publish them. */
+function activatedSockets(
+  { adopt = [], portDriver }: StackOptions,
+  ports: PortDriver | undefined,
+  log: StackLog,
+): ActivatedSockets | undefined {
+  if (ports?.adopt) return adopt.length > 0 ? new ActivatedSockets(ports, adopt) : undefined;
+  for (const { fd } of adopt) {
+    native().closeFd(fd);
+    log.warn(`cannot publish a systemd socket: the port driver ${portDriver} does not support it`);
+  }
+  return undefined;
+}
