@@ -1,11 +1,8 @@
-import { program, reportError } from './net-command.js';
+import { getCaller } from './common/caller.js';
+import { setProcessName } from './common/process-name.js';
+import { handleOutputErrors } from './common/standard-output.js';
+import { runRootlessNet } from './net/command.js';
 
-// A reader that went away, such as `head`, is no error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
-
-const args = process.argv.slice(2);
-if (args.length === 0) program.outputHelp();
-else void program.parseAsync(args, { from: 'user' }).catch(reportError);
+setProcessName('rootless-net');
+handleOutputErrors();
+void runRootlessNet(getCaller().args);

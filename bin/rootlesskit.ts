@@ -1,4 +1,5 @@
-import { rootlesskit } from './dialect.js';
-import { runProgram } from './run-program.js';
+import { getCaller } from './common/caller.js';
+import { rootlesskit } from './run/dialect.js';
+import { runProgram } from './run/run-program.js';
 
-void runProgram(rootlesskit, process.argv.slice(2)).then((code) => process.exit(code));
+void runProgram(rootlesskit, getCaller().args).then((code) => process.exit(code));

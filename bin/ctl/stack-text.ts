@@ -1,10 +1,12 @@
-import type { Info, PortReport, StackEvent } from '../protocol/api.js';
-import { formatPortSpec } from '../protocol/port-spec.js';
-import { formatTable } from './tabular.js';
+import type { Info, PortReport, StackEvent } from '../../protocol/api/types.js';
+import { formatPortMapping } from '../../protocol/ports/grammar.js';
+import { type PortSpec, parsePortSpecJSON } from '../../protocol/ports/rootlesskit-json.js';
+import { MAX_LINE, printable, printableJSON } from '../../protocol/text/printable-text.js';
+import { formatTable } from '../common/table.js';
 
-/** What rootlessctl prints for people. Where RootlessKit has the same, the text is the same, as scripts read it. */
+/** Human-readable output of rootlessctl. It equals RootlessKit's where that has the same, since scripts parse it. */
 
-/** Answer of `rootlessctl info`. */
+/** Output of `rootlessctl info`. */
 export function infoText(info: Info): string {
   const lines = [
     `- REST API version: ${info.apiVersion}`,
@@ -12,22 +14,26 @@ export function infoText(info: Info): string {
     `- State Directory: ${info.stateDir}`,
     `- Child PID: ${info.childPID}`,
   ];
+  if (info.name !== undefined) lines.push(`- Name: ${info.name}`);
   const { networkDriver: network, portDriver: port } = info;
   if (network) {
-    lines.push(`- Network Driver: ${network.driver}`, `  - DNS: ${list(network.dns)}`);
-    lines.push(`  - IP: ${network.childIP ?? (network.dynamicChildIP ? 'dynamic' : 'none')}`);
+    lines.push(`- Network Driver: ${network.driver}`, `  - DNS: ${list(network.dns ?? [])}`);
+    const ip = network.dynamicChildIP ? 'dynamic' : network.childIP;
+    if (ip !== undefined) lines.push(`  - IP: ${ip}`);
   }
   if (port) lines.push(`- Port Driver: ${port.driver}`, `  - Supported protocols: ${list(port.protos)}`);
-  return `${lines.join('\n')}\n`;
+  if (port?.hostLoopbackUnguarded)
+    lines.push('  - Host loopback: not guarded (no Landlock for TCP), see docs/guide/ports.md');
+  return lines.map((line) => `${printable(line, MAX_LINE)}\n`).join('');
 }
 
-/** Answer of `rootlessctl list-ports`. Columns that RootlessKit does not have come last, and only if they say something. */
+/** Output of `rootlessctl list-ports`. Columns that RootlessKit does not have come last, and only if they have values. */
 export function portTable(ports: readonly PortReport[], { counters = false } = {}): string {
   const states = ports.some(({ listener }) => listener !== undefined && listener.state !== 'listening');
   const header = ['ID', 'PROTO', 'PARENTIP', 'PARENTPORT', 'CHILDIP', 'CHILDPORT'];
   if (counters) header.push('OPEN', 'OPENED', 'REFUSED', 'BYTESIN', 'BYTESOUT');
-  const kept = ports.some(({ persistent }) => persistent);
-  if (kept) header.push('PERSISTENT');
+  const persistent = ports.some((port) => port.persistent);
+  if (persistent) header.push('PERSISTENT');
   const sources = ports.some(({ source }) => source !== undefined);
   if (sources) header.push('SOURCE');
   const bypassed = ports.some(({ bypass }) => bypass !== undefined);
@@ -37,7 +43,7 @@ export function portTable(ports: readonly PortReport[], { counters = false } = {
     const { proto, parentIP = '', parentPort, childIP = '', childPort } = port.spec;
     const row = [`${port.id}`, proto, parentIP, `${parentPort}`, childIP, `${childPort}`];
     if (counters) row.push(...counterCells(port.counters));
-    if (kept) row.push(port.persistent ? 'yes' : 'no');
+    if (persistent) row.push(port.persistent ? 'yes' : 'no');
     if (sources) row.push(port.source ?? '');
     if (bypassed) row.push(bypassText(port));
     if (states) row.push(stateText(port.listener ?? { state: 'listening' }));
@@ -48,15 +54,15 @@ export function portTable(ports: readonly PortReport[], { counters = false } = {
 
 /** A line of `rootlessctl events`, without a line break. */
 export function eventText(event: StackEvent): string {
-  return `${new Date(event.time).toISOString()} ${whatHappened(event)}`;
+  return printable(`${new Date(event.time).toISOString()} ${describe(event)}`, MAX_LINE);
 }
 
-function whatHappened(event: StackEvent): string {
+function describe(event: StackEvent): string {
   switch (event.type) {
     case 'port-added':
-      return `port ${event.id} added: ${formatPortSpec(event.spec)}`;
+      return `port ${event.id} added: ${specText(event.spec)}`;
     case 'port-removed':
-      return `port ${event.id} removed: ${formatPortSpec(event.spec)}`;
+      return `port ${event.id} removed: ${specText(event.spec)}`;
     case 'port-state':
       return `port ${event.id} ${stateText(event.listener)}`;
     case 'connection-opened':
@@ -68,9 +74,14 @@ function whatHappened(event: StackEvent): string {
     case 'driver-state':
       return `port driver ${event.driver} ${event.state}${event.reason === undefined ? '' : `: ${event.reason}`}`;
     default:
-      // A stack that is newer than we are.
-      return JSON.stringify(event);
+      // From a stack of a later version.
+      return printableJSON(event);
   }
+}
+
+/** As `add-ports` takes it. */
+function specText(spec: PortSpec): string {
+  return formatPortMapping(parsePortSpecJSON(spec));
 }
 
 function bypassText({ bypass, bypassReason }: PortReport): string {

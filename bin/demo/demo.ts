@@ -2,6 +2,7 @@
  * A short demonstration of the main job, for `npm start`: a web server in a rootless network namespace of its own, with
  * its port 80 published on 127.0.0.2 of the host. Ends by itself.
  */
+
 import { once } from 'node:events';
 import { mkdtemp, readFile } from 'node:fs/promises';
 import { request } from 'node:http';
@@ -10,16 +11,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
-import { StackClient } from '../parent/api/client.js';
+import { StackClient } from '../../parent/client/stack-client.js';
+import { statePath } from '../../protocol/state/state-layout.js';
 
 const HOST = '127.0.0.2';
 const WANTED_PORT = 8080;
-/** Where the server listens in its namespace: a port that no ordinary user may take on the host. */
+/** Port of the server in its namespace: one that unprivileged users may not use on the host. */
 const CHILD_PORT = 80;
 const START_TIMEOUT_MS = 20_000;
 
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
-const say = (line = '') => process.stdout.write(`${line}\n`);
+const print = (line = '') => process.stdout.write(`${line}\n`);
 
 async function isFree(port: number): Promise<boolean> {
   const server = createServer();
@@ -49,7 +51,7 @@ function fetchText(address: string, port: number): Promise<string> {
   });
 }
 
-/** Listening TCP sockets as a process sees them: `address:port`, IPv4 only, from /proc/PID/net/tcp (proc(5)). */
+/** Listening TCP sockets in the network namespace of a process: `address:port`, IPv4 only, from /proc/PID/net/tcp (proc(5)). */
 async function listeners(pid: number | 'self'): Promise<string[]> {
   const table = await readFile(`/proc/${pid}/net/tcp`, 'utf8');
   return table
@@ -64,7 +66,7 @@ async function listeners(pid: number | 'self'): Promise<string[]> {
     });
 }
 
-/** Calls until the answer is there; undefined when the time is up or `gone()`. */
+/** Calls until there is an answer; undefined after a timeout, or if `gone()`. */
 async function retry<T>(call: () => Promise<T | undefined>, gone: () => boolean): Promise<T | undefined> {
   const end = Date.now() + START_TIMEOUT_MS;
   while (Date.now() < end && !gone()) {
@@ -77,24 +79,26 @@ async function retry<T>(call: () => Promise<T | undefined>, gone: () => boolean)
 
 async function main(): Promise<number> {
   const wanted = (await isFree(WANTED_PORT)) ? WANTED_PORT : 0;
-  if (wanted === 0) say(`Port ${WANTED_PORT} on ${HOST} is taken; taking any free one (that is what port 0 asks for).`);
+  if (wanted === 0) print(`Port ${WANTED_PORT} on ${HOST} is in use; using any free port (port 0).`);
 
   const stateDir = await mkdtemp(join(tmpdir(), 'rootless-demo-'));
   const spec = `${HOST}:${wanted}:${CHILD_PORT}`;
-  const server = [here('demo-server.js'), String(CHILD_PORT)];
-  say(`$ rootless-run -p ${spec} -- node ${server.join(' ')}`);
+  const server = [here('server.js'), String(CHILD_PORT)];
+  print(`$ rootless-run -p ${spec} -- node ${server.join(' ')}`);
   let over = false;
-  const run = execa(
-    process.execPath,
-    [here('rootless-run.js'), '--state-dir', stateDir, '-p', spec, '--', process.execPath, ...server],
-    { stdin: 'ignore', stdout: 'inherit', stderr: 'inherit', reject: false },
-  );
+  const run = execa(here('../rootless-run'), ['--state-dir', stateDir, '-p', spec, '--', process.execPath, ...server], {
+    stdin: 'ignore',
+    stdout: 'inherit',
+    stderr: 'inherit',
+    reject: false,
+    env: { ROOTLESS_NET_NODE: process.execPath },
+  });
   run.then(() => {
     over = true;
   });
 
   try {
-    const client = new StackClient(join(stateDir, 'api.sock'));
+    const client = new StackClient(statePath(stateDir, 'apiSocket'));
     const published = await retry(
       async () => (await client.listPorts())[0]?.spec,
       () => over,
@@ -108,23 +112,23 @@ async function main(): Promise<number> {
       () => over || port === 0,
     );
     if (answer === undefined) {
-      say('The server did not come up; the line above says why.');
+      print('The server did not start; see the line above.');
       return 1;
     }
-    say(`$ curl http://${HOST}:${port}`);
-    say(answer);
-    say();
+    print(`$ curl http://${HOST}:${port}`);
+    print(answer);
+    print();
     const { childPID } = await client.info();
     const onHost = (await listeners('self')).filter((listener) => listener.endsWith(`:${port}`));
     const other = await fetchText('127.0.0.1', port);
-    say(`Listening on the host:       ${onHost.join(', ')}`);
-    say(`Listening in the namespace:  ${(await listeners(childPID)).join(', ')}`);
-    say(
-      `http://127.0.0.1:${port}:       ${other === 'ECONNREFUSED' ? 'connection refused, since only 127.0.0.2 is published' : 'something else answers there, not this server'}`,
+    print(`Listening on the host:       ${onHost.join(', ')}`);
+    print(`Listening in the namespace:  ${(await listeners(childPID)).join(', ')}`);
+    print(
+      `http://127.0.0.1:${port}:       ${other === 'ECONNREFUSED' ? 'connection refused, since only 127.0.0.2 is published' : 'another server answers there'}`,
     );
-    say();
-    say('To keep such a server running (Ctrl-C ends it):');
-    say(`  npx rootless-run -p ${HOST}:${port}:${CHILD_PORT} -- node ${server.join(' ')}`);
+    print();
+    print('To keep such a server running (Ctrl-C ends it):');
+    print(`  npx rootless-run -p ${HOST}:${port}:${CHILD_PORT} -- node ${server.join(' ')}`);
     return 0;
   } finally {
     run.kill('SIGTERM');

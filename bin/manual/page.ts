@@ -1,18 +1,18 @@
 /**
- * Manual pages, made of the same command objects that print `--help` (man-pages(7), groff_man(7)).
+ * Renders manual pages from the command objects that print `--help` (man-pages(7), groff_man(7)).
  */
 import type { Command, Option } from 'commander';
 
-/** What a manual page says beyond what the command object knows. */
+/** The parts of a manual page that the command object does not have. */
 export interface ManualText {
-  /** After "NAME": a few words, without the program's name. */
+  /** For "NAME": a few words, without the program's name. */
   summary: string;
-  /** Sections after the options: title and paragraphs; a paragraph that begins with a blank is shown as it is. */
+  /** Sections after the options: title and paragraphs; a paragraph that begins with a space is preformatted. */
   sections: readonly (readonly [title: string, ...paragraphs: string[]])[];
   seeAlso: readonly string[];
 }
 
-/** A page of section 1 in roff. `date` is as in 2026-11-21. */
+/** A page of section 1, in roff. */
 export function manualPage(command: Command, text: ManualText, version: string): string {
   const name = command.name();
   const help = command.createHelp();
@@ -49,7 +49,7 @@ export function manualPage(command: Command, text: ManualText, version: string):
   return `${lines.join('\n')}\n`;
 }
 
-/** Commands that do something themselves, with the words that lead to them. */
+/** The commands without subcommands, with their full names. */
 function commandsOf(command: Command, before = ''): { words: string; command: Command }[] {
   return command
     .createHelp()
@@ -61,7 +61,7 @@ function commandsOf(command: Command, before = ''): { words: string; command: Co
     });
 }
 
-/** Those that commander adds itself. */
+/** Title of the options that commander adds. */
 const NO_GROUP = '';
 
 function grouped(options: Option[]): Map<string, Option[]> {
@@ -84,7 +84,7 @@ function describeParagraph(paragraph: string): string[] {
   return ['.PP', roff(paragraph)];
 }
 
-/** Text with what roff would take for itself escaped. */
+/** Escapes what roff would interpret. */
 function roff(text: string): string {
   return text
     .replaceAll('\\', '\\e')

@@ -1,19 +1,20 @@
-import type { ManualText } from './manual.js';
+import type { ManualText } from './page.js';
 
+/** The sections of the manual pages that --help does not have. */
 const stateDirectory: ManualText['sections'][number] = [
   'Files',
   'The state directory (--state-dir) holds, while the stack runs:',
-  ' child_pid     a process in the namespaces, for nsenter(1)\n api.sock      the REST API, which rootlessctl(1) uses\n netns         with --detach-netns, the network namespace\n hosts, resolv.conf   what the command sees in /etc\n lock          held while the stack runs',
+  ' child_pid     a process in the namespaces, for nsenter(1)\n api.sock      the REST API, which rootlessctl(1) uses\n netns         with --detach-netns, the network namespace\n hosts, resolv.conf   what the command sees in /etc\n lock          held while the stack runs; names the process that holds it',
 ];
 
 const environment: ManualText['sections'][number] = [
   'Environment',
-  'The command finds ROOTLESSKIT_STATE_DIR, ROOTLESSKIT_PARENT_EUID and ROOTLESSKIT_PARENT_EGID. LISTEN_FDS and LISTEN_PID (sd_listen_fds(3)) are passed on to it, with the descriptors. GETSUBIDS names another getsubids(1), TMPDIR another directory for temporary state.',
+  'The command gets ROOTLESSKIT_STATE_DIR, ROOTLESSKIT_PARENT_EUID and ROOTLESSKIT_PARENT_EGID. LISTEN_FDS and LISTEN_PID (sd_listen_fds(3)) are passed to it together with the descriptors. All other variables are passed unchanged, including those of Node.js (NODE_OPTIONS), which have no effect on this program; ROOTLESS_NET_NODE_OPTIONS has options for the Node.js that runs this program, and ROOTLESS_NET_NODE is its path. GETSUBIDS is the path of getsubids(1), TMPDIR the directory for temporary state.',
 ];
 
 const signals: ManualText['sections'][number] = [
   'Signals',
-  'All that can be caught but SIGCHLD, SIGPIPE and SIGURG are passed on to the command, which is waited for.',
+  'All signals that can be caught are forwarded to the command, except SIGCHLD, SIGPIPE, SIGURG, and those that are ignored at the start. The program exits when the command does.',
 ];
 
 const seeAlso = ['rootlessctl(1)', 'slirp4netns(1)', 'pasta(1)', 'newuidmap(1)', 'user_namespaces(7)'];
@@ -23,11 +24,11 @@ export const rootlessRunManual: ManualText = {
   sections: [
     [
       'Other commands',
-      "rootless-run serve runs the stack without a command, as a service. rootless-run systemd install, uninstall and status make it a unit of the user's systemd. rootless-run doctor examines the machine. Each has --help. A command of such a name is run behind --.",
+      "rootless-run ls lists the running stacks, and rootless-run stop stops one, by its name (--name), process ID or state directory, or the only one. rootless-run serve runs the stack without a command, as a service. rootless-run systemd install, uninstall and status manage it as a unit of the user's systemd. rootless-run doctor checks the machine. Each has --help. To run a command with one of these names, put it after --.",
     ],
     [
       'Exit status',
-      "The command's own; 255 when a signal ended it, 127 when it was not found, 126 when it cannot be executed, 1 when the namespaces, the network or a port could not be set up.",
+      'That of the command, or 128 + N if signal N terminated it; 127 if the command was not found, 126 if it cannot be executed, 125 if the command line is invalid or the namespaces, the network or a port could not be set up. serve, systemd and doctor exit with 125 if the command line is invalid, and with 1 on any other failure; serve with 75 if the stack is already running.',
     ],
     signals,
     environment,
@@ -44,8 +45,12 @@ export const rootlesskitManual: ManualText = {
   summary: "rootless-run under RootlessKit's name, with RootlessKit's defaults",
   sections: [
     [
+      'Drivers',
+      'Drivers that only RootlessKit has are replaced by others, which a warning names: the network drivers gvisor-tap-vsock and vpnkit by slirp4netns or pasta, or by loopback alone if neither is installed; the port drivers gvisor-tap-vsock and pesto by builtin. With --port-driver=implicit, --publish is ignored. An empty value is treated as no option, except for --net and --port-driver.',
+    ],
+    [
       'Exit status',
-      "The command's own; 255 when a signal ended it; 1 when it cannot be executed, or when anything else could not be set up. Two lines on standard error tell of every end but exit status 0.",
+      'That of the command; 255 if a signal terminated it; 1 if it cannot be executed, or if the set-up failed. Two lines on standard error report any other exit status than 0.',
     ],
     signals,
     environment,
@@ -63,15 +68,15 @@ export const rootlessNetManual: ManualText = {
   sections: [
     [
       'Exit status',
-      '0, or 1 after a line that says what failed. run, start --attach and exec end as the program does.',
+      '0, or 1 after a line that reports the error. run, start --attach and exec have the exit status of the program; 125 if it could not be started. 125 also if the command line is invalid.',
     ],
     [
       'Files',
-      ' $XDG_RUNTIME_DIR/rootless-net        state directory of the stack that is used without --state-dir\n $XDG_DATA_HOME/rootless-net          containers, names, addresses, the journal\n $XDG_CONFIG_HOME/cni/net.d           networks, as CNI network configuration lists',
+      ' $XDG_RUNTIME_DIR/rootless-net        state directory of the default stack\n $XDG_DATA_HOME/rootless-net          containers, names, addresses, the journal\n $XDG_CONFIG_HOME/cni/net.d           networks, as CNI network configuration lists',
     ],
     [
       'Environment',
-      'ROOTLESSKIT_STATE_DIR is the state directory inside the namespaces of a stack. CNI_PATH has further directories of CNI plugins.',
+      'ROOTLESSKIT_STATE_DIR is the state directory, set in the namespaces of a stack. CNI_PATH has additional directories of CNI plugins.',
     ],
     [
       'Examples',
@@ -84,8 +89,11 @@ export const rootlessNetManual: ManualText = {
 export const rootlessctlManual: ManualText = {
   summary: 'add, list and remove the published ports of a running stack',
   sections: [
-    ['Exit status', '0, or 1 after a line that says what failed.'],
-    ['Environment', 'ROOTLESSKIT_STATE_DIR is the state directory whose api.sock is used without --socket.'],
+    ['Exit status', '0, 1 after a line that reports the error, or 3 for an unknown command.'],
+    [
+      'Environment',
+      'ROOTLESSKIT_STATE_DIR is the state directory whose api.sock is used without --socket and --stack. If it is not set, the default stack is used ($XDG_RUNTIME_DIR/rootless-net), otherwise the only running stack.',
+    ],
     [
       'Examples',
       ' rootlessctl add-ports 127.0.0.2:9090:90/tcp\n rootlessctl list-ports --counters\n rootlessctl remove-ports 1',

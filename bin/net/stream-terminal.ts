@@ -1,20 +1,20 @@
-/** Joins our own standard streams and a container's. */
+/** Connects the standard streams of this process with a container's. */
 import { spawnSync } from 'node:child_process';
-import type { ContainerStream } from '../parent/api/container-client.js';
-import type { TerminalSize } from '../protocol/containers.js';
+import type { ContainerStream } from '../../parent/client/container-client.js';
+import type { TerminalSize } from '../../protocol/containers/types.js';
 
 export interface StreamOptions {
-  /** The program has a terminal, which ours is to be like. */
+  /** Whether the program has a terminal, which our terminal's size and mode apply to. */
   tty: boolean;
-  /** It is to get our standard input. */
+  /** Whether our standard input is forwarded. */
   stdin: boolean;
-  /** Whether it gets our signals. */
+  /** Whether our signals are forwarded. */
   signals?: boolean;
-  /** Another way for a signal, for when the stream is full of input that nobody reads. */
+  /** Sends a signal by another path, for when the stream is full of input that the program does not read. */
   kill?: (signal: NodeJS.Signals) => Promise<void>;
 }
 
-/** Of our terminal; undefined where there is none. */
+/** The size of our terminal; undefined if there is none. */
 export function ownSize(): TerminalSize | undefined {
   const { columns, rows } = process.stdout;
   return columns > 0 && rows > 0 ? { columns, rows } : undefined;
@@ -22,7 +22,7 @@ export function ownSize(): TerminalSize | undefined {
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
 
-/** Resolves with the program's exit code. Throws APIError. */
+/** Resolves with the exit code of the program. Throws APIError. */
 export async function runStream(
   stream: ContainerStream,
   { tty, stdin, signals = true, kill }: StreamOptions,
@@ -41,8 +41,8 @@ export async function runStream(
     full = false;
     if (!ended) process.stdin.resume();
   };
-  const inputEnd = () => stream.control({ type: 'stdin-end' });
-  const pass = (signal: NodeJS.Signals) => {
+  const endInput = () => stream.control({ type: 'stdin-end' });
+  const forward = (signal: NodeJS.Signals) => {
     if (full && kill) kill(signal).catch(() => {});
     else stream.control({ type: 'signal', signal });
   };
@@ -52,12 +52,12 @@ export async function runStream(
   }
   if (raw) {
     process.stdin.setRawMode(true);
-    // Node leaves our terminal adding a carriage return to each line feed, which the container's has done if it should.
+    // In Node's raw mode our terminal still adds carriage returns, which the container's terminal has added if it should.
     spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] });
   }
-  if (stdin) process.stdin.on('data', input).on('end', inputEnd);
-  if (signals && !raw) for (const name of SIGNALS) process.on(name, pass);
-  // Not before: what is typed when the first of it shows is for the program.
+  if (stdin) process.stdin.on('data', input).on('end', endInput);
+  if (signals && !raw) for (const name of SIGNALS) process.on(name, forward);
+  // Last, since the user may type as soon as the first output appears.
   stream.listen((name, data) => {
     if (process[name].write(data)) return;
     stream.pause();
@@ -68,9 +68,9 @@ export async function runStream(
   } finally {
     ended = true;
     if (raw) process.stdin.setRawMode(false);
-    if (stdin) process.stdin.off('data', input).off('end', inputEnd).pause();
+    if (stdin) process.stdin.off('data', input).off('end', endInput).pause();
     process.stdout.off('resize', resize);
-    for (const name of SIGNALS) process.off(name, pass);
+    for (const name of SIGNALS) process.off(name, forward);
     stream.close();
   }
 }

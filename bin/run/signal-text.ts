@@ -1,12 +1,12 @@
 import { constants } from 'node:os';
 
-/** Name of a signal, such as SIGTERM. */
+/** The name of a signal, such as SIGTERM. */
 export function signalName(number: number): string {
   const entry = Object.entries(constants.signals).find(([, value]) => value === number);
   return entry?.[0] ?? `signal ${number}`;
 }
 
-/** What a signal means, in the words that programs written in Go print. */
+/** Descriptions of signals as programs written in Go print them. */
 const MEANINGS: Readonly<Record<string, string>> = {
   SIGHUP: 'hangup',
   SIGINT: 'interrupt',

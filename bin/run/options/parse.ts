@@ -1,0 +1,65 @@
+/**
+ * Parses and checks a command line of rootless-run, which is that of RootlessKit too, before anything is started: Go's flag
+ * syntax (rootlesskit-compat/go-flags.ts), commander, then the table of options, then StackOptions.
+ */
+import type { Command } from 'commander';
+import { UsageError } from '../../../parent/errors.js';
+import { EarlyExit } from '../../common/failure.js';
+import { writeOutput } from '../../common/standard-output.js';
+import { GoFlagError, type LongOptions, splitGoFlags } from '../../rootlesskit-compat/go-flags.js';
+import { semverPart } from '../../rootlesskit-compat/rootlesskit-face.js';
+import type { Dialect } from '../dialect.js';
+import { makeRunCommand } from './command.js';
+import { toRunRequest } from './request.js';
+import { IncorrectUsageError, type RunRequest, type Values } from './values.js';
+
+export interface ParseOptions {
+  /** False for a stack without a command, which then must not have one. */
+  needsCommand?: boolean;
+  command?: Command;
+}
+
+/** Throws UsageError, PortSpecError, NetworkError for --cidr, or EarlyExit. */
+export function parseCommandLine(
+  args: readonly string[],
+  dialect: Dialect,
+  { needsCommand = true, command = makeRunCommand(dialect) }: ParseOptions = {},
+): RunRequest {
+  const { options, rest: words = [] } = split(args, dialect, command);
+  // Without the command's words, which may be too many for one call.
+  command.parse(options, { from: 'user' });
+  const values = command.opts<Values>();
+  if (values.printSemver !== undefined) {
+    writeOutput(`${semverPart(values.printSemver)}\n`);
+    throw new EarlyExit();
+  }
+  if (needsCommand && words.length === 0) {
+    throw new UsageError(`no command specified; for a shell: ${dialect.name} -- bash`);
+  }
+  if (!needsCommand && words.length > 0) {
+    throw new UsageError(`unexpected command: ${words.join(' ')}`);
+  }
+  const given = (name: keyof Values) => command.getOptionValueSource(name) === 'cli';
+  return toRunRequest({ values, given, dialect, command: words, hasCommand: needsCommand });
+}
+
+/** Rewrites Go's flags to commander's form. Throws IncorrectUsageError. */
+function split(args: readonly string[], dialect: Dialect, command: Command): ReturnType<typeof splitGoFlags> {
+  const namesOf = (valued: boolean) =>
+    command.options
+      .filter(({ required, negate }) => required === valued && !negate)
+      .flatMap(({ long, short }) => [long, short].flatMap((flag) => (flag ? [flag.replace(/^-+/, '')] : [])));
+  const known: LongOptions = {
+    booleans: [...namesOf(false), 'help', 'h'],
+    valued: namesOf(true),
+    stopAtCommand: true,
+    negatable: true,
+    strict: dialect.name === 'rootlesskit',
+  };
+  try {
+    return splitGoFlags(args, known);
+  } catch (error) {
+    if (!(error instanceof GoFlagError)) throw error;
+    throw new IncorrectUsageError(error.message, { hint: `${dialect.name} --help` });
+  }
+}

@@ -1,0 +1,81 @@
+/** Checks the values of a command line, and turns them into the options of a stack. */
+import { resolve } from 'node:path';
+import { subIdSources } from '../../../parent/namespaces/id-map.js';
+import { type Propagation, propagations } from '../../../parent/stack/options.js';
+import { parsePortSpec } from '../../../protocol/ports/grammar.js';
+import { joined } from '../../../protocol/ports/port-mapping.js';
+import { namesLock } from '../../common/directories.js';
+import { chooseNetwork, choosePorts } from '../../rootlesskit-compat/rootlesskit-face.js';
+import { networkWarnings, slirp4netnsSwitches, toNetworkOptions } from './network.js';
+import { bypassOptions, checkDuplicates } from './ports.js';
+import { checkRelations, checkValues } from './relations.js';
+import type { CommandLine, RunRequest, Values } from './values.js';
+
+/** Throws UsageError, PortSpecError, and NetworkError for --cidr. */
+export function toRunRequest(line: CommandLine): RunRequest {
+  const { given, dialect, command, hasCommand } = line;
+  const { defaults } = dialect;
+  const { net, face } = chooseNetwork(line.values, dialect);
+  const values = { ...line.values, ...slirp4netnsSwitches(line.values, net, face) };
+  checkValues(values, dialect);
+  const specs = (values.publish ?? []).map(parsePortSpec);
+  if (dialect.name === 'rootless-run') checkDuplicates(specs);
+  const warnings: string[] = [];
+  const driverName = values.portDriver ?? (net === 'host' && specs.length === 0 ? 'none' : defaults.portDriver);
+  const { portDriver, publish } = choosePorts(
+    { net: values.net, portDriver: driverName },
+    // Ports one by one, as scripts give them, are opened and closed as ranges.
+    { net, face, specs: joined(specs, { anyFree: false }), warnings },
+  );
+  checkRelations({ ...values, net, portDriver }, given, dialect);
+  const hostLoopback = values.allowHostLoopback ?? (defaults.hostLoopback && !values.disableHostLoopback);
+  const bypass = bypassOptions(values, { driver: portDriver, publish, hasCommand, hostLoopback });
+  const network = toNetworkOptions({ ...line, values }, { hostLoopback, face });
+  const propagation = choice(propagations, values.propagation);
+  warnings.push(...networkWarnings(values, net, { hostLoopback, bypass: bypass !== undefined, mtu: network.mtu }));
+  return {
+    debug: values.debug ?? false,
+    warnings,
+    options: {
+      ...(command.length === 0 ? {} : { command }),
+      ...(values.stateDir === undefined ? {} : { stateDir: values.stateDir }),
+      ...(face && { rootlesskit: face }),
+      ...(values.name !== undefined && { name: { text: values.name, lock: namesLock() } }),
+      net,
+      network,
+      detachNetns: values.detachNetns ?? false,
+      portDriver,
+      publish,
+      ...(bypass && { bypass }),
+      keepSource: values.sourceIpTransparent ?? true,
+      systemPath: defaults.systemPath,
+      copyUp: copyUpDirectories(values.copyUp ?? defaults.copyUp, propagation),
+      propagation,
+      namespaces: namespacesOf(values),
+      ...(values.evacuateCgroup2 === undefined ? {} : { evacuateCgroup2: values.evacuateCgroup2 }),
+      subIdSource: choice(subIdSources, values.subidSource),
+    },
+  };
+}
+
+/** A value that was checked to be one of the choices. */
+function choice<Choice extends string>(choices: readonly Choice[], value: string): Choice {
+  const found = choices.find((known) => known === value);
+  if (found === undefined) throw new Error(`not one of ${choices.join(', ')}: ${value}`);
+  return found;
+}
+
+function namespacesOf({ pidns, ipcns, utsns, cgroupns }: Values): ('pid' | 'ipc' | 'uts' | 'cgroup')[] {
+  return [
+    ...(pidns ? ['pid' as const] : []),
+    ...(ipcns ? ['ipc' as const] : []),
+    ...(utsns ? ['uts' as const] : []),
+    ...(cgroupns ? ['cgroup' as const] : []),
+  ];
+}
+
+/** Absolute, each once. Nothing is copied up by default where its mounts would appear on the host. */
+function copyUpDirectories(dirs: readonly string[], propagation: Propagation): string[] {
+  if (propagation === 'shared' || propagation === 'rshared') return [];
+  return [...new Set(dirs.map((dir) => resolve(dir)))];
+}

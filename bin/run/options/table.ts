@@ -1,0 +1,233 @@
+/**
+ * The options of rootless-run, which are RootlessKit's and some more: one table, from which the command with its --help
+ * (command.ts), the manual pages, the documentation (reference.ts) and the checks (relations.ts) are made.
+ */
+import { subIdSources } from '../../../parent/namespaces/id-map.js';
+import { networkNames } from '../../../parent/network/index.js';
+import { portDriverNames } from '../../../parent/port/index.js';
+import { networkStandIns, portStandIns } from '../../../parent/rootlesskit/stand-ins.js';
+import { propagations } from '../../../parent/stack/options.js';
+import type { Dialect } from '../dialect.js';
+import { checkCgroupName, checkCidr, checkCopyUpDirectory, checkIfname, checkMtu, checkName } from './checks.js';
+import type { Group, OptionRule } from './rule.js';
+
+/** Behind an option that RootlessKit has and that changes nothing here. */
+const IGNORED = 'accepted for compatibility; ignored';
+const NO_DEVICE = { option: '--net', values: ['host', 'none'], reason: 'no network device' };
+const BYPASS = { option: '--port-driver', value: 'bypass' };
+
+const isRootlessKit = ({ name }: Dialect) => name === 'rootlesskit';
+const switchDefault = ({ defaults }: Dialect) => defaults.slirp4netnsSwitches;
+/** Of an option that is on, off, or on where that is possible. */
+const SWITCH = ['auto', 'true', 'false'];
+
+const ports: readonly OptionRule[] = [
+  {
+    flags: '-p, --publish <spec>',
+    description:
+      'publish a port: [parentIP:]parentPort:[childIP:]childPort[/proto]; ranges as 8000-8010:8000-8010; parentPort 0 for any free port; may be repeated',
+    list: true,
+    // RootlessKit treats an empty port as none.
+    refusesEmpty: ['rootless-run'],
+  },
+  {
+    flags: '--port-driver <driver>',
+    description: (dialect) =>
+      `port driver: ${[...portDriverNames, ...(isRootlessKit(dialect) ? portStandIns : [])].join(', ')}`,
+    impliedDefault: ({ defaults }) => defaults.portDriver,
+    refusesEmpty: ['rootless-run', 'rootlesskit'],
+    conflicts: [
+      {
+        own: ['bypass'],
+        option: '--disable-host-loopback',
+        reason: 'the command gets sockets of the host, which could connect to its loopback',
+        hint: 'leave one of them out',
+      },
+      { own: ['bypass'], option: '--detach-netns', reason: "the command's sockets are the host's already" },
+    ],
+  },
+  {
+    flags: '--bypass-outbound',
+    description: "with --port-driver=bypass: make outbound TCP connections in the host's network as well",
+    requires: [BYPASS],
+  },
+  {
+    flags: '--activate',
+    description:
+      'with --port-driver=bypass: pass the command the sockets of its ports at its start, as systemd does (LISTEN_FDS)',
+    requires: [BYPASS, { option: '--publish' }],
+  },
+  {
+    flags: '--source-ip-transparent',
+    description: 'preserve the source address of clients that are not on loopback, with the builtin port driver',
+    impliedDefault: 'true',
+  },
+  {
+    flags: '--source-ip-transparent-backend <backend>',
+    description: IGNORED,
+    choices: ['auto', 'nft', 'iptables'],
+    default: 'auto',
+  },
+];
+
+const network: readonly OptionRule[] = [
+  {
+    flags: '--net <driver>',
+    description: (dialect) =>
+      `network driver: ${[...networkNames, ...(isRootlessKit(dialect) ? networkStandIns : [])].join(', ')}; auto selects the first that works`,
+    default: ({ defaults }) => defaults.net,
+    refusesEmpty: ['rootless-run', 'rootlesskit'],
+  },
+  {
+    flags: '--mtu <bytes>',
+    description: "MTU of the network device; 0 for the driver's default",
+    default: '0',
+    check: checkMtu,
+  },
+  {
+    flags: '--cidr <network>',
+    description: 'IPv4 network of the namespace',
+    default: '10.0.2.0/24',
+    check: checkCidr,
+    conflicts: [NO_DEVICE, { option: '--net', values: ['lxc-user-nic'], reason: 'addresses are assigned by DHCP' }],
+  },
+  {
+    flags: '--ifname <name>',
+    description: 'name of the network device in the namespace',
+    impliedDefault: "the driver's, such as tap0",
+    check: checkIfname,
+    conflicts: [NO_DEVICE],
+  },
+  { flags: '--ipv6', description: 'enable IPv6 in the namespace' },
+  {
+    flags: '--allow-host-loopback',
+    description: "allow the namespace to connect to the host's 127.0.0.1 via its gateway address",
+    impliedDefault: ({ defaults }) => (defaults.hostLoopback ? 'allowed' : undefined),
+    conflicts: [{ option: '--disable-host-loopback' }],
+  },
+  {
+    flags: '--disable-host-loopback',
+    description: 'prohibit such connections',
+    impliedDefault: ({ defaults }) => (defaults.hostLoopback ? undefined : 'prohibited'),
+  },
+  {
+    flags: '--detach-netns',
+    description:
+      'leave the command in the host\'s network namespace, and pin the new one to "netns" in the state directory',
+  },
+  { flags: '--slirp4netns-binary <path>', description: 'path of slirp4netns', default: 'slirp4netns' },
+  {
+    flags: '--slirp4netns-sandbox <mode>',
+    description: 'mount namespace of slirp4netns',
+    choices: SWITCH,
+    default: switchDefault,
+    conflicts: [{ own: ['true'], option: '--detach-netns', hint: '--slirp4netns-sandbox=auto' }],
+  },
+  {
+    flags: '--slirp4netns-seccomp <mode>',
+    description: 'seccomp filter of slirp4netns',
+    choices: SWITCH,
+    default: switchDefault,
+  },
+  { flags: '--pasta-binary <path>', description: 'path of pasta', default: 'pasta' },
+  {
+    flags: '--lxc-user-nic-binary <path>',
+    description: 'path of lxc-user-nic',
+    impliedDefault: 'searched in the directories where distributions install it',
+  },
+  { flags: '--lxc-user-nic-bridge <name>', description: 'bridge of the host for lxc-user-nic', default: 'lxcbr0' },
+  { flags: '--vpnkit-binary <path>', description: `${IGNORED}: the driver does not exist here`, default: 'vpnkit' },
+];
+
+const files: readonly OptionRule[] = [
+  {
+    flags: '--copy-up <dir>',
+    description:
+      'mount a tmpfs over a directory, with links to its entries, so that it is writable in the namespaces; may be repeated',
+    impliedDefault: ({ defaults }) => defaults.copyUp.join(',') || undefined,
+    list: true,
+    check: checkCopyUpDirectory,
+  },
+  {
+    flags: '--copy-up-mode <mode>',
+    description: 'method of --copy-up',
+    choices: ['tmpfs+symlink'],
+    default: 'tmpfs+symlink',
+  },
+  {
+    flags: '--propagation <mode>',
+    description: 'mount propagation of /',
+    choices: propagations,
+    default: 'rprivate',
+    conflicts: [
+      {
+        own: ['shared', 'rshared'],
+        option: '--copy-up',
+        reason: 'the mounts would appear on the host',
+        hint: '--propagation=rslave',
+      },
+    ],
+  },
+  {
+    flags: '--state-dir <dir>',
+    description: 'directory of the API socket and other state',
+    impliedDefault: 'a temporary directory',
+  },
+];
+
+const processes: readonly OptionRule[] = [
+  { flags: '--pidns', description: 'create a PID namespace' },
+  { flags: '--ipcns', description: 'create an IPC namespace' },
+  { flags: '--utsns', description: 'create a UTS namespace' },
+  { flags: '--cgroupns', description: 'create a cgroup namespace' },
+  {
+    flags: '--reaper <mode>',
+    description: `${IGNORED}: orphaned processes are always reaped`,
+    choices: SWITCH,
+    default: 'auto',
+  },
+  {
+    flags: '--evacuate-cgroup2 <name>',
+    description: 'move all processes of the current cgroup to a child cgroup of that name',
+    check: checkCgroupName,
+    requires: [{ option: '--cgroupns' }, { option: '--pidns' }],
+  },
+  {
+    flags: '--subid-source <source>',
+    description: 'source of subordinate IDs; dynamic runs getsubids, static reads /etc/subuid and /etc/subgid',
+    choices: subIdSources,
+    default: 'auto',
+  },
+];
+
+const other: readonly OptionRule[] = [
+  {
+    flags: '--name <name>',
+    description: 'name of the stack, for rootless-run ls and stop, and rootlessctl --stack',
+    only: 'rootless-run',
+    check: checkName,
+  },
+  {
+    flags: '--print-semver <part>',
+    description:
+      'print one number of the RootlessKit version that this program is compatible with: major, minor, patch',
+  },
+  { flags: '--debug', description: 'log debug messages' },
+];
+
+/** By group, in the order of --help. */
+export const optionTable: Readonly<Record<Group, readonly OptionRule[]>> = {
+  Ports: ports,
+  Network: network,
+  Files: files,
+  Processes: processes,
+  Other: other,
+};
+
+/** The options that the program of that name has. */
+export function rulesFor({ name }: Dialect): [Group, readonly OptionRule[]][] {
+  return Object.entries(optionTable).map(([group, rules]) => [
+    group as Group,
+    rules.filter(({ only = name }) => only === name),
+  ]);
+}
