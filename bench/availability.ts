@@ -1,25 +1,26 @@
-// Whether what a candidate or a row needs is there.
+// Checks whether the programs and files that a candidate or a row needs are installed.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { debianPackages, hasProgram } from '../test/setup/requirements.js';
+import { debianPackages, hasProgram } from '../test/setup/machine/requirements.js';
 
-/** Packages that only the benchmark uses, and only where they are: nothing installs them. */
-const morePackages: Readonly<Record<string, string>> = {
+/** Packages that only the benchmark uses, if installed; nothing installs them. */
+export const morePackages: Readonly<Record<string, string>> = {
   wrk: 'wrk',
   dnsperf: 'dnsperf',
   dnsmasq: 'dnsmasq-base',
   'docker-proxy': 'docker.io',
+  strace: 'strace',
 };
 
-/** The Debian package that brings a program, as far as we know. */
+/** The Debian package of a program, if known. */
 export function packageOf(program: string): string | undefined {
   return morePackages[program] ?? debianPackages[program];
 }
 
 export interface Needs {
-  /** Programs that must be there. */
+  /** Programs that must be installed. */
   programs: readonly string[];
-  /** File of this package that must be there. */
+  /** File of this package that must exist. */
   file?: string;
 }
 

@@ -1,8 +1,7 @@
-// Measures all that is asked for, one row after the other, and prints it.
+// Measures the requested rows one after the other, and prints the results.
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ownName } from './candidates.js';
-import { writeCharts } from './charts.js';
 import {
   checkLoad,
   checkPipes,
@@ -12,21 +11,22 @@ import {
   type Machine,
   processorTime,
 } from './conditions.js';
-import type { Surroundings } from './model.js';
+import type { Environment } from './model.js';
 import type { BenchOptions } from './options.js';
-import { type RowReport, reportRow } from './report.js';
+import { writeCharts } from './report/charts.js';
+import { type RowReport, reportRow } from './report/report.js';
+import { formatRow, formatSummary } from './report/table.js';
 import { rows } from './rows.js';
 import { describe } from './running.js';
-import { formatRow, formatSummary } from './table.js';
 
 /** Resolves to the exit code. */
-export async function bench(options: BenchOptions, where: Surroundings): Promise<number> {
+export async function bench(options: BenchOptions, where: Environment): Promise<number> {
   const machine = describeMachine(where.network.defaultCongestion);
   const versions = describeVersions();
   const warnings = new Warnings(where.progress);
   where.progress(describeInWords(machine, versions));
   if (where.client.user === undefined) {
-    warnings.add('not root: all candidates share one user and thus one ration of pipes; as root each has its own');
+    warnings.add('not root: all candidates share one user and so its quota of pipe pages; as root each has its own');
     if (machine.congestionControl === 'bbr') {
       warnings.add('the congestion control here is bbr, which paces: all figures are too low');
     }
@@ -51,8 +51,8 @@ export async function bench(options: BenchOptions, where: Surroundings): Promise
   }
   if (reports.length > 1) process.stdout.write(`\n${formatSummary(reports)}\n`);
   if (options.json !== undefined) {
-    const { json, plot, ...told } = options;
-    const record = { date: new Date().toISOString(), machine, versions, options: told, warnings: warnings.all };
+    const { json, plot, ...given } = options;
+    const record = { date: new Date().toISOString(), machine, versions, options: given, warnings: warnings.all };
     writeFileSync(resolve(json), `${JSON.stringify({ ...record, omitted, rows: reports }, null, 2)}\n`);
   }
   if (options.plot !== undefined) {
@@ -67,19 +67,19 @@ function describeInWords(machine: Machine, versions: Readonly<Record<string, str
   return `${processor}, ${cores} cores, ${memoryGiB} GiB, Linux ${kernel}, ${congestionControl} for the clients\n${all.join(', ')}`;
 }
 
-/** What spoils measurements, each said once, when it is found. */
+/** Conditions that distort measurements; each is reported once. */
 class Warnings {
   readonly #all = new Set<string>();
-  readonly #say: (line: string) => void;
+  readonly #report: (line: string) => void;
 
-  constructor(say: (line: string) => void) {
-    this.#say = say;
+  constructor(report: (line: string) => void) {
+    this.#report = report;
   }
 
   add(warning: string | undefined): void {
     if (warning === undefined || this.#all.has(warning)) return;
     this.#all.add(warning);
-    this.#say(`warning: ${warning}`);
+    this.#report(`warning: ${warning}`);
   }
 
   get all(): string[] {
@@ -87,15 +87,15 @@ class Warnings {
   }
 }
 
-/** A row that fails is no reason to leave out the others. */
+/** A row that fails is reported, and the others are measured. */
 async function measureRow(
   name: string,
   options: BenchOptions,
-  where: Surroundings,
+  where: Environment,
   warnings: Warnings,
 ): Promise<RowReport | { omitted: string; failed: boolean }> {
   const row = rows[name];
-  if (row === undefined) return { omitted: 'there is no such row', failed: true };
+  if (row === undefined) return { omitted: 'unknown row', failed: true };
   const reason = row.unavailable(where);
   if (reason !== undefined) return { omitted: reason, failed: false };
   const checkAllPipes = () => {

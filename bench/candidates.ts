@@ -1,54 +1,54 @@
-// Whom the benchmark compares, and how each is made to publish a port of a server.
+// The candidates that are compared, and the command lines by which each publishes a port of a server.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
-/** What a candidate is asked to do. */
+/** What a candidate has to do. */
 export interface Task {
   /** Command that listens on `port` in the candidate's namespace, on every address. */
   server(port: number): string[];
   protocol: 'tcp' | 'udp';
-  /** Address of the host, and port there, that clients connect to. */
+  /** Address and port of the host that clients connect to. */
   address: string;
   port: number;
-  /** Ports that are published besides. */
+  /** Further ports to publish. */
   morePorts: readonly number[];
-  /** Congestion control to set in the candidate's namespace; undefined to leave what is there. */
+  /** Congestion control to set in the candidate's namespace; undefined to leave the default. */
   congestion: string | undefined;
   /** A directory for the candidate's own files; empty, and writable for its user. */
   directory: string;
-  /** Where the programs of this package are compiled to. */
+  /** The checkout, or a copy of it. */
   root: string;
   /** The node to run them with. */
   node: string;
 }
 
 export interface Candidate {
-  /** What it is, for the legend. */
+  /** Description for the legend. */
   description: string;
-  /** Programs that must be there. */
+  /** Programs that must be installed. */
   programs: readonly string[];
-  /** File of this package that must be there. */
+  /** File of this package that must exist. */
   file?: string;
-  /** Argument that makes the first program tell its version. */
+  /** Argument with which the first program prints its version. */
   version?: string;
   /** Whether one process publishes many ports. */
   manyPorts?: true;
-  /** Its API in RootlessKit's manner, where it has one. */
+  /** Socket of its API, if it has RootlessKit's. */
   apiSocket?(directory: string): string;
   command(task: Task): string[];
 }
 
-/** The candidate that all ratios refer to. */
+/** The candidate that ratios refer to. */
 export const referenceName = 'direct';
 
 /** This package. */
 export const ownName = 'rootless-run';
-/** … without relaying. */
+/** This package without relaying. */
 export const bypassName = 'bypass';
 
 /**
- * Runs a server in a namespace of its own whose root it is: sets the congestion control there (a new namespace
- * has the machine's default, which may be one that paces) and says which one is in force.
+ * Runs a server as root of its own namespace: sets the congestion control there (a new namespace has the machine's default,
+ * which may be one that paces) and prints the one in effect.
  */
 function inChild({ server, port, congestion }: Task): string[] {
   const file = '/proc/sys/net/ipv4/tcp_congestion_control';
@@ -57,18 +57,18 @@ function inChild({ server, port, congestion }: Task): string[] {
   return ['sh', '-c', script, 'sh', ...server(port)];
 }
 
-/** Runs a forwarder beside a server that is in the same namespace and listens elsewhere. */
+/** Runs a forwarder and a server on another port in the same namespace. */
 function besideServer({ server, port }: Task, forwarder: (inside: number) => string): string[] {
   const inside = port + 10_000;
   return ['sh', '-c', `"$@" & exec ${forwarder(inside)}`, 'sh', ...server(inside)];
 }
 
-/** As rootless-run and rootlesskit take them. */
+/** Options of rootless-run and rootlesskit. */
 function publishOptions({ address, port, morePorts, protocol }: Task): string[] {
   return [port, ...morePorts].flatMap((each) => ['-p', `${address}:${each}:${each}/${protocol}`]);
 }
 
-/** Publishes all; a range where the ports are consecutive, which pasta prefers to thousands of words. */
+/** pasta's port specification, with consecutive ports as a range. */
 function pastaPorts({ address, port, morePorts }: Task): string {
   const [first, last] = [morePorts[0], morePorts.at(-1)];
   return `${address}/${port}${first === undefined ? '' : `,${first}-${last}`}`;
@@ -76,7 +76,7 @@ function pastaPorts({ address, port, morePorts }: Task): string {
 
 let pastaLoopback: readonly string[] | undefined;
 
-/** Newer ones have to be told to connect from loopback to loopback; without it they serve some hundred clients a second. */
+/** Newer versions need an option to connect from loopback to loopback; without it they serve some hundred clients a second. */
 function pastaLoopbackOption(): readonly string[] {
   pastaLoopback ??= spawnSync('pasta', ['--help'], { encoding: 'utf8' }).stdout?.includes('--host-lo-to-ns-lo')
     ? ['--host-lo-to-ns-lo']
@@ -87,15 +87,9 @@ function pastaLoopbackOption(): readonly string[] {
 function own(portDriver: string, ...more: readonly string[]): Pick<Candidate, 'programs' | 'file' | 'command'> {
   return {
     programs: [],
-    file: 'dist/bin/rootless-run.cjs',
+    file: 'dist/bin/rootless-run',
     command: (task) => [
-      ...[
-        task.node,
-        join(task.root, 'dist/bin/rootless-run.cjs'),
-        '--net=none',
-        `--port-driver=${portDriver}`,
-        ...more,
-      ],
+      ...[join(task.root, 'dist/bin/rootless-run'), '--net=none', `--port-driver=${portDriver}`, ...more],
       ...[`--state-dir=${join(task.directory, 'state')}`, ...publishOptions(task), '--'],
       ...inChild(task),
     ],
@@ -175,13 +169,13 @@ export const candidates: Readonly<Record<string, Candidate>> = {
     command: (task) =>
       besideServer(task, (inside) => {
         const from = `-host-ip ${task.address} -host-port ${task.port}`;
-        // It reports to descriptor 3.
+        // It reports its state to descriptor 3.
         return `docker-proxy -proto ${task.protocol} ${from} -container-ip 127.0.0.1 -container-port ${inside} 3>/dev/null`;
       }),
   },
 };
 
-/** Whom we are compared with. */
+/** The other projects' programs. */
 export const peerNames: readonly string[] = Object.keys(candidates).filter(
   (name) => ![referenceName, ownName, bypassName].includes(name),
 );

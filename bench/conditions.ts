@@ -1,21 +1,21 @@
-// What the figures depend on besides the candidates: the machine, versions, and what would spoil a measurement.
+// Conditions of a measurement: machine, versions, and checks for what would distort the figures.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { hasProgram } from '../test/setup/requirements.js';
+import { hasProgram } from '../test/setup/machine/requirements.js';
 import { packageOf } from './availability.js';
 import { candidates } from './candidates.js';
-import { congestionControl } from './network.js';
+import { congestionControl } from './environment/network.js';
+import { type Account, runAs } from './environment/users.js';
 import { loadProgram } from './programs/load.js';
-import { type Account, runAs } from './users.js';
 
 export interface Machine {
   processor: string;
   cores: number;
   memoryGiB: number;
   kernel: string;
-  /** Of the network namespace that the clients are in, and what the machine has by default. */
+  /** In the clients' network namespace, and the machine's default. */
   congestionControl: string;
   defaultCongestionControl: string;
 }
@@ -31,7 +31,7 @@ export function describeMachine(defaultCongestionControl: string): Machine {
   };
 }
 
-/** Programs of rows; those that say their versions in a manner of their own are left to the package manager. */
+/** Programs of rows, with the option that prints the version; without one the package manager is asked. */
 const rowPrograms: Readonly<Record<string, string | undefined>> = {
   iperf3: '--version',
   nginx: undefined,
@@ -51,18 +51,18 @@ export function describeVersions(): Record<string, string> {
   }
   for (const [program, argument] of ask) {
     if (!hasProgram(program)) continue;
-    const said = argument && spawnSync(program, [argument], { encoding: 'utf8' }).stdout;
-    versions[program] = findVersion(said ?? '') ?? packageVersion(program) ?? 'unknown';
+    const output = argument && spawnSync(program, [argument], { encoding: 'utf8' }).stdout;
+    versions[program] = findVersion(output ?? '') ?? packageVersion(program) ?? 'unknown';
   }
   return versions;
 }
 
 /**
- * The version in what a program says of itself: "iperf 3.12 (…)", "rootlesskit version 1.1.0", "pasta
- * 2024_01_01.abc", "socat version 1.7.4.4 on …". Undefined if it does not know ("pasta unknown version").
+ * The version in a program's output: "iperf 3.12 (…)", "rootlesskit version 1.1.0", "pasta 2024_01_01.abc", "socat version
+ * 1.7.4.4 on …". Undefined if there is none ("pasta unknown version").
  */
-export function findVersion(said: string): string | undefined {
-  return /^[\w-]+ (?:version )?v?(\d\S*)/m.exec(said)?.[1];
+export function findVersion(output: string): string | undefined {
+  return /^[\w-]+ (?:version )?v?(\d\S*)/m.exec(output)?.[1];
 }
 
 /** The version of the Debian package that the program belongs to, if there is one. */
@@ -73,10 +73,10 @@ function packageVersion(program: string): string | undefined {
   return /^Version: (\S+)$/m.exec(stdout ?? '')?.[1];
 }
 
-/** Bytes that a pipe should get: forwarders that splice ask for up to this much. */
+/** Size in bytes of a pipe that is large enough: splicing forwarders request up to this. */
 const largePipe = 2 ** 20;
 
-/** A warning if that user cannot have a large pipe just now, so that splicing would be slow. */
+/** A warning if that user cannot get a large pipe now, so that splicing would be slow. */
 export function checkPipes(account: Account, root: string): string | undefined {
   const program = join(root, loadProgram);
   if (!existsSync(program)) return undefined;
@@ -85,17 +85,17 @@ export function checkPipes(account: Account, root: string): string | undefined {
   const size = Number(stdout);
   if (status !== 0 || size >= largePipe) return undefined;
   const who = account.user ?? 'this user';
-  return `${who} gets pipes of ${size} bytes only (fs.pipe-user-pages-soft): whoever splices is slow; end what else ${who} runs`;
+  return `${who} gets pipes of ${size} bytes only (fs.pipe-user-pages-soft): splicing is slow; end other programs of ${who}`;
 }
 
-/** A warning if the machine had something else to do in the last minute. */
+/** A warning if the machine was busy in the last minute. */
 export function checkLoad(): string | undefined {
   const [minute = 0] = loadavg();
   if (minute < 0.5) return undefined;
-  return `the load average is ${minute.toFixed(1)}: something else uses this machine, or did a minute ago`;
+  return `the load average is ${minute.toFixed(1)}: other programs use this machine, or did a minute ago`;
 }
 
-/** Time of all processors so far, in ticks: as a whole, and what the hypervisor gave to others. See proc(5). */
+/** Time of all processors so far, in ticks, and the part that the hypervisor gave to others. See proc(5). */
 export interface ProcessorTime {
   total: number;
   steal: number;

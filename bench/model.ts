@@ -1,40 +1,40 @@
-// What rows, figures and results are.
-import type { BenchNetwork } from './network.js';
-import type { Account } from './users.js';
+// The types of the benchmark: rows, columns, figures and results.
+import type { BenchNetwork } from './environment/network.js';
+import type { Account } from './environment/users.js';
 
 /** A quantity that a row measures. */
 export interface Column {
   title: string;
   unit: string;
   decimals: number;
-  /** Less is better; where it is not set, more is. */
+  /** Whether less is better; by default more is. */
   less?: true;
-  /** It is shown in the table of the row's first column, by its median alone. */
+  /** Shown in the table of the row's first column, as a median only. */
   beside?: true;
-  /** It is one of several at growing numbers of something, shown as one line of a table, and as a curve. */
+  /** One of several columns at growing numbers of something, shown as one line of a table and as a curve. */
   series?: { title: string; of: string; at: number };
 }
 
-/** What one measurement of one candidate came to. */
+/** The result of one measurement of one candidate. */
 export interface Figure {
   /** By the names of the row's columns. */
   values: Readonly<Record<string, number>>;
   /** For the record: bytes, errors, congestion control at either end. */
   details?: Readonly<Record<string, number | string>>;
-  /** Latencies in µs by the percentage of all that is not above them. */
+  /** Latencies in µs by percentile. */
   quantiles?: Readonly<Record<string, number>>;
-  /** Why the values are not what they seem; such a figure reaches no goal and serves none as the measure. */
+  /** Why the values are misleading; such a figure does not count for any goal. */
   caveat?: string;
-  /** Something to know, which spoils nothing. */
+  /** A remark that does not affect the values. */
   note?: string;
 }
 
-/** What one candidate did in a row. */
+/** The results of one candidate in a row. */
 export interface CandidateResult {
   name: string;
-  /** One figure a round; undefined where the round failed. */
+  /** One figure for each round; undefined if the round failed. */
   figures: (Figure | undefined)[];
-  /** What it is, where the table of candidates does not say. */
+  /** Description, if it is not in the table of candidates. */
   description?: string;
   /** Why there are no figures, or fewer than rounds. */
   problem?: string;
@@ -42,19 +42,25 @@ export interface CandidateResult {
   childCongestion?: string;
 }
 
-/** How much is to be measured. */
+/** Where a client connects to. */
+export interface Target {
+  address: string;
+  port: number;
+}
+
+/** How much to measure. */
 export interface Plan {
-  /** Names of the candidates, "direct" among them always: the ratios refer to it. */
+  /** Names of the candidates, always including "direct": the ratios refer to it. */
   candidates: readonly string[];
   rounds: number;
-  /** Length of one measurement. */
+  /** Duration of one measurement. */
   seconds: number;
-  /** Go on to numbers that take long. */
+  /** Whether to include numbers that take long. */
   long: boolean;
 }
 
-/** Where it is measured: who is who, and from where the programs are taken. */
-export interface Surroundings {
+/** Where to measure: accounts, network, and the paths of our programs and of node. */
+export interface Environment {
   root: string;
   node: string;
   account(name: string): Account;
@@ -67,7 +73,7 @@ export interface Row {
   title: string;
   /** By name, in the order of the tables. */
   columns: Readonly<Record<string, Column>>;
-  /** Why it cannot be measured here; undefined where it can. */
-  unavailable(where: Surroundings): string | undefined;
-  measure(plan: Plan, where: Surroundings): Promise<CandidateResult[]>;
+  /** Why the row cannot be measured here, or undefined. */
+  unavailable(where: Environment): string | undefined;
+  measure(plan: Plan, where: Environment): Promise<CandidateResult[]>;
 }

@@ -1,3 +1,4 @@
+// The command line of the benchmark.
 import { parseArgs } from 'node:util';
 import { candidates, referenceName } from './candidates.js';
 import type { Plan } from './model.js';
@@ -8,7 +9,7 @@ const rowNames: readonly string[] = Object.keys(rows);
 export interface BenchOptions extends Plan {
   /** Names of the rows to measure, in the order of the table. */
   rows: readonly string[];
-  /** They were asked for by their names: then one that cannot be measured is a failure. */
+  /** Whether rows were given by name; one that cannot be measured is then a failure. */
   named: boolean;
   /** File for the figures in JSON. */
   json?: string;
@@ -16,17 +17,17 @@ export interface BenchOptions extends Plan {
   plot?: string;
 }
 
-/** The command line cannot be understood; the message says why. */
+/** An invalid command line; the message has the usage. */
 export class UsageError extends Error {
   override name = 'UsageError';
 }
 
 const usage = `Usage: npm run bench [-- ROW… --peers NAME,… --rounds N --seconds S --long --json FILE --plot DIR]
-  rows: ${rowNames.join(', ')} (all unless told)
+  rows: ${rowNames.join(', ')} (default: all)
   peers: ${Object.keys(candidates)
     .filter((name) => name !== referenceName)
-    .join(', ')} (all that are installed unless told)
-  --rounds 1 --seconds 1 for a first look; --long goes on to 10,000 connections in the row "growth"`;
+    .join(', ')} (default: all that are installed)
+  --rounds 1 --seconds 1 for a first look; --long measures up to 10,000 connections in the row "growth"`;
 
 /** @throws {UsageError} */
 export function parseOptions(args: string[]): BenchOptions {

@@ -1,14 +1,14 @@
-// What the benchmark measures, in the order of the tables. Goals are in goals.ts.
-import { containers } from './containers.js';
-import { growth } from './growth.js';
-import { memory } from './memory.js';
+// The rows of the benchmark, in the order of the tables. Goals are in report/goals.ts.
+import { containers } from './measure/containers.js';
+import { growth } from './measure/growth.js';
+import { memory } from './measure/memory.js';
+import { ports } from './measure/ports.js';
+import { startUp } from './measure/start-up.js';
+import { processorColumn, type Traffic, traffic } from './measure/traffic.js';
 import type { Column, Row } from './model.js';
-import { ports } from './ports.js';
 import { iperf3 } from './programs/iperf3.js';
 import { connections, datagrams, pings, streams } from './programs/load.js';
 import { dns, nginx, redis } from './programs/servers.js';
-import { startUp } from './start-up.js';
-import { processorColumn, type Traffic, traffic } from './traffic.js';
 
 const rate: Column = { title: 'throughput', unit: 'Gbit/s', decimals: 1 };
 const perSecond = (unit: string): Column => ({ title: 'rate', unit, decimals: 0 });
@@ -41,6 +41,12 @@ export const rows: Readonly<Record<string, Row>> = {
     title: 'New TCP connections, 32 at once, one byte each way',
     columns: { rate: perSecond('conn/s'), ...percentiles },
     program: connections(32),
+  }),
+  'connections-veth': traffic({
+    title: 'New TCP connections, 32 at once, one byte each way, client behind a veth',
+    columns: { rate: perSecond('conn/s'), ...percentiles },
+    program: connections(32),
+    remote: true,
   }),
   'connect-latency': traffic({
     title: 'New TCP connections, one at a time, from connect to the first byte, all on one processor',
@@ -86,6 +92,12 @@ export const rows: Readonly<Record<string, Row>> = {
     title: 'dnsmasq and dnsperf, 32 clients',
     columns: { rate: perSecond('queries/s'), lost },
     program: dns(),
+  }),
+  'dns-veth': traffic({
+    title: 'dnsmasq and dnsperf, 32 clients behind a veth',
+    columns: { rate: perSecond('queries/s'), lost },
+    program: dns(),
+    remote: true,
   }),
   memory,
   ports,

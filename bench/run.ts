@@ -1,23 +1,23 @@
-// The benchmark: npm run bench, see README.md here. As root it runs in namespaces of its own, with reno there,
-// and each candidate as an unprivileged user of its own.
+// The benchmark: npm run bench, see README.md. As root it runs in namespaces of its own, with reno as congestion control, and
+// each candidate as an unprivileged user of its own.
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { PrepareError } from '../test/setup/machine/prepare.js';
 import { checkNamespaces, runInNamespaces } from '../test/setup/namespaces.js';
-import { PrepareError } from '../test/setup/prepare.js';
 import { readableCopy } from '../test/setup/readable-copy.js';
 import { repoRoot } from '../test/support/paths.js';
 import { bench } from './bench.js';
-import type { Surroundings } from './model.js';
-import { type BenchNetwork, foundNetwork, makeNetwork } from './network.js';
+import { type BenchNetwork, foundNetwork, makeNetwork } from './environment/network.js';
+import { type Account, makeAccount } from './environment/users.js';
+import type { Environment } from './model.js';
 import { parseOptions, UsageError } from './options.js';
-import { type Account, makeAccount } from './users.js';
 
-/** Set in the process that runs inside the namespaces: the directory that it may use. */
+/** Set in the process inside the namespaces: the directory for its files. */
 const insideVariable = 'ROOTLESS_NET_BENCH_DIRECTORY';
 
-const say = (line: string) => process.stderr.write(`${line}\n`);
+const report = (line: string) => process.stderr.write(`${line}\n`);
 
 /** Runs this program again in namespaces made for it; resolves to its exit code. */
 async function enterNamespaces(): Promise<number> {
@@ -33,8 +33,8 @@ async function enterNamespaces(): Promise<number> {
   }
 }
 
-/** Where the candidates run: who is who, and from where the programs are taken. */
-function surroundings(directory: string, network: BenchNetwork): Surroundings {
+/** Accounts, network and programs for the candidates. */
+function environment(directory: string, network: BenchNetwork): Environment {
   const accounts = new Map<string, Account>();
   const account = (name: string) => {
     const known = accounts.get(name) ?? makeAccount(name, directory);
@@ -44,17 +44,19 @@ function surroundings(directory: string, network: BenchNetwork): Surroundings {
   const client = account('client');
   const programs =
     client.user !== undefined ? readableCopy(directory, client.user) : { node: process.execPath, root: repoRoot };
-  return { ...programs, account, client, network, progress: say };
+  // For our own programs.
+  process.env.ROOTLESS_NET_NODE = programs.node;
+  return { ...programs, account, client, network, progress: report };
 }
 
 async function main(): Promise<number> {
   const options = parseOptions(process.argv.slice(2));
   const inside = process.env[insideVariable];
-  if (inside !== undefined) return bench(options, surroundings(inside, await makeNetwork()));
+  if (inside !== undefined) return bench(options, environment(inside, await makeNetwork()));
   if (process.getuid?.() === 0) return enterNamespaces();
   const directory = mkdtempSync(join(tmpdir(), 'rnb-'));
   try {
-    return await bench(options, surroundings(directory, foundNetwork()));
+    return await bench(options, environment(directory, foundNetwork()));
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -64,6 +66,6 @@ try {
   process.exitCode = await main();
 } catch (error) {
   if (!(error instanceof UsageError) && !(error instanceof PrepareError)) throw error;
-  say(error.message);
+  report(error.message);
   process.exitCode = 1;
 }

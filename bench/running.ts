@@ -1,4 +1,4 @@
-// Starts a candidate with a server, makes sure that the way to the server is open, and knows its processes.
+// Starts a candidate with a server, waits until clients reach the server, and lists the candidate's processes.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -7,53 +7,53 @@ import { type Started, start } from '../test/support/start.js';
 import { waitFor } from '../test/support/wait-for.js';
 import { unavailable } from './availability.js';
 import { candidates, type Task } from './candidates.js';
-import type { CandidateResult, Figure, Surroundings } from './model.js';
-import { relayProcesses } from './relay.js';
-import { roundOrder } from './statistics.js';
-import { stop } from './stop.js';
-import { type Account, runAs } from './users.js';
+import { type Account, runAs } from './environment/users.js';
+import { relayProcesses } from './measure/relay.js';
+import { stop } from './measure/stop.js';
+import type { CandidateResult, Environment, Figure } from './model.js';
+import { roundOrder } from './report/statistics.js';
 
-/** Ports of the candidates, and 10,000 above them of the servers of some: below the ephemeral ones. */
+/** Ports of the candidates; the servers of some are 10,000 above, below the ephemeral ports. */
 export const firstPort = 15_201;
 
-/** Ports that are published besides, or through an API, start here. */
+/** First of the further ports, and of those that are published by an API. */
 export const firstMorePort = 16_000;
 
 export interface StartRequest
   extends Pick<Task, 'server' | 'port'>,
     Partial<Pick<Task, 'protocol' | 'address' | 'morePorts' | 'congestion'>> {
   name: string;
-  /** Matches what the server says when it listens; without it only `tryOut` tells. */
+  /** Matches the server's output once it listens; without it only `tryOut` decides. */
   ready?: RegExp;
   /** Files of the server, by their paths below the candidate's directory. */
   files?: (directory: string) => Readonly<Record<string, string>>;
-  /** Goes before the candidate's command: a limit, a choice of processors. */
+  /** Prefix of the candidate's command, such as prlimit or taskset. */
   prefix?: readonly string[];
-  /** Rejects as long as the way to the server is not open; warms up, too. */
+  /** Rejects until clients reach the server; also warms up. */
   tryOut(address: string, port: number): Promise<unknown>;
 }
 
-/** A candidate that runs. */
+/** A running candidate. */
 export interface Running extends AsyncDisposable {
   name: string;
   started: Started;
   address: string;
   port: number;
   directory: string;
-  /** The processes that forward. */
+  /** Ids of the processes that forward. */
   relay(): number[];
 }
 
 export const loopback = '127.0.0.1';
 
-export async function startCandidate(request: StartRequest, where: Surroundings): Promise<Running> {
+export async function startCandidate(request: StartRequest, where: Environment): Promise<Running> {
   const { name, port, ready, prefix = [], address = loopback } = request;
   const candidate = candidates[name];
-  if (candidate === undefined) throw new Error(`nobody knows the candidate ${name}`);
+  if (candidate === undefined) throw new Error(`unknown candidate ${name}`);
   const reason = unavailable(candidate, where.root);
   if (reason !== undefined) throw new Error(reason);
   const account = where.account(name);
-  // What the one before has left, such as the state of rootlesskit.
+  // Left by an earlier run, such as the state of rootlesskit.
   rmSync(join(account.directory, 'state'), { recursive: true, force: true });
   if (request.files) writeFiles(request.files(account.directory), account);
   let serverCommand: string[] = [];
@@ -66,7 +66,7 @@ export async function startCandidate(request: StartRequest, where: Surroundings)
     address,
     port,
     morePorts: request.morePorts ?? [],
-    // As in makeNetwork, or as it is.
+    // reno, as in makeNetwork, or unchanged.
     congestion: 'congestion' in request ? request.congestion : 'reno',
     directory: account.directory,
     root: where.root,
@@ -108,16 +108,16 @@ export function writeFiles(files: Readonly<Record<string, string>>, { user, dire
   if (user !== undefined) spawnSync('chown', ['-R', `${user}:`, directory]);
 }
 
-/** Takes a figure of each candidate in each round, in an order that is reversed every other round. */
+/** Measures each candidate in each round, in an order that is reversed every other round. */
 export async function takeRounds(
   results: readonly CandidateResult[],
   rounds: number,
-  where: Surroundings,
+  where: Environment,
   take: (result: CandidateResult, round: number) => Promise<Figure>,
 ): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     for (const result of roundOrder(results, round)) {
-      // Already known to be out of the question.
+      // It failed in all rounds before.
       if (result.problem !== undefined && round > 0 && result.figures.every((figure) => figure === undefined)) continue;
       try {
         result.figures[round] = await take(result, round);
@@ -131,14 +131,14 @@ export async function takeRounds(
   }
 }
 
-/** In few words: of long messages the end, where candidates say what went wrong, and the deepest cause. */
+/** Short text for an error: of long messages the end, where candidates report what failed, and the deepest cause. */
 export function describe(error: unknown): string {
   const { message, cause } = error as Error;
   const [first = '', ...rest] = message.trim().split('\n');
-  const said = rest.filter((line) => line.trim() !== '').slice(-3);
-  // Command lines come first.
-  const text = [shorten(first, 80), ...said].join(said.length > 1 ? ' | ' : ' ');
-  return cause instanceof Error && said.length === 0 ? `${text} (${describe(cause)})` : shorten(text, 300);
+  const last = rest.filter((line) => line.trim() !== '').slice(-3);
+  // The first line has the command line.
+  const text = [shorten(first, 80), ...last].join(last.length > 1 ? ' | ' : ' ');
+  return cause instanceof Error && last.length === 0 ? `${text} (${describe(cause)})` : shorten(text, 300);
 }
 
 function shorten(text: string, length: number): string {

@@ -1,24 +1,24 @@
-// The network that is measured in: a host's, and beside it a namespace from which a client comes over a cable.
+// The network for measurements: that of a host, and a second namespace with a client behind a veth.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { makeHostNetwork } from '../test/setup/host-network.js';
-import { waitFor } from '../test/support/wait-for.js';
+import { makeHostNetwork } from '../../test/setup/machine/host-network.js';
+import { waitFor } from '../../test/support/wait-for.js';
 
 export interface BenchNetwork {
-  /** What the machine has by default, and new namespaces with it. */
+  /** The machine's default, which new namespaces inherit. */
   defaultCongestion: string;
-  /** Whether the settings are ours to change. */
+  /** Whether we may change its settings. */
   own: boolean;
-  /** The far end of the cable. */
+  /** The client's side of the veth. */
   remote?: RemoteClient;
 }
 
 export interface RemoteClient {
-  /** Goes before the command of a client that is to run there. */
+  /** Command prefix that runs a client there. */
   prefix: readonly string[];
-  /** Of the host, as the client reaches it. */
+  /** The host's address on the veth. */
   hostAddress: string;
-  /** Of the client. */
+  /** The client's address. */
   address: string;
 }
 
@@ -28,12 +28,12 @@ export function congestionControl(): string {
   return readFileSync(congestionFile, 'utf8').trim();
 }
 
-/** The network as it is found, for those who may not make one. */
+/** The present network, for users who cannot create one. */
 export function foundNetwork(): BenchNetwork {
   return { defaultCongestion: congestionControl(), own: false };
 }
 
-/** Makes it in network and pid namespaces that are new; what it starts ends with them. */
+/** Sets up the network in new network and pid namespaces, which end with all that it starts. */
 export async function makeNetwork(): Promise<BenchNetwork> {
   const defaultCongestion = congestionControl();
   makeHostNetwork();
@@ -69,7 +69,7 @@ async function ownNamespace({ pid }: ChildProcess): Promise<number> {
   return pid ?? 0;
 }
 
-/** Runs something with another congestion control, where it is ours to set. */
+/** Runs `action` with another congestion control, if we may set it. */
 export async function withCongestion<T>(network: BenchNetwork, name: string, action: () => Promise<T>): Promise<T> {
   if (!network.own) return action();
   const before = congestionControl();

@@ -1,14 +1,14 @@
-// Who runs what. Pipe pages are rationed per user, so each candidate has a user of its own where root may make
-// them; elsewhere all run as the caller.
+// Users that run the candidates. Pipe pages are limited per user, so as root each candidate has a user of its own; otherwise all
+// run as the caller.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeUser } from '../test/setup/prepare.js';
-import { testPath } from '../test/setup/requirements.js';
+import { makeUser } from '../../test/setup/machine/prepare.js';
+import { testPath } from '../../test/setup/machine/requirements.js';
 
-/** Someone to run a program as. */
+/** A user to run programs as. */
 export interface Account {
-  /** A name of the system, or undefined for the caller. */
+  /** The user's name, or undefined for the caller. */
   user: string | undefined;
   /** A directory that belongs to the user. */
   directory: string;
@@ -25,7 +25,7 @@ export function makeAccount(name: string, parent: string): Account {
   return { user, directory };
 }
 
-/** The command line that runs a command as that account, without our environment and capabilities. */
+/** A command line that runs `command` as that user, without our environment and capabilities. */
 export function runAs({ user, directory }: Account, command: readonly string[]): string[] {
   const environment = [`PATH=${testPath}`, `HOME=${directory}`, `TMPDIR=${directory}`, `XDG_RUNTIME_DIR=${directory}`];
   const clean = ['env', '-i', 'LANG=C.UTF-8', `USER=${user ?? process.env.USER ?? ''}`, ...environment, ...command];

@@ -1,11 +1,11 @@
 /* New connections: connect, send a byte, wait for the byte that comes back, reset, again. */
-#include "load.h"
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
+#include "load.h"
 
 enum { EVENTS = 256 };
 
@@ -73,7 +73,7 @@ void make_connections(const struct target *target, uint32_t concurrency, double 
       begin(epoll, slot, target);
     }
     if (errors > 10000 && latency_count() == 0) {
-      fputs("bench_load: nothing but errors; is the server there?\n", stderr);
+      fputs("bench_load: every attempt failed; is the server running?\n", stderr);
       exit(1);
     }
   }

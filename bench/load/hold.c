@@ -1,11 +1,11 @@
 /* Connections that are open and idle. Only one that has had its byte back counts: one that merely waits in the queue
  * of a listener looks open, too. */
-#include "load.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
+#include "load.h"
 
 enum { EVENTS = 256, AT_ONCE = 32, PATIENCE_MS = 3000, SETTLE_MS = 300 };
 
@@ -76,7 +76,7 @@ void hold(const struct target *target, uint32_t count) {
     if (turn(epoll, PATIENCE_MS) == 0) break;
   }
   double taken = (double)(now_ns() - start) / 1e9;
-  /* Whoever closes what it cannot serve does so soon. */
+  /* A server that closes connections which it cannot serve does so soon. */
   uint64_t settled = now_ns() + SETTLE_MS * 1000000ull;
   for (uint64_t now; (now = now_ns()) < settled;) turn(epoll, (int)((settled - now) / 1000000) + 1);
   printf("{\"tried\":%u,\"held\":%u,\"failed\":%u,\"seconds\":%.3f}\n", count, held, failed, taken);

@@ -1,7 +1,7 @@
 /* Times of one run, and how they are spread. */
-#include "load.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include "load.h"
 
 /* In nanoseconds, at most four seconds each. */
 static uint32_t *latencies;

@@ -1,4 +1,4 @@
-/* What the parts of bench_load share; main.c says what the program does. */
+/* Shared by the parts of bench_load; main.c describes the program. */
 #ifndef BENCH_LOAD_H
 #define BENCH_LOAD_H
 #ifndef _GNU_SOURCE
@@ -13,7 +13,7 @@ struct target {
   socklen_t length;
 };
 
-/* The first byte that a client sends says what the server is to do with the connection. */
+/* The first byte that a client sends selects what the server does with the connection. */
 enum { ECHO = 'e', SINK = 's' };
 
 /* Ends the program with a message and errno's text. */
@@ -37,7 +37,7 @@ void latency_print(void);
 /* Each runs one mode. */
 void serve(const struct target *target);
 void make_connections(const struct target *target, uint32_t concurrency, double seconds);
-void send_streams(const struct target *target, unsigned streams, double seconds);
+void send_streams(const struct target *target, unsigned count, double seconds);
 void ping(const struct target *target, double seconds);
 void hold(const struct target *target, uint32_t count);
 void serve_udp(const struct target *target);

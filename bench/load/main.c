@@ -1,13 +1,13 @@
 /*
- * Load for the benchmark, and a check of what would spoil one. What is printed is one line of JSON.
+ * Load for the benchmark, and a check of what would spoil one. The result is one line of JSON.
  *
  *   bench_load server ADDRESS PORT
- *       Says "ready" on a line when it listens; serves all modes below but the datagrams.
+ *       Prints "ready" when it listens; serves all modes below but the datagrams.
  *   bench_load connections ADDRESS PORT CONCURRENCY SECONDS
  *       Keeps CONCURRENCY attempts open, each with one byte each way, and then reset. Prints
  *       {"connections":N,"errors":N,"seconds":S,"rate":PER_SECOND,"in_flight":N,"p50_us":N,…}
  *       in_flight: how many attempts were on their way at a time, on average, counting only those that came to
- *       an end (the sum of their times by the time taken). Well below CONCURRENCY it says that the others were
+ *       an end (the sum of their times by the elapsed time). Well below CONCURRENCY it means that the others were
  *       stuck, and that rate and percentiles are those of a few lucky ones.
  *   bench_load streams ADDRESS PORT STREAMS SECONDS
  *       Sends that many streams, a thread each. Prints {"streams":N,"bytes":RECEIVED,"seconds":S,"gbits":N}
@@ -25,7 +25,6 @@
  *
  * ADDRESS is numeric, IPv4 or IPv6. Where latencies are measured there are "p50_us", "p99_us" and "quantiles_us".
  */
-#include "load.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -38,6 +37,7 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+#include "load.h"
 
 void die(const char *what) {
   fprintf(stderr, "bench_load: %s: %s\n", what, strerror(errno));
@@ -45,13 +45,14 @@ void die(const char *what) {
 }
 
 void usage(void) {
-  fputs("usage: bench_load pipe\n"
-        "       bench_load server|udp-server ADDRESS PORT\n"
-        "       bench_load connections|streams ADDRESS PORT NUMBER SECONDS\n"
-        "       bench_load ping ADDRESS PORT SECONDS\n"
-        "       bench_load hold ADDRESS PORT NUMBER\n"
-        "       bench_load udp-flood ADDRESS PORT SIZE SECONDS\n",
-        stderr);
+  fputs(
+      "usage: bench_load pipe\n"
+      "       bench_load server|udp-server ADDRESS PORT\n"
+      "       bench_load connections|streams ADDRESS PORT NUMBER SECONDS\n"
+      "       bench_load ping ADDRESS PORT SECONDS\n"
+      "       bench_load hold ADDRESS PORT NUMBER\n"
+      "       bench_load udp-flood ADDRESS PORT SIZE SECONDS\n",
+      stderr);
   exit(2);
 }
 

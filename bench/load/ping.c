@@ -1,6 +1,6 @@
 /* One byte there and back over a connection that is open. */
-#include "load.h"
 #include <stdio.h>
+#include "load.h"
 
 void ping(const struct target *target, double seconds) {
   int fd = connect_to(target);

@@ -1,5 +1,4 @@
 /* Answers each byte with one byte; a connection that begins with SINK goes to a thread of its own, see streams.c. */
-#include "load.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -7,10 +6,11 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
+#include "load.h"
 
 enum { EVENTS = 256, BUFFER = 1 << 17 };
 
-/* Takes all bytes, and says at the end how many they were. */
+/* Reads all bytes, and sends their number at the end. */
 static void *swallow(void *argument) {
   int fd = (int)(intptr_t)argument;
   char *buffer = malloc(BUFFER);

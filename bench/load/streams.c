@@ -1,9 +1,9 @@
 /* Streams of bytes, each in a thread of its own. The server counts, so what is still on its way does not. */
-#include "load.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "load.h"
 
 enum { BLOCK = 1 << 17 };
 

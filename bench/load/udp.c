@@ -1,10 +1,10 @@
-/* Datagrams as fast as they go one way. The server counts them by run, and tells the count when it is asked. */
-#include "load.h"
+/* One-way datagrams at the highest rate. The server counts them by run, and sends the count on request. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "load.h"
 
 enum { BATCH = 32, MAX_SIZE = 65000, ASK_TIMES = 20, ASK_MS = 100, SETTLE_US = 200000 };
 
@@ -24,7 +24,8 @@ static int make_socket(const struct target *target) {
   return fd;
 }
 
-static void set_up(struct mmsghdr *messages, struct iovec *parts, char *room, size_t size, int own) {
+static void set_up(struct mmsghdr *messages, struct iovec *parts,
+                   char *room /* NOLINT(readability-non-const-parameter): the kernel writes */, size_t size, int own) {
   for (int i = 0; i < BATCH; i++) {
     parts[i] = (struct iovec){.iov_base = own ? room + (size_t)i * size : room, .iov_len = size};
     messages[i].msg_hdr = (struct msghdr){.msg_iov = &parts[i], .msg_iovlen = 1};

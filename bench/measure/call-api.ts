@@ -1,6 +1,7 @@
+// Requests to the API of a stack.
 import { type Agent, request } from 'node:http';
 
-/** One request to a stack's API; resolves with the answer's text. Without an agent it has a connection of its own. */
+/** Sends a request to a stack's API; resolves with the response body. Without `agent` it uses a new connection. */
 export function callAPI(
   socketPath: string,
   method: string,

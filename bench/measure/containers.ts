@@ -1,20 +1,20 @@
-// What it takes to give a container its network: ours against the chain of CNI plugins that nerdctl writes, both by the
-// same agent, so that the difference is that between the ways alone.
+// The cost of a container's network: our own driver against the chain of CNI plugins that nerdctl writes. The same agent
+// runs both, so only the drivers differ.
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { hasProgram } from '../test/setup/requirements.js';
-import { isAlive, processTree } from '../test/support/process-info.js';
-import { type Started, start } from '../test/support/start.js';
-import { unavailable } from './availability.js';
+import { hasProgram } from '../../test/setup/machine/requirements.js';
+import { isAlive, processTree } from '../../test/support/process-info.js';
+import { type Started, start } from '../../test/support/start.js';
+import { unavailable } from '../availability.js';
+import { ownName } from '../candidates.js';
+import { type Account, runAs } from '../environment/users.js';
+import type { CandidateResult, Environment, Plan, Row } from '../model.js';
+import { median } from '../report/statistics.js';
+import { takeRounds } from '../running.js';
 import { callAPI } from './call-api.js';
-import { ownName } from './candidates.js';
-import type { CandidateResult, Plan, Row, Surroundings } from './model.js';
-import { takeRounds } from './running.js';
-import { median } from './statistics.js';
 import { stop } from './stop.js';
-import { type Account, runAs } from './users.js';
 
 /** Containers attached and detached in a round, one after the other. */
 const PER_ROUND = 10;
@@ -23,7 +23,7 @@ const IN_PARALLEL = 64;
 /** Where the plugins are, as the package containernetworking-plugins has them. */
 const PLUGINS = '/usr/lib/cni';
 
-/** How containers are attached: networks by name, as the hook's annotations have it. */
+/** The two networks that containers are attached to, by candidate. */
 const ways: Readonly<Record<string, { network: string; description: string }>> = {
   [ownName]: { network: 'own', description: 'netlink, one nft transaction for the network, no process' },
   'cni-plugins': { network: 'chain', description: 'bridge, host-local, portmap, firewall and tuning of /usr/lib/cni' },
@@ -41,16 +41,13 @@ export const containers: Row = {
   measure: measureContainers,
 };
 
-/** Why it cannot be measured here; undefined where it can. */
-function lacking({ root }: Surroundings): string | undefined {
-  if (process.getuid?.() !== 0) return 'to look into namespaces of others, it has to be root';
-  return unavailable(
-    { programs: ['nft', 'nsenter', join(PLUGINS, 'bridge')], file: 'dist/bin/rootless-run.cjs' },
-    root,
-  );
+/** Why this row cannot be measured here, or undefined. */
+function lacking({ root }: Environment): string | undefined {
+  if (process.getuid?.() !== 0) return 'entering the namespaces of other users needs root';
+  return unavailable({ programs: ['nft', 'nsenter', join(PLUGINS, 'bridge')], file: 'dist/bin/rootless-run' }, root);
 }
 
-async function measureContainers({ rounds }: Plan, where: Surroundings): Promise<CandidateResult[]> {
+async function measureContainers({ rounds }: Plan, where: Environment): Promise<CandidateResult[]> {
   const results = Object.entries(ways).map(
     ([name, { description }]): CandidateResult => ({ name, description, figures: [] }),
   );
@@ -84,24 +81,19 @@ interface BenchStack {
   agentPid: number;
 }
 
-async function startStack(account: Account, { node, root }: Surroundings): Promise<BenchStack> {
+async function startStack(account: Account, { root }: Environment): Promise<BenchStack> {
   const config = join(account.directory, '.config', 'cni', 'net.d');
   mkdirSync(config, { recursive: true });
   writeFileSync(join(config, 'nerdctl-chain.conflist'), JSON.stringify(chain));
   spawnSync('chown', ['-R', `${account.user}:`, account.directory]);
   const stateDir = join(account.directory, 'rootless-net');
   const socket = join(stateDir, 'agent.sock');
-  const [program = '', ...words] = runAs(account, [
-    node,
-    join(root, 'dist/bin/rootless-run.cjs'),
-    'serve',
-    '--net=none',
-  ]);
+  const [program = '', ...words] = runAs(account, [join(root, 'dist/bin/rootless-run'), 'serve', '--net=none']);
   const started = await start(program, words, { ready: { check: () => answers(socket) } });
   try {
     await callAPI(socket, 'POST', '/v1/networks', { body: { name: 'own' } });
     const agent = processTree(started.pid).find(({ args }) => args.some((word) => word.endsWith('child/agent.js')));
-    if (agent === undefined) throw new Error('the agent is not to be seen');
+    if (agent === undefined) throw new Error('no agent is running');
     return {
       started,
       socket,
@@ -114,7 +106,7 @@ async function startStack(account: Account, { node, root }: Surroundings): Promi
   }
 }
 
-/** As nerdctl 2 writes it for `nerdctl network create`. */
+/** The list that `nerdctl network create` writes (nerdctl 2). */
 const chain = {
   cniVersion: '1.0.0',
   name: 'chain',
@@ -137,7 +129,7 @@ const chain = {
   ],
 };
 
-/** A container as far as its network is concerned: a process in a network namespace. */
+/** What a network driver needs of a container: a process in a network namespace. */
 interface Sandbox extends AsyncDisposable {
   id: string;
   pid: number;
@@ -154,11 +146,17 @@ async function makeSandbox({ childPid }: BenchStack): Promise<Sandbox> {
   };
 }
 
-/** Below the ports that the kernel takes for clients, and above those of the other rows. */
+/** Below the kernel's ephemeral ports, and above the ports of the other rows. */
 const FIRST_PORT = 16_000;
 
-/** As the hook does it that an OCI runtime starts. Resolves with the time that it took, in ms. */
-async function hook({ socket }: BenchStack, event: string, { id, pid }: Sandbox, network: string, port: number) {
+interface HookCall {
+  event: 'createRuntime' | 'poststop';
+  network: string;
+  port: number;
+}
+
+/** Sends what the OCI hook sends. Resolves with the time that the answer took, in ms. */
+async function hook({ socket }: BenchStack, { id, pid }: Sandbox, { event, network, port }: HookCall): Promise<number> {
   const annotations = {
     'rootless-net/networks': JSON.stringify([network]),
     'rootless-net/ports': JSON.stringify([`127.0.0.1:${port}:80`]),
@@ -169,14 +167,14 @@ async function hook({ socket }: BenchStack, event: string, { id, pid }: Sandbox,
   return performance.now() - since;
 }
 
-/** One after the other. Resolves with the times, in ms. */
+/** Attaches and detaches containers one after the other. Resolves with the times, in ms. */
 async function attachAndDetach(stack: BenchStack, network: string, count: number) {
   const attach: number[] = [];
   const detach: number[] = [];
   for (let index = 0; index < count; index++) {
     await using sandbox = await makeSandbox(stack);
-    attach.push(await hook(stack, 'createRuntime', sandbox, network, FIRST_PORT));
-    detach.push(await hook(stack, 'poststop', sandbox, network, FIRST_PORT));
+    attach.push(await hook(stack, sandbox, { event: 'createRuntime', network, port: FIRST_PORT }));
+    detach.push(await hook(stack, sandbox, { event: 'poststop', network, port: FIRST_PORT }));
   }
   return { attach, detach };
 }
@@ -184,8 +182,8 @@ async function attachAndDetach(stack: BenchStack, network: string, count: number
 /** Resolves with the time until all are attached, in ms. */
 async function attachInParallel(stack: BenchStack, network: string): Promise<number> {
   const sandboxes = await Promise.all(Array.from({ length: IN_PARALLEL }, () => makeSandbox(stack)));
-  const each = (event: string) =>
-    Promise.all(sandboxes.map((sandbox, index) => hook(stack, event, sandbox, network, FIRST_PORT + index)));
+  const each = (event: HookCall['event']) =>
+    Promise.all(sandboxes.map((sandbox, index) => hook(stack, sandbox, { event, network, port: FIRST_PORT + index })));
   try {
     const since = performance.now();
     await each('createRuntime');
@@ -197,14 +195,14 @@ async function attachInParallel(stack: BenchStack, network: string): Promise<num
   }
 }
 
-/** Programs that are executed for one attachment. */
+/** Number of programs that are executed to attach one container. */
 async function countProcesses(stack: BenchStack, network: string): Promise<number> {
   await using sandbox = await makeSandbox(stack);
   const trace = ['-f', '-qq', '-e', 'trace=execve', '-e', 'status=successful', '-p', String(stack.agentPid)];
   await using strace = await start('strace', trace, { ready: { check: () => isTraced(stack.agentPid) } });
-  await hook(stack, 'createRuntime', sandbox, network, FIRST_PORT);
+  await hook(stack, sandbox, { event: 'createRuntime', network, port: FIRST_PORT });
   const count = strace.output().match(/execve\(/g)?.length ?? 0;
-  await hook(stack, 'poststop', sandbox, network, FIRST_PORT);
+  await hook(stack, sandbox, { event: 'poststop', network, port: FIRST_PORT });
   return count;
 }
 

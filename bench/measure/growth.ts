@@ -1,23 +1,23 @@
-// How throughput, latency and memory change with the number of open connections, and of published ports.
-import { run } from '../test/support/run.js';
-import { unavailable } from './availability.js';
-import { candidates } from './candidates.js';
-import { hardLimit, holdConnections, limitFiles } from './holder.js';
-import type { CandidateResult, Column, Figure, Plan, Row, Surroundings } from './model.js';
-import { loadClient, loadProgram, loadReady, loadServer, parseConnections, parseStreams } from './programs/load.js';
+// How throughput, latency and memory depend on the number of open connections, and of published ports.
+import { run } from '../../test/support/run.js';
+import { unavailable } from '../availability.js';
+import { candidates } from '../candidates.js';
+import { runAs } from '../environment/users.js';
+import type { CandidateResult, Column, Environment, Figure, Plan, Row } from '../model.js';
+import { loadClient, loadProgram, parseConnections, parseStreams } from '../programs/load.js';
+import { firstMorePort, firstPort, type Running, takeRounds } from '../running.js';
+import { hardLimit, holdConnections } from './holder.js';
+import { startLoadCandidate } from './load-candidate.js';
 import { proportionalMemory } from './relay.js';
-import { firstMorePort, firstPort, type Running, startCandidate, takeRounds } from './running.js';
-import { tryLoadServer } from './try-out.js';
-import { runAs } from './users.js';
 
 const kinds = { connections: 'open connections', ports: 'published ports' } as const;
 type Kind = keyof typeof kinds;
 
 const steps = [1, 10, 100, 1000];
-/** For 10,000 connections by those that take several descriptors for each. */
+/** Enough for 10,000 connections even where a forwarder takes several descriptors for each. */
 const FILES = 100_000;
 
-/** Only when there is time. A relay that has two descriptors for each connection needs more than 20,000 for 10,000. */
+/** With --long only. A relay with two descriptors for each connection needs more than 20,000 for 10,000. */
 const longSteps: Readonly<Record<Kind, number>> = { connections: hardLimit() > 20_200 ? 10_000 : 9500, ports: 10_000 };
 
 const quantities: Readonly<Record<string, Column>> = {
@@ -44,14 +44,15 @@ export const growth: Row = {
   title: 'Growth',
   columns: makeColumns(),
   unavailable: ({ root }) => unavailable({ programs: ['prlimit'], file: loadProgram }, root),
-  measure: async (plan: Plan, where: Surroundings): Promise<CandidateResult[]> => {
+  measure: async (plan: Plan, where: Environment): Promise<CandidateResult[]> => {
     const results = plan.candidates.map((name): CandidateResult => ({ name, figures: [] }));
     await takeRounds(results, plan.rounds, where, async ({ name }, round) => {
       const port = firstPort + plan.candidates.indexOf(name);
       const values: Record<string, number> = {};
-      const notes = [await withConnections(name, port, plan, where, values)];
-      // The others need a process for each.
-      if (candidates[name]?.manyPorts) await withPorts(name, port, plan, where, values);
+      const subject: Subject = { name, port, plan, where, values };
+      const notes = [await withConnections(subject)];
+      // The others need a process for each port.
+      if (candidates[name]?.manyPorts) await withPorts(subject);
       where.progress(`growth, round ${round + 1}/${plan.rounds}: ${name} ${Object.keys(values).length} figures`);
       const [note] = notes.filter((each) => each !== undefined);
       return { values, ...(note !== undefined && { note }) } satisfies Figure;
@@ -60,71 +61,57 @@ export const growth: Row = {
   },
 };
 
-/** Measures beside so many idle connections. Returns a note if the candidate cannot hold them. */
-async function withConnections(
-  name: string,
-  port: number,
-  plan: Plan,
-  where: Surroundings,
-  values: Record<string, number>,
-): Promise<string | undefined> {
-  await using running = await startServer(name, port, [], where);
+/** What is measured in a round, and where the figures go. */
+interface Subject {
+  name: string;
+  port: number;
+  plan: Plan;
+  where: Environment;
+  values: Record<string, number>;
+}
+
+/** Measures while idle connections are open. Returns a note if the candidate cannot hold them. */
+async function withConnections(subject: Subject): Promise<string | undefined> {
+  const { plan, where } = subject;
+  await using running = await startServer(subject, []);
   for (const at of plan.long ? [...steps, longSteps.connections] : steps) {
     await using held = await holdConnections(running, at, where);
     if (held.count < at) return `holds no more than ${held.count} connections`;
-    await measure(running, plan, where, values, (quantity) => columnName(quantity, 'connections', at));
+    await measure(subject, running, (quantity) => columnName(quantity, 'connections', at));
   }
   return undefined;
 }
 
-/** Measures with so many ports, of which one is used. */
-async function withPorts(
-  name: string,
-  port: number,
-  plan: Plan,
-  where: Surroundings,
-  values: Record<string, number>,
-): Promise<void> {
+/** Measures while ports are published, of which one is used. */
+async function withPorts(subject: Subject): Promise<void> {
+  const { plan } = subject;
   for (const at of plan.long ? [...steps, longSteps.ports] : steps) {
     const morePorts = Array.from({ length: at - 1 }, (_, index) => firstMorePort + index);
-    await using running = await startServer(name, port, morePorts, where);
-    await measure(running, plan, where, values, (quantity) => columnName(quantity, 'ports', at));
+    await using running = await startServer(subject, morePorts);
+    await measure(subject, running, (quantity) => columnName(quantity, 'ports', at));
   }
 }
 
-function startServer(name: string, port: number, morePorts: readonly number[], where: Surroundings): Promise<Running> {
-  return startCandidate(
-    {
-      name,
-      port,
-      morePorts,
-      server: (serverPort) => loadServer(where.root, serverPort),
-      ready: loadReady,
-      prefix: limitFiles(FILES),
-      tryOut: (address, to) => tryLoadServer(address, to, where),
-    },
-    where,
-  );
+function startServer({ name, port, where }: Subject, morePorts: readonly number[]): Promise<Running> {
+  return startLoadCandidate({ name, port, morePorts, files: FILES }, where);
 }
 
 async function measure(
+  { plan, where, values }: Subject,
   running: Running,
-  plan: Plan,
-  where: Surroundings,
-  values: Record<string, number>,
   column: (quantity: string) => string,
 ): Promise<void> {
-  // Many figures; none of them needs to be as exact as that of a row of its own.
+  // Many figures, which need not be as exact as those of the rows that measure one.
   const seconds = Math.min(1, plan.seconds);
   const client = async (mode: string) => {
-    const command = loadClient(where.root, mode, running.address, running.port, 1, seconds);
+    const command = loadClient(where.root, mode, running, [1, seconds]);
     const [program = '', ...args] = runAs(where.client, command);
     const { code, stdout, stderr } = await run(program, args, { timeout: 20_000 });
     if (code !== 0) throw new Error(stderr.trim());
     return stdout;
   };
   const relay = running.relay();
-  // Others may not look into it.
+  // Only root may read it.
   if (relay.length > 0 && process.getuid?.() === 0) values[column('memory')] = proportionalMemory(relay);
   values[column('rate')] = parseStreams(await client('streams')).values.rate ?? Number.NaN;
   values[column('p50')] = parseConnections(await client('connections'), 1).values.p50 ?? Number.NaN;

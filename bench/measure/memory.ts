@@ -1,16 +1,17 @@
-// What forwarders hold in memory: idle, with idle connections, and how many of those they can hold.
-import { unavailable } from './availability.js';
-import { referenceName } from './candidates.js';
-import { hardLimit, holdConnections, limitFiles } from './holder.js';
-import type { CandidateResult, Figure, Plan, Row, Surroundings } from './model.js';
-import { loadProgram, loadReady, loadServer } from './programs/load.js';
+// Memory of forwarders, idle and with idle connections, and how many of those they can hold.
+import { unavailable } from '../availability.js';
+import { referenceName } from '../candidates.js';
+import type { CandidateResult, Environment, Figure, Plan, Row } from '../model.js';
+import { loadProgram } from '../programs/load.js';
+import { firstPort, takeRounds } from '../running.js';
+import { connectFor } from '../try-out.js';
+import { hardLimit, holdConnections } from './holder.js';
+import { startLoadCandidate } from './load-candidate.js';
 import { proportionalMemory } from './relay.js';
-import { firstPort, startCandidate, takeRounds } from './running.js';
-import { connectFor, tryLoadServer } from './try-out.js';
 
 const SOME = 1000;
 const MANY = 9500;
-/** Each connection takes two, at the least. */
+/** A connection takes at least two. */
 const FILES = 20_000;
 
 export const memory: Row = {
@@ -23,11 +24,11 @@ export const memory: Row = {
     many: { title: 'memory then', unit: 'MiB', decimals: 1, less: true, beside: true },
   },
   unavailable: ({ root }) => {
-    if (process.getuid?.() !== 0) return 'only root may look into the memory of all of them';
+    if (process.getuid?.() !== 0) return 'reading the memory of other users needs root';
     if (hardLimit() < FILES) return `a process may have ${hardLimit()} descriptors here (ulimit -Hn), not ${FILES}`;
     return unavailable({ programs: ['prlimit'], file: loadProgram }, root);
   },
-  measure: async (plan: Plan, where: Surroundings): Promise<CandidateResult[]> => {
+  measure: async (plan: Plan, where: Environment): Promise<CandidateResult[]> => {
     const names = plan.candidates.filter((name) => name !== referenceName);
     const results = names.map((name): CandidateResult => ({ name, figures: [] }));
     await takeRounds(results, plan.rounds, where, async ({ name }, round) => {
@@ -42,31 +43,21 @@ export const memory: Row = {
   },
 };
 
-async function measure(name: string, port: number, where: Surroundings): Promise<Figure> {
-  await using running = await startCandidate(
-    {
-      name,
-      port,
-      server: (serverPort) => loadServer(where.root, serverPort),
-      ready: loadReady,
-      prefix: limitFiles(FILES),
-      tryOut: (address, to) => tryLoadServer(address, to, where),
-    },
-    where,
-  );
-  // What only the first connections cost, such as room for garbage, is not what each of them costs.
-  await connectFor(1, 32, running.address, running.port, where);
+async function measure(name: string, port: number, where: Environment): Promise<Figure> {
+  await using running = await startLoadCandidate({ name, port, files: FILES }, where);
+  // Warms up: what only the first connections cost, such as heap growth, does not count for each.
+  await connectFor(running, { seconds: 1, atOnce: 32 }, where);
   const idle = proportionalMemory(running.relay());
   await using first = await holdConnections(running, SOME, where);
   const some = proportionalMemory(running.relay());
   if (first.count < SOME) {
     return { values: { idle, held: first.count }, note: `holds no more than ${first.count} connections` };
   }
-  // Together with those that are held already.
+  // In addition to the first ones.
   await using rest = await holdConnections(running, MANY - SOME, where);
   const each = ((some - idle) * 1024) / SOME;
   const relay = running.relay();
-  // With it all connections are gone.
+  // All connections ended with the forwarder.
   if (relay.length === 0)
     return { values: { idle, some, each, held: 0 }, note: 'ended when it had no descriptors left' };
   return { values: { idle, some, each, held: first.count + rest.count, many: proportionalMemory(relay) } };

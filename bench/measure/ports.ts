@@ -1,14 +1,14 @@
-// How long it takes to publish many ports: through the API, and at start.
+// The time to publish many ports: through the API, and at start.
 import { Agent } from 'node:http';
-import { unavailable } from './availability.js';
+import { unavailable } from '../availability.js';
+import { candidates } from '../candidates.js';
+import type { CandidateResult, Environment, Figure, Plan, Row } from '../model.js';
+import { loadProgram } from '../programs/load.js';
+import { firstMorePort, firstPort, loopback, takeRounds } from '../running.js';
 import { callAPI } from './call-api.js';
-import { candidates } from './candidates.js';
 import { limitFiles } from './holder.js';
-import type { CandidateResult, Figure, Plan, Row, Surroundings } from './model.js';
-import { loadProgram, loadReady, loadServer } from './programs/load.js';
-import { firstMorePort, firstPort, loopback, startCandidate, takeRounds } from './running.js';
+import { startLoadCandidate } from './load-candidate.js';
 import { timeToEnd } from './start-up.js';
-import { tryLoadServer } from './try-out.js';
 
 const COUNT = 1000;
 const AT_ONCE = 16;
@@ -22,8 +22,8 @@ export const ports: Row = {
     atStart: { title: 'at start, with start and end of the whole', unit: 'ms', decimals: 0, less: true },
   },
   unavailable: ({ root }) => unavailable({ programs: ['prlimit'], file: loadProgram }, root),
-  measure: async (plan: Plan, where: Surroundings): Promise<CandidateResult[]> => {
-    // For the others it takes a process for each port.
+  measure: async (plan: Plan, where: Environment): Promise<CandidateResult[]> => {
+    // The others need a process for each port.
     const names = plan.candidates.filter((name) => candidates[name]?.manyPorts);
     const results = names.map((name): CandidateResult => ({ name, figures: [] }));
     await takeRounds(results, plan.rounds, where, async ({ name }, round) => {
@@ -36,24 +36,14 @@ export const ports: Row = {
   },
 };
 
-/** More than the usual thousand. */
-const prefix = limitFiles(20_000);
+/** More than the usual limit of 1,024. */
+const FILES = 20_000;
 
-async function measure(name: string, port: number, where: Surroundings): Promise<Figure> {
-  const atStart = await timeToEnd({ name, port, morePorts, command: ['true'], prefix }, where);
+async function measure(name: string, port: number, where: Environment): Promise<Figure> {
+  const atStart = await timeToEnd({ name, port, morePorts, command: ['true'], prefix: limitFiles(FILES) }, where);
   const apiSocket = candidates[name]?.apiSocket;
   if (apiSocket === undefined) return { values: { atStart }, note: 'has no API' };
-  await using running = await startCandidate(
-    {
-      name,
-      port,
-      server: (serverPort) => loadServer(where.root, serverPort),
-      ready: loadReady,
-      prefix,
-      tryOut: (address, to) => tryLoadServer(address, to, where),
-    },
-    where,
-  );
+  await using running = await startLoadCandidate({ name, port, files: FILES }, where);
   const socket = apiSocket(running.directory);
   const first = await publishAll(socket, 1);
   await unpublish(socket, first.ids);
@@ -62,7 +52,7 @@ async function measure(name: string, port: number, where: Surroundings): Promise
   return { values: { oneByOne: first.took, atOnce: second.took, atStart } };
 }
 
-/** Resolves with the time that it took, in ms. */
+/** Resolves with the time in ms, and the ports' ids. */
 async function publishAll(socketPath: string, atOnce: number): Promise<{ took: number; ids: number[] }> {
   const agent = new Agent({ keepAlive: true, maxSockets: atOnce });
   const ids: number[] = [];

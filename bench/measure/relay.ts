@@ -1,13 +1,13 @@
-// The processes of a candidate that are not its server's, and what they use.
+// The forwarding processes of a candidate, and their use of processor and memory.
 import { readFileSync } from 'node:fs';
-import { type ProcessInfo, processTree } from '../test/support/process-info.js';
+import { type ProcessInfo, processTree } from '../../test/support/process-info.js';
 
-/** Those below `pid`, itself included, without the server and all below it. */
+/** Ids of `pid` and its descendants, without the server and its descendants. */
 export function relayProcesses(pid: number, server: readonly string[]): number[] {
   return withoutServer(processTree(pid), server);
 }
 
-/** The ids in a tree (parents first) that neither are the server nor descend from it. */
+/** Ids of a process tree (parents first), without the server and its descendants. */
 export function withoutServer(tree: readonly ProcessInfo[], server: readonly string[]): number[] {
   const servers = new Set<number>();
   for (const { pid, ppid, args } of tree) {
@@ -16,10 +16,10 @@ export function withoutServer(tree: readonly ProcessInfo[], server: readonly str
   return tree.map(({ pid }) => pid).filter((pid) => !servers.has(pid));
 }
 
-/** Of the kernel's accounting, see proc(5); Linux has told programs 100 a second on every architecture for decades. */
+/** Unit of the kernel's accounting, see proc(5): 100 on every architecture (USER_HZ). */
 const ticksPerSecond = 100;
 
-/** Processor time in seconds, that of children which have ended included; none for processes that are gone. */
+/** Processor time in seconds, including that of ended children; 0 for processes that have ended. */
 export function processorSeconds(pids: readonly number[]): number {
   let ticks = 0;
   for (const pid of pids) ticks += parseTicks(readProcess(pid, 'stat'));
@@ -28,12 +28,12 @@ export function processorSeconds(pids: readonly number[]): number {
 
 /** Sum of utime, stime, cutime and cstime in the text of /proc/PID/stat. */
 export function parseTicks(stat: string): number {
-  // The name stands in brackets and may hold spaces and brackets itself.
+  // The name is in parentheses and may itself contain spaces and parentheses.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
 }
 
-/** Memory in MiB, where pages that several processes share count for each by its part. */
+/** Memory in MiB; shared pages are divided among the processes that share them (PSS). */
 export function proportionalMemory(pids: readonly number[]): number {
   let kibibytes = 0;
   for (const pid of pids) kibibytes += parsePss(readProcess(pid, 'smaps_rollup'));

@@ -1,23 +1,23 @@
-// How long it takes to run `true`: all of start and end, as a caller sees it.
+// The time to run `true`, from start to end, as a caller measures it.
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { run } from '../test/support/run.js';
-import { unavailable } from './availability.js';
-import { candidates, ownName, type Task } from './candidates.js';
-import type { CandidateResult, Figure, Plan, Row, Surroundings } from './model.js';
-import { loopback, takeRounds } from './running.js';
-import { median } from './statistics.js';
-import { runAs } from './users.js';
+import { run } from '../../test/support/run.js';
+import { unavailable } from '../availability.js';
+import { candidates, ownName, type Task } from '../candidates.js';
+import { runAs } from '../environment/users.js';
+import type { CandidateResult, Environment, Figure, Plan, Row } from '../model.js';
+import { median } from '../report/statistics.js';
+import { loopback, takeRounds } from '../running.js';
 
-/** Times in a round; the median counts. */
+/** Runs in a round; their median is the figure. */
 const TIMES = 5;
 
 interface Way {
-  /** Whose programs are needed; a candidate's name, but for node. */
+  /** The name of the candidate, or "node". */
   name: string;
   description?: string;
   /** Command lines by column. */
-  commands(where: Surroundings): Readonly<Record<string, readonly string[]>>;
+  commands(where: Environment): Readonly<Record<string, readonly string[]>>;
 }
 
 const withNetwork = ['--net=slirp4netns', '--port-driver=builtin', '--copy-up=/etc'];
@@ -25,14 +25,14 @@ const withNetwork = ['--net=slirp4netns', '--port-driver=builtin', '--copy-up=/e
 const ways: readonly Way[] = [
   {
     name: 'node',
-    description: 'node -e 0, which nothing that is written for Node can be faster than',
+    description: 'node -e 0, the lower limit for any program in Node',
     commands: ({ node }) => ({ alone: [node, '-e', '0'], network: [node, '-e', '0'] }),
   },
   {
     name: ownName,
     description: 'this package',
-    commands: ({ node, root }) => {
-      const program = [node, join(root, 'dist/bin/rootless-run.cjs')];
+    commands: ({ root }) => {
+      const program = [join(root, 'dist/bin/rootless-run')];
       return { alone: [...program, '--net=none', '--', 'true'], network: [...program, ...withNetwork, '--', 'true'] };
     },
   },
@@ -57,7 +57,7 @@ export const startUp: Row = {
     network: { title: 'slirp4netns, builtin port driver, copy-up of /etc', unit: 'ms', decimals: 1, less: true },
   },
   unavailable: () => undefined,
-  measure: async (plan: Plan, where: Surroundings): Promise<CandidateResult[]> => {
+  measure: async (plan: Plan, where: Environment): Promise<CandidateResult[]> => {
     const chosen = ways.filter(({ name }) => name === 'node' || plan.candidates.includes(name));
     const results = chosen.map(
       ({ name, description }): CandidateResult => ({ name, figures: [], ...(description && { description }) }),
@@ -73,7 +73,7 @@ export const startUp: Row = {
   },
 };
 
-async function measure({ name, commands }: Way, where: Surroundings): Promise<Figure> {
+async function measure({ name, commands }: Way, where: Environment): Promise<Figure> {
   const candidate = candidates[name];
   const reason = candidate && unavailable(candidate, where.root);
   if (reason !== undefined) throw new Error(reason);
@@ -86,15 +86,15 @@ async function measure({ name, commands }: Way, where: Surroundings): Promise<Fi
       for (let time = 0; time < TIMES; time++) times.push(await timed(runAs(account, command)));
       values[column] = median(times);
     } catch {
-      // Older versions of RootlessKit cannot be without a network.
-      notes.push(`does not know ${command.slice(0, -1).join(' ')}`);
+      // Older versions of RootlessKit do not have --net=none.
+      notes.push(`does not support ${command.slice(0, -1).join(' ')}`);
     }
   }
   if (Object.keys(values).length === 0) throw new Error(notes.join('; '));
   return { values, ...(notes.length > 0 && { note: notes.join('; ') }) };
 }
 
-/** Runs a candidate with a command that ends by itself; resolves with the time that it took, in ms. */
+/** Runs a candidate with a command that ends by itself; resolves with the time in ms. */
 export async function timeToEnd(
   {
     name,
@@ -107,7 +107,7 @@ export async function timeToEnd(
     command: string[];
     prefix: readonly string[];
   },
-  where: Surroundings,
+  where: Environment,
 ): Promise<number> {
   const candidate = candidates[name];
   const reason = candidate ? unavailable(candidate, where.root) : 'unknown';

@@ -1,11 +1,11 @@
-// Rows in which a client measures traffic to a server: starts all candidates, takes rounds in turn, stops them.
+// Rows in which a client measures traffic to a server: starts all candidates, measures them by turns, stops them.
 import { availableParallelism } from 'node:os';
-import { run } from '../test/support/run.js';
-import { type Needs, unavailable } from './availability.js';
-import { ownName } from './candidates.js';
-import type { CandidateResult, Column, Figure, Plan, Row, Surroundings } from './model.js';
-import { type RemoteClient, withCongestion } from './network.js';
-import { processorSeconds } from './relay.js';
+import { run } from '../../test/support/run.js';
+import { type Needs, unavailable } from '../availability.js';
+import { ownName } from '../candidates.js';
+import { type RemoteClient, withCongestion } from '../environment/network.js';
+import { runAs } from '../environment/users.js';
+import type { CandidateResult, Column, Environment, Figure, Plan, Row, Target } from '../model.js';
 import {
   describe,
   firstPort,
@@ -15,14 +15,14 @@ import {
   startCandidate,
   takeRounds,
   writeFiles,
-} from './running.js';
-import { runAs } from './users.js';
+} from '../running.js';
+import { processorSeconds } from './relay.js';
 
-/** A server, its client, and how figures come from what the client prints. */
+/** A server, its client, and the parser of the client's output. */
 export interface Program extends Needs {
   protocol?: 'tcp' | 'udp';
   server(port: number, place: Place): string[];
-  /** Matches what the server says when it listens. */
+  /** Matches the server's output once it listens. */
   ready?: RegExp;
   /** Of the server and of the client, by their paths below its directory. */
   files?: (directory: string) => Readonly<Record<string, string>>;
@@ -40,15 +40,15 @@ export interface Traffic {
   title: string;
   columns: Readonly<Record<string, Column>>;
   program: Program;
-  /** Client, forwarder and server share one processor: where they run decides about latency otherwise. */
+  /** Client, forwarder and server share one processor; otherwise latency depends on where they happen to run. */
   pinned?: true;
   /** The kernel's default congestion control is left on. */
   defaultCongestion?: 'bbr';
-  /** The client is in a namespace of its own, behind a cable. */
+  /** The client is in another network namespace, behind a veth. */
   remote?: true;
 }
 
-/** Processor time that the forwarder's processes take. */
+/** Processor time of the forwarder's processes. */
 export const processorColumn: Column = { title: 'relay', unit: 'CPU s/GB', decimals: 3, less: true, beside: true };
 
 export function traffic(row: Traffic): Row {
@@ -63,15 +63,15 @@ export function traffic(row: Traffic): Row {
   };
 }
 
-function lackOfNetwork(row: Traffic, { network }: Surroundings): string | undefined {
+function lackOfNetwork(row: Traffic, { network }: Environment): string | undefined {
   if (row.defaultCongestion !== undefined && network.defaultCongestion !== row.defaultCongestion) {
     return `the default congestion control of this machine is ${network.defaultCongestion}, not ${row.defaultCongestion}`;
   }
-  if (row.remote && !network.remote) return 'only root can make the network that the client comes from';
+  if (row.remote && !network.remote) return 'creating the network of the client needs root';
   return undefined;
 }
 
-async function measure(row: Traffic, plan: Plan, where: Surroundings): Promise<CandidateResult[]> {
+async function measure(row: Traffic, plan: Plan, where: Environment): Promise<CandidateResult[]> {
   const results: CandidateResult[] = [];
   const running = new Map<string, Running>();
   try {
@@ -79,7 +79,7 @@ async function measure(row: Traffic, plan: Plan, where: Surroundings): Promise<C
       const result: CandidateResult = { name, figures: [] };
       results.push(result);
       try {
-        running.set(name, await startCandidate(requestFor(row, name, firstPort + index, plan, where), where));
+        running.set(name, await startCandidate(requestFor({ row, plan, where }, name, firstPort + index), where));
       } catch (error) {
         result.problem = describe(error);
         where.progress(`${name}: ${result.problem}`);
@@ -87,8 +87,8 @@ async function measure(row: Traffic, plan: Plan, where: Surroundings): Promise<C
     }
     const ready = results.filter(({ name }) => running.has(name));
     for (const result of ready) {
-      const said = /congestion control: (\w+)/.exec(running.get(result.name)?.started.output() ?? '')?.[1];
-      if (said !== undefined && row.program.protocol !== 'udp') result.childCongestion = said;
+      const reported = /congestion control: (\w+)/.exec(running.get(result.name)?.started.output() ?? '')?.[1];
+      if (reported !== undefined && row.program.protocol !== 'udp') result.childCongestion = reported;
     }
     await takeRounds(ready, plan.rounds, where, async (result, round) => {
       const figure = await measureRunning(row, running.get(result.name) as Running, plan.seconds, where);
@@ -101,7 +101,14 @@ async function measure(row: Traffic, plan: Plan, where: Surroundings): Promise<C
   return results;
 }
 
-function requestFor(row: Traffic, name: string, port: number, plan: Plan, where: Surroundings): StartRequest {
+/** A row that is being measured. */
+interface Measurement {
+  row: Traffic;
+  plan: Plan;
+  where: Environment;
+}
+
+function requestFor({ row, plan, where }: Measurement, name: string, port: number): StartRequest {
   const { program } = row;
   const { directory } = where.account(name);
   return {
@@ -114,11 +121,11 @@ function requestFor(row: Traffic, name: string, port: number, plan: Plan, where:
     ...(program.ready && { ready: program.ready }),
     ...(program.files && { files: program.files }),
     prefix: pin(row.pinned),
-    tryOut: (address, to) => measureOnce(row, address, to, Math.min(1, plan.seconds), where),
+    tryOut: (address, to) => measureOnce(row, { address, port: to }, Math.min(1, plan.seconds), where),
   };
 }
 
-function remoteOf(row: Traffic, { network }: Surroundings): RemoteClient | undefined {
+function remoteOf(row: Traffic, { network }: Environment): RemoteClient | undefined {
   return row.remote ? network.remote : undefined;
 }
 
@@ -126,10 +133,10 @@ function pin(pinned = false): string[] {
   return pinned ? ['taskset', '--cpu-list', String(availableParallelism() - 1)] : [];
 }
 
-/** With what is to be seen from outside: the relay's processor time, the address that the server saw. */
-async function measureRunning(row: Traffic, running: Running, seconds: number, where: Surroundings): Promise<Figure> {
+/** Adds what is seen from outside: the relay's processor time, the address that the server saw. */
+async function measureRunning(row: Traffic, running: Running, seconds: number, where: Environment): Promise<Figure> {
   const before = processorSeconds(running.relay());
-  const figure = await measureOnce(row, running.address, running.port, seconds, where);
+  const figure = await measureOnce(row, running, seconds, where);
   const used = processorSeconds(running.relay()) - before;
   const remote = remoteOf(row, where);
   return {
@@ -144,9 +151,10 @@ function withProcessor(row: Traffic, { relay }: Running, figure: Figure, used: n
   return { ...figure, values: { ...figure.values, cpu: used / (bytes / 1e9) } };
 }
 
-/** What iperf3 said of the last client. */
+/** The last client's address in iperf3's output; other servers do not print it. */
 function addressSeen({ name, started }: Running, address: string): Pick<Figure, 'note' | 'caveat'> {
-  const seen = [...started.output().matchAll(/^Accepted connection from ([^\s,]+),/gm)].at(-1)?.[1] ?? 'nothing';
+  const seen = [...started.output().matchAll(/^Accepted connection from ([^\s,]+),/gm)].at(-1)?.[1];
+  if (seen === undefined) return {};
   const kept = seen === address || seen === `::ffff:${address}`;
   const text = kept ? "the server sees the client's address" : `the server sees ${seen} in place of ${address}`;
   return name === ownName && !kept ? { caveat: text } : { note: text };
@@ -154,10 +162,9 @@ function addressSeen({ name, started }: Running, address: string): Pick<Figure, 
 
 async function measureOnce(
   row: Traffic,
-  address: string,
-  port: number,
+  { address, port }: Target,
   seconds: number,
-  where: Surroundings,
+  where: Environment,
 ): Promise<Figure> {
   const { program } = row;
   const place = { root: where.root, directory: where.client.directory };
@@ -166,12 +173,12 @@ async function measureOnce(
   const own = runAs(where.client, program.client(address, port, seconds, place));
   const [command = '', ...args] = [...prefix, ...own];
   const { code, stdout, stderr } = await run(command, args, { timeout: (seconds * 4 + 15) * 1000 });
-  // Some tell their errors in what they print.
+  // Some report errors in their output, with an exit code of their own.
   if (code !== 0 && stdout === '') throw new Error(stderr.trim() || `exit code ${code}`);
   return program.parse(stdout);
 }
 
-/** The first column, for the line that tells of progress. */
+/** The first column, for the progress line. */
 function summary({ columns }: Traffic, { values }: Figure): string {
   const [[name, { decimals, unit }] = ['', { decimals: 0, unit: '' }]] = Object.entries(columns);
   return `${values[name]?.toFixed(decimals)} ${unit}`;

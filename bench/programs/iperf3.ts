@@ -1,7 +1,8 @@
+// iperf3: command lines and parser.
+import type { Program } from '../measure/traffic.js';
 import type { Figure } from '../model.js';
-import type { Program } from '../traffic.js';
 
-/** One stream for as long as told. */
+/** iperf3 with one stream. */
 export function iperf3(...extra: readonly string[]): Program {
   return {
     programs: ['iperf3'],
@@ -14,7 +15,7 @@ export function iperf3(...extra: readonly string[]): Program {
   };
 }
 
-/** The members that we use of what `iperf3 --json` prints. */
+/** The fields of `iperf3 --json` that we use. */
 interface Iperf3Output {
   error?: string;
   end?: {

@@ -1,19 +1,24 @@
-// The program of native/src/bench/: our own load generator, and its server.
+// Rows of the load generator in bench/load/: command lines of its server and clients, and what they print.
 import { join } from 'node:path';
-import type { Figure } from '../model.js';
-import type { Place, Program } from '../traffic.js';
+import type { Place, Program } from '../measure/traffic.js';
+import type { Figure, Target } from '../model.js';
 
 export const loadProgram = 'native/build/Release/bench_load';
 
-/** The command that serves all modes but the datagrams. */
+/** The server's command for all modes except datagrams. */
 export function loadServer(root: string, port: number, mode = 'server'): string[] {
   return [join(root, loadProgram), mode, '0.0.0.0', String(port)];
 }
 
 export const loadReady = /^ready$/m;
 
-/** The command of one mode of the client. */
-export function loadClient(root: string, mode: string, address: string, port: number, ...numbers: number[]): string[] {
+/** The client's command in one of its modes; `numbers` as bench/load/main.c documents them. */
+export function loadClient(
+  root: string,
+  mode: string,
+  { address, port }: Target,
+  numbers: readonly number[],
+): string[] {
   return [join(root, loadProgram), mode, address, String(port), ...numbers.map(String)];
 }
 
@@ -23,27 +28,27 @@ function load(mode: string, parse: (output: string) => Figure, ...numbers: numbe
     file: loadProgram,
     server: (port, { root }: Place) => loadServer(root, port),
     ready: loadReady,
-    client: (address, port, seconds, { root }) => loadClient(root, mode, address, port, ...numbers, seconds),
+    client: (address, port, seconds, { root }) => loadClient(root, mode, { address, port }, [...numbers, seconds]),
     parse,
   };
 }
 
-/** Streams to the server, each in a thread of its own at both ends. */
+/** Streams to the server, one thread for each at both ends. */
 export function streams(count: number): Program {
   return load('streams', parseStreams, count);
 }
 
-/** New connections, so many at once. */
+/** New connections, `concurrency` at a time. */
 export function connections(concurrency: number): Program {
   return load('connections', (output) => parseConnections(output, concurrency), concurrency);
 }
 
-/** A byte there and back over an open connection. */
+/** A round trip of one byte over an open connection. */
 export function pings(): Program {
   return load('ping', parsePings);
 }
 
-/** Datagrams of that size, as fast as they go. */
+/** A flood of datagrams of that size. */
 export function datagrams(size: number): Program {
   return {
     ...load('udp-flood', parseDatagrams, size),
@@ -68,17 +73,17 @@ export function parseStreams(output: string): Figure {
 }
 
 /**
- * A forwarder that drops most attempts and serves the few that are left looks fast by its rate alone, so the attempts
- * that were really on their way are looked at, too.
+ * The rate alone makes a forwarder look fast that drops most attempts and serves the others, so the number of attempts in
+ * flight is checked too.
  *
- * @throws {Error} if no connection came about
+ * @throws {Error} if no connection was made
  */
 export function parseConnections(output: string, concurrency: number): Figure {
   type Output = Latencies & Record<'rate' | 'in_flight' | 'errors' | 'connections', number>;
   const { rate, in_flight: moving, errors, connections: count, ...spread } = JSON.parse(output) as Output;
-  if (!(rate > 0)) throw new Error(`no connection came about: ${output.trim()}`);
+  if (!(rate > 0)) throw new Error(`no connection was made: ${output.trim()}`);
   const caveats: string[] = [];
-  // With one at a time nothing is stuck that the rate does not show.
+  // One at a time: a stuck connection already shows in the rate.
   if (concurrency > 1 && moving < concurrency * 0.75) {
     caveats.push(`only ${moving} of ${concurrency} at once were moving, the others stuck`);
   }
@@ -104,7 +109,7 @@ export function parseDatagrams(output: string): Figure {
   return { values: { rate, gbits, lost: lost * 100 }, details: { sent, received } };
 }
 
-/** How many connections are held of those that were tried. */
+/** Number of connections that are held. */
 export function parseHeld(output: string): number {
   return (JSON.parse(output) as { held: number }).held;
 }

@@ -1,18 +1,18 @@
-// Servers that people run, each with the load generator that its makers or users measure it by.
+// Common servers, each with the load generator that is usual for it.
 import { join } from 'node:path';
+import type { Program } from '../measure/traffic.js';
 import type { Figure } from '../model.js';
-import type { Program } from '../traffic.js';
 
 const connections = 32;
 
-/** nginx with a small page, and wrk. Without keep-alive each request has a connection of its own. */
+/** nginx with a small page, and wrk. Without keep-alive each request uses a new connection. */
 export function nginx(keepAlive: boolean): Program {
   return {
     programs: ['nginx', 'wrk'],
     files: () => ({ 'www/index.html': 'a small page\n' }),
     server: (port, { directory }) => {
       const file = join(directory, `nginx-${port}.conf`);
-      // A shell writes it, as only now the port is known.
+      // Written by a shell, since the port is known only now.
       return [
         'sh',
         '-c',
@@ -63,8 +63,8 @@ export function parseWrk(output: string): Figure {
 }
 
 /**
- * A forwarder that serves a few connections and forgets the others looks fast to them. Each waits for its answer before
- * it asks again, so rate and latency tell how many there were; roughly, as the median is not the mean.
+ * A caveat if most connections are stuck: a forwarder that serves a few connections only looks fast to those. Each connection has
+ * one request in flight, so rate times latency is about their number (roughly, as the median is not the mean).
  */
 function stuck(rate: number, p50 = Number.NaN): string | undefined {
   const moving = (rate * p50) / 1e6;
@@ -84,7 +84,7 @@ export function redis(): Program {
     ready: /Ready to accept connections/,
     client: (address, port, seconds) => [
       ...['redis-benchmark', '-h', address, '-p', String(port), '-c', String(connections)],
-      // It takes no time but a number: about so many come through in a second.
+      // It takes a number of requests instead of a time; this is about a second's worth.
       ...['-n', String(Math.ceil(seconds * 30_000)), '-t', 'get', '--csv'],
     ],
     parse: parseRedis,

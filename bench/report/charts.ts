@@ -1,14 +1,14 @@
-// Which charts a report is shown by.
+// The charts of a report.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { candidates, ownName, peerNames, referenceName } from './candidates.js';
+import { candidates, ownName, peerNames, referenceName } from '../candidates.js';
 import { barChart, type Line, lineChart } from './plot.js';
 import type { RowReport } from './report.js';
 import { seriesOf } from './table.js';
 
 const peerColours = ['#3d5a80', '#e09f3e', '#7b5ea7', '#b5542c', '#2a9d8f', '#8d6e63'];
 
-/** The same one for a candidate in all charts. */
+/** A candidate has the same colour in all charts. */
 function colourOf(name: string): string {
   if (name === ownName) return '#0a7d4f';
   const index = peerNames.indexOf(name);
@@ -16,7 +16,7 @@ function colourOf(name: string): string {
   return peerColours[index % peerColours.length] ?? '#9aa0a6';
 }
 
-/** Writes them to a directory; returns the files. */
+/** Writes the charts to a directory; returns their paths. */
 export function writeCharts(directory: string, reports: readonly RowReport[]): string[] {
   mkdirSync(directory, { recursive: true });
   return reports.flatMap(drawCharts).map(({ name, svg }) => {
@@ -27,7 +27,7 @@ export function writeCharts(directory: string, reports: readonly RowReport[]): s
 }
 
 export interface Chart {
-  /** Of the file, without its ending. */
+  /** File name without extension. */
   name: string;
   svg: string;
 }
@@ -54,7 +54,7 @@ function drawBars({ name, title, columns, candidates: all }: RowReport): Chart[]
   });
 }
 
-/** How latencies are spread: which share of all is not above which time. */
+/** The distribution of latencies. */
 function drawSpread({ name, title, candidates: all }: RowReport): Chart[] {
   const lines = all.flatMap(({ name: label, spread }): Line[] => {
     if (spread === undefined) return [];

@@ -1,16 +1,16 @@
-// What this package is to reach, by row and column.
+// The goals of this package, by row and column.
 
-import { bypassName } from './candidates.js';
+import { bypassName } from '../candidates.js';
 
 /** Medians over the rounds count; ratios and differences are taken within a round. */
 export type Goal =
-  /** At least this ratio to the candidate; at most, where less is better. `of` stands for another candidate of ours. */
+  /** At least this ratio to the candidate; at most, if less is better. `of` names another candidate of this package. */
   | { than: string; ratio: number; of?: string }
-  /** The same for each of the others that were measured, "direct" left out. */
+  /** The same for each peer that was measured, without "direct". */
   | { thanEachPeer: number }
   /** At most so much more than the candidate. */
   | { than: string; plus: number }
-  /** At least, or at most, this value; or, if told, what the best of the others reaches. */
+  /** At least, or at most, this value; with `orBestPeer` the best peer's value is enough. */
   | { value: number; orBestPeer?: true };
 
 /** Without relaying. */

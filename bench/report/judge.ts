@@ -1,17 +1,17 @@
-// Whether a goal is met.
-import { ownName, peerNames } from './candidates.js';
+// Decides whether goals are met.
+import { ownName, peerNames } from '../candidates.js';
+import type { CandidateResult, Column } from '../model.js';
 import type { Goal } from './goals.js';
-import type { CandidateResult, Column } from './model.js';
 import { median, roundDifferences, roundRatios, type Summary, summarize } from './statistics.js';
 
 export interface Verdict {
   /** The goal in words. */
   text: string;
-  /** What was reached; undefined if it cannot be told, see `caveat`. */
+  /** The figure that was reached; undefined if unknown, see `caveat`. */
   reached?: Summary & { unit: string; decimals: number };
-  /** Undefined if it cannot be told. */
+  /** Undefined if unknown. */
   met?: boolean;
-  /** Why it is not met in spite of the figures, or not known. */
+  /** Why it is not met despite the figures, or unknown. */
   caveat?: string;
 }
 
@@ -41,6 +41,20 @@ export function judge(
   });
 }
 
+interface Question {
+  /** The goal in words. */
+  text: string;
+  values: readonly (number | undefined)[];
+  unit: string;
+  decimals: number;
+  reaches(median: number): boolean;
+  /** The candidate that is compared with. */
+  than?: string;
+  /** The candidate of this package; builtin unless given. */
+  of?: string;
+}
+
+/** All candidates' values of one column. */
 class Field {
   readonly #column: Column;
   readonly #values: ReadonlyMap<string, (number | undefined)[]>;
@@ -55,13 +69,14 @@ class Field {
   ratio(than: string, ratio: number, of: string = ownName): Verdict {
     const text = `${of === ownName ? '' : `${of} `}${this.#compared(ratio, than)}`;
     const ratios = this.#ratios(than, of);
-    return this.#verdict(text, ratios, { unit: '', decimals: 2 }, (reached) => this.#reaches(reached, ratio), than, of);
+    const reaches = (reached: number) => this.#reaches(reached, ratio);
+    return this.#verdict({ text, values: ratios, unit: '', decimals: 2, reaches, than, of });
   }
 
   againstEachPeer(ratio: number): Verdict {
     const peers = this.#peers().map((name) => ({ name, ratios: this.#ratios(name) }));
     const better = (a: number, b: number) => (this.#column.less ? b - a : a - b);
-    // The strongest: where our ratio is least.
+    // The strongest peer is the one to which our ratio is lowest.
     const [strongest] = peers.sort((a, b) => better(median(a.ratios), median(b.ratios)));
     const text = this.#compared(ratio, 'each of the others');
     if (strongest === undefined) return { text, caveat: 'none of them has figures' };
@@ -72,7 +87,8 @@ class Field {
   difference(than: string, plus: number): Verdict {
     const { unit, decimals } = this.#column;
     const differences = roundDifferences(this.#own(), this.#values.get(than) ?? []);
-    return this.#verdict(`at most ${than} + ${plus} ${unit}`, differences, { unit, decimals }, (d) => d <= plus, than);
+    const text = `at most ${than} + ${plus} ${unit}`;
+    return this.#verdict({ text, values: differences, unit, decimals, reaches: (reached) => reached <= plus, than });
   }
 
   value(value: number, orBestPeer = false): Verdict {
@@ -80,9 +96,8 @@ class Field {
     const others = orBestPeer ? this.#peers().map((name) => this.#median(name)) : [];
     const goal = less ? Math.max(value, Math.min(...others)) : Math.min(value, Math.max(...others));
     const text = `${this.#bound} ${value}${unit && ` ${unit}`}${orBestPeer ? ', or the best of the others' : ''}`;
-    return this.#verdict(text, this.#own(), { unit, decimals }, (reached) =>
-      this.#reaches(reached, others.length > 0 ? goal : value),
-    );
+    const reaches = (reached: number) => this.#reaches(reached, others.length > 0 ? goal : value);
+    return this.#verdict({ text, values: this.#own(), unit, decimals, reaches });
   }
 
   get #bound(): string {
@@ -110,26 +125,19 @@ class Field {
     return median((this.#values.get(name) ?? []).filter((value) => value !== undefined));
   }
 
-  /** Those with figures that count. */
+  /** Peers with figures and without caveats. */
   #peers(): string[] {
     const spoilt = (name: string) => caveatOf(this.#results.find((result) => result.name === name)) !== undefined;
     return peerNames.filter((name) => this.#ratios(name).length > 0 && !spoilt(name));
   }
 
-  #verdict(
-    text: string,
-    values: readonly (number | undefined)[],
-    shown: { unit: string; decimals: number },
-    reaches: (median: number) => boolean,
-    than?: string,
-    of: string = ownName,
-  ): Verdict {
+  #verdict({ text, values, unit, decimals, reaches, than, of = ownName }: Question): Verdict {
     const known = values.filter((value) => value !== undefined);
     if (known.length === 0) {
       const lacking = [of, than].find((name) => name !== undefined && Number.isNaN(this.#median(name)));
       return { text, caveat: `no figures of ${lacking ?? of}` };
     }
-    const reached = { ...summarize(known), ...shown };
+    const reached = { ...summarize(known), unit, decimals };
     const find = (name: string | undefined) => this.#results.find((result) => result.name === name);
     const spoilt = [of, than].find((name) => caveatOf(find(name)) !== undefined);
     if (spoilt !== undefined) return { text, reached, met: false, caveat: `the figures of ${spoilt} do not count` };

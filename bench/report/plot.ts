@@ -1,12 +1,12 @@
-// Draws charts as SVG. Knows nothing of what they show.
+// Draws charts as SVG, independent of what they show.
 
 export interface Bar {
   label: string;
   value: number;
-  /** The span that is drawn over the bar. */
+  /** The span of the rounds, drawn over the bar. */
   min: number;
   max: number;
-  /** What is written at the end of the bar. */
+  /** Text at the end of the bar. */
   text: string;
   colour: string;
 }
@@ -27,7 +27,7 @@ const font = 'font-family="system-ui, sans-serif"';
 const ink = '#24292f';
 const faint = '#d8dee4';
 
-/** One bar below the other, each with the span of its rounds. */
+/** Horizontal bars, each with the span of its rounds. */
 export function barChart(title: string, bars: readonly Bar[]): string {
   const [left, right, top, step, thickness] = [130, 120, 48, 34, 20];
   const height = top + bars.length * step + 12;
@@ -36,11 +36,11 @@ export function barChart(title: string, bars: readonly Bar[]): string {
     const y = top + index * step;
     const middle = y + thickness / 2;
     return [
-      text(left - 10, middle + 4, label, 'end'),
-      rectangle(left, y, scale(value) - left, thickness, colour),
+      text([left - 10, middle + 4], label, 'end'),
+      rectangle([left, y], scale(value) - left, thickness, colour),
       // The span of the rounds.
-      ...(max > min ? [line(scale(min), middle, scale(max), middle, ink)] : []),
-      text(Math.max(scale(value), scale(max)) + 8, middle + 4, shown),
+      ...(max > min ? [line([scale(min), middle], [scale(max), middle], ink)] : []),
+      text([Math.max(scale(value), scale(max)) + 8, middle + 4], shown),
     ];
   });
   return document(height, title, parts);
@@ -64,15 +64,15 @@ export function lineChart(title: string, x: Axis, y: Axis, lines: readonly Line[
   );
   const grid = [
     ...horizontal.ticks.flatMap((tick) => [
-      line(horizontal.at(tick), top, horizontal.at(tick), height - bottom, faint),
-      text(horizontal.at(tick), height - bottom + 18, formatTick(tick), 'middle'),
+      line([horizontal.at(tick), top], [horizontal.at(tick), height - bottom], faint),
+      text([horizontal.at(tick), height - bottom + 18], formatTick(tick), 'middle'),
     ]),
     ...vertical.ticks.flatMap((tick) => [
-      line(left, vertical.at(tick), width - right, vertical.at(tick), faint),
-      text(left - 8, vertical.at(tick) + 4, formatTick(tick), 'end'),
+      line([left, vertical.at(tick)], [width - right, vertical.at(tick)], faint),
+      text([left - 8, vertical.at(tick) + 4], formatTick(tick), 'end'),
     ]),
-    text((left + width - right) / 2, height - 8, x.title, 'middle'),
-    text(left, top - 12, y.title, 'start'),
+    text([(left + width - right) / 2, height - 8], x.title, 'middle'),
+    text([left, top - 12], y.title, 'start'),
   ];
   const curves = lines.flatMap(({ label, points: own, colour }, index) => {
     const places = own.map(([px, py]) => [horizontal.at(px), vertical.at(py)] as const);
@@ -80,8 +80,8 @@ export function lineChart(title: string, x: Axis, y: Axis, lines: readonly Line[
     return [
       `<polyline fill="none" stroke="${colour}" stroke-width="2" points="${places.map(([px, py]) => `${round(px)},${round(py)}`).join(' ')}"/>`,
       ...places.map(([px, py]) => `<circle cx="${round(px)}" cy="${round(py)}" r="3" fill="${colour}"/>`),
-      rectangle(width - right + 16, row - 5, 14, 4, colour),
-      text(width - right + 36, row, label),
+      rectangle([width - right + 16, row - 5], 14, 4, colour),
+      text([width - right + 36, row], label),
     ];
   });
   return document(height, title, [...grid, ...curves]);
@@ -144,9 +144,9 @@ function document(height: number, title: string, parts: readonly string[]): stri
   const size = `viewBox="0 0 ${width} ${height + shift}" width="${width}" height="${height + shift}"`;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" ${size}>`,
-    // Readable on a dark page, too.
-    rectangle(0, 0, width, height + shift, '#ffffff'),
-    ...titles.map((line, index) => text(16, 26 + index * 20, line, 'start', 16)),
+    // Also readable on a dark page.
+    rectangle([0, 0], width, height + shift, '#ffffff'),
+    ...titles.map((line, index) => text([16, 26 + index * 20], line, 'start', 16)),
     `<g transform="translate(0 ${shift})">`,
     ...parts,
     '</g>',
@@ -154,7 +154,7 @@ function document(height: number, title: string, parts: readonly string[]): stri
   ].join('\n');
 }
 
-/** Lines of words, none longer than told if its words allow. */
+/** Wraps words into lines of at most `length` characters, unless a word is longer. */
 export function wrap(content: string, length: number): string[] {
   const lines: string[] = [];
   for (const word of content.split(' ')) {
@@ -165,15 +165,17 @@ export function wrap(content: string, length: number): string[] {
   return lines;
 }
 
-function text(x: number, y: number, content: string, anchor = 'start', size = 12): string {
+type Point = readonly [x: number, y: number];
+
+function text([x, y]: Point, content: string, anchor = 'start', size = 12): string {
   return `<text x="${round(x)}" y="${round(y)}" text-anchor="${anchor}" font-size="${size}" ${font} fill="${ink}">${escapeXml(content)}</text>`;
 }
 
-function rectangle(x: number, y: number, w: number, h: number, fill: string): string {
+function rectangle([x, y]: Point, w: number, h: number, fill: string): string {
   return `<rect x="${round(x)}" y="${round(y)}" width="${round(Math.max(w, 0))}" height="${h}" fill="${fill}"/>`;
 }
 
-function line(x1: number, y1: number, x2: number, y2: number, stroke: string): string {
+function line([x1, y1]: Point, [x2, y2]: Point, stroke: string): string {
   return `<line x1="${round(x1)}" y1="${round(y1)}" x2="${round(x2)}" y2="${round(y2)}" stroke="${stroke}"/>`;
 }
 

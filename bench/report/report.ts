@@ -1,8 +1,8 @@
-// What a row came to, for tables, charts and the JSON file.
-import { ownName, referenceName } from './candidates.js';
+// Summaries of a row, for tables, charts and the JSON file.
+import { ownName, referenceName } from '../candidates.js';
+import type { CandidateResult, Column, Row } from '../model.js';
 import { goals } from './goals.js';
 import { columnValues, judge, type Verdict } from './judge.js';
-import type { CandidateResult, Column, Row } from './model.js';
 import { median, roundRatios, type Summary, summarize } from './statistics.js';
 
 export interface RowReport {
@@ -10,21 +10,21 @@ export interface RowReport {
   title: string;
   columns: (Column & { name: string })[];
   candidates: CandidateReport[];
-  /** Of goals, by column. */
+  /** Verdicts on the goals, by column. */
   verdicts: Readonly<Record<string, readonly Verdict[]>>;
 }
 
 export interface CandidateReport extends CandidateResult {
-  /** By column, where it has figures. */
+  /** By column, if it has figures. */
   cells: Readonly<Record<string, Cell>>;
   /** Latencies in µs by percentage; the medians of the rounds. */
   spread?: Readonly<Record<string, number>>;
 }
 
 export interface Cell extends Summary {
-  /** Of its values to those of "direct" in the same rounds. */
+  /** Median ratio to "direct" in the same rounds. */
   toReference?: number;
-  /** Of ours to its values in the same rounds. */
+  /** Median ratio of our values to this candidate's in the same rounds. */
   oursToIt?: number;
 }
 

@@ -1,3 +1,4 @@
+// Statistics of figures: medians, ratios within rounds, order of candidates.
 /** Middle value; the mean of the two middle ones if their number is even. NaN if there are none. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
@@ -7,7 +8,7 @@ export function median(values: readonly number[]): number {
   return (upper + (sorted[middle - 1] ?? Number.NaN)) / 2;
 }
 
-/** What several rounds of one candidate come to. */
+/** Summary of several rounds of one candidate. */
 export interface Summary {
   median: number;
   min: number;
@@ -19,8 +20,8 @@ export function summarize(values: readonly number[]): Summary {
 }
 
 /**
- * The ratio of two candidates in each round: what the machine did meanwhile hits both. Rounds that one of them has
- * no value for (undefined) are left out.
+ * The ratio of two candidates in each round, so that disturbances of the machine affect both. Rounds in which one of them has
+ * no value (undefined) are skipped.
  */
 export function roundRatios(
   values: readonly (number | undefined)[],
@@ -34,12 +35,12 @@ export function roundRatios(
   return ratios;
 }
 
-/** The order of the candidates in a round: every other round it is reversed, so that none always follows another. */
+/** The order of the candidates in a round. It is reversed every other round, so that no candidate always follows another. */
 export function roundOrder<T>(candidates: readonly T[], round: number): T[] {
   return round % 2 === 0 ? [...candidates] : [...candidates].reverse();
 }
 
-/** The difference of two candidates in each round; rounds that one of them has no value for are left out. */
+/** The difference of two candidates in each round; rounds in which one of them has no value are skipped. */
 export function roundDifferences(
   values: readonly (number | undefined)[],
   references: readonly (number | undefined)[],

@@ -1,7 +1,7 @@
-// Reports as tables for people.
-import { candidates } from './candidates.js';
+// Reports as text tables.
+import { candidates } from '../candidates.js';
+import type { Column } from '../model.js';
 import { caveatOf, type Verdict } from './judge.js';
-import type { Column } from './model.js';
 import type { CandidateReport, RowReport } from './report.js';
 
 type NamedColumn = RowReport['columns'][number];
@@ -57,7 +57,7 @@ function formatColumn(
   return alignColumns(lines);
 }
 
-/** The most important of what is to be said of a candidate. */
+/** The most important remark on a candidate. */
 function noteOf(candidate: CandidateReport): string {
   const note = candidate.figures.find((figure) => figure?.note !== undefined)?.note;
   return candidate.problem ?? caveatOf(candidate) ?? note ?? descriptionOf(candidate);
@@ -95,7 +95,7 @@ export interface Series {
   points: { name: string; at: number; decimals: number }[];
 }
 
-/** The columns that belong together, in their order. */
+/** Groups the columns that belong to one series, in their order. */
 export function seriesOf({ columns }: RowReport): Series[] {
   const all = new Map<string, Series>();
   for (const { name, unit, decimals, less, series } of columns) {
@@ -109,9 +109,9 @@ export function seriesOf({ columns }: RowReport): Series[] {
   return [...all.values()];
 }
 
-/** Lines of cells as lines of text. The first and the last column are words, the others figures. */
-export function alignColumns(lines: readonly (readonly string[])[]): string[] {
-  // Columns that no candidate fills are left out.
+/** Formats lines of cells as aligned text: first and last column left, the others right. */
+function alignColumns(lines: readonly (readonly string[])[]): string[] {
+  // Empty columns are omitted.
   const columns = (lines[0] ?? []).map((_, index) => index);
   const used = columns.filter((column) => lines.slice(1).some((line) => line[column] !== ''));
   const widths = columns.map((column) => Math.max(...lines.map((line) => (line[column] ?? '').length)));
@@ -136,17 +136,17 @@ function formatVerdicts({ verdicts }: RowReport, columns: readonly NamedColumn[]
   );
 }
 
-/** With the span of the rounds, which says how much the verdict is worth. */
+/** Includes the span of the rounds, which shows how reliable the verdict is. */
 export function formatVerdict({ text, reached, met, caveat }: Verdict): string {
   const because = caveat === undefined ? '' : ` (${caveat})`;
-  if (reached === undefined) return `${text}: not known${because}`;
+  if (reached === undefined) return `${text}: unknown${because}`;
   const { unit, decimals } = reached;
   const [median, min, max] = [reached.median, reached.min, reached.max].map((value) => value.toFixed(decimals));
   const spanned = min === max ? '' : ` (rounds: ${min} to ${max})`;
   return `${text}: ${median}${unit && ` ${unit}`}${spanned}, ${met ? 'met' : 'NOT met'}${because}`;
 }
 
-/** Which congestion control was in force at either end, as far as the programs said; those of one mind together. */
+/** The congestion control in effect at both ends, as far as the programs report it; candidates with the same are grouped. */
 function describeCongestion({ candidates: all }: RowReport): string | undefined {
   const names = new Map<string, string[]>();
   for (const { name, figures, childCongestion } of all) {
@@ -173,6 +173,6 @@ export function formatSummary(reports: readonly RowReport[]): string {
   return [
     `goals: ${all.length - missed.length - unknown.length} of ${all.length} met`,
     ...(missed.length > 0 ? [`not met:${list(missed)}`] : []),
-    ...(unknown.length > 0 ? [`not known:${list(unknown)}`] : []),
+    ...(unknown.length > 0 ? [`unknown:${list(unknown)}`] : []),
   ].join('\n');
 }
