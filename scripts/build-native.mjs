@@ -1,16 +1,31 @@
-// Builds the native part with node-gyp; also what npm runs on install. Says nothing when all goes well but
-// the compiler's warnings; with --verbose everything node-gyp says is shown.
+// Builds the native part with node-gyp; npm runs it on install. On success it prints only the compiler's warnings; with
+// --verbose all output of node-gyp. With --sanitize the addon is built into a tree of its own, for the tests; see
+// sanitized-tree.mjs.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { takeBuildLock } from './build-lock.mjs';
+import {
+  benchLoad,
+  isNativeBuilt,
+  nativeFingerprint,
+  nativeOutputs,
+  nativeStamp,
+  takeBuildLock,
+  writeStamp,
+} from './build-state.mjs';
+import { installFront } from './install-front.mjs';
 import { findNodeDir } from './node-headers.mjs';
-import { isNativeBuilt, nativeFingerprint, nativeStamp, writeStamp } from './staleness.mjs';
+import { makeSanitizedTree, sanitizedTargets, sanitizerEnvironment } from './sanitized-tree.mjs';
 
-const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const checkout = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const sanitize = process.argv.includes('--sanitize');
+const root = sanitize ? makeSanitizedTree(checkout) : checkout;
 const native = join(root, 'native');
 const verbose = process.argv.includes('--verbose');
+// In a checkout: the load generator of bench/ is built as well, and CI accepts no warnings. Users get neither.
+const isCheckout = existsSync(join(root, 'bench', 'load'));
+const gypVariables = isCheckout ? ['-Dbench=1', `-Dwerror=${process.env.CI ? 1 : 0}`] : [];
 
 /** The first executable file of that name in PATH (or the name itself, if it is a path). */
 function findProgram(name) {
@@ -44,7 +59,7 @@ function findNodeGyp() {
   return program ? [program] : undefined;
 }
 
-/** What the build needs and this machine lacks, in words. */
+/** Tools that the build needs and that are not installed, for a message. */
 function missingTools() {
   const missing = [];
   const env = process.env;
@@ -62,13 +77,15 @@ function fail(message) {
   process.exit(1);
 }
 
-/** Runs one node-gyp command; on failure shows all that it said and ends. */
+/** Runs one node-gyp command; on failure prints its output and exits. */
 function runNodeGyp(nodeGyp, command, nodeDir) {
   const [program, ...first] = nodeGyp;
   const args = [...first, command, '--directory', native, ...(nodeDir ? ['--nodedir', nodeDir] : [])];
-  if (command === 'build') args.push('--jobs', 'max');
+  if (command === 'configure') args.push('--', ...gypVariables);
+  if (command === 'build') args.push('--jobs', 'max', ...(sanitize ? sanitizedTargets : []));
   const result = spawnSync(program, args, {
     encoding: 'utf8',
+    env: sanitize ? { ...process.env, ...sanitizerEnvironment } : process.env,
     stdio: verbose ? 'inherit' : 'pipe',
     maxBuffer: 2 ** 28,
   });
@@ -93,7 +110,8 @@ if (!existsSync(join(native, 'binding.gyp'))) fail(`Cannot build the native part
 
 const release = await takeBuildLock(`${native} node-gyp`, () => process.stderr.write('Waiting for another build …\n'));
 const force = process.argv.includes('--force');
-if (force || !isNativeBuilt(root)) {
+const outputs = isCheckout ? [...nativeOutputs, benchLoad] : nativeOutputs;
+if (force || !isNativeBuilt(root, sanitize ? sanitizedTargets.map((name) => `${name}.node`) : outputs)) {
   const missing = missingTools();
   if (missing.length > 0) {
     fail(`Cannot build the native part: no ${missing.join(', no ')}; install: apt-get install gcc g++ make python3`);
@@ -112,4 +130,5 @@ if (force || !isNativeBuilt(root)) {
   runNodeGyp(nodeGyp, 'build', nodeDir);
   writeStamp(nativeStamp(root), built);
 }
+installFront(root);
 await release();

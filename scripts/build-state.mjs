@@ -1,10 +1,12 @@
-// Says whether what was installed and built still belongs to the sources. A stamp beside the output holds
-// a fingerprint of the sources (names, sizes, times), so a removed file counts as a change too.
+// The state of a checkout's build: whether what was installed and built is up to date with the sources, and a lock, so that
+// only one build runs at a time. A stamp beside the output holds a fingerprint of the sources (names, sizes, times), so a
+// removed file counts as a change too.
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join, relative } from 'node:path';
 
-/** All files below `path` (or `path` itself, if it is a file) for which `wanted(name)` holds; sorted. */
+/** All files below `path` (or `path` itself, if it is a file) whose name passes `wanted`; sorted. */
 export function listFiles(path, wanted) {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (!stat) return [];
@@ -28,7 +30,7 @@ export function fingerprint(root, files) {
   return hash.digest('hex');
 }
 
-/** True if the stamp file holds `expected`. */
+/** True if the stamp file contains `expected`. */
 export function stampIs(stamp, expected) {
   try {
     return readFileSync(stamp, 'utf8') === expected;
@@ -37,7 +39,7 @@ export function stampIs(stamp, expected) {
   }
 }
 
-/** Writes the stamp; the directory must be there. */
+/** Writes the stamp; its directory has to exist. */
 export function writeStamp(stamp, value) {
   writeFileSync(stamp, value);
 }
@@ -46,7 +48,10 @@ export function writeStamp(stamp, value) {
 export function nativeFingerprint(root) {
   const native = join(root, 'native');
   const gypFiles = readdirSync(native).filter((name) => /\.gypi?$/.test(name));
-  const sources = listFiles(join(native, 'src'), (name) => /\.(c|cc|cpp|h|hpp)$/.test(name));
+  // An installed package has no bench/.
+  const sources = [join(native, 'src'), join(root, 'bench', 'load')].flatMap((directory) =>
+    listFiles(directory, (name) => /\.(c|cc|h)$/.test(name)),
+  );
   return `${process.arch} ${fingerprint(root, [...gypFiles.map((name) => join(native, name)), ...sources])}`;
 }
 
@@ -55,23 +60,25 @@ export function nativeStamp(root) {
   return join(root, 'native', 'build', 'Release', '.stamp');
 }
 
-/** What the rest of the stack loads and runs from native/build/Release. */
-export const nativeOutputs = ['rootless_net.node', 'launcher', 'container_monitor', 'oci_hook'];
+/** The files in native/build/Release that the other parts load or execute. */
+export const nativeOutputs = ['rootless_net.node', 'front', 'launcher', 'container_monitor', 'oci_hook'];
 
-/** True if the native part is there and no source has changed since. Any supported node can load it. */
-export function isNativeBuilt(root) {
+/** The load generator of bench/, which is built in checkouts only. */
+export const benchLoad = 'bench_load';
+
+/** True if the native part is built and no source has changed since. Any supported node can load it. */
+export function isNativeBuilt(root, outputs = nativeOutputs) {
   const release = join(root, 'native', 'build', 'Release');
   return (
-    nativeOutputs.every((name) => existsSync(join(release, name))) &&
-    stampIs(nativeStamp(root), nativeFingerprint(root))
+    outputs.every((name) => existsSync(join(release, name))) && stampIs(nativeStamp(root), nativeFingerprint(root))
   );
 }
 
-/** The fingerprint of what dist/ is made from: what tsc compiles, and what bundles it. */
+/** The fingerprint of what dist/ is built from: the sources that tsc compiles, and the scripts that bundle them. */
 export function typescriptFingerprint(root) {
   const files = ['tsconfig.json', 'package.json'].map((name) => join(root, name));
   files.push(...listFiles(join(root, 'scripts'), () => true));
-  // Plain JSON; in "include" stand directories, and patterns such as "native/*.ts".
+  // Plain JSON; "include" has directories, and patterns such as "native/*.ts".
   const { include } = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8'));
   for (const pattern of include) {
     files.push(...listFiles(join(root, pattern.replace(/\/\*.*$/, '')), (name) => name.endsWith('.ts')));
@@ -84,7 +91,7 @@ export function typescriptStamp(root) {
   return join(root, 'dist', '.stamp');
 }
 
-/** Removes from dist/ what was compiled from a source that is gone (a test, say, that would still be run). */
+/** Removes from dist/ what was compiled from a source that no longer exists (such as a test, which would still be run). */
 export function removeOrphans(root) {
   const dist = join(root, 'dist');
   for (const file of listFiles(dist, (name) => /\.(js|js\.map|d\.ts)$/.test(name))) {
@@ -94,9 +101,9 @@ export function removeOrphans(root) {
 }
 
 /**
- * True if node_modules holds what package-lock.json asks for. npm keeps a lock file of what it has installed
- * in node_modules; the two are compared package by package. Optional packages may be missing: they may be
- * for other machines, or could not be built.
+ * True if node_modules holds the packages of package-lock.json. npm keeps a lock file of the installed packages in
+ * node_modules; the two are compared package by package. Optional packages may be missing: they may be for other machines,
+ * or could not be built.
  */
 export function isInstalled(root) {
   let wanted;
@@ -116,6 +123,31 @@ export function isInstalled(root) {
     }
     if (found.version !== entry.version || found.integrity !== entry.integrity) return false;
   }
-  // A package that was deleted by hand is still in npm's list.
+  // A package that was deleted by hand is still in npm's lock file.
   return ['typescript', 'mocha'].every((name) => existsSync(join(root, 'node_modules', name, 'package.json')));
+}
+
+/**
+ * Waits until this process holds the lock `name`, then resolves to a function that releases it. The lock is the name of an
+ * abstract unix socket: the kernel gives it to one process only and releases it when that process ends, so none is ever stale.
+ *
+ * @param {string} name what is locked, such as a path and a word
+ * @param {() => void} [onWait] called once if another process holds the lock
+ * @returns {Promise<() => Promise<void>>}
+ */
+export async function takeBuildLock(name, onWait) {
+  const path = `\0rootless-net-build-${createHash('sha256').update(name).digest('hex').slice(0, 32)}`;
+  for (let attempt = 0; ; attempt++) {
+    const server = createServer();
+    const taken = await new Promise((resolve, reject) => {
+      server.once('error', (error) => (error.code === 'EADDRINUSE' ? resolve(false) : reject(error)));
+      server.listen(path, () => resolve(true));
+    });
+    if (taken) {
+      server.unref();
+      return () => new Promise((resolve) => server.close(() => resolve()));
+    }
+    if (attempt === 0 && onWait) onWait();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 }

@@ -1,4 +1,4 @@
-// What is bundled, see compile.mjs.
+// The programs and packages that compile.mjs bundles, and the other scripts find in dist/.
 
 /** Below dist/. */
 export const programs = [
@@ -7,7 +7,8 @@ export const programs = [
   'bin/rootlessctl.js',
   'bin/rootless-net.js',
   'child/agent.js',
+  'child/reader.js',
 ];
 
-/** Packages that a start does without: even to read them takes time. Programs load them when they need them. */
+/** Packages that a usual start does not need. Reading them takes time, so they are bundles of their own, loaded on demand. */
 export const packages = ['execa', 'ws'];

@@ -1,14 +1,21 @@
-// Leaves beside each bundle in dist/programs/ what V8 makes of it, for the node that runs this; npm runs it on install,
-// since a package may have been made with another one. Without it the programs work, and start more slowly.
+// Writes V8's code cache beside each bundle in dist/programs/, for the node that runs this. npm runs it on install, since the
+// package may have been built with another node. Without a cache the programs work, and start more slowly.
+//
+//   node code-cache.mjs                                     for all bundles: runs each once, as below
+//   node code-cache.mjs DIRECTORY NAME PACKAGES [ARG…]      runs a bundle as dist/bin/NAME.cjs does, and writes its cache
+//
+// The cache holds the functions that this run has compiled: those that a usual start needs, and no more, since reading the
+// cache takes time too.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { packages } from './bundles.mjs';
+import { codeCacheFile, load } from './load-bundle.cjs';
 
-const scripts = dirname(fileURLToPath(import.meta.url));
-const bundles = resolve(scripts, '..', 'dist', 'programs');
+const self = fileURLToPath(import.meta.url);
 const TIMEOUT_MS = 20_000;
 
 const stack = ['--port-driver=builtin', '--copy-up=/etc', '--publish=127.0.0.1:0:80/tcp', '--', 'true'];
@@ -17,7 +24,7 @@ const starts = [
   ['--net=none', ...stack],
 ];
 
-/** What is compiled in advance is what these runs need: the first that succeeds, else the last as far as it came. */
+/** Arguments of the runs that show what to compile: the first that succeeds, else the last as far as it came. */
 const runs = {
   'rootless-run': starts,
   rootlesskit: starts,
@@ -28,11 +35,14 @@ const runs = {
   ...Object.fromEntries(packages.map((name) => [name, [[]]])),
 };
 
-for (const [name, attempts] of Object.entries(runs)) {
-  // In a checkout npm installs before it compiles.
-  if (!existsSync(join(bundles, `${name}.cjs`))) continue;
-  for (const args of attempts) {
-    if ((await run([join(scripts, 'warm-up.cjs'), bundles, name, packages.join(','), ...args])) === 0) break;
+async function writeAllCaches() {
+  const bundles = resolve(dirname(self), '..', 'dist', 'programs');
+  for (const [name, attempts] of Object.entries(runs)) {
+    // In a checkout npm installs before it compiles.
+    if (!existsSync(join(bundles, `${name}.cjs`))) continue;
+    for (const args of attempts) {
+      if ((await run([self, bundles, name, packages.join(','), ...args])) === 0) break;
+    }
   }
 }
 
@@ -47,3 +57,23 @@ async function run(args) {
   const [code] = await once(child, 'exit');
   return code;
 }
+
+/** Runs a bundle in this process; its cache is written when it ends. */
+function runBundle(directory, name, bundledPackages, args) {
+  process.argv.splice(1, process.argv.length, name, ...args);
+  const cache = codeCacheFile(directory, name);
+  // An earlier cache has too much, or too little.
+  rmSync(cache, { force: true });
+  let script;
+  process.on('exit', () => {
+    if (!script) return;
+    // A rename, so that no program reads a half-written cache.
+    writeFileSync(`${cache}.${process.pid}`, script.createCachedData());
+    renameSync(`${cache}.${process.pid}`, cache);
+  });
+  script = load(directory, name, bundledPackages, createRequire(self));
+}
+
+const [, , directory, name, list = '', ...args] = process.argv;
+if (directory === undefined) await writeAllCaches();
+else runBundle(directory, name, list.split(','), args);

@@ -1,25 +1,31 @@
-// Compiles the TypeScript to dist/, then puts each program with all that it imports into one file: loading the hundred
-// small ones takes Node longer than everything that rootless-run does until its command starts.
+// Compiles the TypeScript to dist/, bundles each program with all that it imports into one file (loading a hundred small ones
+// takes Node longer than everything that rootless-run does until its command starts), and writes the manual pages.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, parse, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { packages, programs } from './bundles.mjs';
+import { installFront } from './install-front.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-const compiled = spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.json')], { stdio: 'inherit', cwd: root });
-if (compiled.status !== 0) process.exit(compiled.status ?? 1);
+const dist = join(root, 'dist');
+const leastNode = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).engines.node.replace('>=', '');
 
-// What is no TypeScript goes along.
-copyFileSync(join(root, 'child/dhcp-event.sh'), join(root, 'dist/child/dhcp-event.sh'));
+function compileTypeScript() {
+  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  const { status } = spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.json')], {
+    stdio: 'inherit',
+    cwd: root,
+  });
+  if (status !== 0) process.exit(status ?? 1);
+  copyFileSync(join(root, 'child/dhcp-event.sh'), join(dist, 'child/dhcp-event.sh'));
+}
 
-const { build } = await import('esbuild');
 const common = {
   absWorkingDir: root,
   bundle: true,
-  // Not ES modules: V8 has a code cache for scripts only, and Node starts them sooner. What import() asks for stays in the
-  // bundle, and is run when it is asked for.
+  // Not ES modules: V8 has a code cache for scripts only, and Node starts them sooner. What import() loads stays in the
+  // bundle, and is run on demand.
   format: 'cjs',
   supported: { 'dynamic-import': false },
   platform: 'node',
@@ -29,45 +35,76 @@ const common = {
   minifySyntax: true,
   logLevel: 'warning',
 };
-
-// Also what an earlier run left.
-rmSync(join(root, 'dist', 'programs'), { recursive: true, force: true });
-
-const bundle = (name, source) =>
-  build({
-    ...common,
-    ...source,
-    // As deep below dist/ as every module is, so that protocol/paths.ts finds the package from there too.
-    outfile: join('dist', 'programs', `${name}.cjs`),
-    define: {
-      'import.meta.url': 'bundleURL',
-      // msgpackr has a native part for strings in bulk, of which our messages have none; finding it takes milliseconds.
-      'process.env.MSGPACKR_NATIVE_ACCELERATION_DISABLED': '"true"',
-    },
-    banner: { js: "const bundleURL = require('node:url').pathToFileURL(__filename).href;" },
-  });
-// They have native parts, and may be missing.
+/** They have native parts, and may be missing. */
 const notBundled = ['node-pty', 'msgpackr-extract'];
 
-for (const name of packages) {
-  await bundle(name, { stdin: { contents: `export * from '${name}';`, resolveDir: root }, external: notBundled });
-}
-for (const program of programs) {
-  const { dir, name } = parse(program);
-  const entry = join('dist', program);
-  await bundle(name, { entryPoints: [entry], external: [...notBundled, ...packages] });
-  const checkNode = dir === 'bin' ? "require('./bin/check-node.js');" : '';
-  await build({
-    ...common,
-    stdin: { contents: `${checkNode}require('../scripts/load-program.cjs');`, resolveDir: join(root, 'dist') },
-    outfile: join('dist', dir, `${name}.cjs`),
-    define: { PROGRAM: JSON.stringify(name), PACKAGES: JSON.stringify(packages) },
-    banner: { js: '#!/usr/bin/env node' },
-  });
-  // For those who know the program by this name. It takes a detour through Node's loader of ES modules: some milliseconds.
-  writeFileSync(join(root, entry), `#!/usr/bin/env node\nimport './${name}.cjs';\n`);
-  for (const file of [`${name}.js`, `${name}.cjs`]) chmodSync(join(root, 'dist', dir, file), 0o755);
+async function writeBundles() {
+  const { build } = await import('esbuild');
+  const bundle = (name, source) =>
+    build({
+      ...common,
+      ...source,
+      // As deep below dist/ as every module is, so that protocol/paths.ts finds the package from there too.
+      outfile: join('dist', 'programs', `${name}.cjs`),
+      define: {
+        'import.meta.url': 'bundleURL',
+        // msgpackr has a native part for strings in bulk, of which our messages have none; finding it takes milliseconds.
+        'process.env.MSGPACKR_NATIVE_ACCELERATION_DISABLED': '"true"',
+      },
+      banner: { js: "const bundleURL = require('node:url').pathToFileURL(__filename).href;" },
+    });
+
+  // Also removes bundles of an earlier build.
+  rmSync(join(dist, 'programs'), { recursive: true, force: true });
+  for (const name of packages) {
+    await bundle(name, { stdin: { contents: `export * from '${name}';`, resolveDir: root }, external: notBundled });
+  }
+  for (const program of programs) {
+    const { dir, name } = parse(program);
+    await bundle(name, { entryPoints: [join('dist', program)], external: [...notBundled, ...packages] });
+    await build({
+      ...common,
+      stdin: { contents: loaderOf(dir, name), resolveDir: dist },
+      outfile: join('dist', dir, `${name}.cjs`),
+      define: { LEAST_NODE: JSON.stringify(leastNode) },
+      banner: { js: '#!/usr/bin/env node' },
+    });
+    // An alias for callers that use this name. It takes a detour through Node's loader of ES modules: some milliseconds.
+    writeFileSync(join(dist, program), `#!/usr/bin/env node\nimport './${name}.cjs';\n`);
+    for (const file of [`${name}.js`, `${name}.cjs`]) chmodSync(join(dist, dir, file), 0o755);
+  }
 }
 
-await import('./manual.mjs');
+/** Source of dist/bin/NAME.cjs, and of dist/child/agent.cjs: runs the bundle with its code cache. */
+function loaderOf(dir, name) {
+  const checkNode = dir === 'bin' ? "require('./bin/check-node.js');" : '';
+  const bundles = "require('node:path').join(__dirname, '..', 'programs')";
+  const list = JSON.stringify(packages);
+  return `${checkNode}require('../scripts/load-bundle.cjs').load(${bundles}, ${JSON.stringify(name)}, ${list}, require);`;
+}
+
+async function writeManualPages() {
+  const { manualPage } = await import('../dist/bin/manual/page.js');
+  const texts = await import('../dist/bin/manual/texts.js');
+  const { makeRunCommand } = await import('../dist/bin/run/options/command.js');
+  const { rootlesskit, rootlessRun } = await import('../dist/bin/run/dialect.js');
+  const { makeRootlessctlCommand } = await import('../dist/bin/ctl/command.js');
+  const { makeRootlessNetCommand } = await import('../dist/bin/net/command.js');
+  const { VERSION } = await import('../dist/protocol/version.js');
+  const pages = [
+    [makeRunCommand(rootlessRun), texts.rootlessRunManual],
+    [makeRunCommand(rootlesskit), texts.rootlesskitManual],
+    [makeRootlessctlCommand(), texts.rootlessctlManual],
+    [makeRootlessNetCommand(), texts.rootlessNetManual],
+  ];
+  mkdirSync(join(dist, 'man'), { recursive: true });
+  for (const [command, text] of pages) {
+    writeFileSync(join(dist, 'man', `${command.name()}.1`), manualPage(command, text, VERSION));
+  }
+}
+
+compileTypeScript();
+await writeBundles();
+installFront(root);
+await writeManualPages();
 await import('./code-cache.mjs');

@@ -1,8 +1,8 @@
-// Runs before npm start, npm test and npm run bench, so that each of them works as the first command in a
-// fresh clone: installs and builds what is missing or stale. Needs no package. Says nothing when there is
-// nothing to do. Keep the syntax of this file old, so that an old node reaches the version check.
+// Runs before npm start, npm test and npm run bench, so that each of them works as the first command in a fresh clone:
+// installs and builds whatever is missing or stale. Needs no package. Prints nothing if there is nothing to do. Keep the
+// syntax of this file old, so that an old node reaches the version check.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -14,15 +14,16 @@ function fail(message) {
 }
 
 const version = process.versions.node.split('.').map(Number);
-if (version[0] < 20 || (version[0] === 20 && version[1] < 19)) {
-  fail(`rootless-net needs node 20.19 or later, and this is ${process.versions.node}; see https://nodejs.org`);
+const least = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).engines.node.replace('>=', '');
+const needed = least.split('.').map(Number);
+if (version[0] < needed[0] || (version[0] === needed[0] && version[1] < needed[1])) {
+  fail(`rootless-net needs node ${least} or later, and this is ${process.versions.node}; see https://nodejs.org`);
 }
 
-const staleness = await import('./staleness.mjs');
-const { takeBuildLock } = await import('./build-lock.mjs');
+const state = await import('./build-state.mjs');
 const { findNodeDir } = await import('./node-headers.mjs');
 
-/** Runs a step and shows its whole output if it fails. */
+/** Runs a step; prints its whole output if it fails. */
 function step(title, command, args, env) {
   process.stderr.write(`${title} …\n`);
   const result = spawnSync(command, args, {
@@ -43,32 +44,32 @@ function step(title, command, args, env) {
 }
 
 const needs = {
-  install: () => !staleness.isInstalled(root),
-  native: () => !staleness.isNativeBuilt(root),
-  typescript: () => !staleness.stampIs(staleness.typescriptStamp(root), staleness.typescriptFingerprint(root)),
+  install: () => !state.isInstalled(root),
+  native: () => !state.isNativeBuilt(root),
+  typescript: () => !state.stampIs(state.typescriptStamp(root), state.typescriptFingerprint(root)),
 };
 
 if (needs.install() || needs.native() || needs.typescript()) {
-  const release = await takeBuildLock(root, () =>
+  const release = await state.takeBuildLock(root, () =>
     process.stderr.write('Waiting for another build of this checkout …\n'),
   );
   mkdirSync(join(root, 'dist'), { recursive: true });
   const compile = (title, command, args, env) => {
-    const compiled = staleness.typescriptFingerprint(root);
-    // No stamp while dist/ is half done, and none if this fails.
-    rmSync(staleness.typescriptStamp(root), { force: true });
+    const compiled = state.typescriptFingerprint(root);
+    // No stamp while dist/ is incomplete, and none if this fails.
+    rmSync(state.typescriptStamp(root), { force: true });
     step(title, command, args, env);
-    staleness.removeOrphans(root);
-    staleness.writeStamp(staleness.typescriptStamp(root), compiled);
+    state.removeOrphans(root);
+    state.writeStamp(state.typescriptStamp(root), compiled);
   };
-  // Each is asked again: another process may have done the work meanwhile.
+  // Each is checked again: another process may have done the work while this one waited for the lock.
   if (needs.install()) {
-    // The npm that runs this script, if one does: it belongs to this node.
+    // If npm runs this script, that npm: it belongs to this node.
     const npm = process.env.npm_execpath ? [process.execPath, process.env.npm_execpath] : ['npm'];
     const args = [...npm.slice(1), 'ci', '--include=dev', '--include=optional', '--no-audit', '--no-fund'];
-    // node-gyp builds packages for npm, too (node-pty), and would fetch the headers.
+    // node-gyp also builds packages for npm (node-pty), and would download the headers.
     const nodeDir = findNodeDir();
-    // It compiles as well: npm runs the script "prepare".
+    // This compiles as well: npm runs the script "prepare".
     compile('Installing packages and building (npm ci)', npm[0], args, nodeDir ? { npm_config_nodedir: nodeDir } : {});
   }
   if (needs.native()) {

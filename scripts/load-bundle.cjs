@@ -1,7 +1,9 @@
+// Runs a bundle of dist/programs/ with V8's code cache, which saves parsing and compiling it. Part of each dist/bin/NAME.cjs
+// (see compile.mjs); code-cache.mjs writes the cache.
 const { readFileSync } = require('node:fs');
 const { Script } = require('node:vm');
 
-/** Where the code cache of a bundle is, for the node that runs this. */
+/** Path of a bundle's code cache for the node that runs this. */
 exports.codeCacheFile = (directory, name) => `${directory}/${name}.${process.version}-${process.arch}.cache`;
 
 function read(file) {
@@ -13,12 +15,12 @@ function read(file) {
 }
 
 /**
- * Runs a bundle, and with it those packages that it asks for and that are bundles of their own. Returns its script.
+ * Runs a bundle, and on demand the packages that are bundles of their own. Returns its script.
  *
- * @param {string} directory where the bundles are
+ * @param {string} directory of the bundles
  * @param {string} name
- * @param {readonly string[]} packages
- * @param {NodeJS.Require} require for all else that it asks for
+ * @param {readonly string[]} packages that are bundles of their own
+ * @param {NodeJS.Require} require for everything else
  */
 exports.load = (directory, name, packages, require) => {
   const loaded = new Map();
@@ -26,7 +28,7 @@ exports.load = (directory, name, packages, require) => {
     const filename = `${directory}/${name}.cjs`;
     // esbuild writes plain ASCII.
     const text = `(function (require, module, __filename) {${readFileSync(filename, 'latin1')}\n})`;
-    // V8 refuses a cache that it has not made itself, with the same flags; then it compiles.
+    // V8 rejects a cache that it has not created itself, with the same flags; then it compiles.
     const script = new Script(text, { filename, cachedData: read(exports.codeCacheFile(directory, name)) });
     const module = { exports: {} };
     loaded.set(name, module);

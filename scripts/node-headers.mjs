@@ -1,19 +1,18 @@
-// Finds the C headers of the node that is running, so that node-gyp need not fetch them from the network
-// (which fails for whoever is offline or behind a proxy). The native part is N-API: headers of any
-// supported node do, and one binary serves them all.
+// Finds the C headers of the running node, so that node-gyp need not download them (which fails offline or behind a proxy).
+// The native part uses Node-API: headers of any supported node will do, and one binary serves them all.
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/** True if `dir` can be given to node-gyp as --nodedir. */
-export function isNodeDir(dir) {
+/** True if `dir` is valid for node-gyp's option --nodedir. */
+function isNodeDir(dir) {
   return Boolean(dir) && existsSync(join(dir, 'include', 'node', 'node_api.h'));
 }
 
 /**
- * The directory to give to node-gyp as --nodedir, or undefined where no headers are found.
+ * The directory for node-gyp's option --nodedir, or undefined if no headers are found.
  *
- * Looked at, in this order: npm's own setting `nodedir`, the prefix that node was installed into, and the
- * packages that npm's `node` package consists of.
+ * Searched in this order: npm's setting `nodedir`, the prefix that node was installed into, and the packages that npm's
+ * package `node` consists of.
  *
  * @param {{ execPath?: string, env?: NodeJS.ProcessEnv, arch?: string }} [options] for tests
  * @returns {string | undefined}

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { type FakeStack, startFakeStack } from '../support/fake-stack.js';
 import { binPath, freePort, type RunResult, run, type Started, start, tempDir } from '../support/index.js';
+import { type FakeStack, startFakeStack } from '../support/stacks/fake-stack.js';
 
-// RootlessKit's rootlessctl against our API, and ours against RootlessKit's. Both come with Debian's package
-// rootlesskit; where they are missing the tests fail, and the message says which program it was.
+// RootlessKit's rootlessctl against this project's API, and this project's against RootlessKit's. Both come with Debian's package
+// rootlesskit; where they are missing the tests fail, and the message names the program.
 
 /** Output and exit code of RootlessKit's rootlessctl. */
 async function theirs(socketPath: string, ...args: string[]): Promise<RunResult> {
@@ -16,7 +16,7 @@ async function theirs(socketPath: string, ...args: string[]): Promise<RunResult>
 }
 
 function ours(socketPath: string, ...args: string[]): Promise<RunResult> {
-  return run(process.execPath, [binPath('rootlessctl'), '--socket', socketPath, ...args]);
+  return run(binPath('rootlessctl'), ['--socket', socketPath, ...args]);
 }
 
 describe("RootlessKit's rootlessctl against our API", function () {
@@ -50,7 +50,7 @@ describe("RootlessKit's rootlessctl against our API", function () {
     );
   });
 
-  it('reads entries that say more than it knows', async () => {
+  it('reads entries with unknown fields', async () => {
     await theirs(stack.socketPath, 'add-ports', '127.0.0.1:8181:80/tcp');
     const counters = { open: 0, opened: 0, refused: 0, bytesIn: 0, bytesOut: 0 };
     stack.ports.reports.set(1, { listener: { state: 'waiting', reason: 'out of file descriptors' }, counters });
@@ -58,7 +58,7 @@ describe("RootlessKit's rootlessctl against our API", function () {
     await prints(['list-ports', '--json'], json);
   });
 
-  it('prints our info as ours does', async () => {
+  it('prints the info of rootless-run as rootlessctl does', async () => {
     const text = await theirs(stack.socketPath, 'info');
     assert.equal(text.code, 0);
     assert.deepEqual(await ours(stack.socketPath, 'info'), text);

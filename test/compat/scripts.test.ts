@@ -5,7 +5,7 @@ import { binPath, repoRoot, run } from '../support/index.js';
 
 const directory = join(repoRoot, 'test', 'scripts');
 
-/** Scripts that take any program of RootlessKit's kind; here they get ours. */
+/** Scripts that take any program of RootlessKit's kind; here they get rootlesskit of this project. */
 describe('the scripts of test/scripts', function () {
   this.timeout(90_000);
   // The one about cgroups needs one that is delegated: it runs under systemd, see test/system.
@@ -15,8 +15,8 @@ describe('the scripts of test/scripts', function () {
       const { code, stdout, stderr } = await run(join(directory, name), [], {
         timeout: 80_000,
         env: {
-          ROOTLESSKIT: `${process.execPath} ${binPath('rootlesskit')}`,
-          ROOTLESSCTL: `${process.execPath} ${binPath('rootlessctl')}`,
+          ROOTLESSKIT: binPath('rootlesskit'),
+          ROOTLESSCTL: binPath('rootlessctl'),
         },
       });
       assert.equal(code, 0, `${stdout}${stderr}`);

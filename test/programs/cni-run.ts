@@ -3,9 +3,9 @@
  * `options`, the name of its method as `verb`, and the arguments of that as `args`. Prints {"value"} or, where it fails,
  * {"error": {"code", "message"}}.
  */
-import { CNI, type CNIOptions } from '../../../child/container/cni/chain.js';
-import { CNIError } from '../../../child/container/cni/errors.js';
-import type { AttachmentId, ConfList, Runtime } from '../../../child/container/cni/types.js';
+import { CNI, type CNIOptions } from '../../child/container/network/cni/executor/chain.js';
+import { CNIError } from '../../child/container/network/cni/executor/errors.js';
+import type { AttachmentId, ConfList, Runtime } from '../../child/container/network/cni/executor/types.js';
 
 type Operation = { options: CNIOptions } & (
   | { verb: 'add' | 'del' | 'check'; args: [ConfList, AttachmentId, Runtime] }
@@ -35,5 +35,5 @@ try {
   process.stdout.write(JSON.stringify({ value }));
 } catch (error) {
   if (!(error instanceof CNIError)) throw error;
-  process.stdout.write(JSON.stringify({ error: { code: error.code, message: error.message } }));
+  process.stdout.write(JSON.stringify({ error: { code: error.cniCode, message: error.message } }));
 }

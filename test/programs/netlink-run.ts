@@ -4,13 +4,22 @@
  */
 import { execFileSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { RouteSocket } from '../../../child/netlink/route.js';
-import { NetlinkError } from '../../../child/netlink/socket.js';
+import { RouteSocket } from '../../child/netlink/route.js';
+import { NetlinkError } from '../../native/netlink.js';
 
 /** What is printed, as JSON. */
 export interface NetlinkReport {
   bridges: number[];
-  links: { name: string; kind: string; mtu: number; up: boolean; mac: string; alias: string; master: number }[];
+  links: {
+    name: string;
+    kind: string;
+    mtu: number;
+    up: boolean;
+    mac: string;
+    alias: string;
+    master: number;
+    parent: string;
+  }[];
   addresses: { index: number; address: string }[];
   routes: { destination: string; gateway: string }[][];
   refusals: Record<string, string>;
@@ -61,7 +70,11 @@ refused('isolated', () => socket.isolatePort(far));
 const gateways = ['10.5.0.1', 'fd00:5::1'];
 socket.addDefaultRoutes(far, gateways);
 socket.addDefaultRoutes(far, gateways);
-const links = socket.links().map(({ index: _, ...link }) => link);
+const all = socket.links();
+const links = all.map(({ index: _, parent, ...link }) => ({
+  ...link,
+  parent: all.find(({ index }) => index === parent)?.name ?? '',
+}));
 const addresses = socket.addresses().filter(({ index }) => index === far);
 const routes = [socket.routes()];
 const kernel = {

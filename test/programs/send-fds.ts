@@ -1,6 +1,6 @@
 /** Sends its descriptors 4 and 5 over the socket that is its descriptor 3, and ends; see ../raw-socket.ts. */
-import { native } from '../../../native/index.js';
-import { encodeMessage } from '../../../protocol/messages.js';
+import { native } from '../../native/index.js';
+import { encodeMessage } from '../../protocol/wire/messages.js';
 
 const engine = new (native().Engine)('', () => {});
 engine.openChannel(1, 3);

@@ -1,8 +1,8 @@
 /**
  * Starts programs where it runs itself, which may be below the command of a stack:
  *
- *   node starter.js serve SOCKET            ready when it has said "ready"
- *   node starter.js run SOCKET COMMAND…     says the pid, then what the program says; ends with it. SIGTERM ends it, and
+ *   node starter.js serve SOCKET            ready when it has printed "ready"
+ *   node starter.js run SOCKET COMMAND…     prints the pid, then the output of the program; ends with it. SIGTERM ends it, and
  *                                           what it has started
  */
 import { spawn } from 'node:child_process';

@@ -1,25 +1,25 @@
 /**
- * A TCP server for tests: node tcp-server.js MODE HOST PORT [LENGTH [BACKLOG]]. Says "ready" when it listens, and a line about
+ * A TCP server for tests: node tcp-server.js MODE HOST PORT [LENGTH [BACKLOG]]. Prints "ready" when it listens, and a line about
  * what each connection saw where the mode is about that.
  *
- *   name     says which address it is bound to, and ends
- *   client   says who the client is: address and port
+ *   name     sends the address that it is bound to, and ends
+ *   client   sends address and port of the client
  *   echo     returns what comes, and ends when the client does
  *   banner   speaks first, as SMTP does; then answers each line
  *   digest   reads to the end, then answers with the SHA-256 of it
  *   source   sends LENGTH pseudo-random bytes, and ends
- *   half     sends "bye" and ends its side; reads on to the end, and says how much came
+ *   half     sends "bye" and ends its side; reads on to the end, and prints how much came
  *   reset    resets when the first bytes come
  *   abrupt   sends "last words" and resets when the first bytes come
- *   watch    reads, and says how the connection ended
+ *   watch    reads, and prints how the connection ended
  */
 import { createHash } from 'node:crypto';
 import { createServer, type Socket } from 'node:net';
-import { pseudoRandom } from '../traffic.js';
+import { pseudoRandom } from '../support/traffic/traffic.js';
 
 const [mode = '', host = '', port = '', length = '0', backlog = '4096'] = process.argv.slice(2);
 
-function say(line: string): void {
+function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
@@ -50,27 +50,27 @@ const modes: Record<string, (socket: Socket) => void> = {
     socket.on('data', (chunk) => {
       received += chunk.length;
     });
-    socket.once('end', () => say(`received ${received}`));
+    socket.once('end', () => print(`received ${received}`));
   },
   reset: (socket) => socket.once('data', () => socket.resetAndDestroy()),
   abrupt: (socket) => socket.once('data', () => socket.write('last words', () => socket.resetAndDestroy())),
   watch: (socket) => {
-    socket.once('data', (chunk) => say(`data ${chunk}`));
+    socket.once('data', (chunk) => print(`data ${chunk}`));
     socket.once('end', () => {
-      say('end');
+      print('end');
       socket.end();
     });
-    socket.once('close', () => say('close'));
+    socket.once('close', () => print('close'));
   },
 };
 
 const serve = modes[mode];
 if (!serve) throw new Error(`unknown mode ${mode}`);
 const server = createServer({ allowHalfOpen: true }, (socket) => {
-  socket.on('error', (error: NodeJS.ErrnoException) => say(`error ${error.code}`));
+  socket.on('error', (error: NodeJS.ErrnoException) => print(`error ${error.code}`));
   serve(socket);
 });
 server.listen(
   { host, port: Number(port), backlog: Number(backlog), ipv6Only: host.includes(':') && host !== '::' },
-  () => say('ready'),
+  () => print('ready'),
 );

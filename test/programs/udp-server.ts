@@ -1,11 +1,11 @@
 /**
- * A UDP server for tests: node udp-server.js MODE HOST PORT. Says "ready" when it listens.
+ * A UDP server for tests: node udp-server.js MODE HOST PORT. Prints "ready" when it listens.
  *
  *   name     answers each datagram with the address that it is bound to
- *   client   answers each datagram with who sent it: address and port
+ *   client   answers each datagram with its sender: address and port
  *   echo     returns each datagram
- *   count    takes datagrams; answers "count" with how many came
- *   flood    answers each datagram with 10,000 datagrams of 100 bytes, as fast as they go
+ *   count    counts datagrams; answers "count" with their number
+ *   flood    answers each datagram with 10,000 datagrams of 100 bytes, at the highest rate
  */
 import { createSocket, type RemoteInfo } from 'node:dgram';
 

@@ -19,7 +19,7 @@ trap finish EXIT
 kit() { $ROOTLESSKIT "$@"; }
 ctl() { $ROOTLESSCTL "$@"; }
 
-# check NAME COMMAND…: says whether the command succeeds.
+# check NAME COMMAND…: reports whether the command succeeds.
 check() {
   local name=$1
   shift

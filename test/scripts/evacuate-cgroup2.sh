@@ -9,6 +9,6 @@ if [[ -z $mount || ! -w $own/cgroup.procs ]] || ! mkdir "$own/probe" 2>/dev/null
   exit
 fi
 rmdir "$own/probe"
-said=$(kit --pidns --cgroupns --evacuate-cgroup2=evac sh -c 'grep ^0:: /proc/self/cgroup; ls /sys/fs/cgroup')
-check 'the command is in it' holds "$said" 0::/evac
-check 'cgroup2 is mounted' holds "$said" cgroup.controllers
+output=$(kit --pidns --cgroupns --evacuate-cgroup2=evac sh -c 'grep ^0:: /proc/self/cgroup; ls /sys/fs/cgroup')
+check 'the command is in it' holds "$output" 0::/evac
+check 'cgroup2 is mounted' holds "$output" cgroup.controllers

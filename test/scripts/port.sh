@@ -6,7 +6,7 @@ echo 'a page' > "$directory/index.html"
 free() { until ! ss -Hltn "sport = :$1" | grep -q .; do set -- $(($1 + 1)); done && echo "$1"; }
 port=$(free $((20000 + RANDOM % 10000)))
 
-# get SPEC LISTEN URL: what curl says of a server that listens there, published so.
+# get SPEC LISTEN URL: what curl outputs for a server that listens there, published so.
 get() {
   local spec=$1 listen=$2 url=$3
   rm -rf "$directory/state"

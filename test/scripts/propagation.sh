@@ -24,7 +24,11 @@ seen() {
   echo $answer
 }
 
-for mode in private rprivate; do check "$mode hides" equal "$(seen $mode)" hidden; done
+# `private` is about the mount of / alone: not about /tmp, where that is another one.
+private=hidden
+[[ $(findmnt -no TARGET --target "$directory") == / ]] || private=seen
+check "private hides what is in the mount of /" equal "$(seen private)" $private
+check "rprivate hides" equal "$(seen rprivate)" hidden
 for mode in slave rslave shared rshared; do check "$mode shows" equal "$(seen $mode)" seen; done
 for mode in rprivate:hidden rslave:seen; do
   check "${mode%:*} with copy-up" equal "$(seen "${mode%:*}" --copy-up=/run)" "${mode#*:}"

@@ -4,7 +4,7 @@
 
 check 'output' equal "$(kit echo hello)" hello
 check 'exit code' equal "$(kit sh -c 'exit 42' 2>/dev/null && echo 0 || echo $?)" 42
-said=$(script --quiet --return --command "$ROOTLESSKIT sh -c 'tty && echo typed > /dev/tty && exit 7'" /dev/null </dev/null && echo 0 || echo "code $?")
-check 'a terminal' holds "$said" /dev/pts/
-check 'which can be opened' holds "$said" typed
-check 'and the exit code behind it' holds "$said" 'code 7'
+output=$(script --quiet --return --command "$ROOTLESSKIT sh -c 'tty && echo typed > /dev/tty && exit 7'" /dev/null </dev/null && echo 0 || echo "code $?")
+check 'a terminal' holds "$output" /dev/pts/
+check 'which can be opened' holds "$output" typed
+check 'and the exit code behind it' holds "$output" 'code 7'

@@ -1,28 +1,50 @@
-// One run of mocha, in a process of its own: node mocha-run.js KIND [--grep PATTERN]. Writes its counts to the
-// file that the environment names. It is not made to exit: what keeps the process alive after the last test is
-// a leak (a socket, a child, a timer), and is reported as a failure.
+// One run of mocha, in a process of its own: node mocha-run.js KIND [--shard N/COUNT] [--grep PATTERN] [--native]. Writes
+// its counts to the file that the environment names. It is not made to exit: what keeps the process alive after the last test is a leak (a
+// socket, a child, a timer), and is reported as a failure. With --native it runs those tests alone that call the native
+// part in their own process.
 import { parseArgs } from 'node:util';
 import Mocha from 'mocha';
-import { type Counts, countsVariable, writeCounts } from './counts.js';
-import { type Kind, testFiles } from './test-files.js';
+import { detachedVariable } from '../support/stacks/containers.js';
+import { filesOf, parseShard } from './jobs.js';
+import { countFailure, countsVariable, noCounts, writeCounts } from './results/counts.js';
+import { rootHooks } from './root-hooks.js';
+import { type Kind, usesNativePart } from './test-files.js';
 
 /** Milliseconds after the last test until the process must have ended by itself. */
 const leakGrace = 10_000;
 
-const { positionals, values } = parseArgs({ allowPositionals: true, options: { grep: { type: 'string' } } });
+/** Characters of a failed test's report that are kept for the summary. */
+const reportLength = 2000;
+
+// The programs run with the node that the tests run with, whatever PATH has.
+process.env.ROOTLESS_NET_NODE = process.execPath;
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { grep: { type: 'string' }, shard: { type: 'string' }, native: { type: 'boolean' } },
+});
+const kind = positionals[0] as Kind;
+if (kind === 'detached') process.env[detachedVariable] = 'yes';
+// Leaks are searched in this process, and not in what the tests start, which reads its options anew.
+if (process.env.ASAN_OPTIONS) process.env.ASAN_OPTIONS += ':detect_leaks=0';
 const ci = Boolean(process.env.CI);
 const mocha = new Mocha({
   reporter: 'spec',
-  timeout: 60_000,
+  // For a machine on which other runs take their share.
+  timeout: 120_000,
   // In CI a forgotten .only and a skipped test are failures.
   forbidOnly: ci,
   forbidPending: ci,
+  rootHooks,
   ...(values.grep !== undefined && { grep: values.grep }),
 });
-for (const file of testFiles(positionals[0] as Kind)) mocha.addFile(file);
+const shard = values.shard === undefined ? {} : { shard: parseShard(values.shard) };
+for (const file of filesOf({ kind, ...shard })) {
+  if (!values.native || usesNativePart(file)) mocha.addFile(file);
+}
 await mocha.loadFilesAsync();
 
-const counts: Counts = { passed: 0, failed: 0, pending: 0 };
+const counts = noCounts();
 const save = () => {
   const file = process.env[countsVariable];
   if (file) writeCounts(file, counts);
@@ -36,9 +58,21 @@ const runner = mocha.run((failures) => {
   // Does not keep the process alive itself, so it fires only if something else does.
   setTimeout(() => {
     const resources = process.getActiveResourcesInfo().join(', ');
-    process.stderr.write(`The tests ended, but left open: ${resources}\n`);
-    counts.failed++;
+    countFailure(counts, `The tests ended, but left open: ${resources}`);
     save();
     process.exit(1);
   }, leakGrace).unref();
+});
+let started = 0;
+runner.on('suite', ({ parent }: Mocha.Suite) => {
+  if (parent?.root) started = performance.now();
+});
+runner.on('suite end', ({ parent, file }: Mocha.Suite) => {
+  if (parent?.root && file) counts.seconds[file] = (counts.seconds[file] ?? 0) + (performance.now() - started) / 1000;
+});
+runner.on('fail', (test: Mocha.Runnable, error: Error) => {
+  // A hook fails for all tests of its suite.
+  const title = test instanceof Mocha.Hook ? test.parent?.fullTitle() : test.fullTitle();
+  const report = `${test.fullTitle()}\n${(error.stack ?? String(error)).replace(/^/gm, '    ')}`;
+  counts.failures.push({ report: report.slice(0, reportLength), title });
 });

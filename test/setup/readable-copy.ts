@@ -27,7 +27,14 @@ export function readableCopy(directory: string, user: string): { node: string; r
   const root = join(directory, 'checkout');
   mkdirSync(root);
   const unneeded = /\/node_modules\/(typescript|@typescript|@biomejs)(\/|$)/;
-  for (const path of ['package.json', 'dist', 'native/build/Release', 'node_modules', 'test/scripts']) {
+  for (const path of [
+    'package.json',
+    'dist',
+    'native/build/Release',
+    'node_modules',
+    'test/programs',
+    'test/scripts',
+  ]) {
     if (!existsSync(join(repoRoot, path))) continue;
     cpSync(join(repoRoot, path), join(root, path), {
       recursive: true,

@@ -1,7 +1,17 @@
-// What the tests share. Import from here.
-export { freePort, hostAddresses, type TcpRequestOptions, tcpRequest, udpRequest } from './net.js';
+// What tests call: processes (run, start, process-info), waiting, files; stacks/ starts stacks of every kind, and traffic/ is
+// clients and servers. Tests import from here, and what few need from the file itself. No assertions about the product, and
+// nothing that a single test file needs.
+
 export { binPath, repoRoot } from './paths.js';
-export { describeProcess, isAlive, listProcesses, type ProcessInfo, processInfo, processTree } from './process-info.js';
+export {
+  describeProcess,
+  isAlive,
+  listProcesses,
+  type ProcessInfo,
+  processInfo,
+  processorTime,
+  processTree,
+} from './process-info.js';
 export { type RunOptions, type RunResult, run } from './run.js';
 export {
   listens,
@@ -12,9 +22,10 @@ export {
   type RunningStack,
   type StackOptions,
   startStack,
-} from './stack.js';
+} from './stacks/stack.js';
 export { accepts, type Readiness, type Started, type StartOptions, start } from './start.js';
 export { tempDir } from './temp-dir.js';
+export { freePort, hostAddresses, type TcpRequestOptions, tcpRequest, udpRequest } from './traffic/net.js';
 export {
   echo,
   type Outcome,
@@ -24,5 +35,5 @@ export {
   pseudoRandomHash,
   tcpOutcome,
   udpAsk,
-} from './traffic.js';
+} from './traffic/traffic.js';
 export { type WaitOptions, waitFor } from './wait-for.js';

@@ -12,7 +12,7 @@ export interface ProcessInfo {
   args: string[];
 }
 
-/** What /proc says of a process, or undefined if there is none of that id. */
+/** What /proc has about a process, or undefined if there is none of that id. */
 export function processInfo(pid: number): ProcessInfo | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -29,6 +29,17 @@ export function processInfo(pid: number): ProcessInfo | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Milliseconds of processor time that a process has used, all its threads together (proc(5)). */
+export function processorTime(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const [user = '', system = ''] = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 13);
+  // In ticks of 10 ms.
+  return (Number(user) + Number(system)) * 10;
 }
 
 /** All processes that this process can see, zombies included. */
@@ -56,4 +67,9 @@ export function isAlive(pid: number): boolean {
 /** One line about a process, for messages. */
 export function describeProcess({ pid, comm, args }: ProcessInfo): string {
   return `${pid} (${comm}) ${args.join(' ')}`.trimEnd();
+}
+
+/** How many descriptors this process has open. */
+export function openFds(): number {
+  return readdirSync('/proc/self/fd').length;
 }

@@ -6,7 +6,7 @@ export interface RunOptions {
   env?: Record<string, string | undefined>;
   /** Written to standard input, which is then closed; without it standard input is empty. */
   input?: string | Buffer;
-  /** Milliseconds, 30,000 unless told; after that the program is killed and the promise rejects. */
+  /** Milliseconds, 30,000 by default; after that the program is killed and the promise rejects. */
   timeout?: number;
 }
 

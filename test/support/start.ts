@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { isAlive } from './process-info.js';
 import { waitFor } from './wait-for.js';
 
-/** When a started program counts as ready: it accepts a connection, has said something, or what you test. */
+/** When a started program counts as ready: it accepts a connection, has printed something, or what you test. */
 export type Readiness =
   | { tcp: { host: string; port: number } }
   | { output: RegExp }
@@ -14,7 +14,7 @@ export interface StartOptions {
   cwd?: string;
   /** Added to the environment; undefined takes a variable away. */
   env?: Record<string, string | undefined>;
-  /** Milliseconds until it has to be ready; 20,000 unless told. */
+  /** Milliseconds until it has to be ready; 20,000 by default. */
   timeout?: number;
 }
 
@@ -26,11 +26,23 @@ export interface Started extends AsyncDisposable {
   output(): string;
   /** Resolves when it has ended and its output is complete (so a descendant that keeps the pipes delays it). */
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
-  /** Sends the signal (SIGTERM unless told) and awaits the end; rejects, after SIGKILL, if it needs over 10 s. */
+  /** Sends the signal (SIGTERM by default) and awaits the end; rejects, after SIGKILL, if it needs over 10 s. */
   stop(signal?: NodeJS.Signals): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 }
 
 const running = new Set<ChildProcess>();
+
+/** What start() has started and has not ended. */
+export function startedPrograms(): ReadonlySet<ChildProcess> {
+  return new Set(running);
+}
+
+/** Ends a program, and lets go of its output, which a descendant of its may hold open. */
+export function abandon(child: ChildProcess): void {
+  child.kill('SIGKILL');
+  child.stdout?.destroy();
+  child.stderr?.destroy();
+}
 
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
@@ -72,7 +84,7 @@ export async function start(command: string, args: readonly string[], options: S
     child.once('error', reject);
     child.once('close', (code, signal) => resolve({ code, signal }));
   });
-  // Whoever awaits it hears of it; nobody has to.
+  // It rejects for those who await it; it need not be awaited.
   ended.catch(() => {});
   const { pid } = child;
   if (pid === undefined) {
@@ -85,7 +97,7 @@ export async function start(command: string, args: readonly string[], options: S
     try {
       await waitFor(() => !isAlive(pid), { what: `the end of ${line} after ${signal}` });
     } catch (error) {
-      child.kill('SIGKILL');
+      abandon(child);
       throw error;
     }
     return ended;
@@ -104,13 +116,13 @@ export async function start(command: string, args: readonly string[], options: S
       what: `${line} to be ready`,
     });
   } catch (error) {
-    child.kill('SIGKILL');
-    throw new Error(`${line} did not become ready; it said:\n${text}`, { cause: error });
+    abandon(child);
+    throw new Error(`${line} did not become ready; its output:\n${text}`, { cause: error });
   }
-  // A program may say the word and end, which is fine if the word was waited for.
+  // A program may print the word and end, which is fine if the word was waited for.
   if (hasEnded() && !('output' in ready && ready.output.test(text))) {
     const { code, signal } = await ended;
-    throw new Error(`${line} ended (${signal ?? code}) before it was ready; it said:\n${text}`);
+    throw new Error(`${line} ended (${signal ?? code}) before it was ready; its output:\n${text}`);
   }
   return {
     pid,

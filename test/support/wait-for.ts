@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface WaitOptions {
-  /** Milliseconds until it is given up; 10,000 unless told. */
+  /** Milliseconds until it is given up; 10,000 by default. */
   timeout?: number;
   /** What is waited for, for the message. */
   what?: string;
@@ -23,7 +23,7 @@ export async function waitFor<T>(condition: () => T | Promise<T>, options: WaitO
     } catch (error) {
       cause = error;
     }
-    if (performance.now() > deadline) throw new Error(`waited ${timeout} ms in vain for ${what}`, { cause });
+    if (performance.now() > deadline) throw new Error(`timed out after ${timeout} ms waiting for ${what}`, { cause });
     await sleep(20);
   }
 }

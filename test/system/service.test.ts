@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { PortSpec } from '../../protocol/ports.js';
+import type { PortSpec } from '../../protocol/ports/rootlesskit-json.js';
 import { waitFor } from '../support/index.js';
 import { bootSystemd, type SystemManager } from './system-manager.js';
 
@@ -44,9 +44,9 @@ describe('the stack as a service', function () {
   const ask = async (address: string, as: 'user' | 'root' = 'user') =>
     (await manager[as]('socat', '-T3', '-', `TCP:${address}`)).stdout.trim();
 
-  it('is installed and started by one command, and says so to systemd', async () => {
-    const said = await rootlessRun('systemd', 'install', '--', '--net=none');
-    assert.match(said, /rootless-net\.service runs/);
+  it('is installed and started by one command, and notifies systemd', async () => {
+    const printed = await rootlessRun('systemd', 'install', '--', '--net=none');
+    assert.match(printed, /rootless-net\.service is running/);
     assert.equal(await property('ActiveState'), 'active');
     assert.match(
       await property('StatusText'),
@@ -72,7 +72,7 @@ describe('the stack as a service', function () {
     assert.equal(await ask('127.0.0.3:8080'), 'after-the-kill');
   });
 
-  it('reads the kept ports again on reload, and forgets those that are removed', async () => {
+  it('reads the persistent ports again on reload, and forgets those that are removed', async () => {
     const file = `${manager.home}/.config/rootless-net/ports.json`;
     const ports: PortSpec[] = JSON.parse(await must('cat', file));
     const [kept, ...more] = ports;
@@ -87,12 +87,12 @@ describe('the stack as a service', function () {
     assert.deepEqual(JSON.parse(await must('cat', file)), ports.slice(1));
   });
 
-  it('says in the journal what is wrong', async () => {
+  it('reports in the journal what is wrong', async () => {
     const file = `${manager.home}/.config/rootless-net/ports.json`;
     await must('sh', '-c', 'echo nonsense > "$0"', file);
     await must('systemctl', '--user', 'restart', 'rootless-net');
     const journal = () => must('journalctl', '--user', '-u', 'rootless-net', '-o', 'cat', '--no-pager');
-    await waitFor(async () => /warning: .*ports\.json is broken: .*mend or remove it/.test(await journal()));
+    await waitFor(async () => /warning: .*ports\.json is broken: .*repair or remove it/.test(await journal()));
     assert.equal(await must('cat', file), 'nonsense\n');
     await must('rm', file);
   });
@@ -124,9 +124,9 @@ describe('the stack as a service', function () {
   });
 
   it('has port 80 from the system manager, and runs as the user', async () => {
-    const said = await rootlessRun('systemd', 'install', '-s', '80:8000', '--', '--net=none');
-    // What it says to type, without sudo.
-    for (const line of said.split('\n').filter((text) => text.includes('sudo'))) {
+    const printed = await rootlessRun('systemd', 'install', '-s', '80:8000', '--', '--net=none');
+    // What it prints to type, without sudo.
+    for (const line of printed.split('\n').filter((text) => text.includes('sudo'))) {
       const { code, stderr } = await manager.root('sh', '-c', line.replaceAll('sudo ', ''));
       assert.equal(code, 0, `${line}: ${stderr}`);
     }
@@ -167,7 +167,7 @@ describe('the stack as a service', function () {
   it('lets the command have a cgroup of its own, with all processes evacuated', async () => {
     const unit = ['systemd-run', '--user', '--quiet', '--wait', '--pipe', '--collect', '-p', 'Delegate=yes'];
     const command = `ROOTLESSKIT=${manager.program('rootlesskit').join(' ')}`;
-    const said = await must(...unit, 'env', command, manager.script('evacuate-cgroup2.sh'));
-    assert.equal(said, 'ok the command is in it\nok cgroup2 is mounted\n');
+    const printed = await must(...unit, 'env', command, manager.script('evacuate-cgroup2.sh'));
+    assert.equal(printed, 'ok the command is in it\nok cgroup2 is mounted\n');
   });
 });

@@ -1,15 +1,15 @@
 /** A systemd with a manager of the test user's, in namespaces of its own. Only root can make one. */
 import { spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { testUser } from '../setup/prepare.js';
+import { testUser } from '../setup/machine/prepare.js';
 import { readableCopy } from '../setup/readable-copy.js';
-import { testPath } from '../setup/requirements.js';
 import { processTree, type RunResult, repoRoot, run, start, tempDir } from '../support/index.js';
 
 export interface SystemManager extends AsyncDisposable {
   /** The program of that name, as words of a command. */
-  program(name: 'rootless-run' | 'rootlesskit' | 'rootlessctl'): string[];
+  program(name: 'rootless-run' | 'rootlesskit' | 'rootlessctl' | 'rootless-net'): string[];
   /** Path of one of test/scripts. */
   script(name: string): string;
   /** Runs a program in it as root … */
@@ -18,6 +18,8 @@ export interface SystemManager extends AsyncDisposable {
   user(...command: string[]): Promise<RunResult>;
   readonly home: string;
   readonly runtimeDir: string;
+  /** A directory that is the same in it and here, open to the test user. */
+  readonly shared: string;
 }
 
 /** Where cgroup2 is mounted: below that of v1 on a machine that has both. */
@@ -27,7 +29,7 @@ export async function bootSystemd(): Promise<SystemManager> {
   const shared = tempDir();
   chmodSync(shared, 0o755);
   const { node, root } = readableCopy(shared, testUser);
-  const group = join(CGROUPS, `rootless-net-test-${process.pid}`);
+  const group = join(CGROUPS, `rootless-net-test-${randomUUID()}`);
   mkdirSync(group);
   const uid = Number(spawnSync('id', ['-u', testUser], { encoding: 'utf8' }).stdout);
   const [home, runtimeDir] = [`/home/${testUser}`, `/run/user/${uid}`];
@@ -37,7 +39,10 @@ export async function bootSystemd(): Promise<SystemManager> {
   let pid = 0;
   const enter = (...words: string[]) => run('nsenter', [`--target=${pid}`, '--all', '--', ...words]);
   const boot = join(repoRoot, 'test/system/boot-systemd.sh');
-  const started = await start('bash', ['-c', script, 'bash', boot, tempDir(), testUser, root, shared], {
+  // One directory that was made for the tests, as a rule.
+  const path = process.env.PATH ?? '';
+  const binds = [root, shared, ...(path.includes(':') ? [] : [path])];
+  const started = await start('bash', ['-c', script, 'bash', boot, tempDir(), testUser, ...binds], {
     ready: {
       check: async () => {
         pid = processTree(process.pid).find(({ args }) => args[0] === '/lib/systemd/systemd')?.pid ?? 0;
@@ -51,18 +56,20 @@ export async function bootSystemd(): Promise<SystemManager> {
     `HOME=${home}`,
     `USER=${testUser}`,
     `LOGNAME=${testUser}`,
-    `PATH=${testPath}`,
+    `PATH=${path}`,
+    `ROOTLESS_NET_NODE=${node}`,
     `XDG_RUNTIME_DIR=${runtimeDir}`,
     `DBUS_SESSION_BUS_ADDRESS=unix:path=${runtimeDir}/bus`,
   ];
   const asUser = ['setpriv', `--reuid=${testUser}`, `--regid=${testUser}`, '--init-groups', 'env', '-i', '-C', home];
   return {
-    program: (name) => [node, join(root, 'dist/bin', `${name}.cjs`)],
+    program: (name) => [join(root, 'dist/bin', name)],
     script: (name) => join(root, 'test/scripts', name),
     root: enter,
     user: (...command) => enter(...asUser, ...environment, ...command),
     home,
     runtimeDir,
+    shared,
     async [Symbol.asyncDispose]() {
       // Everything in its pid namespace goes with it.
       process.kill(pid, 'SIGKILL');

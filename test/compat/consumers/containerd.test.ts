@@ -28,7 +28,7 @@ disabled_plugins = [${disabled.map((name) => JSON.stringify(name.includes('.') ?
 describe('rootless containerd', function () {
   this.timeout(90_000);
 
-  it('runs on ours as its own script starts it, with containers that ctr makes, and a port that is added later', async () => {
+  it('runs on rootlesskit as its own script starts it, with containers that ctr makes, and a port that is added later', async () => {
     const home = makeHome(tempDir());
     const stateDir = join(home.env.XDG_RUNTIME_DIR, 'containerd-rootless');
     const file = (name: string, text: string) => {
@@ -74,8 +74,7 @@ describe('rootless containerd', function () {
       const [port, childPort] = [await freePort('127.0.0.2'), 8088];
       const server = ['/bin/httpd', '-f', '-p', `${childPort}`, '-h', '/www'];
       await must(...ctr, '-d', '--net-host', image, 'web', ...server);
-      const ctl = await run(process.execPath, [
-        binPath('rootlessctl'),
+      const ctl = await run(binPath('rootlessctl'), [
         `--socket=${stateDir}/api.sock`,
         'add-ports',
         `127.0.0.2:${port}:${childPort}/tcp`,

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   accepts,
+  binPath,
   freePort,
   isAlive,
   processTree,
@@ -60,7 +61,7 @@ describe('rootless Docker', function () {
     await removeTree(home.directory);
   });
 
-  it('runs on ours, publishes ports through it, restarts containers, ends without a trace, and starts again', async () => {
+  it('runs on rootlesskit, publishes ports through it, restarts containers, ends without a trace, and starts again', async () => {
     const port = await freePort('127.0.0.2');
     {
       const { daemon, must } = await startDocker(home);
@@ -98,9 +99,9 @@ describe('rootless Docker', function () {
         tree.filter(({ pid }) => isAlive(pid)),
         [],
       );
-      const said = daemon.output().split('\n');
+      const printed = daemon.output().split('\n');
       assert.deepEqual(
-        said.filter((line) => line.startsWith('[rootlesskit')),
+        printed.filter((line) => line.includes('[rootlesskit')),
         [],
       );
     }
@@ -115,16 +116,21 @@ describe('rootless Docker', function () {
   for (const [net, portDriver] of [
     ['slirp4netns', 'slirp4netns'],
     ['pasta', 'builtin'],
+    ['pasta', 'pesto'],
+    ['gvisor-tap-vsock', 'gvisor-tap-vsock'],
   ] as const) {
     it(`runs on ${net} with the port driver ${portDriver}`, async () => {
       const port = await freePort('127.0.0.1');
+      const stateDir = join(home.directory, 'state');
       // The script knows no pasta, but the last of several options is the one that counts.
       const env: Record<string, string> = {
         DOCKERD_ROOTLESS_ROOTLESSKIT_NET: 'slirp4netns',
         DOCKERD_ROOTLESS_ROOTLESSKIT_PORT_DRIVER: portDriver,
-        DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS: `--net=${net}`,
+        DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS: `--net=${net} --state-dir=${stateDir}`,
       };
       const { daemon, must } = await startDocker(home, env);
+      const { stdout: info } = await run(binPath('rootlessctl'), [`--socket=${stateDir}/api.sock`, 'info']);
+      assert.match(info, new RegExp(`: ${net}\\n[^]*: ${portDriver}\\n`));
       await importImage(home, must);
       const httpd = ['httpd', '-f', '-p', '80', '-h', '/www'];
       await must('run', '-d', '--stop-timeout=1', '--name', 'web', '-p', `127.0.0.1:${port}:80`, 'box:1', ...httpd);

@@ -16,7 +16,7 @@ const rest = [
   '--propagation=rslave',
 ];
 
-describe("nerdctl's ways with a RootlessKit", () => {
+describe('how nerdctl uses a RootlessKit', () => {
   let home: Home;
   beforeEach(() => {
     home = makeHome(tempDir());
@@ -96,7 +96,7 @@ describe("nerdctl's ways with a RootlessKit", () => {
       }
       assert.equal((await tcpRequest('127.0.0.1', port, 'by Docker')).toString(), 'by Docker');
       assert.equal((await tcpRequest('::1', port, 'by Docker')).toString(), 'by Docker');
-      await waitFor(() => stack.output() === '', { what: 'nothing to be said' });
+      await waitFor(() => stack.output() === '', { what: 'nothing to be printed' });
     });
   }
 });

@@ -8,7 +8,7 @@ import { makeHome, removeTree } from './programs.js';
 describe('podman', function () {
   this.timeout(90_000);
 
-  it('with a slirp4netns of its own stands beside ours, on the same port of another address', async () => {
+  it('with a slirp4netns of its own runs beside rootless-run, on the same port of another address', async () => {
     const home = makeHome(tempDir());
     const podman = async (...words: string[]) => {
       const { code, stdout, stderr } = await run(

@@ -1,9 +1,8 @@
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { testPath } from '../../setup/requirements.js';
 import { binPath, run } from '../../support/index.js';
 
-/** A user's home, runtime directory, and a PATH on which `rootlesskit` and `rootlessctl` are ours. */
+/** A user's home, runtime directory, and a PATH on which `rootlesskit` and `rootlessctl` are this project's. */
 export interface Home {
   directory: string;
   env: { HOME: string; XDG_RUNTIME_DIR: string; PATH: string; [name: string]: string };
@@ -15,14 +14,12 @@ export function makeHome(directory: string): Home {
   for (const path of [programs, ...Object.values(home)]) mkdirSync(path, { mode: 0o700 });
   symlinkSync(process.execPath, join(programs, 'node'));
   for (const name of ['rootlesskit', 'rootlessctl'] as const) {
-    const script = `#!/bin/sh\nexec ${process.execPath} ${binPath(name)} "$@"\n`;
-    writeFileSync(join(programs, name), script);
-    chmodSync(join(programs, name), 0o755);
+    symlinkSync(binPath(name), join(programs, name));
   }
-  return { directory, env: { ...home, PATH: `${programs}:${testPath}` } };
+  return { directory, env: { ...home, PATH: `${programs}:${process.env.PATH}` } };
 }
 
 /** Removes a directory in which files belong to sub-ids, as rootless Docker's set-up tool does. */
 export async function removeTree(directory: string): Promise<void> {
-  await run(process.execPath, [binPath('rootlesskit'), 'rm', '-rf', directory]);
+  await run(binPath('rootlesskit'), ['rm', '-rf', directory]);
 }

@@ -3,21 +3,33 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { binPath, freePort, run, start, tempDir } from '../../support/index.js';
 import { differences } from './differences.js';
+import { booleanRows, ctlRows, emptyRows, numberRows, oddRows, repeatedRows } from './option-rows.js';
 import { type CallRow, type CommandRow, callRows, commandRows } from './table.js';
 
-/** Debian's RootlessKit, and ours under its name. */
+/** Debian's RootlessKit, and this project's program of that name. */
 const theirs = ['rootlesskit'];
-const ours = [process.execPath, binPath('rootlesskit')];
+const ours = [binPath('rootlesskit')];
 
 /** What is compared, as one text each. */
 type Compared = Readonly<Record<string, string>>;
 
-/** Our messages may go on where theirs end: they say what to do. */
+/** The line about wrong options, without the help that follows it, which is our own. */
+function usageOf(stdout: string): Compared {
+  const [usage = '', ...help] = stdout.split('\n');
+  return usage.startsWith('Incorrect Usage.') && help.length > 1 ? { usage } : { stdout };
+}
+
+/** A line of the log without its time; later versions of RootlessKit have the name of the process in it. */
+function timeless(line: string): string {
+  return line.replace(/^time="[^"]*" (level=\w+ msg=")\[rootlesskit:parent\] /, '$1').replace(/^time="[^"]*" /, '');
+}
+
+/** Messages may be longer than RootlessKit's: they have a hint. */
 function withoutAdvice(their: Compared, our: Compared): Compared {
   const same = { ...our };
   for (const [part, text] of Object.entries(their)) {
     const start = text.replace(/"\}\n$/, '');
-    if ((part === 'message' || part === 'body') && text !== '' && our[part]?.startsWith(start)) same[part] = text;
+    if (['message', 'usage', 'body'].includes(part) && text !== '' && our[part]?.startsWith(start)) same[part] = text;
   }
   return same;
 }
@@ -37,15 +49,30 @@ async function runRow(program: readonly string[], { args, env, message }: Comman
   // RootlessKit leaves its temporary state directory behind where a start fails.
   const { code, stdout, stderr } = await run(command, [...first, ...words], { env: { TMPDIR: tempDir(), ...env } });
   const last = stderr.trim().split('\n').at(-1) ?? '';
-  return { code: String(code), stdout, ...(message ? { message: last } : {}) };
+  return { code: String(code), ...usageOf(stdout), ...(message ? { message: timeless(last) } : {}) };
 }
 
+const rows = [...commandRows, ...emptyRows, ...numberRows, ...booleanRows, ...repeatedRows, ...oddRows];
+
 describe('the same command line', () => {
-  for (const row of commandRows) {
+  for (const row of rows) {
     it(row.name, async () => {
-      const port = await freePort('127.0.0.1');
-      const their = await runRow(theirs, row, port);
-      compare(row.name, their, await runRow(ours, row, port));
+      // At the same time, for there are many.
+      const result = async (program: readonly string[]) => runRow(program, row, await freePort('127.0.0.1'));
+      const [their, our] = await Promise.all([result(theirs), result(ours)]);
+      compare(row.name, their, our);
+    });
+  }
+});
+
+describe('the same command line of rootlessctl', () => {
+  for (const args of ctlRows) {
+    it(`rootlessctl ${args.map((word) => (word === '' ? '""' : word)).join(' ')}`, async () => {
+      const env = { ROOTLESSKIT_STATE_DIR: undefined };
+      const { code, stderr } = await run('rootlessctl', args, { env });
+      const our = await run(binPath('rootlessctl'), args, { env });
+      // The words differ; what is left out, and where it is written, does not.
+      assert.deepEqual([our.code, our.stderr === ''], [code, stderr === ''], our.stderr);
     });
   }
 });
@@ -116,9 +143,33 @@ describe('the same calls of the API', () => {
   }
 });
 
+describe('what info shows', () => {
+  const set = ['--disable-host-loopback', '--copy-up=/etc'];
+  for (const options of [
+    [],
+    ['--net=slirp4netns', ...set],
+    ['--net=slirp4netns', ...set, '--cidr=10.9.0.0/24', '--port-driver=builtin'],
+    ['--net=slirp4netns', ...set, '--port-driver=slirp4netns'],
+  ]) {
+    it(`with ${options.join(' ') || 'nothing'} has all that RootlessKit shows`, async () => {
+      const script = 'until rootlessctl info > /dev/null 2>&1; do :; done; rootlessctl info --json';
+      const infoOf = async ([command = '', ...first]: readonly string[]) => {
+        const { stdout } = await run(command, [...first, ...options, 'sh', '-c', script]);
+        const { apiVersion, version, stateDir, childPID, networkDriver, portDriver, ...more } = JSON.parse(stdout);
+        for (const text of [apiVersion, version]) assert.match(text, /^\d+\.\d+\.\d+/);
+        assert.match(stateDir, /\/rootlesskit\w+$/);
+        assert.equal(typeof childPID, 'number');
+        return { networkDriver, portDriver, ...more };
+      };
+      // RootlessKit's client leaves out what RootlessKit has not.
+      assert.deepEqual(await infoOf(ours), await infoOf(theirs));
+    });
+  }
+});
+
 describe('the list of differences', () => {
-  it('is about rows that there are', () => {
-    const names = new Set([...commandRows, ...callRows].map(({ name }) => name));
+  it('is about rows that exist', () => {
+    const names = new Set([...rows, ...callRows].map(({ name }) => name));
     for (const name of Object.keys(differences)) assert(names.has(name), name);
   });
 });

@@ -43,7 +43,7 @@ export const commandRows: readonly CommandRow[] = [
   { name: 'the last one wins', args: sh('cat /sys/class/net/tap0/mtu', ...NET, '--mtu=1500', '--mtu=4000') },
   { name: 'an unknown network', args: ['--net=foo', 'true'], message: true },
   { name: 'an MTU that is too large', args: ['--mtu=65522', 'true'], message: true },
-  { name: 'a CIDR that is no network', args: ['--net=slirp4netns', '--cidr=10.0.2.1/24', 'true'], message: true },
+  { name: 'a CIDR that is not a network', args: ['--net=slirp4netns', '--cidr=10.0.2.1/24', 'true'], message: true },
   { name: 'a CIDR with the network of the host', args: ['--cidr=1.2.3.0/24', 'true'], message: true },
   { name: 'a device name with a slash', args: ['--net=slirp4netns', '--ifname=a/b', 'true'], message: true },
   { name: 'ports without a driver', args: ['-p', '127.0.0.1:8080:80/tcp', 'true'], message: true },
@@ -88,6 +88,10 @@ export const commandRows: readonly CommandRow[] = [
       '--mtu=1234',
       '--cidr=10.7.0.0/16',
     ),
+  },
+  {
+    name: 'flags, types and MTUs of the devices',
+    args: sh('ip -o link show | cut -d" " -f2-5; cat /sys/class/net/*/type /sys/class/net/tap0/tun_flags', ...NET),
   },
   { name: 'resolvers', args: sh('grep nameserver /etc/resolv.conf', ...NET) },
   { name: 'resolvers with IPv6', args: sh('grep nameserver /etc/resolv.conf', ...NET, '--ipv6') },
@@ -193,7 +197,7 @@ export const callRows: readonly CallRow[] = [
     body: '{"proto":"tcp","parentIP":"127.0.0.1","parentPort":80,"childPort":80}',
   },
   {
-    name: 'an address of somebody else',
+    name: 'an address of another host',
     method: 'POST',
     path: '/v1/ports',
     body: '{"proto":"tcp","parentIP":"192.0.2.55","parentPort":FREE,"childPort":80}',

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { binPath, run, tempDir } from '../support/index.js';
-import { pathWith } from '../support/rootless-run.js';
+import { binPath, run, tempDir } from '../../support/index.js';
+import { pathWith } from '../../support/stacks/rootless-run.js';
 
-/** Notes its arguments, a line each, and fails; asked for help it prints `help`. */
+/** Notes the arguments of its first run, a line each, and fails; asked for help it prints `help`. */
 const stub = (file: string, help: string) =>
-  `case "$1" in --help) echo '${help}'; exit 0;; esac; printf '%s\\n' "$@" > ${file}; echo 'only a stub' >&2; exit 3`;
+  `case "$1" in --help) echo '${help}'; exit 0;; esac; [ -e ${file} ] || printf '%s\\n' "$@" > ${file}; echo 'only a stub' >&2; exit 3`;
 
 interface Run {
   /** Arguments of slirp4netns or pasta, with the parts that differ from run to run named. */
@@ -21,8 +21,8 @@ async function argumentsOf(program: 'slirp4netns' | 'pasta', options: readonly s
   const stateDir = join(directory, 'state');
   const path = pathWith(['newuidmap', 'newgidmap', 'sh'], { [program]: stub(file, help) });
   const words = [`--net=${program}`, `--state-dir=${stateDir}`, ...options, '--', 'true'];
-  const { code, stderr } = await run(process.execPath, [binPath('rootless-run'), ...words], { env: { PATH: path } });
-  assert.equal(code, 1, stderr);
+  const { code, stderr } = await run(binPath('rootless-run'), words, { env: { PATH: path } });
+  assert.equal(code, 125, stderr);
   assert(existsSync(file), stderr);
   const named = readFileSync(file, 'utf8')
     .trimEnd()
@@ -73,7 +73,7 @@ describe('the command line of slirp4netns', () => {
     ],
   ];
   for (const [options, expected, text] of cases) {
-    it(`with ${options.join(' ') || 'no options'}${text === undefined ? '' : `, whose help says "${text}"`}`, async () => {
+    it(`with ${options.join(' ') || 'no options'}${text === undefined ? '' : `, whose help shows "${text}"`}`, async () => {
       const { args, stderr } = await argumentsOf('slirp4netns', options, text);
       assert.deepEqual(args, expected);
       assert.match(stderr, /slirp4netns failed: only a stub/);
@@ -84,22 +84,20 @@ describe('the command line of slirp4netns', () => {
     const file = join(tempDir(), 'arguments');
     const binary = join(pathWith([], { mine: stub(file, '') }), 'mine');
     const words = ['--net=slirp4netns', `--slirp4netns-binary=${binary}`, '--', 'true'];
-    const { stderr } = await run(process.execPath, [binPath('rootless-run'), ...words]);
+    const { stderr } = await run(binPath('rootless-run'), words);
     assert.match(stderr, /only a stub/);
     assert(existsSync(file));
-    const missing = await run(process.execPath, [
-      binPath('rootless-run'),
-      ...words.slice(0, 1),
-      '--slirp4netns-binary=no-such',
-      'true',
-    ]);
-    assert.match(missing.stderr, /^rootless-run: error: --net=slirp4netns cannot be used: no-such is not installed/);
+    const missing = await run(binPath('rootless-run'), [...words.slice(0, 1), '--slirp4netns-binary=no-such', 'true']);
+    assert.match(
+      missing.stderr,
+      /^rootless-run: error: --net=slirp4netns cannot be used: --slirp4netns-binary=no-such: not found in PATH; hint: /,
+    );
   });
 
-  it('is not made where it is too old for a detached namespace', async () => {
+  it('is not made if it is too old for a detached namespace', async () => {
     const path = pathWith(['newuidmap', 'newgidmap', 'sh'], { slirp4netns: stub('/dev/null', 'an old one') });
     const words = ['--net=slirp4netns', '--detach-netns', 'true'];
-    const { stderr } = await run(process.execPath, [binPath('rootless-run'), ...words], { env: { PATH: path } });
+    const { stderr } = await run(binPath('rootless-run'), words, { env: { PATH: path } });
     assert.match(stderr, /slirp4netns is too old for --detach-netns: .*use 0\.4\.0 or later/);
   });
 });
@@ -109,6 +107,14 @@ describe('the command line of pasta', () => {
   const addresses = ['--address=10.0.2.100', '--netmask=24', '--gateway=10.0.2.2', '--dns-forward=10.0.2.3'];
   const noPorts = ['--tcp-ports=none', '--udp-ports=none', '--tcp-ns=none', '--udp-ns=none'];
   const implicit = ['--tcp-ports=auto', '--udp-ports=auto', '--udp-ns=none'];
+  // With it, pasta need not lead the child's loopback to the host's.
+  const implicitApart = [
+    '--tcp-ports=auto',
+    '--udp-ports=auto',
+    '--tcp-ns=none',
+    '--udp-ns=none',
+    '--host-lo-to-ns-lo',
+  ];
   const cases: [options: string[], expected: string[], help?: string][] = [
     [[], [...base, ...addresses, '--no-map-gw', '--ipv4-only', ...noPorts, 'PID']],
     [
@@ -131,7 +137,7 @@ describe('the command line of pasta', () => {
     ],
     [
       ['--port-driver=implicit'],
-      [...base, ...addresses, '--no-map-gw', '--ipv4-only', ...implicit, '--host-lo-to-ns-lo', 'PID'],
+      [...base, ...addresses, '--no-map-gw', '--ipv4-only', ...implicitApart, 'PID'],
       '--host-lo-to-ns-lo',
     ],
     [
@@ -143,7 +149,7 @@ describe('the command line of pasta', () => {
     ],
   ];
   for (const [options, expected, help] of cases) {
-    it(`with ${options.join(' ') || 'no options'}${help === undefined ? '' : `, whose help says "${help}"`}`, async () => {
+    it(`with ${options.join(' ') || 'no options'}${help === undefined ? '' : `, whose help shows "${help}"`}`, async () => {
       const { args, stderr } = await argumentsOf('pasta', options, help);
       assert.deepEqual(args, expected);
       assert.match(stderr, /pasta failed: only a stub/);
@@ -159,10 +165,10 @@ describe('the command lines of newuidmap and newgidmap', () => {
     const note = (name: string) => `shift; echo "$@" > ${file(name)}; exit 3`;
     const path = pathWith(['sh'], { newuidmap: note('uid'), newgidmap: note('gid') });
     const words = ['--net=none', ...options, 'true'];
-    const { code, stderr } = await run(process.execPath, [binPath('rootless-run'), ...words], {
+    const { code, stderr } = await run(binPath('rootless-run'), words, {
       env: { ...env, PATH: path },
     });
-    assert.equal(code, 1);
+    assert.equal(code, 125);
     assert.match(stderr, /failed to set up the id map: .*new[ug]idmap/);
     // The one that fails first ends the start, so the other may be missing.
     return ['uid', 'gid'].map((name) => (existsSync(file(name)) ? readFileSync(file(name), 'utf8').trim() : ''));
@@ -175,7 +181,7 @@ describe('the command lines of newuidmap and newgidmap', () => {
     assert.match(uid || gid, /^0 \d+ 1 1 \d+ 65536$/);
   });
 
-  it('have all ranges of getsubids, once each, one behind the other', async () => {
+  it('have all ranges of getsubids, once each, one after the other', async () => {
     const getsubids = join(
       pathWith([], {
         getsubids: 'echo "0: user 200000 1000"; echo "1: user 300000 50"; echo "2: user 200000 1000"',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import type { Finding } from '../../parent/doctor/index.js';
-import { run } from '../support/index.js';
-import { pathWith, runNested, runWords } from '../support/rootless-run.js';
+import type { Finding } from '../../../parent/doctor/index.js';
+import { run } from '../../support/index.js';
+import { pathWith, runNested, runWords } from '../../support/stacks/rootless-run.js';
 
 const [program, ...words] = runWords('doctor');
 
@@ -17,14 +17,14 @@ describe('rootless-run doctor', () => {
     for (const { name, status } of findings) assert.match(stdout, new RegExp(`^${status} +${name} `, 'm'));
   });
 
-  it('says what to install', async () => {
+  it('reports what to install', async () => {
     const { code, stdout } = await run(program, words, { env: { PATH: pathWith(['sh']) } });
     assert.equal(code, 0);
     assert.match(stdout, /^warning +newuidmap +newuidmap is not installed.*\n {2}fix: sudo apt-get install uidmap$/m);
     assert.match(stdout, /^warning +slirp4netns .*\n {2}fix: sudo apt-get install slirp4netns$/m);
   });
 
-  it('fails where namespaces cannot be made, with what to do', async () => {
+  it('fails where namespaces cannot be created, with a hint', async () => {
     const script = 'echo 0 > /proc/sys/user/max_net_namespaces; exec "$@"';
     const { code, stdout } = await runNested(script, [program, ...words]);
     assert.equal(code, 1);
@@ -36,7 +36,10 @@ describe('rootless-run doctor', () => {
 
   it('refuses what it does not know, and lets a command of its name be run', async () => {
     const { code, stderr } = await run(program, [...words, '--jsn']);
-    assert.deepEqual([code, stderr], [1, "rootless-run: error: unknown option '--jsn' (Did you mean --json?)\n"]);
+    assert.deepEqual(
+      [code, stderr],
+      [125, "rootless-run: error: unknown option '--jsn' (Did you mean --json?); hint: rootless-run doctor --help\n"],
+    );
     const [, ...rest] = runWords('--net=none', '--', 'doctor');
     assert.equal((await run(program, rest)).code, 127);
   });

@@ -2,29 +2,28 @@ import assert from 'node:assert/strict';
 import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { repoRoot, run, startStack, tempDir } from '../support/index.js';
-import { pathWith, refuses, runNested, runScript, runWords } from '../support/rootless-run.js';
+import { repoRoot, run, startStack, tempDir } from '../../support/index.js';
+import { pathWith, refuses, runNested, runScript, runWords } from '../../support/stacks/rootless-run.js';
 
 const plain = (...args: string[]) => runWords('--net=none', ...args);
 
-describe('a command line that cannot be', () => {
-  it('is told with the nearest that can, whatever follows', async () => {
+describe('an invalid command line', () => {
+  it('is reported with the most similar valid option, whatever follows', async () => {
     await refuses(runWords('--propogation=rslave', 'true'), /unknown option '--propogation'.*--propagation/);
     await refuses(runWords('--state-dri', '/x', 'true'), /unknown option '--state-dri'.*--state-dir/);
     await refuses(runWords('-x', 'true'), /unknown option '-x'/);
   });
 
-  it('is told with the value and with what there is', async () => {
+  it('is reported with the value and the valid ones', async () => {
     for (const [args, expected] of [
       [['--net=bridge'], /bridge.*slirp4netns.*pasta.*none/],
       [['--port-driver=magic'], /magic.*builtin.*none/],
       [['--propagation=up'], /up.*private.*rslave/],
-      [['--mtu=65522'], /mtu.*65521.*65522/],
-      [['--mtu='], /mtu/],
+      [['--mtu=65522'], /mtu.*65522.*65521/],
       [['--mtu=1e3'], /mtu.*1e3/],
       [['--cidr=10.0.2.0/24x'], /cidr.*10\.0\.2\.0\/24x/],
       [['--cidr=10.0.2.0/30'], /cidr.*10\.0\.2\.0\/30/],
-      [['--pidns=maybe'], /pidns.*maybe/],
+      [['--pidns=maybe'], /--pidns "maybe"/],
       [['--port-driver=none', '-p', '8080:80'], /port driver "none" does not support publishing ports/],
       [['--allow-host-loopback', '--disable-host-loopback'], /--allow-host-loopback.*--disable-host-loopback/],
     ] as const) {
@@ -32,7 +31,7 @@ describe('a command line that cannot be', () => {
     }
   });
 
-  it('says which port is meant', async () => {
+  it('names the port in question', async () => {
     for (const [spec, expected] of [
       ['8080', /"8080".*child port/],
       ['99999:80', /99999.*65535/],
@@ -53,7 +52,7 @@ describe('a command line that cannot be', () => {
 });
 
 describe('a command that cannot be executed', () => {
-  it('says what is wrong with it: not there 127, there but not to be run 126', async () => {
+  it('reports what is wrong with it: not there 127, there but not to be run 126', async () => {
     const directory = tempDir();
     writeFileSync(join(directory, 'script'), '#!/no/such/interpreter\n', { mode: 0o755 });
     writeFileSync(join(directory, 'file'), 'text');
@@ -63,7 +62,7 @@ describe('a command that cannot be executed', () => {
     await refuses(plain(''), /command.*(""|''|empty)/, { code: 127 });
   });
 
-  it('is looked for on the PATH of the user', async () => {
+  it('is searched on the PATH of the user', async () => {
     const directory = tempDir();
     writeFileSync(join(directory, 'ours'), '#!/bin/sh\necho found\n', { mode: 0o755 });
     const [program, ...args] = plain('ours');
@@ -101,8 +100,8 @@ describe('arguments', () => {
   });
 });
 
-describe('odd surroundings', () => {
-  it('without a working directory end in one line, or go on', async () => {
+describe('odd environments', () => {
+  it('without a working directory end in one line, or continue', async () => {
     const gone = join(tempDir(), 'gone');
     mkdirSync(gone);
     const words = ['sh', '-c', 'rmdir "$PWD" && exec "$@"', 'sh', ...plain('echo', 'on')];
@@ -127,19 +126,25 @@ describe('odd surroundings', () => {
     assert.equal(poor.code, 0);
   });
 
-  it('without the native part say how to get it', async () => {
+  it('without the native part report how to get it', async () => {
     const copy = tempDir();
     for (const path of ['package.json', 'dist']) {
       cpSync(join(repoRoot, path), join(copy, path), { recursive: true });
     }
     mkdirSync(join(copy, 'node_modules'));
     const program = join(copy, 'dist/bin/rootless-run.cjs');
-    await refuses([process.execPath, program, '--net=none', 'true'], /native part is not built.*npm run build/);
-    const help = await run(process.execPath, [program, '--help']);
-    assert.deepEqual([help.code, help.stderr], [0, '']);
+    for (const words of [[process.execPath, program], [join(copy, 'dist/bin/rootless-run')]]) {
+      await refuses(
+        [...words, '--net=none', 'true'],
+        /native part is not built .*; hint: build it with: node .*build-native\.mjs/,
+      );
+      const [first = '', ...rest] = words;
+      const help = await run(first, [...rest, '--help']);
+      assert.deepEqual([help.code, help.stderr], [0, '']);
+    }
   });
 
-  it('with the library but without the launcher say so, too', async () => {
+  it('with the library but without the launcher report it, too', async () => {
     const copy = tempDir();
     const native = 'native/build/Release/rootless_net.node';
     mkdirSync(join(copy, 'native/build/Release'), { recursive: true });
@@ -147,17 +152,25 @@ describe('odd surroundings', () => {
       cpSync(join(repoRoot, path), join(copy, path), { recursive: true });
     }
     const program = join(copy, 'dist/bin/rootless-run.cjs');
-    await refuses([process.execPath, program, '--net=none', 'true'], /launcher.*npm run build/);
+    for (const words of [[process.execPath, program], [join(copy, 'dist/bin/rootless-run')]]) {
+      await refuses(
+        [...words, '--net=none', 'true'],
+        /launcher: it does not exist; hint: build it with: node .*build-native\.mjs/,
+      );
+    }
   });
 
-  it('with a node that is too old say which one is needed', async () => {
+  it('with a node that is too old report which one is needed', async () => {
     const old = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.1' } });`;
     const preload = join(tempDir(), 'old.cjs');
     writeFileSync(preload, old);
-    for (const name of ['rootless-run', 'rootlessctl']) {
+    for (const [name, failed] of [
+      ['rootless-run', 125],
+      ['rootlessctl', 1],
+    ] as const) {
       const program = join(repoRoot, 'dist/bin', `${name}.cjs`);
       const { stdout, stderr, code } = await run(process.execPath, ['--require', preload, program, '--help']);
-      assert.deepEqual([stdout, code], ['', 1]);
+      assert.deepEqual([stdout, code], ['', failed]);
       assert.match(stderr, /^rootless-net needs Node\.js 20\.19 or later, this is 18\.20\.1 [^\n]*\n$/);
     }
   });
@@ -180,7 +193,7 @@ describe('a machine that does not allow it', () => {
     );
   });
 
-  it('to map the sub-ids: what newuidmap or newgidmap said, and nothing is left', async () => {
+  it('to map the sub-ids: what newuidmap or newgidmap printed, and nothing is left', async () => {
     for (const [failing, working] of [
       ['newuidmap', 'newgidmap'],
       ['newgidmap', 'newuidmap'],
@@ -194,9 +207,9 @@ describe('a machine that does not allow it', () => {
     }
   });
 
-  it('to open /dev/net/tun: what to do, and the network is loopback only where it may be', async () => {
+  it('to open /dev/net/tun: what to do, and the network is loopback only if it may be', async () => {
     const { uid, gid } = userInfo();
-    // Somebody else's file that nobody may open stands in for the device.
+    // Another user's file, which this user may not open, stands in for the device.
     const script =
       'mount --bind /dev/null /etc/subuid; mount --bind /etc/shadow /dev/net/tun;' +
       ` exec unshare --user --map-user=${uid} --map-group=${gid} "$@"`;
@@ -205,11 +218,50 @@ describe('a machine that does not allow it', () => {
       refused.stderr,
       /^rootless-run: error: --net=slirp4netns .*\/dev\/net\/tun may not be opened.*chmod[^\n]*$/m,
     );
-    assert.equal(refused.code, 1);
-    const none = await runNested(script, runWords('ls', '/sys/class/net'));
-    assert.equal(none.stdout, 'lo\n');
+    assert.equal(refused.code, 125);
+    const none = await runNested(script, runWords('--', 'ls', '/sys/class/net'));
+    assert.equal(none.stdout, 'lo\n', none.stderr);
     assert.match(none.stderr, /^rootless-run: no outbound network, loopback only: .*\/dev\/net\/tun[^\n]*$/m);
     assert.equal(none.code, 0);
+  });
+});
+
+describe('a program that an option names', () => {
+  it('is the one that is missing, not the package of another', async () => {
+    for (const [option, net] of [
+      ['--slirp4netns-binary', 'slirp4netns'],
+      ['--pasta-binary', 'pasta'],
+    ] as const) {
+      for (const [value, why] of [
+        ['/etc/passwd', 'it is not an executable file'],
+        ['/etc', 'it is not an executable file'],
+        ['/no/such', 'no such file'],
+        ['no-such-program', 'not found in PATH'],
+      ]) {
+        const expected = new RegExp(
+          `cannot be used: ${option}=${value}: ${why}; hint: name a program, or leave ${option} out`,
+        );
+        await refuses(runWords(`--net=${net}`, `${option}=${value}`, 'true'), expected);
+      }
+    }
+  });
+});
+
+describe('a limit of open files', () => {
+  it('that is too low for Node is reported, not met', async () => {
+    for (const limit of [8, 16, 31]) {
+      const words = ['prlimit', `--nofile=${limit}:${limit}`, ...plain('true')];
+      await refuses(words, /too few open files are allowed, \d+ of the 32 that are needed; hint: raise .*ulimit -n/);
+    }
+  });
+});
+
+describe('a privileged port', () => {
+  it('is refused with all remedies', async () => {
+    await refuses(
+      plain('-p', '127.0.0.2:80:80', 'true'),
+      /privileged port 80, .*ip_unprivileged_port_start=80.*; hint: rootless-run systemd install -s 127\.0\.0\.2:80:80\/tcp has systemd open it/,
+    );
   });
 });
 
@@ -218,12 +270,12 @@ describe('a network driver that fails', () => {
   const pathOf = (fakes: Record<string, string>) => ({ PATH: `${pathWith([], fakes)}:${process.env.PATH}` });
 
   for (const driver of ['slirp4netns', 'pasta']) {
-    it(`is told with what it said (${driver})`, async () => {
+    it(`is reported with its output (${driver})`, async () => {
       const expected = new RegExp(`${driver} failed: cannot do that today; its command was: .*${driver} `);
       await refuses(runWords(`--net=${driver}`, 'true'), expected, { env: pathOf({ [driver]: fails }) });
     });
 
-    it(`is told where it ends without a word, by a signal or as if all were well (${driver})`, async () => {
+    it(`is reported if it ends without output, by a signal or with success (${driver})`, async () => {
       for (const script of ['kill -9 $$', 'exit 0']) {
         await refuses(runWords(`--net=${driver}`, 'true'), new RegExp(`${driver} failed: `), {
           env: pathOf({ [driver]: script }),
@@ -231,7 +283,7 @@ describe('a network driver that fails', () => {
       }
     });
 
-    it(`is told where it is not installed (${driver})`, async () => {
+    it(`is reported if it is not installed (${driver})`, async () => {
       const env = { PATH: pathWith(['newuidmap', 'newgidmap']) };
       await refuses(runWords(`--net=${driver}`, '/bin/true'), new RegExp(`${driver} is not installed.*apt-get`), {
         env,
@@ -239,7 +291,7 @@ describe('a network driver that fails', () => {
     });
   }
 
-  it('makes way for the next one with auto, and for loopback alone in the end', async () => {
+  it('gives way to the next one with auto, and finally to loopback alone', async () => {
     const second = await runScript('ls /sys/class/net', [], { env: pathOf({ slirp4netns: fails }) });
     assert.deepEqual([second.stdout, second.code], ['lo\ntap0\n', 0]);
     const none = await runScript('ls /sys/class/net', [], { env: pathOf({ slirp4netns: fails, pasta: fails }) });

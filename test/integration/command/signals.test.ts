@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { start, tempDir, waitFor } from '../support/index.js';
-import { listProcesses } from '../support/process-info.js';
-import { runScript, runWords } from '../support/rootless-run.js';
+import { run, start, tempDir, waitFor } from '../../support/index.js';
+import { listProcesses } from '../../support/process-info.js';
+import { pathWith, runScript, runWords } from '../../support/stacks/rootless-run.js';
 
 /** All that can be caught; the C library keeps 32 and 33 for itself. */
 const all = Array.from({ length: 64 }, (_, index) => index + 1).filter((number) => ![9, 19, 32, 33].includes(number));
@@ -12,7 +13,7 @@ const own: number[] = [constants.signals.SIGCHLD, constants.signals.SIGPIPE, con
 /** Those that stop a process: tested by themselves. */
 const stopping: number[] = [constants.signals.SIGTSTP, constants.signals.SIGTTIN, constants.signals.SIGTTOU];
 
-/** Says `ready`, and then the number of each signal that it gets, a line each. */
+/** Prints `ready`, and then the number of each signal that it gets, a line each. */
 const witness = `
 import signal, sys
 numbers = [n for n in range(1, 65) if n not in (9, 19, 32, 33, 17)]
@@ -56,7 +57,23 @@ describe('signals', () => {
     }
   });
 
-  it('that stop a process stop the command, and rootless-run after it, until they are told to go on', async () => {
+  it('to the process group while the id maps are written end the start, and do not reach the programs that write them', async () => {
+    const groups = join(tempDir(), 'groups');
+    const real = pathWith(['newuidmap']);
+    // $1 is the pid of the launcher; the fifth field of a stat file is the process group.
+    const newuidmap = `cut -d ' ' -f 5 /proc/$$/stat /proc/$1/stat >${groups}
+kill -TERM -$(tail -n 1 ${groups})
+exec ${real}/newuidmap "$@"`;
+    const env = { PATH: `${pathWith([], { newuidmap })}:${process.env.PATH}` };
+    const serve = runWords('serve', '--net=none', `--state-dir=${join(tempDir(), 'state')}`);
+    // In a process group of its own.
+    const { code, stderr } = await run('setsid', serve, { env });
+    assert.deepEqual([code, stderr], [0, '']);
+    const [ofProgram, ofLauncher] = readFileSync(groups, 'utf8').split('\n');
+    assert.notEqual(ofProgram, ofLauncher);
+  });
+
+  it('that stop a process stop the command, and rootless-run after it, until they are continued', async () => {
     const [program, ...words] = runWords('--net=none', `--state-dir=${join(tempDir(), 'state')}`);
     const started = await start(program, [...words, '--', 'python3', '-c', witness], {
       ready: { output: /^ready$/m },

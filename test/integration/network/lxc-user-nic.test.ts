@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { bridge, bridgeAddress, hasBridge } from '../setup/lxc-bridge.js';
-import { run, startStack, tcpRequest, waitFor } from '../support/index.js';
-import { refuses, runScript, runWords } from '../support/rootless-run.js';
+import { bridge, bridgeAddress, hasBridge } from '../../setup/machine/lxc-bridge.js';
+import { run, startStack, tcpRequest, waitFor } from '../../support/index.js';
+import { refuses, runScript, runWords } from '../../support/stacks/rootless-run.js';
 
 const net = '--net=lxc-user-nic';
 
@@ -48,14 +48,14 @@ describe('lxc-user-nic', () => {
     });
   }
 
-  it('says what is missing, and leaves nothing', async () => {
-    await refuses(runWords(net, '--lxc-user-nic-bridge=nobridge0', 'true'), /there is no bridge nobridge0.*lxc-net/);
+  it('reports what is missing, and leaves nothing', async () => {
+    await refuses(runWords(net, '--lxc-user-nic-bridge=nobridge0', 'true'), /no bridge nobridge0.*lxc-net/);
     await refuses(runWords(net, '--lxc-user-nic-bridge=lo', 'true'), /lxc-user-nic failed: .*\/etc\/lxc\/lxc-usernet/);
     await refuses(runWords(net, '--lxc-user-nic-binary=/no/such', 'true'), /--net=lxc-user-nic.*\/no\/such/);
-    await refuses(runWords(net, '--cidr=10.5.0.0/24', 'true'), /--cidr cannot be used with --net=lxc-user-nic/);
+    await refuses(runWords(net, '--cidr=10.5.0.0/24', 'true'), /--cidr and --net=lxc-user-nic are mutually exclusive/);
   });
 
-  it('is not what auto takes', async () => {
+  it('is not selected by auto', async () => {
     const { stdout } = await run('sh', ['-c', '"$@"', 'sh', ...runWords('--debug', 'true')]);
     assert.doesNotMatch(stdout, /lxc/);
   });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { programPath, run } from '../support/index.js';
-import type { NetlinkReport } from '../support/programs/netlink-run.js';
+import type { NetlinkReport } from '../../programs/netlink-run.js';
+import { programPath, run } from '../../support/index.js';
 
 describe('devices, addresses and routes', () => {
   let report: NetlinkReport;
@@ -13,26 +13,52 @@ describe('devices, addresses and routes', () => {
   const link = (name: string) => report.links.find((found) => found.name === name);
   const line = (text: string, what: string) => text.split('\n').find((found) => found.includes(what)) ?? '';
 
-  it('are made as they are asked for: a bridge, once', () => {
+  it('are created as requested: a bridge, once', () => {
     const [first, second] = report.bridges;
     assert.equal(first, second);
     const mac = '02:00:00:00:00:01';
-    assert.deepEqual(link('br0'), { name: 'br0', kind: 'bridge', mtu: 1300, up: true, mac, alias: '', master: 0 });
+    assert.deepEqual(link('br0'), {
+      name: 'br0',
+      kind: 'bridge',
+      mtu: 1300,
+      up: true,
+      mac,
+      alias: '',
+      master: 0,
+      parent: '',
+    });
     assert.match(line(report.kernel.devices, ' br0: '), /UP.* mtu 1300 .*link\/ether 02:00:00:00:00:01 /);
   });
 
-  it('are made as they are asked for: a pair of devices, one end on the bridge, alone', () => {
+  it('are created as requested: a pair of devices, one end on the bridge, alone', () => {
     const { mac, ...near } = link('near0') ?? { mac: '' };
     assert.match(mac, /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/);
     const alias = 'a name "quoted" ü';
-    assert.deepEqual(near, { name: 'near0', kind: 'veth', mtu: 1300, up: true, alias, master: report.bridges[0] });
-    const far = { name: 'far0', kind: 'veth', mtu: 1300, up: true, mac: '02:00:00:00:00:02', alias: '', master: 0 };
+    assert.deepEqual(near, {
+      name: 'near0',
+      kind: 'veth',
+      mtu: 1300,
+      up: true,
+      alias,
+      master: report.bridges[0],
+      parent: 'far0',
+    });
+    const far = {
+      name: 'far0',
+      kind: 'veth',
+      mtu: 1300,
+      up: true,
+      mac: '02:00:00:00:00:02',
+      alias: '',
+      master: 0,
+      parent: 'near0',
+    };
     assert.deepEqual(link('far0'), far);
     assert.match(line(report.kernel.devices, 'far0@near0'), / mtu 1300 .*link\/ether 02:00:00:00:00:02 /);
     assert.match(line(report.kernel.ports, 'near0'), / isolated on /);
   });
 
-  it('are made as they are asked for: addresses, which can be used at once', () => {
+  it('are created as requested: addresses, which can be used immediately', () => {
     const addresses = report.addresses.map(({ address }) => address);
     for (const cidr of ['10.5.0.2/24', '10.6.0.1/32', 'fd00:5::2/64']) assert(addresses.includes(cidr), cidr);
     const { addresses: kernel } = report.kernel;
@@ -42,7 +68,7 @@ describe('devices, addresses and routes', () => {
     assert.doesNotMatch(line(kernel, 'fd00:5::2/64'), / tentative /);
   });
 
-  it('are made as they are asked for: default routes, and only these are removed', () => {
+  it('are created as requested: default routes, and only these are removed', () => {
     const defaults = [
       { destination: '0.0.0.0/0', gateway: '10.5.0.1' },
       { destination: '::/0', gateway: 'fd00:5::1' },
@@ -64,16 +90,16 @@ describe('devices, addresses and routes', () => {
     );
   });
 
-  it('are removed, also where they are not there', () => {
+  it('are removed, also if they are not there', () => {
     assert.deepEqual(report.remaining, ['lo']);
   });
 
-  it('are refused with what was attempted, the error, and the words of the kernel', () => {
+  it("are refused with what was attempted, the error, and the kernel's message", () => {
     const { twice, long, nowhere, unreachable, isolated } = report.refusals;
-    assert.match(twice ?? '', /^make the device near0: EEXIST/);
-    assert.match(long ?? '', /^make the bridge x{16}: (ERANGE|EINVAL)/);
-    assert.match(nowhere ?? '', /^give the address 10\.7\.0\.1\/24: ENODEV/);
-    assert.match(unreachable ?? '', /^make the default route through 10\.99\.0\.1: ENETUNREACH \(.+\)$/);
+    assert.match(twice ?? '', /^create the device near0: EEXIST/);
+    assert.match(long ?? '', /^create the bridge x{16}: (ERANGE|EINVAL)/);
+    assert.match(nowhere ?? '', /^add the address 10\.7\.0\.1\/24: ENODEV/);
+    assert.match(unreachable ?? '', /^add the default route through 10\.99\.0\.1: ENETUNREACH \(.+\)$/);
     assert.match(isolated ?? '', /^isolate the port of the bridge: E[A-Z]+/);
   });
 });

@@ -3,10 +3,10 @@ import { readFileSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { hostname, release } from 'node:os';
 import { join } from 'node:path';
-import { binPath, hostAddresses, type RunOptions, run, startStack, tempDir, waitFor } from '../support/index.js';
+import { binPath, hostAddresses, type RunOptions, run, startStack, tempDir, waitFor } from '../../support/index.js';
 
 const sh = (script: string, args: readonly string[], options?: RunOptions) =>
-  run(process.execPath, [binPath('rootless-run'), ...args, '--', 'sh', '-c', script], options);
+  run(binPath('rootless-run'), [...args, '--', 'sh', '-c', script], options);
 
 /** A directory for PATH with the usual small programs, and these. */
 function pathWith(...programs: string[]): string {
@@ -16,7 +16,7 @@ function pathWith(...programs: string[]): string {
   return dir;
 }
 
-/** A server of the host that says `text` to everybody. */
+/** A server of the host that sends `text` to every client. */
 async function greeter(address: string, text: string): Promise<AsyncDisposable & { port: number }> {
   const server = createServer((socket) => socket.on('error', () => {}).end(text));
   await new Promise<void>((resolve) => server.listen(0, address, resolve));
@@ -59,6 +59,7 @@ describe('the network', () => {
       assert.match(stdout, /10\.77\.0\.100\/24/);
       assert.match(stdout, /^nameserver 10\.77\.0\.3$/m);
       assert.match(stdout, /mtu 4000/);
+      assert.match(stdout, /<BROADCAST,MULTICAST,UP,LOWER_UP>/);
       assert.match(stdout, /from outside$/);
     });
 
@@ -71,10 +72,10 @@ describe('the network', () => {
     });
   }
 
-  it('is the first that works with auto, and a line says when there is none', async () => {
+  it('is the first that works with auto, and a line reports when there is none', async () => {
     const first = async (...programs: string[]) => {
       const env = { PATH: pathWith(...programs) };
-      return run(process.execPath, [binPath('rootless-run'), '--debug', 'cat', '/etc/resolv.conf'], { env });
+      return run(binPath('rootless-run'), ['--debug', 'cat', '/etc/resolv.conf'], { env });
     };
     assert.match((await first('slirp4netns', 'pasta')).stderr, /network driver slirp4netns/);
     assert.match((await first('pasta')).stderr, /network driver pasta/);
@@ -87,12 +88,14 @@ describe('the network', () => {
     assert.equal(none.code, 0);
   });
 
-  it('that is lost is told in a line, and the command goes on', async () => {
+  it('that is lost is reported in a line, and the command continues', async () => {
     await using stack = await startStack({ args: ['--net=slirp4netns'], publish: ['127.0.0.2:0:80'] });
     const [driver] = stack.below('tap0');
     assert(driver);
     process.kill(driver.pid, 'SIGKILL');
-    await waitFor(() => /warning: the network is lost: slirp4netns ended/.test(stack.started.output()));
+    await waitFor(() =>
+      /warning: the network is lost: slirp4netns ended.*; starting it again/.test(stack.started.output()),
+    );
     assert.equal((await stack.api.info()).networkDriver?.driver, 'slirp4netns');
   });
 

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { freePort, hostAddresses, pseudoRandomHash, type RunningStack, startStack, waitFor } from '../support/index.js';
+import {
+  freePort,
+  hostAddresses,
+  pseudoRandomHash,
+  type RunningStack,
+  startStack,
+  waitFor,
+} from '../../support/index.js';
 
 /** Whether users can make VXLAN devices in namespaces of theirs. */
 const hasVXLAN =
@@ -30,7 +37,7 @@ if (hasVXLAN && v4 !== undefined) {
     it('reach each other by name, with packets as large as they may be, in bulk, and after a restart', async () => {
       const ports = [await freePort(v4), await freePort(v4)] as const;
       await using one = await startHost(1, ports[0], ports[1]);
-      const two = await startHost(2, ports[1], ports[0]);
+      await using two = await startHost(2, ports[1], ports[0]);
       await waitFor(() => reaches(one, 'two'), { what: 'the way to the other host' });
       assert.equal(await reaches(two, 'one'), true);
       // 1450 less the heads of IP and ICMP.

@@ -1,4 +1,4 @@
-import { driverCapabilities, groups, portDriverSuite } from './port-suite.js';
+import { driverCapabilities, groups, portDriverSuite } from './suite.js';
 
 const capabilities = driverCapabilities.builtin;
 const portDriverArgs = ['--port-driver=builtin'];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { near } from '../setup/far-machine.js';
+import { near } from '../../setup/machine/far-machine.js';
 import {
   freePort,
   hostAddresses,
@@ -11,8 +11,8 @@ import {
   startStack,
   tempDir,
   waitFor,
-} from '../support/index.js';
-import { askAll, here, there } from '../support/peers.js';
+} from '../../support/index.js';
+import { askAll, here, there } from '../../support/traffic/peers.js';
 
 // Programs as people run them, each the command of its stack, published on an address of loopback.
 
@@ -28,11 +28,11 @@ async function serve(
     return stack;
   } catch (error) {
     await stack[Symbol.asyncDispose]();
-    throw new Error(`the server did not come up; it said:\n${stack.started.output()}`, { cause: error });
+    throw new Error(`the server did not come up; its output:\n${stack.started.output()}`, { cause: error });
   }
 }
 
-/** Runs a program; fails with what it said unless it ends well. */
+/** Runs a program; fails with its output unless it succeeds. */
 async function succeed(command: string, args: readonly string[], input?: string): Promise<string> {
   const { code, stdout, stderr } = await run(command, args, { timeout: 60_000, ...(input !== undefined && { input }) });
   assert.equal(code, 0, `${command} ${args.join(' ')} ended with ${code}:\n${stdout}${stderr}`);
@@ -125,7 +125,7 @@ describe('redis', () => {
       ...['-n', '2000', '-c', '50', '-P', '4', '-d', '2000', '-t', 'set,get,lrange_100', '--csv'],
     ]);
     for (const test of ['SET', 'GET', 'LRANGE_100']) assert.match(benchmark, new RegExp(`"${test}`));
-    // Blocks until somebody pushes: a connection that is silent for a while, both ways.
+    // Blocks until there is a push: a connection that is silent for a while in both directions.
     const waiting = run('redis-cli', [...to, 'blpop', 'list', '10']);
     await waitFor(async () => (await succeed('redis-cli', [...to, 'client', 'list'])).includes('cmd=blpop'));
     await succeed('redis-cli', [...to, 'rpush', 'list', 'at last']);
@@ -147,12 +147,12 @@ const programs = postgresPrograms();
 // It is not among what the tests install: where it happens to be there, it is used.
 describe('PostgreSQL', () => {
   if (!programs) return;
-  it('answers queries, and tells a client that asks for encryption first', async () => {
+  it('answers queries, and refuses a client that asks for encryption first', async () => {
     const directory = join(tempDir(), 'data');
     const sockets = tempDir();
     chmodSync(sockets, 0o700);
     await succeed(join(programs ?? '', 'initdb'), ['-D', directory, '-U', 'tester', '--auth=trust', '--no-sync']);
-    // It refuses to run as root, which it would be: another user namespace in ours makes it uid 1 again.
+    // It refuses to run as root, which it would be: another user namespace inside makes it uid 1 again.
     const server = ['postgres', '-D', directory, '-k', sockets, '-h', '127.0.0.1', '-p', '5432', '-c', 'fsync=off'];
     const command = ['unshare', '--user', '--map-user=1', '--map-group=1', join(programs ?? '', server[0] ?? '')];
     await using stack = await serve([...command, ...server.slice(1)], 5432, { publish: ['127.0.0.2:0:5432'] });
@@ -200,7 +200,7 @@ describe('dnsmasq and dig', () => {
     assert.match(long, new RegExp(`SERVER: 127\\.0\\.0\\.2#${port}\\(`));
   });
 
-  it('speak where the server listens on every address, from every address that is asked', async () => {
+  it('speak if the server listens on every address, from every address that is asked', async () => {
     const port = await freePort('127.0.0.2');
     const hosts = ['127.0.0.2', '::1', ...(there ? [near.v4, near.v6] : [])];
     await using _stack = await serve(dnsmasq(), 53, {
@@ -239,7 +239,7 @@ describe('socat', () => {
 });
 
 describe('iperf3', () => {
-  it('moves bytes both ways, over TCP and UDP', async () => {
+  it('moves bytes in both directions, over TCP and UDP', async () => {
     const port = await freePort('127.0.0.2');
     await using _stack = await serve(['iperf3', '-s', '-B', '127.0.0.1', '-p', '5201'], 5201, {
       publish: [`127.0.0.2:${port}:5201`, `127.0.0.2:${port}:5201/udp`],

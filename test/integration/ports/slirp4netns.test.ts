@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { hostAddresses, startStack, tcpRequest, udpAsk } from '../support/index.js';
-import { driverCapabilities, portDriverSuite } from './port-suite.js';
+import { hostAddresses, startStack, tcpRequest, udpAsk } from '../../support/index.js';
+import { driverCapabilities, portDriverSuite } from './suite.js';
 
 const args = ['--net=slirp4netns', '--port-driver=slirp4netns'];
 

@@ -1,20 +1,20 @@
 /**
  * What every port driver has to do, with sockets of real programs on both sides. Each group has a stack of its own;
- * each test publishes what it needs, on a port of the host that is free, and takes it back.
+ * each test publishes what it needs, on a free port of the host, and removes it.
  */
-import { addresses } from './port-suite/addresses.js';
-import type { Group, Suite } from './port-suite/common.js';
-import { connections } from './port-suite/connections.js';
-import { datagrams } from './port-suite/datagrams.js';
-import { ends } from './port-suite/ends.js';
-import { observation } from './port-suite/observation.js';
-import { pairs } from './port-suite/pairs.js';
-import { ports } from './port-suite/ports.js';
-import { protocols } from './port-suite/protocols.js';
-import { servers } from './port-suite/servers.js';
+import { addresses } from './suite/addresses.js';
+import type { Group, Suite } from './suite/common.js';
+import { connections } from './suite/connections.js';
+import { datagrams } from './suite/datagrams.js';
+import { ends } from './suite/ends.js';
+import { observation } from './suite/observation.js';
+import { pairs } from './suite/pairs.js';
+import { ports } from './suite/ports.js';
+import { protocols } from './suite/protocols.js';
+import { servers } from './suite/servers.js';
 
-export { driverCapabilities } from './port-suite/capabilities.js';
-export type { Group, Suite } from './port-suite/common.js';
+export { driverCapabilities } from './suite/capabilities.js';
+export type { Group, Suite } from './suite/common.js';
 
 export const groups = {
   addresses,

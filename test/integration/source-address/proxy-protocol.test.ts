@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { far, near } from '../setup/far-machine.js';
+import { far, near } from '../../setup/machine/far-machine.js';
 import {
   hostAddresses,
   listensNow,
@@ -11,9 +11,9 @@ import {
   startStack,
   tempDir,
   waitFor,
-} from '../support/index.js';
-import { type Conversation, converse, there } from '../support/peers.js';
-import { refuses, runWords } from '../support/rootless-run.js';
+} from '../../support/index.js';
+import { refuses, runWords } from '../../support/stacks/rootless-run.js';
+import { type Conversation, converse, there } from '../../support/traffic/peers.js';
 
 describe('the PROXY protocol', () => {
   let stack: RunningStack;
@@ -47,14 +47,14 @@ describe('the PROXY protocol', () => {
   }
 
   for (const host of hosts) {
-    it(`version 1 tells the client's address in text (${host})`, async () => {
+    it(`version 1 carries the client's address in text (${host})`, async () => {
       const { data, ends } = await firstBytes('0:80/tcp+proxy1', host);
       const family = host.includes(':') ? 'TCP6' : 'TCP4';
       const head = `PROXY ${family} ${ends.client} ${ends.asked} ${ends.clientPort} ${ends.port}\r\n`;
       assert.equal(data.toString(), `${head}hello`);
     });
 
-    it(`version 2 tells it in bytes (${host})`, async () => {
+    it(`version 2 carries it in bytes (${host})`, async () => {
       const { data, ends } = await firstBytes('0:80/tcp+proxy2', host);
       const v6 = host.includes(':');
       const length = v6 ? 36 : 12;
@@ -70,7 +70,7 @@ describe('the PROXY protocol', () => {
     });
   }
 
-  it('is shown as it is asked for, and refused where it does not fit', async () => {
+  it('is shown as requested, and refused if it does not fit', async () => {
     const published = await stack.publish('127.0.0.1:0:80/tcp+proxy2');
     assert.equal((await stack.report(published.id)).spec.proxyProtocol, 2);
     const events = await stack.ctl('list-ports', '--json');
@@ -106,7 +106,7 @@ describe('the PROXY protocol', () => {
   const machine = there;
   if (machine) {
     it('has nginx write the addresses of clients on another machine to its log', async () => {
-      // Without it the connections themselves would tell.
+      // Without it the connections themselves would show it.
       await using hiding = await startStack({ args: ['--net=none', '--source-ip-transparent=false'] });
       const directory = tempDir();
       const log = join(directory, 'log');
@@ -139,7 +139,8 @@ describe('the PROXY protocol', () => {
       await waitFor(() => lines().length === talks.length, { what: 'the lines of all clients' });
       const expected = ends.map(({ data, own }, i) => {
         assert.match(data, /^HTTP\/1.1 200 OK/);
-        return `${own} /${i < talks.length / 2 ? 1 : 2} through 127.0.0.1`;
+        const loopback = own.includes(':') ? '::1' : '127.0.0.1';
+        return `${own} /${i < talks.length / 2 ? 1 : 2} through ${loopback}`;
       });
       assert.deepEqual(lines().sort(), expected.sort());
     });

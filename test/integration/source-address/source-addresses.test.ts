@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:net';
-import { far, near } from '../setup/far-machine.js';
+import { far, near } from '../../setup/machine/far-machine.js';
 import {
   freePort,
   hostAddresses,
@@ -12,8 +11,8 @@ import {
   tcpRequest,
   udpAsk,
   waitFor,
-} from '../support/index.js';
-import { type Asking, askAll, type Conversation, converse, servePeers, there } from '../support/peers.js';
+} from '../../support/index.js';
+import { type Asking, askAll, type Conversation, converse, servePeers, there } from '../../support/traffic/peers.js';
 
 /** Addresses of the host that are not on loopback, where there are any. */
 const hosts = [hostAddresses.v4, hostAddresses.v6].filter((host) => host !== undefined);
@@ -162,7 +161,7 @@ if (hosts.length > 0) {
       });
     }
 
-    it('is that of the agent where no rules can be made, and the user is told so', async () => {
+    it('is that of the agent if no rules can be made, and the user is warned', async () => {
       // No netlink, as with RestrictAddressFamilies= of systemd.
       const filter = `
 import ctypes, os, struct, sys
@@ -191,7 +190,7 @@ os.execvp(sys.argv[1], sys.argv[1:])`;
       assert.match((await stack.ctl('list-ports')).stdout, /SOURCE +\n.* agent +\n/);
       assert.match(
         stack.started.output(),
-        /^rootless-run: warning: servers see connections from this side of the port: .+\nrootless-run: warning: cannot list the addresses inside: .+\n$/,
+        /^(?:rootless-run: warning: cannot watch the addresses of the host; .+\n)?rootless-run: warning: servers do not see the addresses of clients: .+\nrootless-run: warning: cannot list the addresses inside: .+\n$/,
       );
     });
 
@@ -209,7 +208,23 @@ os.execvp(sys.argv[1], sys.argv[1:])`;
       }
     });
 
-    it('is seen after the agent was replaced, and connections from before go on', async () => {
+    it('is seen by a server whose own address is on a device without a carrier', async () => {
+      await using stack = await startStack();
+      const address = '198.51.100.9';
+      await stack.enter('ip', 'link', 'add', 'down0', 'type', 'veth', 'peer', 'name', 'down1');
+      await stack.enter('ip', 'addr', 'add', `${address}/24`, 'dev', 'down0');
+      await stack.enter('ip', 'link', 'set', 'down0', 'up');
+      await using _tcp = await stack.program('tcp-server', 'client', address, 80);
+      await using _udp = await stack.program('udp-server', 'client', address, 80);
+      const tcp = await stack.publish(`0:${address}:80/tcp`);
+      const udp = await stack.publish(`0:${address}:80/udp`);
+      const [host = ''] = hosts;
+      for (const [seen, own] of [await seenOverTCP(host, tcp.port), await seenOverUDP(host, udp.port)]) {
+        assert.equal(seen, own);
+      }
+    });
+
+    it('is seen after the agent was replaced, and connections from before continue', async () => {
       await using stack = await startStack();
       await using _server = await stack.program('tcp-server', 'echo', '0.0.0.0', 80);
       await using _names = await stack.program('tcp-server', 'client', '0.0.0.0', 81);
@@ -220,7 +235,7 @@ os.execvp(sys.argv[1], sys.argv[1:])`;
       open.write('before');
       await waitFor(() => open.readableLength === 6, { what: 'the echo' });
       const [agent] = stack.below('child/agent.js');
-      process.kill(agent?.pid ?? 0, 'SIGKILL');
+      process.kill(agent?.pid ?? assert.fail('the agent does not run'), 'SIGKILL');
       const [seen, own] = await seenOverTCP(host, names.port);
       assert.equal(seen, own);
       open.write(' and after');
@@ -228,25 +243,77 @@ os.execvp(sys.argv[1], sys.argv[1:])`;
       open.destroy();
     });
 
-    it('leaves the server free to talk to that client of its own accord, and leaves no rule when the port is gone', async () => {
-      await using stack = await startStack({ args: ['--net=slirp4netns'] });
-      const { v4 = '' } = hostAddresses;
-      await using _server = await stack.program('tcp-server', 'client', '0.0.0.0', 80);
-      const published = await stack.publish('0:80/tcp');
-      const [seen, own] = await seenOverTCP(v4, published.port);
-      assert.equal(seen, own);
-      const listener = createServer((socket) => socket.end('from the host'));
-      await new Promise<void>((resolve) => listener.listen(0, v4, resolve));
-      const address = listener.address();
-      const port = typeof address === 'object' && address ? address.port : 0;
-      assert.equal((await stack.enter('socat', '-T5', '-', `TCP:${v4}:${port}`)).stdout, 'from the host');
-      listener.close();
+    const { v6 } = hostAddresses;
+    if (v6 !== undefined) {
+      it('that the namespace has, too, does not keep UDP answers from the host itself, with pasta and IPv6', async () => {
+        await using stack = await startStack({ args: ['--net=pasta', '--ipv6'] });
+        assert.match((await stack.enter('ip', '-6', '-o', 'addr')).stdout, new RegExp(` ${v6}/`));
+        for (const listen of ['::', '::1']) {
+          const inside = await freePort('::1');
+          await using _tcp = await stack.program('tcp-server', 'client', listen, inside);
+          await using _udp = await stack.program('udp-server', 'client', listen, inside);
+          const tcp = await stack.publish(`0:${inside}/tcp`);
+          const udp = await stack.publish(`0:${inside}/udp`);
+          const [seen, own] = await seenOverTCP(v6, tcp.port);
+          assert.equal(seen, own);
+          assert.match((await seenOverUDP(v6, udp.port))[0], /^(127\.0\.0\.1|::1) /);
+        }
+      });
+    }
 
-      const rules = async () => (await stack.enter('ip', 'rule')).stdout;
-      assert.match(await rules(), /ipproto tcp sport 80 /);
+    if (machine) {
+      it('is kept in flows of UDP that are open when the agent is replaced', async () => {
+        await using stack = await startStack();
+        await using _server = await stack.program('udp-server', 'client', '0.0.0.0', 80);
+        const published = await stack.publish('0:80/udp');
+        const client = { host: near.v4, port: published.port, fromPort: 4006 };
+        const rules = async () => (await stack.enter('ip', 'rule')).stdout;
+        const ask = async (from: string) => {
+          const [asked] = await askAll(machine, [{ ...client, from }]);
+          assert.deepEqual(asked?.answers, [asked?.own]);
+        };
+        const [first, second, third] = far.v4;
+        for (const from of [first, second]) await ask(from ?? '');
+        const [agent] = stack.below('child/agent.js');
+        process.kill(agent?.pid ?? assert.fail('the agent does not run'), 'SIGKILL');
+        await ask(first ?? '');
+        // Another agent takes over what there is with its first flow.
+        await ask(third ?? '');
+        for (const from of [first, second]) await ask(from ?? '');
+        assert.equal((await stack.counters(published.id)).opened, 3);
+        await stack.api.removePort(published.id);
+        await waitFor(async () => !/dport|goto|nop/.test(await rules()), { what: 'the rules to go' });
+      });
+
+      it('is kept for many clients at once, from different ports and from the same ones', async () => {
+        await using stack = await startStack();
+        await using _server = await stack.program('udp-server', 'client', '0.0.0.0', 80);
+        const published = await stack.publish('0:80/udp');
+        const clients = Array.from({ length: 300 }, (_, index): Asking => {
+          const from = far.v4[index % far.v4.length] ?? '';
+          return { host: near.v4, port: published.port, from, fromPort: 1025 + Math.floor(index / 2) * 613 };
+        }).filter(({ fromPort = 0 }) => fromPort < 65_536);
+        const distinct = [...new Map(clients.map((one) => [`${one.from} ${one.fromPort}`, one])).values()];
+        for (const { own, answers } of await askAll(machine, distinct, 2)) assert.deepEqual(answers, [own, own]);
+        await stack.api.removePort(published.id);
+        const rules = async () => (await stack.enter('ip', 'rule')).stdout;
+        await waitFor(async () => !/dport|goto|nop/.test(await rules()), { what: 'the rules to go' });
+      });
+    }
+
+    it('leaves no rule of a flow when the flow has ended', async () => {
+      await using stack = await startStack();
+      await using _server = await stack.program('udp-server', 'client', '0.0.0.0', 80);
+      const published = await stack.publish('0:80/udp');
+      const [host = ''] = hosts;
+      const [seen, own] = await seenOverUDP(host, published.port);
+      assert.equal(seen, own);
+      const all = async () => (await stack.enter('sh', '-c', 'ip rule; ip -6 rule; ip route show table all')).stdout;
+      const port = own.split(' ')[1] ?? '';
+      assert.match(await all(), new RegExp(` iif lo ipproto udp sport 80 dport ${port} `));
       assert.match((await stack.ctl('list-ports')).stdout, /SOURCE +\n.* client +\n/);
       await stack.ctl('remove-ports', String(published.id));
-      await waitFor(async () => !(await rules()).includes('sport'), { what: 'the rule to go' });
+      await waitFor(async () => !/dport|goto|nop|local 10\./.test(await all()), { what: 'the rules to go' });
     });
   });
 }

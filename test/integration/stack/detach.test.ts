@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { programPath, type RunningStack, startStack, tcpRequest, tempDir, waitFor } from '../support/index.js';
-import { refuses, runScript, runWords } from '../support/rootless-run.js';
+import { programPath, type RunningStack, startStack, tcpRequest, tempDir, waitFor } from '../../support/index.js';
+import { execIn, reaches, startContainer, startContainerStack } from '../../support/stacks/containers.js';
+import { refuses, runScript, runWords } from '../../support/stacks/rootless-run.js';
 
 /** Runs in the detached namespace of a stack, as nerdctl and Docker do. */
 const inNetns = 'nsenter -n"$ROOTLESSKIT_STATE_DIR/netns"';
@@ -24,8 +25,17 @@ describe('a detached network namespace', () => {
     });
   }
 
+  it("has containers, also beside the host's network", async () => {
+    await using stack = await startContainerStack({ args: ['--net=host', '--detach-netns'] });
+    const { attachments } = await startContainer(stack, { name: 'one' });
+    await startContainer(stack, { name: 'two', network: { mode: 'host' } });
+    const [ip = ''] = attachments[0]?.ips ?? [];
+    assert(await reaches(stack, 'two', ip.replace(/\/.*/, '')));
+    assert.match(await execIn(stack, 'two', 'cat', '/etc/hosts'), /localhost/);
+  });
+
   for (const net of ['slirp4netns', 'pasta', 'none']) {
-    it(`has its ports published, whatever is copied up (${net})`, async () => {
+    it(`has its ports published, with any directories copied up (${net})`, async () => {
       // As /run is where the state directory is in /run/user/UID.
       const above = tempDir();
       const stateDir = join(above, 'user', 'state');
@@ -43,7 +53,7 @@ describe('a detached network namespace', () => {
     });
   }
 
-  it("leaves the names of the host's network to the command, and its own to whoever asks for them", async () => {
+  it("leaves the names of the host's network to the command, and gives its own on request", async () => {
     const script =
       'cat /etc/resolv.conf; echo ---; cat "$ROOTLESSKIT_STATE_DIR/resolv.conf"; mount | grep -c /etc/hosts';
     const { stdout } = await runScript(script, ['--net=slirp4netns', '--detach-netns']);
@@ -52,7 +62,7 @@ describe('a detached network namespace', () => {
     assert.match(rest, /^nameserver 10\.0\.2\.3\n(?:.*\n)*0\n$/);
   });
 
-  it('takes the slirp4netns port driver', async () => {
+  it('accepts the slirp4netns port driver', async () => {
     await using stack = await startStack({
       args: ['--net=slirp4netns', '--port-driver=slirp4netns', '--detach-netns'],
       publish: ['127.0.0.2:0:7002'],
@@ -71,7 +81,7 @@ describe('a detached network namespace', () => {
 
   it('cannot be had together with the sandbox of slirp4netns', async () => {
     const words = runWords('--net=slirp4netns', '--slirp4netns-sandbox=true', '--detach-netns', 'true');
-    await refuses(words, /--slirp4netns-sandbox=true and --detach-netns exclude each other/);
+    await refuses(words, /--slirp4netns-sandbox=true and --detach-netns are mutually exclusive/);
     const { code, stderr } = await runScript('true', [
       '--net=slirp4netns',
       '--slirp4netns-sandbox=auto',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { run, startStack, tempDir, waitFor } from '../support/index.js';
-import { runNested, runWords } from '../support/rootless-run.js';
+import { run, startStack, tempDir, waitFor } from '../../support/index.js';
+import { runNested, runWords } from '../../support/stacks/rootless-run.js';
 
 /**
  * A host of our own: user, mount and network namespaces with a device, a resolver (dnsmasq) on it, and a resolv.conf that
@@ -38,7 +38,7 @@ describe('names', () => {
     });
   }
 
-  it("keep the host's search list and options, whatever resolves them", async () => {
+  it("keep the host's search list and options, whichever DNS server answers", async () => {
     const script =
       'printf "# comment\\nnameserver 192.0.2.1\\nsearch a.test b.test\\noptions ndots:2\\n" > "$1/r";' +
       ' mount --bind "$1/r" /etc/resolv.conf; shift; exec "$@"';
@@ -55,7 +55,7 @@ describe('names', () => {
 
 describe('a network', () => {
   for (const driver of ['slirp4netns', 'pasta']) {
-    it(`says what it is: device, addresses, MTU, resolver (${driver})`, async () => {
+    it(`shows its device, addresses, MTU and DNS server (${driver})`, async () => {
       await using stack = await startStack({ args: [`--net=${driver}`] });
       const { networkDriver } = await stack.api.info();
       assert.deepEqual(networkDriver, {
@@ -78,8 +78,11 @@ describe('a network', () => {
       const [process_] = stack.below('tap0');
       assert(process_);
       process.kill(process_.pid, 'SIGKILL');
-      const line = new RegExp(`^rootless-run: warning: the network is lost: ${driver} ended: [^\n]*$`, 'm');
-      await waitFor(() => line.test(stack.started.output()), { what: 'the line that says so' });
+      const line = new RegExp(
+        `^rootless-run: warning: the network is lost: ${driver} ended: [^\n]*; starting it again$`,
+        'm',
+      );
+      await waitFor(() => line.test(stack.started.output()), { what: 'the line that reports it' });
       const lines = stack.started
         .output()
         .split('\n')

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { accessSync, constants, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort, hostAddresses, repoRoot, run, start, tcpRequest, tempDir } from '../support/index.js';
+import { freePort, hostAddresses, repoRoot, run, start, tcpRequest, tempDir } from '../../support/index.js';
 
-// If these fail, so will the others, and these say why.
+// If these fail, so will the others, and these show why.
 describe('the surroundings of the integration tests', () => {
   it('are those of an unprivileged user', async () => {
     assert.notEqual(process.getuid?.(), 0);

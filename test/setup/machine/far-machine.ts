@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { testPath } from './requirements.js';
 
 /** What is at the other end of a cable is a network namespace too; these are the addresses of both ends. */
 export const near = { v4: '10.125.0.1', v6: 'fd00:125::1' } as const;
@@ -18,18 +17,18 @@ function command(program: string, ...args: string[]): void {
 
 /**
  * Makes a network namespace that is to this one what another machine would be, and starts what runs programs there, as
- * the user (support/programs/starter.ts, at `socket`). It is to be killed at the end.
+ * the user (programs/starter.ts, at `socket`). It is to be killed at the end.
  */
 export async function makeFarMachine(
   user: string,
-  { node, root, socket }: { node: string; root: string; socket: string },
+  { node, root, socket, path }: { node: string; root: string; socket: string; path: string },
 ): Promise<ChildProcess> {
-  const starter = [node, join(root, 'dist', 'test', 'support', 'programs', 'starter.js'), 'serve', socket];
+  const starter = [node, join(root, 'dist', 'test', 'programs', 'starter.js'), 'serve', socket];
   const drop = ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--init-groups', '--inh-caps=-all'];
   const script = 'echo made; read -r _ && exec "$@"';
   const child = spawn(
     'unshare',
-    ['--net', 'sh', '-c', script, 'sh', ...drop, 'env', '-i', `PATH=${testPath}`, ...starter],
+    ['--net', 'sh', '-c', script, 'sh', ...drop, 'env', '-i', `PATH=${path}`, ...starter],
     { stdio: ['pipe', 'pipe', 'inherit'] },
   );
   await once(child.stdout, 'data');

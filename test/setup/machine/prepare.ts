@@ -16,7 +16,7 @@ export class PrepareError extends Error {
 /**
  * Sets up what is missing; quick and silent if nothing is.
  *
- * @throws {PrepareError} with a message that says what is missing and how to get it
+ * @throws {PrepareError} with a message about what is missing and how to get it
  */
 export function prepare(): void {
   if (process.getuid?.() !== 0) {

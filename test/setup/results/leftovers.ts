@@ -1,5 +1,5 @@
-import { describeProcess, isAlive, listProcesses, type ProcessInfo } from '../support/process-info.js';
-import { waitFor } from '../support/wait-for.js';
+import { describeProcess, isAlive, listProcesses, type ProcessInfo } from '../../support/process-info.js';
+import { waitFor } from '../../support/wait-for.js';
 
 /**
  * Waits a little until no process for which `belongs` holds is alive; kills those that remain, by id, and

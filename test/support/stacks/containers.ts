@@ -1,26 +1,39 @@
 // A stack that runs containers, with directories of its own, and rootless-net on it.
 import assert from 'node:assert/strict';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { StackClient } from '../../parent/api/client.js';
-import { ContainerClient } from '../../parent/api/container-client.js';
-import type { AttachmentRequest, ContainerNetwork, ContainerReport } from '../../protocol/containers.js';
-import { binPath } from './paths.js';
-import { isAlive, listProcesses, processTree } from './process-info.js';
-import { type RunOptions, type RunResult, run } from './run.js';
-import { type Started, start } from './start.js';
-import { tempDir } from './temp-dir.js';
-import { waitFor } from './wait-for.js';
+import { ContainerClient } from '../../../parent/client/container-client.js';
+import { StackClient } from '../../../parent/client/stack-client.js';
+import type { AttachmentRequest, ContainerNetwork, ContainerReport } from '../../../protocol/containers/types.js';
+import { binPath } from '../paths.js';
+import { isAlive, processTree } from '../process-info.js';
+import { type RunOptions, type RunResult, run } from '../run.js';
+import { type Started, start } from '../start.js';
+import { tempDir } from '../temp-dir.js';
+import { waitFor } from '../wait-for.js';
+import { staticBusybox } from './busybox.js';
+
+/** In the environment of tests that are run on stacks with --detach-netns. */
+export const detachedVariable = 'ROOTLESS_NET_TEST_DETACHED';
 
 export interface ContainerStackOptions {
-  /** Options of rootless-run serve; loopback only (`--net=none`) unless told. */
+  /** Options of rootless-run serve; loopback only (`--net=none`) by default. */
   args?: readonly string[];
   env?: Record<string, string>;
   /** A program and its arguments that starts rootless-run in turn, by becoming it. */
   wrapper?: readonly string[];
-  /** Data and configuration of an earlier one; new unless told. */
+  /** Data and configuration of an earlier one; new by default. */
   home?: string;
 }
 
@@ -39,13 +52,17 @@ export interface ContainerStack extends AsyncDisposable {
   readonly env: Record<string, string>;
   /** Runs rootless-net to its end. */
   net(...args: string[]): Promise<RunResult>;
-  /** As net(), which has to succeed without a word on standard error; resolves with its standard output, trimmed. */
+  /** As net(), which has to succeed without output on standard error; resolves with its standard output, trimmed. */
   must(...args: string[]): Promise<string>;
   /** Runs a program in the stack's namespaces, as root there, to its end. */
   enter(command: readonly string[], options?: RunOptions): Promise<RunResult>;
+  /** Options of nsenter(1) that lead into the stack's namespaces. */
+  into(): string[];
+  /** Which network namespace is the stack's, as /proc/PID/ns/net names it. */
+  netns(): string;
   /** Process ids of the agent. */
   agents(): number[];
-  /** Has the agent fail, or die, at that moment, once; see child/container/faults.ts. */
+  /** Has the agent fail, or die, at that moment, once; see child/container/storage/fault-injection.ts. */
   fault(how: 'fail' | 'kill', moment: string): void;
   /** Whether the moment that was asked for last has not come yet. */
   faultPending(): boolean;
@@ -57,30 +74,46 @@ export interface ContainerStack extends AsyncDisposable {
   killAll(): Promise<void>;
 }
 
-export async function startContainerStack(options: ContainerStackOptions = {}): Promise<ContainerStack> {
-  const home = options.home ?? tempDir();
+/** Directories of a user of their own below `home`, and the default state directory there. */
+export function userDirectories(home: string) {
   const env = {
     HOME: home,
     XDG_RUNTIME_DIR: join(home, 'run'),
     XDG_DATA_HOME: join(home, 'data'),
     XDG_CONFIG_HOME: join(home, 'config'),
     XDG_STATE_HOME: join(home, 'state'),
-    ROOTLESS_NET_FAULTS: join(home, 'fault'),
-    ...options.env,
   };
   mkdirSync(env.XDG_RUNTIME_DIR, { recursive: true, mode: 0o700 });
-  const stateDir = join(env.XDG_RUNTIME_DIR, 'rootless-net');
+  return { env, stateDir: join(env.XDG_RUNTIME_DIR, 'rootless-net') };
+}
+
+export async function startContainerStack(options: ContainerStackOptions = {}): Promise<ContainerStack> {
+  const home = options.home ?? tempDir();
+  const { env: directories, stateDir } = userDirectories(home);
+  const env = { ...directories, ROOTLESS_NET_FAULTS: join(home, 'fault'), ...options.env };
   const socket = join(stateDir, 'api.sock');
   const api = new StackClient(socket);
   const containers = new ContainerClient(socket);
-  const serve = [process.execPath, binPath('rootless-run'), 'serve', ...(options.args ?? ['--net=none'])];
+  const detached = process.env[detachedVariable] === 'yes';
+  const given = options.args ?? ['--net=none'];
+  const serve = [binPath('rootless-run'), 'serve', ...(detached ? ['--detach-netns'] : []), ...given];
   const [program = '', ...words] = [...(options.wrapper ?? []), ...serve];
   const started = await start(program, words, {
     env,
     ready: { check: async () => Array.isArray(await containers.list().catch(() => undefined)) },
   });
-  const net = (...args: string[]) => run(process.execPath, [binPath('rootless-net'), ...args], { env });
+  const net = (...args: string[]) => run(binPath('rootless-net'), args, { env });
   const dataDir = join(env.XDG_DATA_HOME, 'rootless-net');
+  const childPid = () => readFileSync(join(stateDir, 'child_pid'), 'utf8');
+  const netns = () => (detached ? `/proc/${childPid()}/root${stateDir}/netns` : `/proc/${childPid()}/ns/net`);
+  const into = () => [
+    '--user',
+    `--net=${netns()}`,
+    '--mount',
+    '--preserve-credentials',
+    `--target=${childPid()}`,
+    '--',
+  ];
   return {
     started,
     home,
@@ -96,11 +129,9 @@ export async function startContainerStack(options: ContainerStackOptions = {}): 
       assert.deepEqual({ code, stderr }, { code: 0, stderr: '' }, args.join(' '));
       return stdout.trim();
     },
-    async enter(command, runOptions) {
-      const pid = readFileSync(join(stateDir, 'child_pid'), 'utf8');
-      const into = ['--user', '--net', '--mount', '--preserve-credentials', `--target=${pid}`, '--'];
-      return run('nsenter', [...into, ...command], runOptions);
-    },
+    enter: (command, runOptions) => run('nsenter', [...into(), ...command], runOptions),
+    into,
+    netns: () => `net:[${statSync(netns()).ino}]`,
     agents: () =>
       processTree(started.pid)
         .filter(({ args }) => args.some((word) => word.endsWith('child/agent.js')))
@@ -126,8 +157,10 @@ export async function startContainerStack(options: ContainerStackOptions = {}): 
   };
 }
 
-/** SIGKILL, to one that may have ended. */
-export function kill(pid: number): void {
+/** Sends SIGKILL to a process that may have ended. Fails where there is no such number. */
+export function kill(pid: number | undefined): void {
+  // 0 is this process group, and a negative number another one (kill(2)).
+  assert.ok(pid !== undefined && pid > 1, `not a process to kill: ${pid}`);
   try {
     process.kill(pid, 'SIGKILL');
   } catch {
@@ -139,25 +172,29 @@ let made: string | undefined;
 
 /** A root file system of busybox, made at the first use, with /www/index.html. Containers share it. */
 export function busyboxRootfs(): string {
-  if (made !== undefined) return made;
-  const root = join(tempDir(), 'rootfs');
+  made ??= makeBusyboxRootfs(tempDir());
+  return made;
+}
+
+/** As busyboxRootfs(), below that directory. */
+export function makeBusyboxRootfs(directory: string): string {
+  const root = join(directory, 'rootfs');
   for (const name of ['bin', 'etc', 'proc', 'sys', 'dev', 'tmp', 'www', 'root', 'run']) {
     mkdirSync(join(root, name), { recursive: true });
   }
-  copyFileSync('/bin/busybox', join(root, 'bin', 'busybox'));
+  copyFileSync(staticBusybox(), join(root, 'bin', 'busybox'));
   const applets =
     'sh cat echo sleep ip ping nc httpd wget hostname id env ls mkdir rm touch stat stty tty true false kill ps grep sed nslookup test head seq date mount awk tail cut wc udhcpc readlink sort dd sha256sum';
   for (const name of applets.split(' ')) symlinkSync('busybox', join(root, 'bin', name));
   writeFileSync(join(root, 'etc', 'passwd'), 'root:x:0:0:root:/root:/bin/sh\n');
   writeFileSync(join(root, 'www', 'index.html'), 'hello\n');
-  made = root;
   return root;
 }
 
-/** A command that does nothing, and ends at once when it is told to. */
+/** A command that does nothing, and ends at once on SIGTERM. */
 export const IDLE = ['sh', '-c', 'trap "exit 0" TERM; while :; do sleep 1000 & wait $!; done'];
 
-/** A web server that answers with its container's host name, and ends at once when it is told to. */
+/** A web server that answers with its container's host name, and ends at once on SIGTERM. */
 export const WEB = [
   'sh',
   '-c',
@@ -165,8 +202,8 @@ export const WEB = [
 ];
 
 /**
- * Answers with its container's host name, at 80/tcp by HTTP and at 53/udp each datagram, and ends at once when it is told
- * to. Needs HOST_PROGRAMS.
+ * Answers with its container's host name, at 80/tcp by HTTP and at 53/udp each datagram, and ends at once on request.
+ * Needs HOST_PROGRAMS.
  */
 export const NAME_SERVER = [
   'sh',
@@ -185,7 +222,7 @@ while True:
 /** Mounts that give a container of busybox the host's programs, too. */
 export const HOST_PROGRAMS = ['/usr', '/lib', '/lib64'].filter(existsSync).map((path) => `${path}:${path}:ro`);
 
-/** Starts a container that goes on; resolves with its report. */
+/** Starts a container that keeps running; resolves with its report. */
 export async function startContainer(
   { containers }: ContainerStack,
   request: Partial<Parameters<ContainerClient['create']>[0]> = {},
@@ -304,11 +341,4 @@ export async function onlyLeft(stack: ContainerStack, expected: Traces, what: st
   let found = await traces(stack);
   while (!isDeepStrictEqual(found, expected) && performance.now() < deadline) found = await traces(stack);
   assert.deepEqual(found, expected, what);
-}
-
-/** A process of the stack of that name. */
-export function processNamed(name: string): number[] {
-  return listProcesses()
-    .filter(({ comm, state }) => comm === name && state !== 'Z')
-    .map(({ pid }) => pid);
 }

@@ -1,19 +1,19 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { type Engine, type EngineEvent, native } from '../../native/index.js';
-import { encodeMessage, encodeTarget, PROTOCOL_VERSION } from '../../protocol/messages.js';
-import { waitFor } from './wait-for.js';
+import { type Engine, type EngineEvent, type EngineTimeouts, native } from '../../../native/index.js';
+import { encodeMessage, encodeTarget, PROTOCOL_VERSION } from '../../../protocol/wire/messages.js';
+import { waitFor } from '../wait-for.js';
 
 type Kind = EngineEvent['type'];
 /** Some members of the union stand for several kinds. */
 type EventOf<T extends Kind, E = EngineEvent> = E extends { type: Kind } ? (T extends E['type'] ? E : never) : never;
 
-/** An engine, and what it says. Ends with the block. */
+/** An engine, and its events. Ends with the block. */
 export class EngineSide implements Disposable {
   readonly events: EngineEvent[] = [];
   readonly engine: Engine;
 
-  constructor() {
-    this.engine = new (native().Engine)('', (events) => this.events.push(...events));
+  constructor(timeouts: EngineTimeouts = {}) {
+    this.engine = new (native().Engine)('', (events) => this.events.push(...events), timeouts);
   }
 
   of<T extends Kind>(type: T): EventOf<T>[] {
@@ -39,23 +39,25 @@ export class EngineSide implements Disposable {
 }
 
 /**
- * The parent's engine, and at the other end of its channel an agent that does nothing by itself: it hears of the first
- * request for each port (`plan-wanted`), and sends what a test says.
+ * The parent's engine, and at the other end of its channel an agent that does nothing by itself: it is notified of the first
+ * request for each port (`plan-wanted`), and sends what a test passes.
  */
 export class HostilePair implements Disposable {
-  readonly parent = new EngineSide();
+  readonly parent: EngineSide;
   agent = new EngineSide();
   #channel = 0;
   #ports = 0;
   #requests = 0;
 
-  static async make(): Promise<HostilePair> {
-    const pair = new HostilePair();
+  static async make(timeouts: EngineTimeouts = {}): Promise<HostilePair> {
+    const pair = new HostilePair(timeouts);
     await pair.newAgent();
     return pair;
   }
 
-  private constructor() {}
+  private constructor(timeouts: EngineTimeouts) {
+    this.parent = new EngineSide(timeouts);
+  }
 
   /** Another agent in place of the last one. */
   async newAgent(): Promise<void> {
@@ -66,31 +68,31 @@ export class HostilePair implements Disposable {
     this.parent.engine.openChannel(channel, up);
     this.agent.engine.openChannel(1, down);
     this.agent.engine.serveConnects(1);
-    // As in earnest: requests come when the agent has said hello, so that it is ready for them.
+    // As in production: requests come after the agent's hello, so that it is ready for them.
     this.send(encodeMessage({ type: 'hello', version: PROTOCOL_VERSION, pid: process.pid }));
     await this.parent.wait('message', channel);
     this.parent.engine.setAgent(channel);
   }
 
   /** A port of the parent's, on 127.0.0.1; resolves to its number there. `childPort` is where it is to lead. */
-  publish(childPort: number, type: 'tcp' | 'udp' = 'tcp'): { id: number; port: number } {
+  publish(childPort: number, type: 'tcp' | 'udp' = 'tcp'): { id: number; port: number; target: Buffer } {
     const id = ++this.#ports;
     const { fd, port } = native().listen('127.0.0.1', 0, type, false);
-    // Each port is a target of its own: the agent hears of each first request.
+    // Each port is a target of its own: the agent is notified of each first request.
     const target = encodeTarget({
       proto: type,
       ip: `id ${id}`,
-      port: childPort,
       parentIP: '',
       hostGatewayIP: '',
       source: 'hide',
+      container: '',
     });
-    this.parent.engine.addPort(id, type, [fd], childPort, target, 0);
-    return { id, port };
+    this.parent.engine.addPorts(id, type, [fd], childPort, target, 0);
+    return { id, port, target };
   }
 
   /**
-   * Waits until the agent has heard of so many ports in all, and resolves to the id of the next request. To be called
+   * Waits until the agent was notified of so many ports in all, and resolves to the id of the next request. To be called
    * once for each request, in their order.
    */
   async asked(count: number): Promise<number> {

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
-import { startAPIServer } from '../../parent/api/server.js';
-import { EventBus } from '../../parent/events.js';
-import type { PortDriver } from '../../parent/port/driver.js';
-import type { Info } from '../../protocol/api.js';
+import { EventBus } from '../../../parent/api/event-bus.js';
+import type { Backend } from '../../../parent/api/forward.js';
+import { type APIServer, startAPIServer } from '../../../parent/api/server.js';
+import type { PortDriver } from '../../../parent/port/driver.js';
+import type { Info } from '../../../protocol/api/types.js';
+import { tempDir } from '../temp-dir.js';
 import { FakePortDriver } from './fake-port-driver.js';
-import { tempDir } from './temp-dir.js';
 
 /** What `GET /v1/info` of a fake stack answers. */
 export const FAKE_INFO: Info = {
@@ -21,6 +22,7 @@ export interface FakeStack extends AsyncDisposable {
   readonly socketPath: string;
   readonly ports: FakePortDriver;
   readonly events: EventBus;
+  server: APIServer;
   /** What the server logged. */
   readonly log: string[];
   close(): Promise<void>;
@@ -28,7 +30,7 @@ export interface FakeStack extends AsyncDisposable {
 
 /** With `ports: undefined` the stack has no port driver. */
 export async function startFakeStack(
-  options: { ports?: PortDriver | undefined; info?: () => Info } = {},
+  options: { ports?: PortDriver | undefined; info?: () => Info; containers?: Backend } = {},
 ): Promise<FakeStack> {
   const ports = new FakePortDriver();
   const events = new EventBus();
@@ -38,8 +40,17 @@ export async function startFakeStack(
     socketPath,
     info: options.info ?? (() => FAKE_INFO),
     ports: 'ports' in options ? options.ports : ports,
+    containers: options.containers,
     events,
     log: (line) => log.push(line),
   });
-  return { socketPath, ports, events, log, close: () => server.close(), [Symbol.asyncDispose]: () => server.close() };
+  return {
+    socketPath,
+    ports,
+    events,
+    log,
+    server,
+    close: () => server.close(),
+    [Symbol.asyncDispose]: () => server.close(),
+  };
 }

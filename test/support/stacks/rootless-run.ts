@@ -1,20 +1,20 @@
-// rootless-run as a program that runs to its end. For one that goes on beside the test see stack.ts.
+// rootless-run as a program that runs to its end. For one that runs beside the test see stack.ts.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { accessSync, constants, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { binPath } from './paths.js';
-import { describeProcess, isAlive, listProcesses } from './process-info.js';
-import { type RunOptions, type RunResult, run } from './run.js';
-import { tempDir } from './temp-dir.js';
-import { waitFor } from './wait-for.js';
+import { binPath } from '../paths.js';
+import { describeProcess, isAlive, listProcesses } from '../process-info.js';
+import { type RunOptions, type RunResult, run } from '../run.js';
+import { tempDir } from '../temp-dir.js';
+import { waitFor } from '../wait-for.js';
 
 /** The words that start rootless-run with these arguments, for a program that runs another. */
 export function runWords(...args: string[]): [program: string, ...rest: string[]] {
-  return [process.execPath, binPath('rootless-run'), ...args];
+  return [binPath('rootless-run'), ...args];
 }
 
-/** Runs a shell script in the namespaces; loopback only (`--net=none`) unless told. */
+/** Runs a shell script in the namespaces; loopback only (`--net=none`) by default. */
 export function runScript(script: string, args: readonly string[] = ['--net=none'], options: RunOptions = {}) {
   const [program, ...rest] = runWords(...args, '--', 'sh', '-c', script);
   return run(program, rest, options);
@@ -56,14 +56,14 @@ function findOnPath(name: string): string {
 }
 
 export interface Refusal {
-  /** Exit code, 1 unless told. */
+  /** Exit code, 125 by default. */
   code?: number;
   env?: RunOptions['env'];
   cwd?: string;
 }
 
 /**
- * Asserts that a program fails with one line of rootless-run on standard error that matches, says nothing else, and
+ * Asserts that a program fails with one line of rootless-run on standard error that matches, prints nothing else, and
  * leaves neither a process nor a temporary state directory.
  */
 export async function refuses(words: readonly string[], expected: RegExp, refusal: Refusal = {}): Promise<void> {
@@ -79,7 +79,7 @@ export async function refuses(words: readonly string[], expected: RegExp, refusa
   assert.match(stderr, /^rootless-run: error: [^\n]+\n$/, 'one line');
   assert.doesNotMatch(stderr, /internal error/);
   assert.equal(stdout, '');
-  assert.equal(code, refusal.code ?? 1);
+  assert.equal(code, refusal.code ?? 125);
   assert.deepEqual(readdirSync(temporary), [], 'no state directory is left');
   const left = () => listProcesses().filter(({ pid }) => isAlive(pid) && environmentOf(pid).includes(mark));
   await waitFor(() => left().length === 0).catch(() => {

@@ -1,28 +1,29 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { StackClient } from '../../parent/api/client.js';
-import type { PortReport } from '../../protocol/api.js';
-import { parsePortSpecs } from '../../protocol/port-spec.js';
-import type { PortCounters } from '../../protocol/ports.js';
-import { binPath } from './paths.js';
-import { type ProcessInfo, processTree } from './process-info.js';
-import { type RunResult, run } from './run.js';
-import { type Readiness, type Started, start } from './start.js';
-import { tempDir } from './temp-dir.js';
-import { waitFor } from './wait-for.js';
+import { StackClient } from '../../../parent/client/stack-client.js';
+import type { PortReport } from '../../../protocol/api/types.js';
+import { parsePortSpec } from '../../../protocol/ports/grammar.js';
+import { portSpecOf } from '../../../protocol/ports/rootlesskit-json.js';
+import type { PortCounters } from '../../../protocol/ports/status.js';
+import { binPath } from '../paths.js';
+import { type ProcessInfo, processTree } from '../process-info.js';
+import { type RunResult, run } from '../run.js';
+import { type Readiness, type Started, start } from '../start.js';
+import { tempDir } from '../temp-dir.js';
+import { waitFor } from '../wait-for.js';
 
 export interface StackOptions {
-  /** Options of rootless-run; loopback only (`--net=none`) unless told. */
+  /** Options of rootless-run; loopback only (`--net=none`) by default. */
   args?: readonly string[];
-  /** Port specs as -p takes them. */
+  /** Port specs as -p accepts them. */
   publish?: readonly string[];
-  /** What runs in the namespaces; something that does nothing until it is ended unless told. */
+  /** What runs in the namespaces; by default something that does nothing until it is ended. */
   command?: readonly string[];
   /** A program and its arguments that starts rootless-run in turn, by becoming it (such as prlimit). */
   wrapper?: readonly string[];
   env?: Record<string, string | undefined>;
-  /** A new one unless told. */
+  /** A new one by default. */
   stateDir?: string;
 }
 
@@ -54,7 +55,7 @@ export interface RunningStack extends AsyncDisposable {
   inside(command: readonly string[], ready: Readiness): Promise<Started>;
   /** Runs a program in the namespaces, as root there, to its end. */
   enter(...command: string[]): Promise<RunResult>;
-  /** Starts one of test/support/programs in the namespaces; ready when it says so. */
+  /** Starts one of test/programs in the namespaces; ready when it prints that. */
   program(name: ProgramName, ...args: (string | number)[]): Promise<Started>;
   /** The processes below rootless-run whose command line holds `text`. */
   below(text: string): ProcessInfo[];
@@ -63,7 +64,7 @@ export interface RunningStack extends AsyncDisposable {
 export type ProgramName = 'tcp-server' | 'udp-server' | 'daemon' | 'starter' | 'cni-noop' | 'cni-run' | 'netlink-run';
 
 export function programPath(name: ProgramName): string {
-  return fileURLToPath(new URL(`programs/${name}.js`, import.meta.url));
+  return fileURLToPath(new URL(`../../programs/${name}.js`, import.meta.url));
 }
 
 /** Resolves when the stack is ready: its API answers and its ports listen. */
@@ -72,7 +73,6 @@ export async function startStack(options: StackOptions = {}): Promise<RunningSta
   const api = new StackClient(join(stateDir, 'api.sock'));
   const [program = '', ...args] = [
     ...(options.wrapper ?? []),
-    process.execPath,
     binPath('rootless-run'),
     ...(options.args ?? ['--net=none']),
     `--state-dir=${stateDir}`,
@@ -100,9 +100,9 @@ export async function startStack(options: StackOptions = {}): Promise<RunningSta
     api,
     childPid: childPID,
     async publish(text) {
-      const [spec, ...more] = parsePortSpecs(text);
-      if (!spec || more.length > 0) throw new Error(`${text} is not one port`);
-      return published(await api.addPort(spec));
+      const mapping = parsePortSpec(text);
+      if (mapping.count > 1) throw new Error(`${text} is not one port`);
+      return published(await api.addPort(portSpecOf(mapping)));
     },
     published: async () => (await api.listPorts()).map(published),
     report,
@@ -111,7 +111,7 @@ export async function startStack(options: StackOptions = {}): Promise<RunningSta
       if (!counters) throw new Error(`port ${id} has no counters`);
       return counters;
     },
-    ctl: (...words) => run(process.execPath, [binPath('rootlessctl'), `--socket=${api.socketPath}`, ...words]),
+    ctl: (...words) => run(binPath('rootlessctl'), [`--socket=${api.socketPath}`, ...words]),
     inside,
     enter: (...command) => run('nsenter', [...enter, ...command]),
     program: (name, ...words) =>
@@ -127,7 +127,7 @@ function published({ id, spec }: PortReport): Published {
   return { id, host: unspecified ? (spec.proto.endsWith('6') ? '::1' : '127.0.0.1') : parentIP, port: parentPort };
 }
 
-/** Resolves when a server inside has taken that port, without connecting to it. */
+/** Resolves when a server inside has bound that port, without connecting to it. */
 export async function listens(stack: RunningStack, port: number, protocol: 'tcp' | 'udp' = 'tcp'): Promise<void> {
   await waitFor(() => listensNow(stack.childPid, port, protocol), { what: `a listener on ${port}/${protocol} inside` });
 }

@@ -5,7 +5,7 @@ import { connect, createServer } from 'node:net';
 /** Below those that the kernel takes for clients, one of which may come between the choice of a port and its use. */
 const PORTS = [10_000, 32_000] as const;
 
-/** A port that nobody uses on that address just now, for neither protocol. Rejects where the address is not there. */
+/** A port that is unused on that address now, for neither protocol. Rejects where the address is not there. */
 export async function freePort(host: string): Promise<number> {
   for (;;) {
     const port = randomInt(...PORTS);
@@ -36,7 +36,7 @@ function canBind(host: string, port: number): Promise<void> {
 }
 
 export interface TcpRequestOptions {
-  /** Milliseconds without any byte until it is given up; 10,000 unless told. */
+  /** Milliseconds without any byte until it is given up; 10,000 by default. */
   timeout?: number;
   /** Local address to connect from. */
   localAddress?: string;

@@ -1,8 +1,8 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { native } from '../../native/index.js';
+import { native } from '../../../native/index.js';
 
-const SENDER = fileURLToPath(new URL('programs/send-fds.js', import.meta.url));
+const SENDER = fileURLToPath(new URL('../../programs/send-fds.js', import.meta.url));
 
 /**
  * A connected socket as two bare descriptors of it, for tests of what takes descriptors. Node keeps those of its own

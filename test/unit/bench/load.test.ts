@@ -31,7 +31,7 @@ describe("the benchmark's load generator", () => {
   });
 
   const client = async (mode: string, ...numbers: number[]) => {
-    const [program = '', ...args] = loadClient(repoRoot, mode, '127.0.0.1', port, ...numbers);
+    const [program = '', ...args] = loadClient(repoRoot, mode, { address: '127.0.0.1', port }, numbers);
     const { code, stdout, stderr } = await run(program, args);
     assert.equal(code, 0, stderr);
     return stdout;
@@ -44,7 +44,7 @@ describe("the benchmark's load generator", () => {
     assert.ok((quantiles['0'] ?? 0) <= (values.p50 ?? 0) && (values.p50 ?? 0) <= (quantiles['100'] ?? 0));
   });
 
-  it('sends streams in threads, and tells what arrived', async () => {
+  it('sends streams in threads, and reports what arrived', async () => {
     const { values, details } = parseStreams(await client('streams', 3, 0.2));
     assert.ok((values.rate ?? 0) > 0);
     assert.ok(Number(details?.bytes) > 0);
@@ -55,7 +55,7 @@ describe("the benchmark's load generator", () => {
     assert.ok((values.p50 ?? 0) > 0 && (values.p50 ?? 0) <= (values.p99 ?? 0));
   });
 
-  it('floods with datagrams, and tells how many arrived', async () => {
+  it('floods with datagrams, and reports how many arrived', async () => {
     for (const size of [32, 1400]) {
       const { values, details } = parseDatagrams(await client('udp-flood', size, 0.1));
       assert.ok((values.rate ?? 0) > 0);
@@ -64,14 +64,14 @@ describe("the benchmark's load generator", () => {
   });
 
   it('holds connections until it is ended', async () => {
-    const [program = '', ...args] = loadClient(repoRoot, 'hold', '127.0.0.1', port, 50);
+    const [program = '', ...args] = loadClient(repoRoot, 'hold', { address: '127.0.0.1', port }, [50]);
     await using holder = await start(program, args, { ready: { output: /}\n$/ } });
     assert.equal(parseHeld(holder.output()), 50);
   });
 
   it('does not count as held what is refused', async () => {
     const refused = await freePort('127.0.0.1');
-    const [program = '', ...args] = loadClient(repoRoot, 'hold', '127.0.0.1', refused, 50);
+    const [program = '', ...args] = loadClient(repoRoot, 'hold', { address: '127.0.0.1', port: refused }, [50]);
     await using holder = await start(program, args, { ready: { output: /}\n$/ } });
     assert.equal(parseHeld(holder.output()), 0);
   });

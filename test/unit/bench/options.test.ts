@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { candidates, peerNames } from '../../../bench/candidates.js';
 import { findVersion } from '../../../bench/conditions.js';
-import { goals } from '../../../bench/goals.js';
 import { parseOptions, UsageError } from '../../../bench/options.js';
+import { goals } from '../../../bench/report/goals.js';
 import { rows } from '../../../bench/rows.js';
 
 describe("the benchmark's options", () => {
@@ -41,7 +41,7 @@ describe("the benchmark's goals", () => {
     }
   });
 
-  it('compare with candidates that there are', () => {
+  it('compare with candidates that exist', () => {
     const known = ['direct', 'node', ...peerNames];
     for (const goal of Object.values(goals).flatMap((columns) => Object.values(columns).flat())) {
       if ('than' in goal) assert(known.includes(goal.than), goal.than);
@@ -50,7 +50,7 @@ describe("the benchmark's goals", () => {
 });
 
 describe("the benchmark's versions", () => {
-  it('are read, and another number is not taken for one', () => {
+  it('are read, and another number is rejected', () => {
     assert.equal(findVersion('iperf 3.12 (cJSON 1.7.15)\nLinux vm 6.18'), '3.12');
     assert.equal(findVersion('rootlesskit version 1.1.0\n'), '1.1.0');
     assert.equal(findVersion('redis-benchmark 7.0.15\n'), '7.0.15');

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { drawCharts, writeCharts } from '../../../bench/charts.js';
 import type { CandidateResult, Column } from '../../../bench/model.js';
-import { barChart, linearTicks, lineChart, logTicks, wrap } from '../../../bench/plot.js';
-import { reportRow } from '../../../bench/report.js';
+import { drawCharts, writeCharts } from '../../../bench/report/charts.js';
+import { barChart, linearTicks, lineChart, logTicks, wrap } from '../../../bench/report/plot.js';
+import { reportRow } from '../../../bench/report/report.js';
 import { tempDir } from '../../support/index.js';
 
 /** The numbers of an attribute of all elements of a kind. */

@@ -50,7 +50,7 @@ describe('the figures of', () => {
     assert.throws(() => parseDatagrams(JSON.stringify({ ...flood, rate: 0 })), /no datagram/);
   });
 
-  it('wrk, in whatever unit, and its errors', () => {
+  it('wrk, in any unit, and its errors', () => {
     const output = [
       'Running 1s test @ http://127.0.0.1:15201/',
       '  Latency Distribution',

@@ -1,5 +1,11 @@
 import assert from 'node:assert/strict';
-import { parsePss, parseTicks, processorSeconds, proportionalMemory, withoutServer } from '../../../bench/relay.js';
+import {
+  parsePss,
+  parseTicks,
+  processorSeconds,
+  proportionalMemory,
+  withoutServer,
+} from '../../../bench/measure/relay.js';
 
 describe("a forwarder's processes", () => {
   const info = (pid: number, ppid: number, ...args: string[]) => ({ pid, ppid, comm: 'x', state: 'S', args });
@@ -17,7 +23,7 @@ describe("a forwarder's processes", () => {
     assert.deepEqual(withoutServer(tree.slice(1, 2), ['server', '15201']), []);
   });
 
-  it('take time, of which the kernel tells whatever they are called', () => {
+  it('take time, which the kernel reports under any name', () => {
     const fields = ['S', ...Array.from({ length: 10 }, () => '0'), '1', '20', '300', '4000', '9', '9'];
     assert.equal(parseTicks(`42 (a b) c) ${fields.join(' ')}\n`), 4321);
     assert.ok(processorSeconds([process.pid]) > 0);

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import type { Goal } from '../../../bench/goals.js';
-import { judge } from '../../../bench/judge.js';
 import type { CandidateResult, Column, Figure } from '../../../bench/model.js';
-import { type RowReport, reportRow } from '../../../bench/report.js';
+import type { Goal } from '../../../bench/report/goals.js';
+import { judge } from '../../../bench/report/judge.js';
+import { type RowReport, reportRow } from '../../../bench/report/report.js';
+import { formatRow, formatSummary, formatVerdict } from '../../../bench/report/table.js';
 import { describe as describeError } from '../../../bench/running.js';
-import { formatRow, formatSummary, formatVerdict } from '../../../bench/table.js';
 
 const more: Column = { title: 'rate', unit: 'conn/s', decimals: 0 };
 const less: Column = { title: 'time', unit: 'ms', decimals: 1, less: true };
@@ -99,15 +99,15 @@ describe('a goal', () => {
     });
   }
 
-  it('is not known where somebody has no figures', () => {
+  it('is unknown if a candidate has no figures', () => {
     const unknown = verdict({ than: 'pasta', ratio: 1 }, more, own, result('pasta', undefined));
     assert.equal(unknown.met, undefined);
-    assert.equal(formatVerdict(unknown), 'above pasta: not known (no figures of pasta)');
-    assert.match(formatVerdict(verdict({ thanEachPeer: 1 }, more, direct, own)), /not known \(none of them/);
-    assert.match(formatVerdict(verdict({ value: 1 }, more, direct)), /not known \(no figures of rootless-run\)/);
+    assert.equal(formatVerdict(unknown), 'above pasta: unknown (no figures of pasta)');
+    assert.match(formatVerdict(verdict({ thanEachPeer: 1 }, more, direct, own)), /unknown \(none of them/);
+    assert.match(formatVerdict(verdict({ value: 1 }, more, direct)), /unknown \(no figures of rootless-run\)/);
   });
 
-  it('is not met by figures with a caveat, ours or those that it is measured by', () => {
+  it('is not met by figures with a caveat, on either side', () => {
     const spoilt = (name: string, value: number): CandidateResult => ({
       name,
       figures: [{ values: { x: value }, caveat: 'stuck' }],
@@ -137,14 +137,14 @@ describe('a report', () => {
       .find((line) => line.startsWith(`${name} `))
       ?.split(/ {2,}/);
 
-  it('shows medians, ratios to direct, ours to the others, and what stands beside', () => {
+  it('shows medians, ratios to direct, of rootless-run to the others, and the notes beside', () => {
     const report = reportRow('connections', { title: 'New ones', columns }, [direct, own, pasta]);
     assert.equal(lines(report)[0], 'connections: New ones, conn/s');
     assert.match(lines(report)[1] ?? '', /median +min +max +to direct +ours to it +p50 ms/);
     assert.deepEqual(cells(report, 'direct')?.slice(0, 7), ['direct', '150', '100', '200', '1.00', '0.55', '1.5']);
     assert.deepEqual(cells(report, 'pasta')?.slice(1, 6), ['25', '24', '25', '0.18', '3.50']);
     assert.match(formatRow(report), /^goal: at least 0\.45 x direct: 0\.55 .*, met$/m);
-    assert.match(formatRow(report), /^goal: at least 2 x rootlesskit: not known/m);
+    assert.match(formatRow(report), /^goal: at least 2 x rootlesskit: unknown/m);
   });
 
   it('shows who could not be measured, and why; and what is to be known', () => {
@@ -158,7 +158,7 @@ describe('a report', () => {
     assert.match(formatRow(report), /NOT met \(the figures of rootless-run do not count\)/);
   });
 
-  it('has a table for each further column, and says where less is better', () => {
+  it('has a table for each further column, and marks where less is better', () => {
     const both = { attach: less, processes: { ...less, title: 'processes', unit: 'programs', decimals: 0 } };
     const figures = [{ values: { attach: 5, processes: 4 } }];
     const report = reportRow('container', { title: 'Containers', columns: both }, [
@@ -187,15 +187,15 @@ describe('a report', () => {
     assert.deepEqual(cells(report, 'pasta')?.slice(1, 3), ['1', '-']);
   });
 
-  it('says which congestion control was in force', () => {
-    const told = (name: string, sender: string): CandidateResult => ({
+  it('reports which congestion control was in force', () => {
+    const candidate = (name: string, sender: string): CandidateResult => ({
       ...row(name, figure(1, 1, { details: { senderCongestion: sender, receiverCongestion: 'bbr' } })),
       ...(name !== 'direct' && { childCongestion: 'cubic' }),
     });
     const report = reportRow('tcp', { title: 'TCP', columns }, [
-      told('direct', 'reno'),
-      told('pasta', 'reno'),
-      told('socat', 'reno'),
+      candidate('direct', 'reno'),
+      candidate('pasta', 'reno'),
+      candidate('socat', 'reno'),
     ]);
     assert.equal(
       lines(report).at(-1),
@@ -205,12 +205,12 @@ describe('a report', () => {
 });
 
 describe('what went wrong', () => {
-  it('is told in few words', () => {
+  it('is described in few words', () => {
     const command = `setpriv ${'x'.repeat(500)}`;
-    const ended = new Error(`${command} ended (1) before it was ready; it said:\none\ntwo\nthree\nno tun device`);
-    const told = describeError(ended);
-    assert.match(told, /^…x+ ended \(1\) before it was ready; it said: \| two \| three \| no tun device$/);
-    assert.ok(told.length < 160);
-    assert.equal(describeError(new Error('in vain', { cause: new Error('refused') })), 'in vain (refused)');
+    const ended = new Error(`${command} ended (1) before it was ready; its output:\none\ntwo\nthree\nno tun device`);
+    const text = describeError(ended);
+    assert.match(text, /^…x+ ended \(1\) before it was ready; its output: \| two \| three \| no tun device$/);
+    assert.ok(text.length < 160);
+    assert.equal(describeError(new Error('no answer', { cause: new Error('refused') })), 'no answer (refused)');
   });
 });

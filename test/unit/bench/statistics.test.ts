@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { median, roundDifferences, roundOrder, roundRatios } from '../../../bench/statistics.js';
+import { median, roundDifferences, roundOrder, roundRatios } from '../../../bench/report/statistics.js';
 
 describe("the benchmark's statistics", () => {
   it('take the median', () => {

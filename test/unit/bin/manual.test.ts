@@ -1,20 +1,25 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { rootlesskit, rootlessRun } from '../../bin/dialect.js';
-import { manualPage } from '../../bin/manual.js';
-import { rootlessctlManual, rootlesskitManual, rootlessNetManual, rootlessRunManual } from '../../bin/manual-texts.js';
-import { program as rootlessNet } from '../../bin/net-command.js';
-import { program as rootlessctl } from '../../bin/rootlessctl-command.js';
-import { makeCommand } from '../../bin/run-options.js';
+import { makeRootlessctlCommand } from '../../../bin/ctl/command.js';
+import { manualPage } from '../../../bin/manual/page.js';
+import {
+  rootlessctlManual,
+  rootlesskitManual,
+  rootlessNetManual,
+  rootlessRunManual,
+} from '../../../bin/manual/texts.js';
+import { makeRootlessNetCommand } from '../../../bin/net/command.js';
+import { rootlesskit, rootlessRun } from '../../../bin/run/dialect.js';
+import { makeRunCommand } from '../../../bin/run/options/command.js';
 
 const hasGroff = spawnSync('groff', ['--version']).error === undefined;
 
 describe('manual pages', () => {
   for (const [command, text] of [
-    [makeCommand(rootlessRun), rootlessRunManual],
-    [makeCommand(rootlesskit), rootlesskitManual],
-    [rootlessctl, rootlessctlManual],
-    [rootlessNet, rootlessNetManual],
+    [makeRunCommand(rootlessRun), rootlessRunManual],
+    [makeRunCommand(rootlesskit), rootlesskitManual],
+    [makeRootlessctlCommand(), rootlessctlManual],
+    [makeRootlessNetCommand(), rootlessNetManual],
   ] as const) {
     const page = manualPage(command, text, '1.2.3');
 

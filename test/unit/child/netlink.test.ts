@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { RouteSocket } from '../../child/netlink/route.js';
-import { attribute, attributes, text, u32 } from '../../child/netlink/socket.js';
+import { RouteSocket } from '../../../child/netlink/route.js';
+import { attribute, attributes, text, u32 } from '../../../native/netlink.js';
 
 describe('attributes of netlink messages', () => {
   it('have a length, a type and a value, and end at a multiple of four bytes', () => {

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { pack } from 'msgpackr';
-import { native } from '../../native/index.js';
-import { HostilePair, localServer } from '../support/engine-side.js';
-import { echo, freePort, openConnection, waitFor } from '../support/index.js';
-import { connectedSocket, setOption } from '../support/raw-socket.js';
+import { native } from '../../../native/index.js';
+import { echo, freePort, openConnection, waitFor } from '../../support/index.js';
+import { HostilePair, localServer } from '../../support/stacks/engine-side.js';
+import { connectedSocket, setOption } from '../../support/traffic/raw-socket.js';
 
 describe('options that an agent sets on sockets of the parent', () => {
-  it('SO_LINGER does not hold up the engine where a connection ends with data that nobody takes', async () => {
+  it('SO_LINGER does not hold up the engine if a connection ends with data that is not read', async () => {
     using pair = await HostilePair.make();
     await using echoes = await localServer((socket) => socket.pipe(socket));
     await using deaf = await localServer((socket) => socket.pause().end());
@@ -36,7 +36,7 @@ describe('options that an agent sets on sockets of the parent', () => {
     other.destroy();
   });
 
-  it('IP_RECVERR does not keep the engine busy where errors come that nobody reads', async () => {
+  it('IP_RECVERR does not keep the engine busy where errors arrive that are not read', async () => {
     using pair = await HostilePair.make();
     // Nobody listens there: each datagram brings an error.
     const nowhere = await freePort('127.0.0.1');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { examine, type Finding, type Machine } from '../../parent/doctor/index.js';
-import { NamespaceError } from '../../parent/errors.js';
+import { examine, type Finding, type Machine } from '../../../parent/doctor/index.js';
+import { NamespaceError } from '../../../parent/errors.js';
 
 /** A machine on which everything works, with changes. */
 function machine(changes: Partial<Machine> & { files?: Record<string, string>; without?: string[] } = {}): Machine {
@@ -31,6 +31,8 @@ function machine(changes: Partial<Machine> & { files?: Record<string, string>; w
     tunProblem: async () => undefined,
     subIdProblem: async () => undefined,
     tryNamespaces: async () => {},
+    hostNetworks: async () => [{ subnet: '10.8.0.0/16', what: "the host's route 10.8.0.0/16 dev tun0" }],
+    containerNetworks: async () => [{ name: 'bridge', subnet: '10.4.0.0/24', own: true, file: '/f' }],
     launcher: '/opt/rootless-net/launcher',
     ...rest,
   };
@@ -44,7 +46,7 @@ async function finding(name: string, of: Machine): Promise<Finding> {
 }
 
 describe('the doctor', () => {
-  it('has nothing to say where all works', async () => {
+  it('reports nothing where all works', async () => {
     const findings = await examine(machine());
     assert.deepEqual(
       findings.filter(({ status }) => status !== 'ok'),
@@ -54,7 +56,24 @@ describe('the doctor', () => {
     assert(findings.length >= 13);
   });
 
-  it('prints a profile for the launcher where AppArmor is in the way', async () => {
+  it('names networks that the host reaches by a route of its own, and how to move them', async () => {
+    const containerNetworks = async () => [
+      { name: 'bridge', subnet: '10.4.0.0/24', own: true, file: '/f' },
+      { name: 'back', subnet: '10.8.1.0/24', own: true, file: '/g' },
+      { name: 'others', subnet: '10.0.0.0/12', own: false, file: '/h' },
+    ];
+    const what = "the host's route 10.8.0.0/16 dev tun0";
+    assert.deepEqual(await finding('subnets', machine({ containerNetworks })), {
+      name: 'subnets',
+      status: 'warning',
+      what: `10.8.1.0/24 of the network back overlaps ${what}; 10.0.0.0/12 of the network others overlaps ${what}: unreachable for a stack that uses it`,
+      fix: 'rootless-net network update back --subnet CIDR\nchange the subnet in /h',
+    });
+    const { status } = await finding('subnets', machine({ hostNetworks: async () => undefined }));
+    assert.equal(status, 'warning');
+  });
+
+  it('prints a profile for the launcher where AppArmor prevents it', async () => {
     const refused = machine({
       tryNamespaces: async () => {
         throw new NamespaceError('refused', { what: 'AppArmor', fix: 'one line' });
@@ -108,7 +127,7 @@ describe('the doctor', () => {
     [
       'tun',
       'warning',
-      /^closed: there is no outbound network$/,
+      /^closed: no outbound network$/,
       /^chmod$/,
       machine({ tunProblem: async () => ({ what: 'closed', fix: 'chmod' }) }),
     ],
@@ -127,7 +146,7 @@ describe('the doctor', () => {
     [
       'containers',
       'warning',
-      /no containers: an OCI runtime, nft missing$/,
+      /cannot run containers: an OCI runtime, nft missing$/,
       /^sudo apt-get install runc nftables$/,
       machine({ without: ['runc', 'crun', 'nft'] }),
     ],
@@ -203,7 +222,7 @@ describe('the doctor', () => {
     ],
   ];
   for (const [name, status, what, fix, of] of cases) {
-    it(`says of ${name} ${what.source}`, async () => {
+    it(`reports about ${name} ${what.source}`, async () => {
       const found = await finding(name, of);
       assert.equal(found.status, status);
       assert.match(found.what, what);

@@ -1,26 +1,26 @@
 import assert from 'node:assert/strict';
 import { writeSync } from 'node:fs';
-import { native } from '../../native/index.js';
-import { Channels } from '../../parent/channels.js';
+import { native } from '../../../native/index.js';
+import { EngineHost } from '../../../parent/engine/engine-host.js';
 
-describe('channels', () => {
-  it('tell what came, and that the other side has gone, to who listens only then', async () => {
-    const channels = new Channels('', () => {});
+describe('the engine host', () => {
+  it('delivers earlier packets and the end also to a late listener', async () => {
+    const engineHost = new EngineHost('', () => {});
     try {
       const [ours, theirs] = native().socketpair();
-      const channel = channels.open(ours);
+      const channel = engineHost.open(ours);
       writeSync(theirs, 'one');
       writeSync(theirs, 'two');
       native().closeFd(theirs);
       // It answers after what came before.
-      await channels.answers();
+      await engineHost.roundTrip();
       const messages: string[] = [];
       channel.onMessage((data) => messages.push(data.toString()));
       const reason = await new Promise<string>((resolve) => channel.onClose(resolve));
       assert.deepEqual(messages, ['one', 'two']);
       assert.equal(typeof reason, 'string');
     } finally {
-      channels.close();
+      engineHost.close();
     }
   });
 });

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { toRanges } from '../../child/container/ports.js';
 import {
   ContainerRequestError,
   parseAttachmentRequest,
@@ -7,12 +6,13 @@ import {
   parseExecRequest,
   parseName,
   parseNetworkRequest,
-} from '../../protocol/container-schemas.js';
-import { type PublishSpec, parsePublish } from '../../protocol/publish-spec.js';
+} from '../../../protocol/containers/schemas.js';
+import { parsePublish } from '../../../protocol/ports/grammar.js';
+import { joined } from '../../../protocol/ports/port-mapping.js';
 
 const plain = { rootfs: '/rootfs', command: ['true'] };
 
-/** What is wrong, which has to be one line of ours. */
+/** What is wrong, which has to be one line of this project. */
 function problem(parse: (value: unknown) => unknown, value: unknown): string {
   try {
     parse(value);
@@ -26,6 +26,24 @@ function problem(parse: (value: unknown) => unknown, value: unknown): string {
 }
 
 describe('requests for containers', () => {
+  it('are refused in our words for each part of a mount', () => {
+    const mount = (value: unknown) => problem(parseContainerRequest, { ...plain, mounts: [value] });
+    assert.equal(mount({ type: 'bind' }), 'mounts.0.source: it is missing');
+    assert.equal(mount({ type: 'x', target: '/x' }), 'mounts.0.type: expected an object whose type is bind or tmpfs');
+    assert.equal(mount(5), 'mounts.0: expected an object whose type is bind or tmpfs');
+    assert.equal(mount({ type: 'tmpfs', target: '/x', options: 'ro' }), 'mounts.0.options: "ro" is not an array');
+    assert.equal(mount({ type: 'tmpfs', target: '/x', foo: 1 }), 'mounts.0: unknown key "foo"');
+  });
+
+  it('are refused in one line however deeply they are nested', () => {
+    const deep = JSON.parse('['.repeat(100_000) + ']'.repeat(100_000)) as unknown;
+    assert.equal(problem(parseContainerRequest, deep), '[[…]] is not an object');
+    assert.equal(
+      problem(parseContainerRequest, { ...plain, name: { a: deep } }),
+      'name: what is nested so deeply is not a string',
+    );
+  });
+
   it('have a value for everything', () => {
     assert.deepEqual(parseContainerRequest(plain), {
       ...plain,
@@ -34,6 +52,14 @@ describe('requests for containers', () => {
       stdin: false,
       readOnly: false,
       mounts: [],
+      sysctls: {},
+      capAdd: [],
+      capDrop: [],
+      init: false,
+      restart: { policy: 'no' },
+      ulimits: [],
+      groupAdd: [],
+      annotations: {},
       network: { mode: 'networks', networks: [] },
       publish: [],
       dns: [],
@@ -41,6 +67,8 @@ describe('requests for containers', () => {
       dnsOptions: [],
       addHosts: [],
       labels: {},
+      log: { maxSize: 10 * 1024 * 1024, maxFiles: 3 },
+      noNewPrivileges: false,
       runtime: 'runc',
       autoRemove: false,
     });
@@ -54,9 +82,15 @@ describe('requests for containers', () => {
     { hostname: 'h' },
     { hostname: 'a-b.example.org', domainname: 'example.org' },
     { env: ['A=', 'B=x=y', 'C=two\nlines'] },
-    { mounts: ['/a:/b', '/a:/b:ro', '/a:/b:rw', '/with space:/b'] },
+    { mounts: ['/a:/b', '/a:/c:ro', '/a:/d:rw', '/with space:/e'] },
     { user: '0' },
     { user: '1000:1000' },
+    { user: 'www-data:adm' },
+    { mounts: [{ type: 'bind', source: '/a:b', target: '/b', options: ['ro'] }] },
+    { mounts: [{ type: 'tmpfs', target: '/t', options: ['size=1m', 'mode=1777'] }, '/a:/t/b'] },
+    { sysctls: { 'net.ipv4.ip_forward': '1', 'kernel.shmmax': '1' } },
+    { restart: { policy: 'on-failure', maxRetries: 3 } },
+    { stopSignal: 'SIGRTMIN+3', stopTimeout: -1, ulimits: [{ name: 'nofile', soft: 1, hard: -1 }] },
     { network: { mode: 'host' }, publish: [{ hostIP: '', hostPort: 0, containerPort: 80, protocol: 'tcp' }] },
     {
       network: {
@@ -74,7 +108,7 @@ describe('requests for containers', () => {
     { network: { mode: 'container', container: 'a' }, env: ['A=1'] },
   ];
   for (const request of taken) {
-    it(`can say ${JSON.stringify(request).slice(0, 80)}`, () => {
+    it(`accepts ${JSON.stringify(request).slice(0, 80)}`, () => {
       parseContainerRequest({ ...plain, ...request });
     });
   }
@@ -103,12 +137,27 @@ describe('requests for containers', () => {
     [{ ...plain, env: ['=x'] }, /^env\.0: "=x" is not of the form NAME=value$/],
     [{ ...plain, env: ['A=1', 'B'] }, /^env\.1: "B" is not of the form NAME=value$/],
     [{ ...plain, env: ['A=\0'] }, /^env\.0: /],
-    [{ ...plain, user: 'root' }, /^user: "root" is not a user: uid or uid:gid, as numbers$/],
+    [{ ...plain, user: 'a b' }, /^user: "a b" is not a user: USER or USER:GROUP, by names or numbers$/],
     [{ ...plain, user: '1:' }, /^user: "1:" is not a user/],
-    [{ ...plain, mounts: ['/a'] }, /^mounts\.0: "\/a" is not a mount: SOURCE:TARGET\[:ro\], with absolute paths$/],
-    [{ ...plain, mounts: ['a:/b'] }, /^mounts\.0: /],
-    [{ ...plain, mounts: ['/a:b'] }, /^mounts\.0: /],
-    [{ ...plain, mounts: ['/a:/b:rx'] }, /^mounts\.0: /],
+    [{ ...plain, mounts: ['/a'] }, /^mounts\.0: invalid volume "\/a": volumes without a source are not supported; /],
+    [{ ...plain, mounts: ['a:/b'] }, /^mounts\.0: invalid volume "a:\/b": named volumes are not supported; /],
+    [{ ...plain, mounts: ['./a:/b'] }, /^mounts\.0: invalid mount "\.\/a:\/b": the source .* is not an absolute path$/],
+    [{ ...plain, mounts: ['/a:b'] }, /^mounts\.0: .*the target "b" is not an absolute path$/],
+    [{ ...plain, mounts: ['/a:/b:rx'] }, /^mounts\.0: .*unknown option "rx"/],
+    [{ ...plain, mounts: [{ type: 'bind', source: '/a', target: '/' }] }, /^mounts\.0: .*the target cannot be \/$/],
+    [{ ...plain, mounts: [{ type: 'tmpfs', target: '/t', options: ['size=x'] }] }, /invalid value "x" of size$/],
+    [{ ...plain, mounts: ['/a:/b', '/c:/b/'] }, /^mounts: \/b is the target of two mounts$/],
+    [{ ...plain, capAdd: ['NET'] }, /^capAdd\.0: invalid capability "NET"/],
+    [{ ...plain, sysctls: { 'vm.swappiness': '1' } }, /^sysctls: sysctl "vm\.swappiness" is not allowed/],
+    [
+      { ...plain, sysctls: { 'net.ipv4.ip_forward': '1' }, network: { mode: 'container', container: 'a' } },
+      /^the sysctl net\.ipv4\.ip_forward cannot be combined with --network=container$/,
+    ],
+    [{ ...plain, stopSignal: 'SIGFOO' }, /^stopSignal: unknown signal "SIGFOO"/],
+    [{ ...plain, restart: { policy: 'always', maxRetries: 1 } }, /^restart: only the restart policy on-failure/],
+    [{ ...plain, restart: { policy: 'always' }, autoRemove: true }, /^--rm cannot be combined with --restart/],
+    [{ ...plain, ulimits: [{ name: 'nofile', soft: 2, hard: 1 }] }, /the soft limit exceeds the hard one$/],
+    [{ ...plain, pidFile: 'pid' }, /^pidFile: the pid file "pid" is not an absolute path$/],
     [{ ...plain, dns: ['example.org'] }, /^dns\.0: "example\.org" is not an IP address$/],
     [
       { ...plain, addHosts: [{ host: 'h', ip: 'gateway' }] },
@@ -133,27 +182,27 @@ describe('requests for containers', () => {
     ],
     [
       { ...plain, network: { mode: 'none' }, publish: [port] },
-      /^published ports \(-p\) cannot go with --network=none$/,
+      /^published ports \(-p\) cannot be combined with --network=none$/,
     ],
     [
       { ...plain, network: { mode: 'ns', path: '/n' }, publish: [port] },
-      /^published ports \(-p\) cannot go with --network=ns$/,
+      /^published ports \(-p\) cannot be combined with --network=ns$/,
     ],
     ...(['hostname', 'domainname'] as const).map((key): [unknown, RegExp] => [
       { ...plain, network: { mode: 'container', container: 'c' }, [key]: 'h' },
-      /^a host name of its own cannot go with --network=container$/,
+      /^its own host name \(--hostname\) cannot be combined with --network=container$/,
     ]),
     ...(['dns', 'dnsSearch', 'dnsOptions'] as const).map((key): [unknown, RegExp] => [
       { ...plain, network: { mode: 'container', container: 'c' }, [key]: ['192.0.2.1'] },
-      /^resolvers of its own \(--dns…\) cannot go with --network=container$/,
+      /^its own DNS servers \(--dns…\) cannot be combined with --network=container$/,
     ]),
     [
       { ...plain, network: { mode: 'container', container: 'c' }, addHosts: [{ host: 'h', ip: '::1' }] },
-      /^hosts of its own \(--add-host\) cannot go with --network=container$/,
+      /^its own hosts \(--add-host\) cannot be combined with --network=container$/,
     ],
   ];
   for (const [request, what] of refused) {
-    it(`cannot say ${JSON.stringify(request)?.replace('"rootfs":"/rootfs","command":["true"],', '').slice(0, 80)}`, () => {
+    it(`rejects ${JSON.stringify(request)?.replace('"rootfs":"/rootfs","command":["true"],', '').slice(0, 80)}`, () => {
       assert.match(problem(parseContainerRequest, request), what);
     });
   }
@@ -168,14 +217,22 @@ describe('requests for networks, attachments and programs', () => {
       gateways: [],
       ipRanges: [],
       auxAddresses: [],
+      ipv4: true,
       ipv6: false,
+      force: false,
       internal: false,
       icc: true,
       labels: {},
       options: {},
       ipamDriver: 'default',
     });
-    assert.deepEqual(parseExecRequest({ command: ['a'] }), { command: ['a'], env: [], tty: false, stdin: false });
+    assert.deepEqual(parseExecRequest({ command: ['a'] }), {
+      command: ['a'],
+      env: [],
+      tty: false,
+      stdin: false,
+      detach: false,
+    });
     assert.deepEqual(parseAttachmentRequest({ network: 'a' }), { network: 'a' });
     assert.equal(parseName('a'), 'a');
   });
@@ -208,7 +265,7 @@ describe('requests for networks, attachments and programs', () => {
     [parseName, null, /./],
     [parseName, 'a b', /^"a b" is not a name: /],
   ] as const) {
-    it(`cannot say ${JSON.stringify(request)}`, () => {
+    it(`rejects ${JSON.stringify(request)}`, () => {
       assert.match(problem(parse, request), what);
     });
   }
@@ -216,14 +273,8 @@ describe('requests for networks, attachments and programs', () => {
 
 describe('published ports as ranges', () => {
   const ranges = (...texts: string[]) =>
-    toRanges(texts.flatMap(parsePublish)).map(({ hostIP, hostPort, hostPortEnd, containerPort, protocol, count }) =>
-      [
-        hostIP,
-        hostPortEnd === undefined ? hostPort : `${hostPort}-${hostPortEnd}`,
-        containerPort,
-        protocol,
-        count,
-      ].join(' '),
+    joined(texts.map(parsePublish)).map(({ count, host: { end, ip, port }, target, transport }) =>
+      [ip, end === undefined ? port : `${port}-${end}`, target.port, transport, count].join(' '),
     );
 
   for (const [texts, expected] of [
@@ -274,10 +325,10 @@ describe('published ports as ranges', () => {
     });
   }
 
-  it('leave what was asked for as it is', () => {
-    const asked: PublishSpec[] = [...parsePublish('8080:80'), ...parsePublish('8081:81')];
+  it('leave what was requested as it is', () => {
+    const asked = ['8080:80', '8081:81'].map(parsePublish);
     const copy = structuredClone(asked);
-    toRanges(asked);
+    joined(asked);
     assert.deepEqual(asked, copy);
   });
 });

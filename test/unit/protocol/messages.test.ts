@@ -7,7 +7,8 @@ import {
   encodeTarget,
   PROTOCOL_VERSION,
   ProtocolError,
-} from '../../protocol/messages.js';
+} from '../../../protocol/wire/messages.js';
+import { randomBytes } from '../native/engine-packets.js';
 
 describe('messages between parent and agent', () => {
   it('come out as they went in', () => {
@@ -17,14 +18,14 @@ describe('messages between parent and agent', () => {
     assert.deepEqual(decodeMessage(encodeMessage(log)), log);
   });
 
-  it('are maps, and targets are arrays, which is how the engine tells them apart', () => {
+  it('are maps, and targets are arrays, by which the engine distinguishes them', () => {
     const target = {
       proto: 'udp',
       ip: '',
-      port: 53,
       parentIP: '127.0.0.2',
       hostGatewayIP: '192.0.2.1',
       source: 'keep',
+      container: 'c0ffee',
     } as const;
     const data = encodeTarget(target);
     assert.equal((data[0] ?? 0) & 0xf0, 0x90);
@@ -43,8 +44,29 @@ describe('messages between parent and agent', () => {
       pack(null),
     ];
     for (const data of wrong) assert.throws(() => decodeMessage(data), ProtocolError);
-    for (const value of [['tcp', '', 80, ''], ['sctp', '', 80, '', ''], ['tcp', '', '80', '', ''], {}]) {
+    for (const value of [
+      ['tcp', '', '', '', 'keep'],
+      ['sctp', '', '', '', 'keep', ''],
+      ['tcp', 80, '', '', 'keep', ''],
+      ['tcp', '', 80, '', '', 'keep', ''],
+      {},
+    ]) {
       assert.throws(() => decodeTarget(pack(value)), ProtocolError);
+    }
+  });
+
+  it('that are noise are refused, and with nothing but a ProtocolError', () => {
+    const random = randomBytes(3);
+    for (let i = 0; i < 5000; i++) {
+      const packet = random(i % 80);
+      for (const decode of [decodeMessage, decodeTarget]) {
+        try {
+          decode(packet);
+        } catch (error) {
+          assert.ok(error instanceof ProtocolError, `${packet.toString('hex')}: ${error}`);
+          assert.doesNotMatch(error.message, /\n/);
+        }
+      }
     }
   });
 });

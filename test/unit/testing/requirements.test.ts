@@ -1,25 +1,50 @@
 import assert from 'node:assert/strict';
-import { freeSubIdStart, hasProgram, missingPackages, parseSubIds } from '../../setup/requirements.js';
+import { copyFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  findProgram,
+  freeSubIdStart,
+  hasProgram,
+  missingPackages,
+  parseSubIds,
+  suits,
+} from '../../setup/machine/requirements.js';
+import { tempDir } from '../../support/index.js';
 
 describe('what the tests need of the machine', () => {
   it('names each missing package once', () => {
     assert.deepEqual(
-      missingPackages((program) => program !== 'ip' && program !== 'ss' && program !== 'curl'),
-      ['curl', 'iproute2'],
+      missingPackages(
+        (program) => program !== 'ip' && program !== 'ss' && program !== 'curl',
+        () => false,
+      ),
+      ['curl', 'dbus-user-session', 'iproute2'],
     );
     assert.deepEqual(
-      missingPackages(() => true),
+      missingPackages(
+        () => true,
+        () => true,
+      ),
       [],
     );
   });
 
-  it('looks for a program in PATH, or where its full path says', () => {
+  it('searches a program in PATH, or at its full path', () => {
     assert.deepEqual(['sh', '/bin/sh', '/nonexistent/sh', 'no-such-program'].map(hasProgram), [
       true,
       true,
       false,
       false,
     ]);
+  });
+
+  it('requires a busybox that is static', () => {
+    const directory = tempDir();
+    copyFileSync('/bin/sh', join(directory, 'busybox'));
+    assert.equal(suits('busybox', join(directory, 'busybox')), false);
+    assert.equal(suits('sh', '/bin/sh'), true);
+    const found = findProgram('busybox');
+    if (found !== undefined) assert.equal(suits('busybox', found), true);
   });
 
   it('reads sub-id files', () => {
@@ -29,7 +54,7 @@ describe('what the tests need of the machine', () => {
     ]);
   });
 
-  it('finds sub-ids that belong to nobody', () => {
+  it('finds unused sub-ids', () => {
     const range = (first: number, count = 65_536) => ({ user: 'a', first, count });
     assert.equal(freeSubIdStart([], 65_536), 100_000);
     assert.equal(freeSubIdStart([range(500_000)], 65_536), 100_000);

@@ -1,6 +1,18 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { freePort, isAlive, processTree, run, start, tcpRequest, waitFor } from '../../support/index.js';
+import { join } from 'node:path';
+import {
+  freePort,
+  isAlive,
+  processTree,
+  repoRoot,
+  run,
+  start,
+  tcpRequest,
+  tempDir,
+  waitFor,
+} from '../../support/index.js';
 
 describe('the helpers of the tests', () => {
   it('run() reports exit code, signal and both outputs', async () => {
@@ -29,11 +41,42 @@ describe('the helpers of the tests', () => {
   it('start() fails, with its output, if the program ends first', async () => {
     await assert.rejects(
       start('sh', ['-c', 'echo broken; exit 4'], { ready: { check: () => false } }),
-      /ended \(4\) before it was ready; it said:\nbroken/,
+      /ended \(4\) before it was ready; its output:\nbroken/,
     );
   });
 
-  it('isAlive() takes a zombie for dead', async () => {
+  it('leave nothing open if a test fails', async () => {
+    const directory = join(repoRoot, 'dist', 'test');
+    const pids = join(tempDir(), 'pids');
+    const script = `
+      import Mocha from 'mocha';
+      import { rootHooks } from '${directory}/setup/root-hooks.js';
+      import { start } from '${directory}/support/start.js';
+      // What it leaves keeps its output open.
+      const leaving = 'sleep 1000 & echo $! >> ${pids}; echo ready; wait';
+      const mocha = new Mocha({ rootHooks });
+      mocha.suite.addTest(new Mocha.Test('fails', async () => {
+        await start('sh', ['-c', leaving], { ready: { output: /ready/ } });
+        throw new Error('on purpose');
+      }));
+      mocha.suite.addTest(new Mocha.Test('fails to start', async () => {
+        await start('/no/such', [], { ready: { check: () => true } });
+      }));
+      mocha.suite.addTest(new Mocha.Test('is not ready', async () => {
+        await start('sh', ['-c', leaving], { ready: { check: () => false }, timeout: 500 });
+      }));
+      mocha.run(() => {});`;
+    // Below the checkout, where mocha is found.
+    const { code, stdout } = await run(process.execPath, ['--input-type=module', '-e', script], {
+      cwd: repoRoot,
+      timeout: 10_000,
+    });
+    assert.match(stdout, /3 failing/);
+    assert.equal(code, 0);
+    for (const pid of readFileSync(pids, 'utf8').trim().split('\n')) process.kill(Number(pid));
+  });
+
+  it('isAlive() treats a zombie as dead', async () => {
     // The shell turns into sleep, which never asks for its child.
     await using parent = await start('sh', ['-c', 'sleep 0.1 & echo $!; exec sleep 60'], {
       ready: { output: /^\d+\n/ },

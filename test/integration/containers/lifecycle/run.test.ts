@@ -1,25 +1,19 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { binPath, freePort, run, waitFor } from '../../../support/index.js';
 import {
   busyboxRootfs,
-  type ContainerStack,
   execIn,
   IDLE,
   startContainer,
   startContainerStack,
   WEB,
-} from '../../support/containers.js';
-import { freePort, run, waitFor } from '../../support/index.js';
+} from '../../../support/stacks/containers.js';
+import { withContainerStack } from '../../../support/stacks/with-stack.js';
 
 describe('rootless-net run', () => {
-  let stack: ContainerStack;
-  before(async () => {
-    stack = await startContainerStack();
-  });
-  after(async () => {
-    await stack?.[Symbol.asyncDispose]();
-  });
+  const stack = withContainerStack({ keep: true });
   const rootfs = () => ['--rootfs', busyboxRootfs()];
   const url = async (address: string) => (await run('curl', ['-sS', '--max-time', '5', address])).stdout;
 
@@ -48,24 +42,48 @@ describe('rootless-net run', () => {
     assert.equal(await stack.must('ps', '-aq'), '');
   });
 
+  it("has the limit of open files that the stack was started with, and not Node's", async () => {
+    await using limited = await startContainerStack({ wrapper: ['prlimit', '--nofile=1024:20000'] });
+    const limits = 'ulimit -Sn; ulimit -Hn';
+    const { stdout, stderr } = await limited.net('run', '--rm', ...rootfs(), '--', 'sh', '-c', limits);
+    assert.deepEqual([stdout, stderr], ['1024\n20000\n', '']);
+  });
+
+  it('removes variables that Node would obey from our environment', async () => {
+    const words = ['run', '--rm', '-e', 'NODE_OPTIONS', '-e', 'NODE_ENV', ...rootfs(), '--', 'sh', '-c'];
+    const result = await run(binPath('rootless-net'), [...words, 'echo $NODE_OPTIONS $NODE_ENV'], {
+      env: { ...stack.env, NODE_OPTIONS: '--bogus', NODE_ENV: 'test' },
+    });
+    assert.deepEqual([result.stdout, result.stderr], ['--bogus test\n', '']);
+  });
+
   it('passes standard input on, and its end', async () => {
     const { env } = stack;
     const words = ['run', '-i', '--rm', ...rootfs(), '--', 'cat'];
-    const { binPath } = await import('../../support/paths.js');
-    const result = await run(process.execPath, [binPath('rootless-net'), ...words], { env, input: 'abc\ndef' });
+    const result = await run(binPath('rootless-net'), words, { env, input: 'abc\ndef' });
     assert.deepEqual(result, { code: 0, signal: null, stdout: 'abc\ndef', stderr: '' });
+
+    await stack.must('create', '-i', '--name', 'again', ...rootfs(), '--', 'cat');
+    for (const option of ['-ai', '-i']) {
+      const again = await run(binPath('rootless-net'), ['start', option, 'again'], { env, input: option });
+      assert.deepEqual(again, { code: 0, signal: null, stdout: option, stderr: '' });
+    }
+    await stack.must('rm', 'again');
   });
 
-  it('says in one line what it cannot run, and leaves nothing', async () => {
+  it('reports in one line what it cannot run, and leaves nothing', async () => {
     const { code, stdout, stderr } = await stack.net('run', '-d', '--name', 'x', ...rootfs(), '--', 'no-such-program');
-    assert.equal(code, 1);
+    assert.equal(code, 127);
     assert.equal(stdout, '');
-    assert.match(stderr, /^error: .*"?no-such-program"?: executable file not found.*\n$/);
+    assert.equal(
+      stderr,
+      'error: command not found in the container: no-such-program; hint: check its name, and PATH inside\n',
+    );
     assert.equal(await stack.must('ps', '-aq'), '');
     assert.deepEqual(stack.files(), []);
   });
 
-  it('takes what follows the program for its arguments', async () => {
+  it('passes what follows the program as its arguments', async () => {
     const { code, stdout, stderr } = await stack.net(
       'run',
       '--rm',
@@ -80,31 +98,37 @@ describe('rootless-net run', () => {
     assert.deepEqual([code, stdout, stderr], [0, '--rm --\n', '']);
   });
 
-  it('knows nothing under what is no name', async () => {
+  it('finds nothing by an invalid name', async () => {
     for (const name of ['', '.', '..', '-x', '../networks/bridge']) {
       const { code, stderr } = await stack.net('inspect', '--', name);
-      assert.deepEqual([code, stderr], [1, `error: no such container: ${name}\n`]);
+      assert.deepEqual([code, stderr], [1, `error: no such container: ${name || '""'}\n`]);
     }
     const { code, stderr } = await stack.net('network', 'rm', '..');
     assert.deepEqual([code, stderr], [1, 'error: no such network: ..\n']);
   });
 
-  it('refuses wrong options before anything is made', async () => {
+  it('refuses wrong options before anything is created', async () => {
     for (const [args, what] of [
-      [['--rootfs', '/no/such', '--', 'true'], /\/no\/such is no directory/],
-      [['--', 'true'], /name either --rootfs or --bundle/],
+      [
+        ['--rootfs', '/no/such', '--', 'true'],
+        /cannot use the root file system \/no\/such \(--rootfs\): no such file or directory/,
+      ],
+      [['--', 'true'], /specify one of --rootfs, --bundle/],
       [rootfs(), /no command: name the program/],
       [[...rootfs(), '--net=nowhere', '--', 'true'], /no such network: nowhere/],
       [[...rootfs(), '--net=container:nobody', '--', 'true'], /no such container: nobody/],
       [[...rootfs(), '-p', '80:80:80:80', '--', 'true'], /80:80:80:80/],
-      [[...rootfs(), '--net=none', '-p', '80', '--', 'true'], /published ports \(-p\) cannot go with --network=none/],
-      [[...rootfs(), '--dns', 'nonsense', '--', 'true'], /"nonsense" is not an IP address/],
-      [[...rootfs(), '--name', '-x', '--', 'true'], /"-x" is not a name/],
+      [
+        [...rootfs(), '--net=none', '-p', '80', '--', 'true'],
+        /published ports \(-p\) cannot be combined with --network=none/,
+      ],
+      [[...rootfs(), '--dns', 'nonsense', '--', 'true'], /invalid --dns "nonsense": not an IP address/],
+      [[...rootfs(), '--name', '-x', '--', 'true'], /invalid --name "-x": not a name/],
       [[...rootfs(), '--runtime', 'no-such-runtime', '--', 'true'], /the OCI runtime no-such-runtime is not installed/],
       [[...rootfs(), '--no-such-option'], /unknown option '--no-such-option'/],
     ] as const) {
       const { code, stderr } = await stack.net('run', '-d', ...args);
-      assert.equal(code, 1, args.join(' '));
+      assert.equal(code, 125, args.join(' '));
       assert.match(stderr, what);
       assert.equal(stderr.split('\n').length, 2, stderr);
     }
@@ -135,13 +159,13 @@ describe('rootless-net run', () => {
     });
   });
 
-  it('stops what has no process any more, and tells it from what there never was', async () => {
+  it('stops a stack without a process, and distinguishes it from an unknown one', async () => {
     const { name, pid = 0 } = await startContainer(stack, { name: 'gone' });
     process.kill(pid, 'SIGKILL');
     assert.equal((await stack.net('stop', name)).code, 0);
     assert.equal((await stack.net('stop', name)).code, 0);
     assert.equal((await stack.containers.inspect(name)).exitCode, 137);
-    await assert.rejects(stack.containers.stop('nobody'), { status: 404, message: 'no such container: nobody' });
+    await assert.rejects(stack.containers.stop('nobody'), { httpStatus: 404, message: 'no such container: nobody' });
     await stack.must('rm', name);
   });
 
@@ -159,7 +183,7 @@ describe('rootless-net run', () => {
     );
     assert.deepEqual([code, stdout, stderr], [4, '2\n', 'x\n']);
     const missing = await stack.net('exec', 'nobody', 'true');
-    assert.deepEqual([missing.code, missing.stderr], [1, 'error: no such container: nobody\n']);
+    assert.deepEqual([missing.code, missing.stderr], [125, 'error: no such container: nobody\n']);
     await stack.must('rm', '-f', name);
   });
 
@@ -174,6 +198,7 @@ describe('rootless-net run', () => {
     });
     const meta = JSON.parse(readFileSync(join(directory, 'meta.json'), 'utf8'));
     assert.equal(meta.ID, id);
+    assert.equal(meta.Namespace, 'default');
     assert.equal(meta.Name, 'meta');
     assert.equal(meta.Hostname, 'h');
     assert.equal(meta.Domainname, 'example.org');
@@ -183,8 +208,13 @@ describe('rootless-net run', () => {
       portMappings: [{ HostPort: port, ContainerPort: 80, Protocol: 'tcp', HostIP: '127.0.0.1' }],
     });
     await stack.must('stop', 'meta');
-    assert.equal(existsSync(join(directory, 'meta.json')), false);
-    await stack.must('rm', 'meta');
+    await stack.must('rename', 'meta', 'other');
+    assert.deepEqual(JSON.parse(readFileSync(join(directory, 'meta.json'), 'utf8')), {
+      ...meta,
+      Name: 'other',
+      attached: false,
+    });
+    await stack.must('rm', 'other');
     assert.equal(existsSync(directory), false);
   });
 });

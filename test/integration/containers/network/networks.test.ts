@@ -1,30 +1,20 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
-import type { NewNetwork } from '../../../parent/api/container-client.js';
+import type { NewNetwork } from '../../../../parent/client/container-client.js';
+import { binPath, run } from '../../../support/index.js';
 import {
   addressOf,
   busyboxRootfs,
-  type ContainerStack,
   IDLE,
   onNetworks,
   reaches,
   removeAll,
   startContainer,
-  startContainerStack,
-} from '../../support/containers.js';
-import { binPath, run } from '../../support/index.js';
+} from '../../../support/stacks/containers.js';
+import { withContainerStack } from '../../../support/stacks/with-stack.js';
 
 describe('networks', () => {
-  let stack: ContainerStack;
-  before(async () => {
-    stack = await startContainerStack();
-  });
-  afterEach(async () => {
-    await removeAll(stack);
-  });
-  after(async () => {
-    await stack?.[Symbol.asyncDispose]();
-  });
+  const stack = withContainerStack();
   const make = (request: NewNetwork) => stack.containers.createNetwork(request);
   const inspect = (name: string) => stack.containers.inspect(name);
 
@@ -35,19 +25,27 @@ describe('networks', () => {
     );
     assert.match(id, /^[0-9a-f]{64}$/);
     await stack.must('network', 'create', 'two', '--internal');
-    assert.equal(await stack.must('network', 'ls', '-q', '--filter', 'name=^(one|two)$'), 'one\ntwo');
-    assert.equal(await stack.must('network', 'ls', '-q', '--filter', 'label=a=1'), 'one');
-    assert.equal(await stack.must('network', 'ls', '-q', '--filter', 'label=a=2'), '');
+    const named = async (...filters: string[]) =>
+      stack.must('network', 'ls', '--format', '{{.Name}}', ...filters.flatMap((filter) => ['--filter', filter]));
+    assert.equal(await named('name=^(one|two)$'), 'one\ntwo');
+    assert.equal(await named('label=a=1'), 'one');
+    assert.equal(await named('label=a=2'), '');
+    assert.equal(await named('dangling=true'), 'one\ntwo');
+    assert.equal(await stack.must('network', 'ls', '-q', '--filter', 'name=^one$'), id.slice(0, 12));
+    assert.equal(await stack.must('network', 'ls', '-q', '--no-trunc', '--filter', 'name=^one$'), id);
     const listed = (await stack.must('network', 'ls', '--json')).split('\n').map((line) => JSON.parse(line).name);
     assert.deepEqual(listed, ['one', 'two']);
     const table = await stack.must('network', 'ls');
-    assert.match(table, new RegExp(`^${id.slice(0, 12)} +one +bridge +10\\.90\\.1\\.0/24 *$`, 'm'));
-    assert.match(table, /^ +host *$/m);
-    assert.match(table, /^ +none *$/m);
+    assert.match(table, /^NETWORK ID +NAME +DRIVER +SCOPE +SUBNETS/);
+    assert.match(table, new RegExp(`^${id.slice(0, 12)} +one +bridge +local +10\\.90\\.1\\.0/24$`, 'm'));
+    assert.match(table, /^[0-9a-f]{12} +host +host +local$/m);
+    assert.match(table, /^[0-9a-f]{12} +none +null +local$/m);
 
     await startContainer(stack, { name: 'c', network: onNetworks('one') });
     for (const name of ['one', id, id.slice(0, 8)]) {
-      const [report] = JSON.parse(await stack.must('network', 'inspect', name));
+      const format = '{{(index .IPAM.Config 0).Subnet}} {{range .Containers}}{{.Name}} {{.IPv4Address}}{{end}}';
+      assert.equal(await stack.must('network', 'inspect', '-f', format, name), '10.90.1.0/24 c 10.90.1.64/24');
+      const [report] = JSON.parse(await stack.must('network', 'inspect', '--mode=native', name));
       assert.deepEqual(
         [report.name, report.id, report.driver, report.internal, report.labels, report.subnets],
         ['one', id, 'bridge', false, { a: '1', b: '' }, [{ subnet: '10.90.1.0/24', gateway: '10.90.1.254' }]],
@@ -80,31 +78,28 @@ describe('networks', () => {
     await stack.enter(['nsenter', `--net=/proc/${pid}/ns/net`, 'ip', 'addr', 'flush', 'dev', 'eth0']);
     const { code, stdout, stderr } = await stack.net('network', 'check', 'checked');
     assert.deepEqual([code, stderr], [1, '']);
-    assert.match(stdout, /^checked: c: eth0 of the container has not the address 10\.\d+\.\d+\.2\n$/);
+    assert.match(stdout, /^checked: c: eth0 of the container does not have the address 10\.\d+\.\d+\.2\n$/);
   });
 
-  it('refuse what cannot be meant, and nothing is made', async () => {
+  it('refuse invalid requests, and nothing is created', async () => {
     await make({ name: 'there', subnets: ['10.91.0.0/24'] });
     const before = readdirSync(stack.confDir);
     for (const [request, message] of [
       [{ name: 'there' }, /^network with name there already exists/],
-      [{ name: 'host' }, /^the name host stands for no network of its own/],
+      [{ name: 'host' }, /^invalid network name host: it is reserved/],
       [{ name: '-x' }, /"-x" is not a name/],
       [{ name: 'a/b' }, /"a\/b" is not a name/],
       [{ name: '' }, /"" is not a name/],
       [{ name: 'x', driver: 'overlay' }, /^unsupported network driver "overlay"; choose bridge or macvlan/],
       [{ name: 'x', ipamDriver: 'y' }, /^unsupported IPAM driver "y"/],
-      [{ name: 'x', options: { color: 'red' } }, /^unsupported bridge network option "color"; known are mtu/],
-      [{ name: 'x', options: { mtu: '-1' } }, /^the mtu -1 is not between 68 and 65535/],
+      [{ name: 'x', options: { color: 'red' } }, /^unsupported bridge network option "color"; supported are mtu/],
+      [{ name: 'x', options: { mtu: '-1' } }, /^invalid mtu -1: expected a number from 68 to 65535/],
       [{ name: 'x', ipv6: true, options: { mtu: '1279' } }, /^the mtu 1279 is too small for IPv6/],
-      [{ name: 'x', subnets: ['10.92.0.0'] }, /^failed to parse subnet "10.92.0.0"/],
+      [{ name: 'x', subnets: ['10.92.0.0'] }, /^invalid subnet "10.92.0.0"/],
       [{ name: 'x', subnets: ['10.92.0.1/24'] }, /^unexpected subnet 10.92.0.1\/24, did you mean 10.92.0.0\/24\?/],
       [{ name: 'x', subnets: ['10.92.0.0/31'] }, /^the subnet 10.92.0.0\/31 is too small/],
       [{ name: 'x', subnets: ['10.92.0.0/24', '10.93.0.0/24'] }, /^a network has one subnet of each family/],
-      [
-        { name: 'x', subnets: ['10.91.0.128/25'] },
-        /^the subnet 10.91.0.128\/25 overlaps with 10.91.0.0\/24 of the net/,
-      ],
+      [{ name: 'x', subnets: ['10.91.0.128/25'] }, /^10.91.0.128\/25 overlaps the subnet 10.91.0.0\/24 of the net/],
       [{ name: 'x', subnets: ['10.92.0.0/24'], gateways: ['10.93.0.1'] }, /^no matching subnet for gateway 10.93.0.1/],
       [
         { name: 'x', subnets: ['10.92.0.0/24'], gateways: ['10.92.0.255'] },
@@ -138,13 +133,13 @@ describe('networks', () => {
       stdout: '',
       stderr: 'error: network with name there already exists; remove it first, or choose another name\n',
     });
-    for (const name of ['nowhere', 'host', '../etc/passwd']) {
+    for (const name of ['nowhere', 'hosts', '../etc/passwd']) {
       const { code, stderr } = await stack.net('network', 'inspect', name);
       assert.equal(code, 1);
       assert.match(stderr, /^error: .*\n$/);
     }
     const { code, stderr } = await stack.net('network', 'ls', '--filter', 'name=[');
-    assert.equal(code, 1);
+    assert.equal(code, 125);
     assert.match(stderr, /^error: .*\[.*\n$/);
   });
 
@@ -156,8 +151,8 @@ describe('networks', () => {
       await enter('ip', 'addr', 'add', '10.4.0.0/14', 'dev', 'live0');
       await enter('ip', 'link', 'set', 'live0', 'up');
       await assert.rejects(make({ name: 'x', subnets: ['10.94.7.0/24'] }), {
-        status: 409,
-        message: 'the subnet 10.94.7.0/24 overlaps with 10.94.0.0/16 of a route that is in use; choose another one',
+        httpStatus: 409,
+        message: "10.94.7.0/24 overlaps the stack's route 10.94.0.0/16; hint: choose another --subnet",
       });
       const { subnets } = await make({ name: 'x' });
       assert.deepEqual(subnets, [{ subnet: '10.8.0.0/24', gateway: '10.8.0.1' }]);
@@ -166,7 +161,7 @@ describe('networks', () => {
     }
   });
 
-  it('cannot be removed while a container refers to them, by whatever name, running or not', async () => {
+  it('cannot be removed while a container refers to them, by any of its names, running or not', async () => {
     const { id } = await make({ name: 'used' });
     const { containers } = stack;
     for (const network of ['used', id, id.slice(0, 6)]) {
@@ -180,7 +175,7 @@ describe('networks', () => {
         assert.equal((await inspect('user')).status, phase);
         for (const name of ['used', id, id.slice(0, 6)]) {
           await assert.rejects(containers.removeNetwork(name), {
-            status: 409,
+            httpStatus: 409,
             message: 'the network used is in use by the container user; remove that first',
           });
         }
@@ -192,7 +187,7 @@ describe('networks', () => {
       await containers.remove(created.id, { force: true });
     }
     assert.equal(await stack.must('network', 'prune'), 'used');
-    await assert.rejects(containers.inspectNetwork('used'), { status: 404 });
+    await assert.rejects(containers.inspectNetwork('used'), { httpStatus: 404 });
   });
 
   it('cannot be removed while a container of another OCI runtime is on them', async () => {
@@ -202,12 +197,12 @@ describe('networks', () => {
     const hook = async (event: string) => {
       const words = ['--state-dir', stack.stateDir, 'oci-hook', event];
       const input = JSON.stringify(state);
-      const result = await run(process.execPath, [binPath('rootless-net'), ...words], { env: stack.env, input });
+      const result = await run(binPath('rootless-net'), words, { env: stack.env, input });
       assert.deepEqual([result.code, result.stderr], [0, '']);
     };
     await hook('createRuntime');
     await assert.rejects(stack.containers.removeNetwork('used'), {
-      status: 409,
+      httpStatus: 409,
       message: 'the network used is in use by the container foreign; remove that first',
     });
     assert.deepEqual(await stack.containers.pruneNetworks(), []);

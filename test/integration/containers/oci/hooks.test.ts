@@ -1,18 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ContainerReport } from '../../../protocol/containers.js';
-import {
-  busyboxRootfs,
-  type ContainerStack,
-  kill,
-  onlyLeft,
-  startContainer,
-  startContainerStack,
-  type Traces,
-  traces,
-  WEB,
-} from '../../support/containers.js';
+import type { ContainerReport } from '../../../../protocol/containers/types.js';
 import {
   accepts,
   binPath,
@@ -23,7 +12,18 @@ import {
   tcpRequest,
   tempDir,
   waitFor,
-} from '../../support/index.js';
+} from '../../../support/index.js';
+import {
+  busyboxRootfs,
+  type ContainerStack,
+  kill,
+  onlyLeft,
+  startContainer,
+  type Traces,
+  traces,
+  WEB,
+} from '../../../support/stacks/containers.js';
+import { withContainerStack } from '../../../support/stacks/with-stack.js';
 
 interface Hook {
   path: string;
@@ -89,7 +89,7 @@ class Runtime {
     return this.do('create', '--bundle', directory, id);
   }
 
-  /** As the manual tells users to. */
+  /** As the manual describes. */
   async hooks(): Promise<Record<string, Hook[]>> {
     const text = await this.stack.must('oci-hook', 'config');
     return (JSON.parse(text) as { hooks: Record<string, Hook[]> }).hooks;
@@ -123,7 +123,7 @@ class Runtime {
 
 for (const name of ['runc', 'crun']) {
   describe(`OCI hooks, of ${name}`, () => {
-    let stack: ContainerStack;
+    const stack = withContainerStack({ keep: true });
     let runtime: Runtime;
     let peer: ContainerReport;
     let port: number;
@@ -131,7 +131,6 @@ for (const name of ['runc', 'crun']) {
     /** Before any container of the user's. */
     let clean: Traces;
     before(async () => {
-      stack = await startContainerStack();
       runtime = new Runtime(name, stack);
       peer = await startContainer(stack, { name: 'peer' });
       port = await freePort('127.0.0.2');
@@ -145,11 +144,8 @@ for (const name of ['runc', 'crun']) {
       assert.deepEqual(peerLines(), []);
       assert.equal(await accepts('127.0.0.2', port), false);
     });
-    after(async () => {
-      await stack?.[Symbol.asyncDispose]();
-    });
 
-    /** What the peer's hosts file says of others. */
+    /** What the peer's hosts file has about other containers. */
     const peerLines = () =>
       readFileSync(join(peer.directory, 'hosts'), 'utf8')
         .split('\n')
@@ -208,8 +204,8 @@ for (const name of ['runc', 'crun']) {
     it('run by the command, without any environment', async () => {
       const hook = (event: string) => [
         {
-          path: process.execPath,
-          args: ['node', binPath('rootless-net'), `--state-dir=${stack.stateDir}`, 'oci-hook', event],
+          path: binPath('rootless-net'),
+          args: ['rootless-net', `--state-dir=${stack.stateDir}`, 'oci-hook', event],
         },
       ];
       const hooks = { createRuntime: hook('createRuntime'), poststop: hook('poststop') };
@@ -218,12 +214,12 @@ for (const name of ['runc', 'crun']) {
       await runtime.delete('c3');
     });
 
-    it('leave nothing where they fail, and say why in one line', async () => {
+    it('leave nothing if they fail, and report why in one line', async () => {
       for (const [annotations, why] of [
         [{ 'rootless-net/networks': '["nowhere"]' }, /no such network: nowhere/],
         [
           { 'rootless-net/networks': 'bridge' },
-          /the annotation rootless-net\/networks is no JSON list of strings: bridge/,
+          /invalid annotation rootless-net\/networks: expected a JSON list of strings, not bridge/,
         ],
         [{ 'rootless-net/ports': '["80:80:80:80"]' }, /80:80:80:80/],
         [{ ...published, 'rootless-net/networks': '["bridge", "nowhere"]' }, /no such network: nowhere/],
@@ -236,10 +232,10 @@ for (const name of ['runc', 'crun']) {
         const logged = stack.started.output().length;
         const { code, stderr } = await runtime.create('c4', { annotations });
         assert.notEqual(code, 0, why.source);
-        // crun shows nothing of what a hook says; but the log of the stack does, a little later.
-        const said = () => (name === 'runc' ? stderr : stack.started.output().slice(logged)).replaceAll('\\"', '"');
-        await waitFor(() => said().includes('hook createRuntime'), { what: why.source });
-        assert.match(said(), why);
+        // crun does not show the output of a hook; the log of the stack does, a little later.
+        const printed = () => (name === 'runc' ? stderr : stack.started.output().slice(logged)).replaceAll('\\"', '"');
+        await waitFor(() => printed().includes('hook createRuntime'), { what: why.source });
+        assert.match(printed(), why);
         await onlyLeft(stack, clean, why.source);
       }
       await runtime.run('c4', { annotations: published });
@@ -260,7 +256,7 @@ for (const name of ['runc', 'crun']) {
       await stack.containers.gc({ repair: true });
     });
 
-    it('go on when the agent is killed, and are found when the container is', async () => {
+    it('continue when the agent is killed, and are found when the container is', async () => {
       await runtime.run('c7', { annotations: published });
       for (const agent of stack.agents()) kill(agent);
       await stack.settled();
@@ -305,34 +301,30 @@ for (const name of ['runc', 'crun']) {
 }
 
 describe('rootless-net oci-hook', () => {
-  let stack: ContainerStack;
+  const stack = withContainerStack({ keep: true });
   let clean: Traces;
   before(async () => {
-    stack = await startContainerStack();
     await startContainer(stack, { name: 'peer' });
     clean = await traces(stack);
   });
   afterEach(async () => {
     await onlyLeft(stack, clean, 'after the test');
   });
-  after(async () => {
-    await stack?.[Symbol.asyncDispose]();
-  });
 
   const hook = (event: string, state: unknown, env: Record<string, string> = {}) => {
     const input = typeof state === 'string' ? state : JSON.stringify(state);
-    return run(process.execPath, [binPath('rootless-net'), 'oci-hook', event], {
+    return run(binPath('rootless-net'), ['oci-hook', event], {
       env: { ROOTLESSKIT_STATE_DIR: stack.stateDir, ...env },
       input,
     });
   };
-  /** As runc and crun say it at poststop. */
+  /** As runc and crun pass it at poststop. */
   const stopped = [
     { ociVersion: '1.0.2-dev', id: 'x', status: 'stopped', bundle: '/nowhere' },
     { ociVersion: '1.0', id: 'x', pid: 0, root: 'rootfs', bundle: '/nowhere', status: 'stopped' },
   ];
 
-  it('poststop changes nothing for what there is not, any number of times', async () => {
+  it('poststop changes nothing for an unknown container, any number of times', async () => {
     const own = (await stack.containers.inspect('peer')).id;
     for (const state of [...stopped, ...stopped, ...stopped.map((state) => ({ ...state, id: own }))]) {
       assert.deepEqual(await hook('poststop', state), { code: 0, signal: null, stdout: '', stderr: '' });
@@ -340,19 +332,19 @@ describe('rootless-net oci-hook', () => {
     assert.equal((await stack.containers.inspect('peer')).status, 'running');
   });
 
-  it('says in one line what is wrong with a state', async () => {
+  it('reports in one line what is wrong with a state', async () => {
     const own = (await stack.containers.inspect('peer')).id;
     for (const [state, why] of [
-      ['', /^rootless-net hook createRuntime: what came is no container's state/],
+      ['', /^rootless-net hook createRuntime: invalid container state/],
       ['{"id":', /^rootless-net hook createRuntime: the request is not JSON/],
-      [{ pid: 1 }, /no container's state/],
-      [{ id: '..', pid: 1 }, /no container's state/],
-      [{ id: '.x', pid: 1 }, /no container's state/],
-      [{ id: 'a/b', pid: 1 }, /no container's state/],
+      [{ pid: 1 }, /invalid container state/],
+      [{ id: '..', pid: 1 }, /invalid container state/],
+      [{ id: '.x', pid: 1 }, /invalid container state/],
+      [{ id: 'a/b', pid: 1 }, /invalid container state/],
       [{ id: 'x' }, /the state of x has no pid/],
       [{ id: 'x', pid: 0 }, /the state of x has no pid/],
       [{ id: 'x', pid: 4_194_305 }, /ENOENT|no such/i],
-      [{ id: own, pid: process.pid }, /is to be started with: rootless-net start/],
+      [{ id: own, pid: process.pid }, /can only be started with: rootless-net start/],
     ] as const) {
       const { code, stdout, stderr } = await hook('createRuntime', state);
       assert.deepEqual([code, stdout, stderr.split('\n').length], [1, '', 2], stderr);
@@ -360,14 +352,14 @@ describe('rootless-net oci-hook', () => {
     }
   });
 
-  it('says in one line that no agent answers, or that the event is not known', async () => {
+  it('reports in one line that no agent answers, or that the event is unknown', async () => {
     const nowhere = tempDir();
     for (const event of ['createRuntime', 'poststop']) {
       const { code, stderr } = await hook(event, stopped[0], { ROOTLESSKIT_STATE_DIR: nowhere });
       assert.equal(code, 1);
       assert.equal(
         stderr,
-        `rootless-net hook ${event}: no agent answers (No such file or directory) at ${nowhere}/agent.sock; start the stack: rootless-run serve\n`,
+        `rootless-net hook ${event}: no agent answers (No such file or directory) at ${nowhere}/agent.sock; hint: start the stack: rootless-run serve\n`,
       );
     }
     const { code, stderr } = await hook('poststart', stopped[0]);

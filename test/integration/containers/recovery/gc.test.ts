@@ -1,32 +1,33 @@
 import assert from 'node:assert/strict';
 import { appendFileSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ContainerReport } from '../../../protocol/containers.js';
+import { deviceOf } from '../../../../child/container/network/bridge/driver.js';
+import type { ContainerReport } from '../../../../protocol/containers/types.js';
+import { freePort, hostAddresses, tcpOutcome, waitFor } from '../../../support/index.js';
 import {
+  addressOf,
   busyboxRootfs,
-  type ContainerStack,
+  HOST_PROGRAMS,
   kill,
   onlyLeft,
+  reaches,
   startContainer,
-  startContainerStack,
   traces,
-} from '../../support/containers.js';
+} from '../../../support/stacks/containers.js';
+import { withContainerStack } from '../../../support/stacks/with-stack.js';
+import { seers } from '../../../support/traffic/peer-seers.js';
 
 const NOBODY = 'd'.repeat(64);
 /** What is found in files after a crash of the machine, or of a full disk. */
 const torn = ['{"id": "', '', '[]', 'null', '\0\0\0\0'];
 
 describe('rootless-net gc', () => {
-  let stack: ContainerStack;
+  const stack = withContainerStack({ keep: true });
   let running: ContainerReport;
   before(async () => {
-    stack = await startContainerStack();
     running = await startContainer(stack, { name: 'running' });
     const stopped = await startContainer(stack, { name: 'stopped' });
     await stack.containers.stop(stopped.id);
-  });
-  after(async () => {
-    await stack?.[Symbol.asyncDispose]();
   });
 
   const data = (...path: string[]) => join(stack.dataDir, ...path);
@@ -40,7 +41,7 @@ describe('rootless-net gc', () => {
     assert.equal(await stack.must('gc', '--repair'), 'nothing is left over');
   });
 
-  it('shows what was changed by hand, and repairs it when it is told to', async () => {
+  it('shows what was changed from outside, and repairs it on request', async () => {
     const before = await traces(stack);
     const link = async (name: string, alias: string) => {
       await inside('ip', 'link', 'add', name, 'type', 'veth', 'peer', 'name', `${name}p`);
@@ -74,17 +75,17 @@ describe('rootless-net gc', () => {
       'attachment: network of eeeeeeeeeeee, which does not run',
       'reservation: 10.4.0.200 on bridge of dddddddddddd, which does not exist',
       'device: stray of dddddddddddd, which does not run',
-      'firewall: "rn-gone" in the set bridges, of no network',
-      'firewall: "rn-gone" . "rn-gone" in the set same, of no network',
-      'firewall: 10.4.1.0/24 in the set subnets4, of no network',
-      'device: rn-gone, whose network is gone',
+      'firewall: "rn-gone" in the set bridges, which belongs to no network',
+      'firewall: "rn-gone" . "rn-gone" in the set same, which belongs to no network',
+      'firewall: 10.4.1.0/24 in the set subnets4, which belongs to no network',
+      'device: rn-gone, whose network does not exist',
       'firewall: rules of rootless0, which are missing',
       'name: empty, which no container has',
       'name: orphan, which no container has',
       `name: stopped of ${(await stack.containers.inspect('stopped')).id.slice(0, 12)}, which is not recorded`,
       `hosts: hosts of ${running.id.slice(0, 12)}`,
     ].sort();
-    const hint = 'to take it away: rootless-net gc --repair';
+    const hint = 'hint: repair it with: rootless-net gc --repair';
     assert.deepEqual(shown.split('\n').sort(), [...expected, hint].sort());
     assert.deepEqual((await stack.must('gc')).split('\n').sort(), [...expected, hint].sort());
     const repaired = await stack.must('gc', '--repair');
@@ -98,6 +99,72 @@ describe('rootless-net gc', () => {
     await onlyLeft(stack, before, 'after the repair');
   });
 
+  it('restores what was removed from running containers', async () => {
+    const port = await freePort('0.0.0.0');
+    const host = hostAddresses.v4 ?? '127.0.0.1';
+    const publish = [{ hostIP: '', hostPort: port, containerPort: 80, protocol: 'tcp' as const }];
+    const command = seers('4:80');
+    const [own, other] = [
+      await startContainer(stack, { name: 'served', publish, command, mounts: HOST_PROGRAMS }),
+      running,
+    ];
+    const seen = async () => (await tcpOutcome(host, port)).data.toString().split(' ')[0];
+    const expected = hostAddresses.v4 ?? addressOf(own).replace(/\d+$/, '1');
+    await waitFor(async () => (await seen()) === expected, { what: 'the server' });
+    const device = ({ id }: ContainerReport) => deviceOf(id, 'eth0');
+    const before = await traces(stack);
+
+    for (const [commands, found, problem] of [
+      [
+        ['ip link delete rootless0'],
+        [
+          'device: rootless0 of the network bridge, which is missing',
+          `device: ${device(own)} of served, which is not on the bridge rootless0`,
+          `device: ${device(other)} of running, which is not on the bridge rootless0`,
+        ],
+        'the bridge rootless0 is missing',
+      ],
+      [
+        ['ip addr flush dev rootless0', `ip link delete ${device(own)}`],
+        [
+          'device: rootless0 of the network bridge, which does not have the address 10.4.0.1',
+          `device: ${device(own)} of served, which is missing`,
+        ],
+        'the bridge rootless0 does not have the address 10.4.0.1',
+      ],
+      [
+        [`ip link set ${device(own)} down`],
+        [`device: ${device(own)} of served, which is down`],
+        `the device ${device(own)} is down`,
+      ],
+      [
+        ['nft flush ruleset'],
+        [
+          'firewall: rules of rootless0, which are missing',
+          ...(hostAddresses.v4 ? ['firewall: rules for the return path to clients, which are missing'] : []),
+        ],
+        'the packet filter has no rules for rootless0',
+      ],
+      [
+        ['nft flush chain inet rootless_net input'],
+        ['firewall: rules of rootless0, which are missing'],
+        'the packet filter has no rules for rootless0',
+      ],
+    ] as const) {
+      for (const text of commands) await inside(...text.split(' '));
+      const shown = (await stack.must('gc')).split('\n').filter((line) => /^(device|firewall):/.test(line));
+      assert.deepEqual(shown.sort(), [...found].sort());
+      const checked = await stack.net('network', 'check', 'bridge');
+      assert.match(checked.stdout + checked.stderr, new RegExp(`served: ${problem}`));
+      assert.match(await stack.must('gc', '--repair'), /\(repaired\)$/m);
+      assert.equal(await stack.must('gc'), 'nothing is left over');
+      assert.equal(await seen(), expected, commands.join(', '));
+      assert.equal(await reaches(stack, 'running', addressOf(own)), true);
+    }
+    assert.deepEqual((await traces(stack)).rules, before.rules);
+    await stack.containers.remove('served', { force: true });
+  });
+
   it('keeps a reservation of a container that does not run', async () => {
     assert.equal(existsSync(data('addresses', 'bridge', '10.4.0.3')), true);
     const { attachments } = await stack.containers.start('stopped');
@@ -105,7 +172,7 @@ describe('rootless-net gc', () => {
     await stack.containers.stop('stopped');
   });
 
-  it('removes records that cannot be understood, which stop nobody else', async () => {
+  it('removes records that cannot be parsed, which affect no other container', async () => {
     const before = await traces(stack);
     const broken = await Promise.all(
       torn.map((_, index) =>
@@ -124,16 +191,16 @@ describe('rootless-net gc', () => {
       ['running', 'stopped'],
     );
     for (const { id, directory } of broken) {
-      const line = `rootless-run: warning: the container ${id.slice(0, 12)} is left out, since ${directory}/container.json cannot be understood; to remove it: rootless-net gc --repair\n`;
+      const line = `rootless-run: warning: skipping container ${id.slice(0, 12)}: cannot parse ${directory}/container.json; to remove it: rootless-net gc --repair\n`;
       assert.equal(stack.started.output().split(line).length, 2, stack.started.output());
-      // It can be mended, and is still its own until it is given up.
+      // The record can be repaired, and the container keeps its name until it is removed.
       assert.ok(stack.files().includes(`names/torn${broken.findIndex((other) => other.id === id)}`));
     }
     const shown = await stack.must('gc', '--repair');
     assert.deepEqual(
       shown.split('\n').sort(),
       [
-        ...broken.map(({ directory }) => `directory: ${directory}, whose container cannot be told (repaired)`),
+        ...broken.map(({ directory }) => `directory: ${directory}, whose record cannot be parsed (repaired)`),
         ...broken.map((_, index) => `name: torn${index}, which no container has (repaired)`),
       ].sort(),
     );
@@ -151,7 +218,7 @@ describe('rootless-net gc', () => {
       ['journal/ID', true],
       ['names/victim', false],
     ] as const) {
-      // What is torn is no JSON; what is worse has another form.
+      // A torn file is not JSON; a worse one has another form.
       for (const content of file === 'attached/ID.json' ? ['{"torn', '{}'] : ['{}']) {
         const what = `${file}: ${content}`;
         const victim = await startContainer(stack, { name: 'victim', network, publish });
@@ -170,7 +237,7 @@ describe('rootless-net gc', () => {
     const lines = stack.started
       .output()
       .split('\n')
-      .filter((line) => /ended, since|cannot be understood/.test(line));
+      .filter((line) => /is ended: the record|cannot parse/.test(line));
     assert.equal(lines.length, torn.length + 5, lines.join('\n'));
   });
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { accepts, freePort, isAlive, processInfo, processTree, tempDir, waitFor } from '../../../support/index.js';
 import {
   busyboxRootfs,
   type ContainerStack,
@@ -12,8 +13,7 @@ import {
   type Traces,
   traces,
   WEB,
-} from '../../support/containers.js';
-import { accepts, freePort, isAlive, processInfo, processTree, tempDir, waitFor } from '../../support/index.js';
+} from '../../../support/stacks/containers.js';
 
 describe('containers, after SIGKILL', () => {
   const home = tempDir();
@@ -59,7 +59,7 @@ describe('containers, after SIGKILL', () => {
     assert.deepEqual(await stack.containers.gc(), [], what);
   }
 
-  const containerPid = async () => (await stack.containers.inspect('web')).pid ?? 0;
+  const containerPid = async () => (await stack.containers.inspect('web')).pid ?? assert.fail('web does not run');
 
   it('of its process come up again, 50 times', async () => {
     for (let time = 1; time <= 50; time++) {
@@ -71,15 +71,15 @@ describe('containers, after SIGKILL', () => {
     }
   });
 
-  it('give their ports back when nobody asks for them', async () => {
+  it('free their ports without a request', async () => {
     kill(await containerPid());
     await waitFor(async () => !(await accepts('127.0.0.2', port)), { what: 'the end of the port' });
     await comesUp('afterwards');
   });
 
-  it('of its monitor go on, and come up again when they have ended', async () => {
+  it('of its monitor continue, and come up again when they have ended', async () => {
     const pid = await containerPid();
-    const monitor = processInfo(pid)?.ppid ?? 0;
+    const monitor = processInfo(pid)?.ppid ?? assert.fail('the container has no monitor');
     assert.equal(processInfo(monitor)?.comm, 'container-mon');
     kill(monitor);
     await waitFor(() => !isAlive(monitor), { what: 'the end of the monitor' });
@@ -92,7 +92,7 @@ describe('containers, after SIGKILL', () => {
     await comesUp('afterwards');
   });
 
-  it('of the agent go on, and their end is noticed', async () => {
+  it('of the agent continue, and their end is noticed', async () => {
     const pid = await containerPid();
     for (const agent of stack.agents()) kill(agent);
     await stack.settled();
@@ -119,7 +119,7 @@ describe('containers, after SIGKILL', () => {
     await stack.settled();
     writeFileSync(join(directory, 'go'), '');
     await waitFor(async () => isDeepStrictEqual((await traces(stack)).processes, running.processes), {
-      what: 'the end of what was made for nobody',
+      what: 'the end of what was made for no client',
     });
     assert.equal((await stack.containers.inspect('slow')).status, 'exited');
     assert.equal((await stack.containers.start('slow')).status, 'running');

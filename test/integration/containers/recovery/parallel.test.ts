@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { freePort, isAlive, processTree, tempDir } from '../../../support/index.js';
 import {
   busyboxRootfs,
-  type ContainerStack,
   execIn,
   IDLE,
   onlyLeft,
@@ -12,14 +12,13 @@ import {
   type Traces,
   traces,
   WEB,
-} from '../../support/containers.js';
-import { freePort, isAlive, processTree, tempDir } from '../../support/index.js';
+} from '../../../support/stacks/containers.js';
+import { withContainerStack } from '../../../support/stacks/with-stack.js';
 
 describe('containers, many at once', () => {
-  let stack: ContainerStack;
+  const stack = withContainerStack({ keep: true });
   let clean: Traces;
   before(async () => {
-    stack = await startContainerStack();
     // The default network is there from now on.
     await startContainer(stack, { name: 'first' });
     await stack.containers.remove('first', { force: true });
@@ -28,9 +27,6 @@ describe('containers, many at once', () => {
   afterEach(async () => {
     await onlyLeft(stack, clean, 'after the test');
     assert.deepEqual(await stack.containers.gc(), []);
-  });
-  after(async () => {
-    await stack?.[Symbol.asyncDispose]();
   });
 
   const numbers = (count: number) => Array.from({ length: count }, (_, index) => index);
@@ -96,7 +92,7 @@ describe('containers, many at once', () => {
       );
       const results = await Promise.allSettled(ids.map((id) => containers.start(id)));
       assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1);
-      for (const result of results) if (result.status === 'rejected') assert.equal(result.reason.status, 409);
+      for (const result of results) if (result.status === 'rejected') assert.equal(result.reason.httpStatus, 409);
       const states = (await containers.list()).map(({ status }) => status).sort();
       assert.deepEqual(states, ['created', 'created', 'created', 'running']);
       await Promise.all(ids.map((id) => containers.remove(id, { force: true })));
@@ -125,10 +121,10 @@ describe('containers, many at once', () => {
       numbers(5).flatMap((round) => tasks.map((_, index) => tasks[(index * (round + 2)) % tasks.length]?.())),
     );
     for (const result of results) {
-      if (result.status === 'rejected') assert.equal(result.reason.status, 409, result.reason.message);
+      if (result.status === 'rejected') assert.equal(result.reason.httpStatus, 409, result.reason.message);
     }
     await Promise.allSettled([containers.start(id), containers.remove(id, { force: true }), containers.stop(id)]);
-    await assert.rejects(containers.inspect(id), { status: 404 });
+    await assert.rejects(containers.inspect(id), { httpStatus: 404 });
     await containers.removeNetwork('more');
   });
 });

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { STEPS, type Task } from '../../../child/container/faults.js';
+import { STEPS, type Task } from '../../../../child/container/storage/fault-injection.js';
+import { accepts, freePort, tcpRequest, waitFor } from '../../../support/index.js';
 import {
   busyboxRootfs,
   type ContainerStack,
@@ -12,8 +13,8 @@ import {
   type Traces,
   traces,
   WEB,
-} from '../../support/containers.js';
-import { accepts, freePort, tcpRequest, waitFor } from '../../support/index.js';
+} from '../../../support/stacks/containers.js';
+import { withContainerStack } from '../../../support/stacks/with-stack.js';
 
 /** Steps that only containers of others go through; see hooks.test.ts. */
 const OF_OTHERS = ['attach ports', 'detach address'];
@@ -24,12 +25,12 @@ function momentsOf(when: 'before' | 'after', ...tasks: Task[]): string[] {
   return steps.filter((step) => !OF_OTHERS.includes(step)).map((step) => `${when} ${step}`);
 }
 
-/** Waits for all, also where one fails: nothing of a test is to go on during the next. */
+/** Waits for all, also where one fails: nothing of a test may continue during the next. */
 async function eachAtOnce(tasks: readonly Promise<void>[]): Promise<void> {
   for (const result of await Promise.allSettled(tasks)) if (result.status === 'rejected') throw result.reason;
 }
 
-/** A network of somebody else's, which the plugins attach to. */
+/** An external network, which the plugins attach to. */
 function addPluggedNetwork({ confDir }: ContainerStack): void {
   const ipam = { type: 'host-local', ranges: [[{ subnet: '10.99.1.0/24' }]] };
   const plugins = [{ type: 'bridge', bridge: 'plugged0', ipam }];
@@ -38,17 +39,31 @@ function addPluggedNetwork({ confDir }: ContainerStack): void {
 }
 
 /** A container on two networks that was started and ended, and one beside it that runs. */
+interface SubjectParts {
+  runtime: string;
+  stack: ContainerStack;
+  port: number;
+  /** What there is while it does not run. */
+  stopped: Traces;
+  addresses: string[];
+  /** The hosts file of the other one. */
+  hosts: string;
+}
+
 class Subject {
-  private constructor(
-    readonly runtime: string,
-    readonly stack: ContainerStack,
-    readonly port: number,
-    /** What there is while it does not run. */
-    readonly stopped: Traces,
-    readonly addresses: string[],
-    /** Of the other one. */
-    private readonly hosts: string,
-  ) {}
+  private constructor(private readonly parts: SubjectParts) {}
+
+  get runtime() {
+    return this.parts.runtime;
+  }
+
+  get stack() {
+    return this.parts.stack;
+  }
+
+  get stopped() {
+    return this.parts.stopped;
+  }
 
   /**
    * What is before a step for one runtime is after the one before it for the other: so each sees a failure between any
@@ -72,14 +87,21 @@ class Subject {
     });
     await stack.containers.stop('web');
     const addresses = attachments.flatMap(({ ips }) => ips);
-    return new Subject(runtime, stack, port, await traces(stack), addresses, join(directory, 'hosts'));
+    return new Subject({
+      runtime,
+      stack,
+      port,
+      stopped: await traces(stack),
+      addresses,
+      hosts: join(directory, 'hosts'),
+    });
   }
 
   async isGone(what: string): Promise<void> {
     await waitFor(async () => (await this.stack.containers.inspect('web')).status !== 'running', { what });
     await onlyLeft(this.stack, this.stopped, what);
     assert.deepEqual(this.lines('web'), [], what);
-    assert.equal(await accepts('127.0.0.2', this.port), false, what);
+    assert.equal(await accepts('127.0.0.2', this.parts.port), false, what);
   }
 
   /** Starts it unless it runs. */
@@ -88,12 +110,12 @@ class Subject {
     assert.equal(name, 'web');
     assert.deepEqual(
       attachments.flatMap(({ ips }) => ips),
-      this.addresses,
+      this.parts.addresses,
       what,
     );
     assert.equal(this.lines('web').length, 1, what);
     await waitFor(
-      async () => /200 OK/.test(String(await tcpRequest('127.0.0.2', this.port, 'GET / HTTP/1.0\r\n\r\n'))),
+      async () => /200 OK/.test(String(await tcpRequest('127.0.0.2', this.parts.port, 'GET / HTTP/1.0\r\n\r\n'))),
       {
         what: `the web server ${what}`,
       },
@@ -102,7 +124,7 @@ class Subject {
 
   /** Lines with a name in the hosts file of the one that runs. */
   lines(name: string): string[] {
-    return readFileSync(this.hosts, 'utf8')
+    return readFileSync(this.parts.hosts, 'utf8')
       .split('\n')
       .filter((line) => line.split(/\s/).slice(1).includes(name));
   }
@@ -142,7 +164,7 @@ describe('a failure at any moment', () => {
             }
             const stop = `${how} ${end} (${runtime})`;
             stack.fault(how, end);
-            // A network that cannot be taken away does not keep a container from ending; the rest is left to gc.
+            // A network that cannot be removed does not keep a container from ending; the rest is left to gc.
             if (how === 'fail' && /^(before|after) (detach|end detach)/.test(end)) await stack.containers.stop('web');
             else await assert.rejects(stack.containers.stop('web'), stop);
             assert.equal(stack.faultPending(), false, `never came: ${stop}`);
@@ -164,7 +186,7 @@ describe('a failure at any moment', () => {
             await assert.rejects(attempt(), moment);
             assert.equal(stack.faultPending(), false, `never came: ${moment}`);
             await stack.settled();
-            // Where the agent goes on, what it could not do is left to this.
+            // Where the agent continues, what it could not do is left to this.
             await containers.gc({ repair: true });
           };
           const request = { name: 'third', rootfs: busyboxRootfs(), command: IDLE };
@@ -204,17 +226,13 @@ describe('a failure at any moment', () => {
 });
 
 describe('the addresses of a container', () => {
-  let stack: ContainerStack;
+  const stack = withContainerStack({ keep: true });
   before(async () => {
-    stack = await startContainerStack();
     addPluggedNetwork(stack);
     await stack.containers.createNetwork({ name: 'ours' });
   });
-  after(async () => {
-    await stack?.[Symbol.asyncDispose]();
-  });
 
-  it('go with it, also where it was put on one more network by an agent that died', async () => {
+  it('go with it, also if it was put on one more network by an agent that died', async () => {
     const { containers } = stack;
     for (const moment of ['after attach address', 'after attach complete']) {
       await startContainer(stack, { name: 'more' });

@@ -1,59 +1,20 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { connect, createServer } from 'node:net';
-import { isAlive, run, startStack, waitFor } from '../support/index.js';
-import { type StackBelow, startBelow } from './port-suite/below.js';
+import { isAlive, processorTime, run, startStack, waitFor } from '../../../support/index.js';
+import { pythonProgram } from '../../../support/paths.js';
+import { type StackBelow, startBelow } from '../suite/below.js';
 
 // What a program does with sockets of the host that it was given, to reach what it should not: a server on the loopback of
 // the host, which is what the tests of this file are.
 
 /**
  * A program that listens on a published port and takes one connection; then it has two sockets of the host, `s` and `c`.
- * Says what each attempt came to.
+ * Prints the result of each attempt.
  */
-const PRELUDE = `
-import ctypes, errno, os, socket, struct, sys, threading
-libc = ctypes.CDLL(None, use_errno=True)
-port, secret, outside = [int(word) for word in sys.argv[1:4]]
-LOOPBACK = ('127.0.0.1', secret)
-def raw(family, port=0, ip='127.0.0.1'):
-    return struct.pack('=H', family) + struct.pack('!H', port) + socket.inet_aton(ip) + bytes(8)
-def call(result):
-    return 'ok' if result >= 0 else errno.errorcode[ctypes.get_errno()]
-def attempt(f):
-    try: f(); return 'ok'
-    except OSError as e: return errno.errorcode[e.errno]
-def dissolve(s):
-    return call(libc.connect(s.fileno(), raw(socket.AF_UNSPEC), 16))
-def say(*words): print(*words, flush=True)
-s = socket.socket()
-s.bind(('127.0.0.1', port))
-s.listen()
-say('ready')
-c, _ = s.accept()
-`;
+const PRELUDE = pythonProgram('processes/seccomp-client');
 
-const REACH = `
-say('connect', attempt(lambda: c.connect(LOOPBACK)))
-say('dissolve', dissolve(c))
-say('connect again', attempt(lambda: c.connect(LOOPBACK)))
-say('connect elsewhere', attempt(lambda: c.connect(('192.0.2.1', 80))))
-say('listen', attempt(lambda: c.listen()))
-c.bind(('127.0.0.1', 0))
-say('listen where bound', attempt(lambda: c.listen()))
-c.setsockopt(socket.IPPROTO_TCP, 30, 1) # TCP_FASTOPEN_CONNECT
-say('connect lazily', attempt(lambda: c.connect(LOOPBACK)))
-s.shutdown(socket.SHUT_RD)
-say('connect the listener', attempt(lambda: s.connect(LOOPBACK)))
-say('dissolve the listener', dissolve(s))
-say('connect the listener again', attempt(lambda: s.connect(LOOPBACK)))
-say('send first', attempt(lambda: s.sendto(b'x', socket.MSG_FASTOPEN, LOOPBACK)))
-say('send a message first', attempt(lambda: s.sendmsg([b'x'], [], socket.MSG_FASTOPEN, LOOPBACK)))
-say('send many first', call(libc.sendmmsg(s.fileno(), bytes(64), 1, socket.MSG_FASTOPEN)))
-say('another protocol', attempt(lambda: s.setsockopt(socket.IPPROTO_TCP, 31, b'smc')))
-say('io_uring', call(libc.syscall(425, 8, bytes(120))))
-say('done')
-`;
+const REACH = pythonProgram('processes/reach-host');
 
 /** A server on the loopback of the host; how many have reached it. */
 async function startSecret(): Promise<AsyncDisposable & { port: number; reached: () => number }> {
@@ -77,7 +38,7 @@ function landlockVersion(): number {
   return Number(spawnSync('python3', ['-c', script], { encoding: 'utf8' }).stdout);
 }
 
-describe('port driver bypass, against programs that are out to use it', () => {
+describe('port driver bypass against hostile programs', () => {
   let stack: StackBelow;
   let inside = 9000;
   before(async () => {
@@ -85,8 +46,8 @@ describe('port driver bypass, against programs that are out to use it', () => {
   });
   after(() => stack?.[Symbol.asyncDispose]());
 
-  /** Runs a program of PRELUDE and `script` below the command of a stack; resolves with what it said. */
-  async function attack(on: StackBelow, script: string): Promise<{ said: string[]; reached: number }> {
+  /** Runs a program of PRELUDE and `script` below the command of a stack; resolves with its output. */
+  async function attack(on: StackBelow, script: string): Promise<{ printed: string[]; reached: number }> {
     await using secret = await startSecret();
     const port = ++inside;
     const { host, port: outer, id } = await on.publish(`127.0.0.2:0:${port}`);
@@ -100,12 +61,12 @@ describe('port driver bypass, against programs that are out to use it', () => {
     // Whatever was on its way is there.
     await run('python3', ['-c', `import socket; socket.create_connection(('127.0.0.1', ${secret.port}))`]);
     await waitFor(() => secret.reached() > 0, { what: 'our own connection' });
-    return { said: program.output().split('\n').slice(2, -2), reached: secret.reached() - 1 };
+    return { printed: program.output().split('\n').slice(2, -2), reached: secret.reached() - 1 };
   }
 
   it('keeps the sockets of the host from the loopback of the host', async () => {
-    const { said, reached } = await attack(stack, REACH);
-    assert.deepEqual(said, [
+    const { printed, reached } = await attack(stack, REACH);
+    assert.deepEqual(printed, [
       'connect EPERM',
       'dissolve ok',
       'connect again EPERM',
@@ -127,8 +88,8 @@ describe('port driver bypass, against programs that are out to use it', () => {
 
   it('does not with --allow-host-loopback', async () => {
     await using open = await startBelow({ args: ['--net=none', '--port-driver=bypass', '--allow-host-loopback'] });
-    const { said, reached } = await attack(open, REACH);
-    assert.deepEqual(said.slice(0, 3), ['connect EISCONN', 'dissolve ok', 'connect again ok']);
+    const { printed, reached } = await attack(open, REACH);
+    assert.deepEqual(printed.slice(0, 3), ['connect EISCONN', 'dissolve ok', 'connect again ok']);
     assert.ok(reached > 0);
   });
 
@@ -144,16 +105,16 @@ if os.fork() == 0:
     pid = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))()
     os._exit(pid == -errno.ENOSYS)
 _, status = os.wait()
-say('i386', 'refused' if status in (0x100, signal.SIGSEGV) else status)
-say('x32', call(libc.syscall(0x40000000 | 42, c.fileno(), raw(socket.AF_INET, secret), 16)))
-say('done')`;
-    const { said } = await attack(stack, script);
-    assert.deepEqual(said, ['i386 refused', 'x32 ENOSYS']);
+report('i386', 'refused' if status in (0x100, signal.SIGSEGV) else status)
+report('x32', call(libc.syscall(0x40000000 | 42, c.fileno(), raw(socket.AF_INET, secret), 16)))
+report('done')`;
+    const { printed } = await attack(stack, script);
+    assert.deepEqual(printed, ['i386 refused', 'x32 ENOSYS']);
   });
 
   if (landlockVersion() >= 4) {
     it('does not fall for descriptors that are swapped while it looks', async () => {
-      // While a connect of a UNIX socket, which is let go on, is looked at, the socket of the host takes its place.
+      // While a connect of a UNIX socket, which is to continue, is checked, the socket of the host takes its place.
       const script = `
 dissolve(c)
 unix = socket.socket(socket.AF_UNIX)
@@ -168,25 +129,65 @@ seen = set()
 address = raw(socket.AF_INET, secret)
 for _ in range(3000): seen.add(call(libc.connect(place, address, 16)))
 over = True
-say('seen', *sorted(seen))
-say('done')`;
-      const { said, reached } = await attack(stack, script);
+report('seen', *sorted(seen))
+report('done')`;
+      const { printed, reached } = await attack(stack, script);
       assert.equal(reached, 0);
       // EACCES is Landlock's, where it was the host's socket, and too late for us.
-      assert.match(said[0] ?? '', /^seen( EACCES)? EINVAL( EPERM)?$/);
+      assert.match(printed[0] ?? '', /^seen( EACCES)? EINVAL( EPERM)?$/);
     });
 
     it('lets nothing below the command trace what is outside of the filter', async () => {
       const script = `
-say('attach', call(libc.ptrace(16, outside, None, None)))
+report('attach', call(libc.ptrace(16, outside, None, None)))
 pidfd = libc.syscall(434, outside, 0)
-say('take', call(libc.syscall(438, pidfd, 0, 0)))
-say('write', attempt(lambda: open(f'/proc/{outside}/mem', 'wb')))
-say('done')`;
-      const { said } = await attack(stack, script);
-      assert.deepEqual(said, ['attach EPERM', 'take EPERM', 'write EACCES']);
+report('take', call(libc.syscall(438, pidfd, 0, 0)))
+report('write', attempt(lambda: open(f'/proc/{outside}/mem', 'wb')))
+report('done')`;
+      const { printed } = await attack(stack, script);
+      assert.deepEqual(printed, ['attach EPERM', 'take EPERM', 'write EACCES']);
     });
   }
+
+  describe('a second descriptor of a published listener does not keep rootless-run busy', () => {
+    const cases: Record<string, string> = {
+      'shut down': 'd.shutdown(socket.SHUT_RD)',
+      'shut down, connected and with SO_LINGER': `
+d.shutdown(socket.SHUT_RD)
+t = socket.socket(); t.bind(('127.0.0.1', 0)); t.listen()
+d.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 600))
+report(attempt(lambda: d.connect(t.getsockname())))`,
+      'in blocking mode, where another one takes its clients': `
+def change():
+    while True: d.setblocking(False); d.setblocking(True)
+def take():
+    while True: attempt(lambda: d.accept()[0].close())
+for f in change, take: threading.Thread(target=f, daemon=True).start()
+for _ in range(1000): attempt(lambda: socket.create_connection(('127.0.0.1', port)).close())`,
+    };
+    for (const [what, script] of Object.entries(cases)) {
+      it(what, async () => {
+        const port = ++inside;
+        const { id } = await stack.publish(`127.0.0.2:0:${port}`);
+        const words = [port, 1, 1].map(String);
+        const program = `${PRELUDE.replace('s.listen()', 'd = s.dup(); s.listen()').replace('c, _ = s.accept()', '')}
+${script}
+report('done')
+time.sleep(600)`;
+        await using running = await stack.run(['python3', '-c', `import time${program}`, ...words], /^done$/m);
+        assert.equal((await stack.report(id)).bypass, true, running.output());
+        // Another port serves meanwhile, and the processor is left alone.
+        const { pid } = stack.started;
+        const isAtRest = async () => {
+          const before = processorTime(pid);
+          await new Promise((resolve) => setTimeout(resolve, 300));
+          return processorTime(pid) - before < 100;
+        };
+        await waitFor(isAtRest, { what: 'rootless-run to be at rest', timeout: 15_000 });
+        assert.equal((await stack.ctl('list-ports')).code, 0);
+      });
+    }
+  });
 
   it('ends everything when rootless-run is killed', async () => {
     const script = `${PRELUDE}`;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { tcpRequest } from '../../support/index.js';
+import { tcpRequest } from '../../../support/index.js';
 import {
   ask,
   askUdp,
@@ -36,13 +36,21 @@ export const addresses: Group = (suite) => {
       });
     }
 
+    it('treats an IPv4 address inside IPv6 as that IPv4 address', async () => {
+      const tcp = await stack().publish(`[::ffff:127.0.3.1]:0:${NAME}`);
+      assert.equal(await ask('127.0.3.1', tcp.port), at);
+      if (!loopbackDatagrams) return;
+      const udp = await stack().publish(`[::ffff:127.0.3.1]:0:${NAME}/udp`);
+      assert.equal(await askUdp('127.0.3.1', udp.port), at);
+    });
+
     it('does not take a port on another address', async () => {
       const tcp = await stack().publish(`127.0.0.2:0:${NAME}`);
       const udp = await stack().publish(`127.0.0.2:0:${NAME}/udp`);
       for (const host of ['127.0.0.1', '127.0.0.3', '::1', ...host4, ...host6]) {
         assert.equal(await takesTcp(host, tcp.port), false, `${host} accepts`);
         assert.equal(await takesUdp(host, udp.port), false, `${host} answers`);
-        // And anybody else may have it.
+        // And another process may bind it.
         await listenOnce(host, tcp.port);
       }
     });

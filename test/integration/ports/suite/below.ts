@@ -10,7 +10,7 @@ import {
   startStack,
   tempDir,
   waitFor,
-} from '../../support/index.js';
+} from '../../../support/index.js';
 
 /** A stack whose programs run below its command, where the port driver `bypass` sees what they do. */
 export interface StackBelow extends RunningStack {

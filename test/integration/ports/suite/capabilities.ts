@@ -1,18 +1,18 @@
 /**
- * What port drivers can do beyond forwarding TCP and UDP over IPv4: each is tested where a driver is said to have it, and
- * docs/ports.md shows this table.
+ * What port drivers can do beyond forwarding TCP and UDP over IPv4: each is tested where the table gives it to a driver, and
+ * docs/guide/ports.md shows this table.
  */
 export const capabilityTexts = {
-  loopbackServers: 'servers inside that listen on loopback alone are reached',
+  loopbackServers: 'servers inside that listen on loopback only are reached',
   ipv6: 'IPv6, on the host and inside',
-  transparentEnds: 'the end and the reset of one side reach the other as they are',
-  prefersAsked: 'of two servers inside on one port, that of the address which was asked is reached',
-  closesConnections: 'connections are closed with their port, and servers go on',
-  repliesFromAsked: 'UDP published on every address answers from the one that was asked',
+  transparentEnds: 'half-close and reset are forwarded',
+  prefersAsked: 'connections reach the server bound to the requested address',
+  closesConnections: 'removing a port closes its connections, and servers keep running',
+  repliesFromAsked: 'UDP replies come from the requested address of the host',
   loopbackDatagrams: 'UDP on loopback addresses of the host, and datagrams of up to 65,507 bytes',
-  resetsUnserved: 'a client of a port that nothing inside listens on is reset at once',
-  manyAtOnce: 'a thousand connections at once',
-  heldClients: 'clients that a server which hangs has no room for are held, and hold up nobody else',
+  resetsUnserved: 'clients are reset at once if nothing listens inside',
+  manyAtOnce: 'a thousand concurrent connections',
+  heldClients: 'clients wait while the backlog of a server is full, without affecting others',
   observable: 'counters and events of connections',
 } as const;
 

@@ -9,7 +9,7 @@ import {
   startStack,
   tcpRequest,
   udpAsk,
-} from '../../support/index.js';
+} from '../../../support/index.js';
 import type { Capabilities } from './capabilities.js';
 
 export interface Suite {
@@ -72,7 +72,7 @@ export const ask = async (host: string, port: number) => (await tcpRequest(host,
 export const askUdp = async (host: string, port: number) => (await udpAsk(host, port, '?')).toString();
 
 export const takesTcp = (host: string, port: number) => accepts(host, port);
-/** On the same machine the kernel says at once that nobody is there (ICMP). */
+/** On the same machine the kernel answers at once that nothing listens (ICMP). */
 export const takesUdp = async (host: string, port: number) => {
   try {
     await udpAsk(host, port, '?');
@@ -94,7 +94,7 @@ export const bracket = (host: string) => (host.includes(':') ? `[${host}]` : hos
 /** How a connection ends that is refused inside. */
 export const RESET: Outcome = { data: Buffer.alloc(0), ended: false, error: 'ECONNRESET' };
 
-/** Binds the port and lets it go; rejects where it is taken. */
+/** Binds the port and releases it; rejects where it is in use. */
 export async function listenOnce(host: string, port: number): Promise<void> {
   await using _server = await listenOn(host, port);
 }
@@ -139,7 +139,7 @@ export async function freeRange(host: string, count: number): Promise<number> {
   }
 }
 
-/** What the server says first. */
+/** What the server sends first. */
 export function firstBytes(host: string, port: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port });

@@ -11,7 +11,7 @@ import {
   tcpOutcome,
   tcpRequest,
   waitFor,
-} from '../../support/index.js';
+} from '../../../support/index.js';
 import { ask, ECHO, firstBytes, type Group, newPort, RESET, serverAddress, withStack } from './common.js';
 
 export const connections: Group = (suite) => {
@@ -20,7 +20,7 @@ export const connections: Group = (suite) => {
   describe('TCP connections', () => {
     const stack = withStack(suite, async (running) => [await running.program('tcp-server', 'echo', at, ECHO)]);
 
-    it('carry what a server says first, and answers to it', async () => {
+    it('carry what a server sends first, and the answers to it', async () => {
       const port = newPort();
       await using _server = await stack().program('tcp-server', 'banner', at, port);
       const published = await stack().publish(`127.0.0.2:0:${port}`);
@@ -57,8 +57,8 @@ export const connections: Group = (suite) => {
         for (const socket of sockets) socket.on('error', () => {});
         try {
           for (const round of ['first', 'second']) {
-            const said = await Promise.all(sockets.map((socket, i) => echo(socket, `${round} of ${i}`)));
-            said.forEach((text, i) => {
+            const printed = await Promise.all(sockets.map((socket, i) => echo(socket, `${round} of ${i}`)));
+            printed.forEach((text, i) => {
               assert.equal(text, `${round} of ${i}`);
             });
           }
@@ -158,9 +158,9 @@ export const connections: Group = (suite) => {
     });
 
     if (transparentEnds)
-      it('go on after urgent data', async () => {
+      it('continue after urgent data', async () => {
         const { port } = await stack().publish(`127.0.0.2:0:${ECHO}`);
-        // Node sends none. Whether the urgent byte itself comes back is not said: it is out of band on the far side.
+        // Node sends none. Whether the urgent byte itself comes back is not specified: it is out of band on the far side.
         const script = `
 import socket
 with socket.create_connection(('127.0.0.2', ${port}), 5) as s:
@@ -219,7 +219,7 @@ print(got == b'abcdef' + b'x' * 300000 + b'y' * 300000)
         assert.deepEqual(await tcpOutcome('127.0.0.2', published.port, 'go', { end: false }), RESET);
       });
 
-      it('pass on a reset of the server behind its last words', async () => {
+      it('pass on a reset of the server after its last bytes', async () => {
         const port = newPort();
         await using _server = await stack().program('tcp-server', 'abrupt', at, port);
         const published = await stack().publish(`127.0.0.2:0:${port}`);
@@ -228,7 +228,7 @@ print(got == b'abcdef' + b'x' * 300000 + b'y' * 300000)
         const { code, stdout, stderr } = await run('bash', ['-c', script, String(published.port)]);
         assert.equal(code, 1);
         assert.match(stderr, /Connection reset by peer/);
-        // Whether the words arrive is not said: a reset may overtake them on a direct connection as well.
+        // Whether the words arrive is not specified: a reset may overtake them on a direct connection as well.
         assert.match(stdout, /^(last words)?$/);
       });
 
@@ -272,7 +272,7 @@ print(got == b'abcdef' + b'x' * 300000 + b'y' * 300000)
     }
 
     if (heldClients)
-      it('to a server that hangs hold up nobody else, and are served when it goes on', async () => {
+      it('to a server that hangs delay no other, and are served when it continues', async () => {
         const count = 800;
         const port = newPort();
         await using server = await stack().program('tcp-server', 'echo', at, port, 0, 200);
@@ -288,7 +288,7 @@ print(got == b'abcdef' + b'x' * 300000 + b'y' * 300000)
         try {
           for (let i = 0; i < 20; i++)
             assert.equal((await tcpRequest('127.0.0.3', good.port, `${i}`)).toString(), `${i}`);
-          // Whoever leaves meanwhile is not waited for.
+          // A client that disconnects meanwhile is not waited for.
           const leaving = await openConnection('127.0.0.2', hanging.port);
           leaving.on('error', () => {}).resetAndDestroy();
         } finally {
@@ -305,7 +305,7 @@ print(got == b'abcdef' + b'x' * 300000 + b'y' * 300000)
       });
 
     if (resetsUnserved)
-      it('are reset at once where no server is there, and work when it comes', async () => {
+      it('are reset at once if no server is there, and work when it comes', async () => {
         const port = newPort();
         const published = await stack().publish(`127.0.0.2:0:${port}`);
         for (let i = 0; i < 3; i++) assert.deepEqual(await tcpOutcome('127.0.0.2', published.port), RESET);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
-import { udpAsk, waitFor } from '../../support/index.js';
+import { udpAsk, waitFor } from '../../../support/index.js';
 import { all4, all6, bracket, ECHO, type Group, host4, newPort, serverAddress, withStack } from './common.js';
 
 export const datagrams: Group = (suite) => {
@@ -31,7 +31,7 @@ export const datagrams: Group = (suite) => {
       });
 
     for (const host of ['127.0.0.1', '127.0.0.2', ...(ipv6 ? ['::1'] : [])]) {
-      it(`carries all of what a client of ${host} sends at the start, be it one datagram or ten`, async () => {
+      it(`carries all of what a client of ${host} sends at the start, one datagram or ten`, async () => {
         const { port } = await stack().publish(`${bracket(host)}:0:${ECHO}/udp`);
         for (let count = 1; count <= 10; count++) {
           const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
@@ -53,10 +53,10 @@ export const datagrams: Group = (suite) => {
     it('keeps clients apart', async () => {
       const count = 300;
       const published = await stack().publish(`127.0.0.2:0:${ECHO}/udp`);
-      const said = await Promise.all(
+      const printed = await Promise.all(
         Array.from({ length: count }, (_, i) => udpAsk('127.0.0.2', published.port, `client ${i}`)),
       );
-      said.forEach((answer, i) => {
+      printed.forEach((answer, i) => {
         assert.equal(answer.toString(), `client ${i}`);
       });
       if (observable) assert.equal((await stack().counters(published.id)).opened, count);
@@ -95,7 +95,7 @@ export const datagrams: Group = (suite) => {
     });
 
     if (repliesFromAsked) {
-      it('answers from the address that was asked', async () => {
+      it('answers from the requested address', async () => {
         const { port } = await stack().publish(`0:${ECHO}/udp`);
         for (const host of [...all4, '127.200.1.3', ...all6]) {
           // The socket is connected: an answer from anywhere else would not arrive.
@@ -109,7 +109,7 @@ export const datagrams: Group = (suite) => {
       });
     }
 
-    it('takes a flood in one direction without growing, and goes on', async () => {
+    it('survives a flood in one direction without growing', async () => {
       const port = newPort();
       await using _server = await stack().program('udp-server', 'count', at, port);
       const published = await stack().publish(`127.0.0.2:0:${port}/udp`);
@@ -130,7 +130,7 @@ export const datagrams: Group = (suite) => {
       assert.ok(grown < 32 * 1024, `rootless-run grew by ${grown} KiB`);
     });
 
-    it('takes a flood from the server, and goes on', async () => {
+    it('survives a flood from the server', async () => {
       const port = newPort();
       await using _server = await stack().program('udp-server', 'flood', at, port);
       const published = await stack().publish(`127.0.0.2:0:${port}/udp`);
@@ -150,7 +150,7 @@ export const datagrams: Group = (suite) => {
       assert.equal(odd, 0);
     });
 
-    it('counts what nobody inside takes, and works when the server comes', async () => {
+    it('counts what no server inside accepts, and works when the server starts', async () => {
       const port = newPort();
       const published = await stack().publish(`127.0.0.2:0:${port}/udp`);
       const socket = createSocket('udp4');
@@ -172,7 +172,7 @@ export const datagrams: Group = (suite) => {
       }
     });
 
-    it('finds a server again that was started anew, on the same or another address', async () => {
+    it('finds a server again that was restarted, on the same or another address', async () => {
       const port = newPort();
       const published = await stack().publish(`127.0.0.2:0:${port}/udp`);
       const socket = createSocket('udp4');

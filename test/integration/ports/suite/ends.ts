@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
-import { near } from '../../setup/far-machine.js';
-import { type Conversation, converse, here, type Machine, type Step, servePeers, there } from '../../support/peers.js';
+import { near } from '../../../setup/machine/far-machine.js';
+import {
+  type Conversation,
+  converse,
+  here,
+  type Machine,
+  type Step,
+  servePeers,
+  there,
+} from '../../../support/traffic/peers.js';
 import { type Group, newPort, withStack } from './common.js';
 
 /** Clients of every kind, and the addresses of the host that they ask. */
@@ -16,13 +24,13 @@ const HEARS: Step = ['receive', 5];
 /** What the two sides do, and how it ends for them; as it does where nothing is between them. */
 const cases: { name: string; client: Step[]; server: Step[]; ends: { client?: string; server?: string } }[] = [
   {
-    name: 'a client that resets when it has heard something',
+    name: 'a client that resets after it received something',
     client: [HEARS, ['reset']],
     server: [SAYS, ['drain']],
     ends: { server: 'ECONNRESET' },
   },
   {
-    name: 'a server that resets when it has heard something',
+    name: 'a server that resets after it received something',
     client: [SAYS, ['drain']],
     server: [HEARS, ['reset']],
     ends: { client: 'ECONNRESET' },
@@ -91,7 +99,7 @@ export const ends: Group = (suite) => {
     }
 
     for (const [who, host, machine] of clients) {
-      it(`is a reset without a byte where no server is there, for a client ${who}, until one comes`, async () => {
+      it(`is a reset without a byte if no server is there, for a client ${who}, until one comes`, async () => {
         const port = newPort();
         const published = await stack().publish(`0:${port}`);
         const talk = { host, port: published.port, steps: [['drain']] } satisfies Conversation;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { StackEvent } from '../../../protocol/api.js';
+import type { StackEvent } from '../../../../protocol/api/types.js';
 import {
   binPath,
   echo,
@@ -12,7 +12,7 @@ import {
   tcpRequest,
   udpAsk,
   waitFor,
-} from '../../support/index.js';
+} from '../../../support/index.js';
 import { ECHO, type Group, newPort, serverAddress, withStack } from './common.js';
 
 export const observation: Group = (suite) => {
@@ -24,7 +24,7 @@ export const observation: Group = (suite) => {
       await running.program('udp-server', 'echo', at, ECHO),
     ]);
 
-    it('list-ports --counters says how much went each way', async () => {
+    it('list-ports --counters shows how much was sent in each direction', async () => {
       const port = newPort();
       await using _server = await stack().program('tcp-server', 'digest', at, port);
       const published = await stack().publish(`127.0.0.2:0:${port}`);
@@ -56,7 +56,7 @@ export const observation: Group = (suite) => {
       });
     });
 
-    it('rootlessctl events tells of ports and connections', async () => {
+    it('rootlessctl events prints ports and connections', async () => {
       await using following = await followEvents(stack());
       const published = await stack().publish(`127.0.0.2:0:${ECHO}`);
       const refusing = await stack().publish(`127.0.0.2:0:${newPort()}`);
@@ -108,22 +108,22 @@ export const observation: Group = (suite) => {
   });
 };
 
-/** rootlessctl events, when it is sure to hear of what comes. */
+/** rootlessctl events, when it is sure to receive what comes. */
 async function followEvents(stack: RunningStack): Promise<Started> {
-  // Nothing says that the stream is there but what comes through it.
-  let heard = false;
+  // Nothing shows that the stream is there except what comes through it.
+  let received = false;
   const speak = async () => {
-    while (!heard) {
+    while (!received) {
       const { id } = await stack.publish(`127.0.0.2:0:${ECHO}`);
       await stack.api.removePort(id);
     }
   };
   const speaking = speak();
   try {
-    const command = [binPath('rootlessctl'), `--socket=${stack.api.socketPath}`, 'events', '--json'];
-    return await start(process.execPath, command, { ready: { output: /\n/ } });
+    const words = [`--socket=${stack.api.socketPath}`, 'events', '--json'];
+    return await start(binPath('rootlessctl'), words, { ready: { output: /\n/ } });
   } finally {
-    heard = true;
+    received = true;
     await speaking;
   }
 }

@@ -1,35 +1,15 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
-import { near } from '../../setup/far-machine.js';
-import { askAll, type Conversation, converse, here, type Machine, there } from '../../support/peers.js';
-import { waitFor } from '../../support/wait-for.js';
+import { near } from '../../../setup/machine/far-machine.js';
+import { pythonProgram } from '../../../support/paths.js';
+import { askAll, type Conversation, converse, here, type Machine, there } from '../../../support/traffic/peers.js';
+import { waitFor } from '../../../support/wait-for.js';
 import { bracket, type Group, withStack } from './common.js';
 
 /** Answers on many addresses and ports, over TCP and UDP, with the address that was bound. */
-const NAMES = `
-import json, selectors, socket, sys
-loop = selectors.DefaultSelector()
-for host, port in json.loads(sys.argv[1]):
-    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-        s = socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET, kind)
-        # So that there can be one on an address and one on every address.
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        s.bind((host, port))
-        if kind == socket.SOCK_STREAM:
-            s.listen(64)
-        loop.register(s, selectors.EVENT_READ, host.encode())
-print('ready', flush=True)
-while True:
-    for key, _ in loop.select():
-        if key.fileobj.type == socket.SOCK_DGRAM:
-            key.fileobj.sendto(key.data, key.fileobj.recvfrom(65536)[1])
-        else:
-            connection = key.fileobj.accept()[0]
-            connection.sendall(key.data)
-            connection.close()
-`;
+const NAMES = pythonProgram('traffic/server-names');
 
-/** The addresses inside that a port leads to, in their order (docs/ports.md), by what it is published on. */
+/** The addresses inside that a port leads to, in their order (docs/guide/ports.md), by what it is published on. */
 const published: [on: string, order: string[], host: string, machine: Machine][] = [
   ['127.0.0.2', ['127.0.0.2', '127.0.0.1', '::1'], '127.0.0.2', here],
   ['127.0.0.1', ['127.0.0.1', '::1'], '127.0.0.1', here],
@@ -83,7 +63,7 @@ export const pairs: Group = (suite) => {
             published: await stack().publish(`${bracket(on)}:0:${one.inside}/${proto}`),
           })),
         );
-      const told = (list: readonly { servers: string; answer: string }[]) =>
+      const summary = (list: readonly { servers: string; answer: string }[]) =>
         list.map(({ servers, answer }) => `${servers}: ${answer}`);
 
       it(`tcp: a port on ${on} leads to the right one`, async () => {
@@ -94,18 +74,18 @@ export const pairs: Group = (suite) => {
           const { data = '', error } = ends[i] ?? {};
           return { servers, answer: error === 'ECONNRESET' && data === '' ? 'nobody' : data };
         });
-        assert.deepEqual(told(found), told(ports));
+        assert.deepEqual(summary(found), summary(ports));
       });
 
       it(`udp: a port on ${on} leads to the right one`, async () => {
         const ports = await publish('udp');
         const served = ports.filter(({ answer }) => answer !== 'nobody');
-        const said = await askAll(
+        const printed = await askAll(
           machine,
           served.map(({ published: { port } }) => ({ host, port })),
         );
-        const found = served.map(({ servers }, i) => ({ servers, answer: said[i]?.answers[0] ?? '' }));
-        assert.deepEqual(told(found), told(served));
+        const found = served.map(({ servers }, i) => ({ servers, answer: printed[i]?.answers[0] ?? '' }));
+        assert.deepEqual(summary(found), summary(served));
         if (machine !== here) return;
         const client = createSocket(host.includes(':') ? 'udp6' : 'udp4');
         const answers: string[] = [];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { APIError } from '../../../parent/api/client.js';
+import { APIError } from '../../../../parent/client/errors.js';
 import {
   binPath,
   echo,
@@ -13,7 +13,7 @@ import {
   tcpRequest,
   tempDir,
   udpAsk,
-} from '../../support/index.js';
+} from '../../../support/index.js';
 import {
   ECHO,
   freeRange,
@@ -61,7 +61,7 @@ export const ports: Group = (suite) => {
       assert.deepEqual(await stack().published(), []);
     });
 
-    it('finds a free port for 0, and says which', async () => {
+    it('finds a free port for 0, and prints it', async () => {
       const added = await stack().ctl('add-ports', '--json', `127.0.0.2:0:${ECHO}`, `127.0.0.2:0:${ECHO}`);
       assert.equal(added.code, 0, added.stderr);
       const specs = added.stdout
@@ -76,7 +76,7 @@ export const ports: Group = (suite) => {
     });
 
     if (closesConnections)
-      it('closes connections with their port, which is free at once; others go on', async () => {
+      it('closes connections with their port, which is free at once; others continue', async () => {
         const tcp = await stack().publish(`127.0.0.2:0:${ECHO}`);
         const other = await stack().publish(`127.0.0.3:0:${ECHO}`);
         const sockets = await Promise.all(Array.from({ length: 20 }, () => openConnection('127.0.0.2', tcp.port)));
@@ -98,7 +98,7 @@ export const ports: Group = (suite) => {
       });
 
     if (closesConnections && loopbackDatagrams)
-      it('frees a UDP port in use, and takes it again', async () => {
+      it('frees a UDP port in use, and binds it again', async () => {
         const first = await stack().publish(`127.0.0.2:0:${ECHO}/udp`);
         await udpAsk('127.0.0.2', first.port, 'x');
         await stack().api.removePort(first.id);
@@ -152,7 +152,7 @@ export const ports: Group = (suite) => {
       assert.deepEqual(await stack().published(), []);
     });
 
-    it('refuses a privileged port, and says what to do', async function () {
+    it('refuses a privileged port, with a hint', async function () {
       const first = Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'));
       if (first <= 80) this.skip();
       await assert.rejects(stack().publish(`127.0.0.2:80:${ECHO}`), (error: Error) => {
@@ -175,14 +175,14 @@ export const ports: Group = (suite) => {
     const attempt = (publish: string[], command: string[]) => {
       const stateDir = join(tempDir(), 'state');
       const words = [...args, `--state-dir=${stateDir}`, ...publish.flatMap((spec) => ['-p', spec]), '--', ...command];
-      return run(process.execPath, [binPath('rootless-run'), ...words]).then((result) => ({ ...result, stateDir }));
+      return run(binPath('rootless-run'), words).then((result) => ({ ...result, stateDir }));
     };
 
     it('listen before the command runs', async () => {
       const port = await freePort('127.0.0.2');
       const { code, stdout, stderr } = await attempt(
         [`127.0.0.2:${port}:80`, `127.0.0.3:${port}:53/udp`],
-        ['sh', '-c', `${process.execPath} ${binPath('rootlessctl')} list-ports; cat $ROOTLESSKIT_STATE_DIR/child_pid`],
+        ['sh', '-c', `${binPath('rootlessctl')} list-ports; cat $ROOTLESSKIT_STATE_DIR/child_pid`],
       );
       assert.equal(code, 0, stderr);
       assert.match(stdout, new RegExp(`^1 +tcp +127\\.0\\.0\\.2 +${port} +80\\b`, 'm'));
@@ -191,7 +191,7 @@ export const ports: Group = (suite) => {
       await listenOnce('127.0.0.2', port);
     });
 
-    it('start nothing and leave nothing where one of them is taken', async () => {
+    it('start nothing and leave nothing where one of them is in use', async () => {
       await using taken = await takePort('127.0.0.2', 'tcp');
       const free = await freePort('127.0.0.3');
       const witness = join(tempDir(), 'ran');
@@ -199,7 +199,7 @@ export const ports: Group = (suite) => {
         [`127.0.0.3:${free}:80`, `127.0.0.2:${taken.port}:81`, `127.0.0.4:${free}:82`],
         ['touch', witness],
       );
-      assert.equal(code, 1);
+      assert.equal(code, 125);
       assert.match(
         stderr,
         new RegExp(`^rootless-run: error: .*127\\.0\\.0\\.2:${taken.port}.*address already in use.*\n$`),
@@ -213,15 +213,15 @@ export const ports: Group = (suite) => {
     it('start nothing where one of them is there twice', async () => {
       const free = await freePort('127.0.0.3');
       const { code, stderr } = await attempt([`127.0.0.3:${free}:80`, `127.0.0.3:${free}:81`], ['true']);
-      assert.equal(code, 1);
-      assert.match(stderr, /conflict/);
+      assert.equal(code, 125);
+      assert.match(stderr, /is published twice/);
       await listenOnce('127.0.0.3', free);
     });
 
-    it('are told where 0 was asked for', async () => {
+    it('are printed where 0 was requested', async () => {
       const { code, stdout, stderr } = await attempt(
         ['127.0.0.2:0:80'],
-        ['sh', '-c', `${process.execPath} ${binPath('rootlessctl')} list-ports --json`],
+        ['sh', '-c', `${binPath('rootlessctl')} list-ports --json`],
       );
       assert.equal(code, 0, stderr);
       const { parentPort } = JSON.parse(stdout).spec;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
-import { tcpOutcome, waitFor } from '../../support/index.js';
+import { tcpOutcome, waitFor } from '../../../support/index.js';
 import { ask, askUdp, type Group, NAME, newPort, RESET, withStack } from './common.js';
 
 export const servers: Group = (suite) => {
@@ -39,7 +39,7 @@ export const servers: Group = (suite) => {
       }
 
       if (suite.capabilities.prefersAsked)
-        it(`${base}: of two servers that of the address that was asked is reached`, async () => {
+        it(`${base}: of two servers the one on the requested address is reached`, async () => {
           const second = await stack().publish(`127.0.0.2:0:${BOTH}/${base}`);
           const third = await stack().publish(`127.0.0.3:0:${BOTH}/${base}`);
           const wildcard = await stack().publish(`0:${BOTH}/${base}`);
@@ -48,7 +48,7 @@ export const servers: Group = (suite) => {
           assert.equal(await asked('127.0.0.2', wildcard.port), '127.0.0.1');
         });
 
-      it(`${base}: the child's address is taken at its word`, async () => {
+      it(`${base}: the child's address is used as given`, async () => {
         const fourth = await stack().publish(`127.0.0.2:0:127.0.0.4:${FOURTH}/${base}`);
         assert.equal(await asked('127.0.0.2', fourth.port), '127.0.0.4');
         const wildcard = await stack().publish(`127.0.0.2:0:127.0.0.77:${WILDCARD}/${base}`);
@@ -84,7 +84,7 @@ export const servers: Group = (suite) => {
       });
     }
 
-    it('a server on another loopback address is not reached, and the client is told at once', async () => {
+    it('a server on another loopback address is not reached, and the client is refused at once', async () => {
       const published = await stack().publish(`127.0.0.2:0:${FOURTH}`);
       assert.deepEqual(await tcpOutcome('127.0.0.2', published.port), RESET);
       const elsewhere = await stack().publish(`127.0.0.2:0:127.0.0.4:${NAME}`);

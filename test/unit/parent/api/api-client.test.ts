@@ -1,13 +1,18 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer as createRawServer } from 'node:net';
 import { join } from 'node:path';
 import { WebSocketServer } from 'ws';
-import { APIError, EventStreamError, StackClient, StackUnreachableError } from '../../parent/api/client.js';
-import type { StackEvent } from '../../protocol/api.js';
-import { FAKE_INFO, type FakeStack, startFakeStack } from '../support/fake-stack.js';
-import { tempDir, waitFor } from '../support/index.js';
+import { ContainerClient } from '../../../../parent/client/container-client.js';
+import { APIError, EventStreamError, StackUnreachableError } from '../../../../parent/client/errors.js';
+import { StackClient } from '../../../../parent/client/stack-client.js';
+import type { StackEvent } from '../../../../protocol/api/types.js';
+import { parsePortSpec } from '../../../../protocol/ports/grammar.js';
+import { tempDir, waitFor } from '../../../support/index.js';
+import { FAKE_INFO, type FakeStack, startFakeStack } from '../../../support/stacks/fake-stack.js';
 
+const web = parsePortSpec('127.0.0.2:8080:80');
 const WEB = { proto: 'tcp', parentIP: '127.0.0.2', parentPort: 8080, childPort: 80 };
 
 /** A server on a socket that answers every request in one way. */
@@ -50,21 +55,67 @@ describe('API client', () => {
     assert.deepEqual(await client.listPorts(), []);
   });
 
+  for (const text of ['5', '"x"', '[null]', '[{}]', '{}', '{"exitCode":{}}', '[{"id":"a","name":"b","request":{}}]']) {
+    it(`refuses an answer that is not of a stack: ${text}`, async () => {
+      await using stack = await answering((response) => response.end(text));
+      const containers = new ContainerClient(stack.client.socketPath);
+      const unexpected = { name: 'APIError', message: /^unexpected answer: / };
+      await assert.rejects(stack.client.info(), unexpected);
+      await assert.rejects(stack.client.listPorts(), unexpected);
+      await assert.rejects(stack.client.addPort(WEB), unexpected);
+      await assert.rejects(containers.list(), unexpected);
+      await assert.rejects(containers.inspect('x'), unexpected);
+      await assert.rejects(containers.networks(), unexpected);
+      await assert.rejects(containers.gc(), unexpected);
+      await assert.rejects(containers.checkNetwork('x'), unexpected);
+    });
+  }
+
+  it('reports a server of another protocol', async () => {
+    const raw = createRawServer((socket) => {
+      socket.on('data', () => socket.end('HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n'));
+    });
+    const socketPath = join(tempDir(), 'api.sock');
+    await new Promise<void>((resolve) => raw.listen(socketPath, resolve));
+    try {
+      await assert.rejects(new StackClient(socketPath).info(), { name: 'StackUnreachableError' });
+    } finally {
+      raw.close();
+    }
+  });
+
+  it('gives up a stack that does not answer, or never ends its answer', async () => {
+    await using silent = await answering(() => {});
+    await using dripping = await answering((response) => {
+      const timer = setInterval(() => response.write(' '), 20);
+      response.on('close', () => clearInterval(timer));
+    });
+    for (const { client: other } of [silent, dripping]) {
+      await assert.rejects(other.call('GET', '/v1/info', undefined, 300), (error) => {
+        return (
+          error instanceof StackUnreachableError &&
+          error.errno === 'ETIMEDOUT' &&
+          /does not answer; hint: /.test(error.message)
+        );
+      });
+    }
+  });
+
   it('passes on why the stack refuses', async () => {
     await client.addPort(WEB);
     await assert.rejects(client.addPort(WEB), (error) => {
       assert(error instanceof APIError);
-      assert.deepEqual([error.status, error.message], [400, 'conflict with ID 1']);
+      assert.deepEqual([error.httpStatus, error.message], [400, 'conflict with ID 1']);
       return true;
     });
-    await assert.rejects(client.removePort(9), { name: 'APIError', status: 400, message: 'unknown id: 9' });
+    await assert.rejects(client.removePort(9), { name: 'APIError', httpStatus: 400, message: 'unknown id: 9' });
   });
 
   it('makes errors of answers that are not those of a stack', async () => {
     await using text = await answering((response) => response.writeHead(500).end('out of order\n'));
-    await assert.rejects(text.client.info(), { name: 'APIError', status: 500, message: 'out of order' });
+    await assert.rejects(text.client.info(), { name: 'APIError', httpStatus: 500, message: 'out of order' });
     await using empty = await answering((response) => response.writeHead(405).end());
-    await assert.rejects(empty.client.info(), { name: 'APIError', status: 405, message: 'HTTP status 405' });
+    await assert.rejects(empty.client.info(), { name: 'APIError', httpStatus: 405, message: 'HTTP status 405' });
     await using html = await answering((response) => response.end('<html>'));
     await assert.rejects(html.client.info(), { name: 'APIError', message: 'answer to GET /v1/info is not JSON' });
     await using list = await answering((response) => response.end('[]'));
@@ -78,7 +129,7 @@ describe('API client', () => {
       const lost = new StackClient(socketPath);
       const check = (error: unknown): true => {
         assert(error instanceof StackUnreachableError, String(error));
-        assert.deepEqual([error.socketPath, error.code], [socketPath, code]);
+        assert.deepEqual([error.socketPath, error.errno], [socketPath, code]);
         assert(error.message.includes(socketPath));
         assert.match(error.message, message);
         return true;
@@ -87,21 +138,17 @@ describe('API client', () => {
       await assert.rejects(lost.events().next(), check);
     }
 
-    it('says that there is no socket', () =>
-      unreachable(
-        join(tempDir(), 'api.sock'),
-        'ENOENT',
-        /^no stack at .*: there is no such socket; is the stack running/,
-      ));
+    it('reports that there is no socket', () =>
+      unreachable(join(tempDir(), 'api.sock'), 'ENOENT', /^no stack at .*: no such socket; is the stack running/));
 
-    it('says that nobody listens', async () => {
+    it('reports that nothing listens', async () => {
       const file = join(tempDir(), 'api.sock');
       writeFileSync(file, '');
-      await unreachable(file, 'ECONNREFUSED', /nobody listens there/);
+      await unreachable(file, 'ECONNREFUSED', /no process listens there/);
     });
 
-    it('says that access is denied', () => {
-      // Root is denied nothing, so no socket can be made that tests this for everybody.
+    it('reports that access is denied', () => {
+      // Root is denied nothing, so this cannot be tested as root.
       const { message } = new StackUnreachableError('/s/api.sock', 'EACCES');
       assert.match(
         message,
@@ -109,14 +156,14 @@ describe('API client', () => {
       );
     });
 
-    it('says that the stack went away before it answered', async () => {
+    it('reports that the stack went away before it answered', async () => {
       await using torn = await answering((response) => response.destroy());
-      await assert.rejects(torn.client.info(), { name: 'StackUnreachableError', code: 'ECONNRESET' });
+      await assert.rejects(torn.client.info(), { name: 'StackUnreachableError', errno: 'ECONNRESET' });
       await using half = await answering((response) => {
         response.writeHead(200, { 'Content-Length': 100 });
         response.write('{', () => response.destroy());
       });
-      await assert.rejects(half.client.info(), { name: 'StackUnreachableError', code: 'ECONNRESET' });
+      await assert.rejects(half.client.info(), { name: 'StackUnreachableError', errno: 'ECONNRESET' });
     });
   });
 
@@ -125,7 +172,7 @@ describe('API client', () => {
       const types: string[] = [];
       for await (const event of client.events()) {
         types.push(event.type);
-        if (event.type === 'driver-state') stack.events.emit({ type: 'port-added', id: 1, spec: WEB });
+        if (event.type === 'driver-state') stack.events.emit({ type: 'port-added', ports: { id: 1, ...web } });
         if (event.type === 'port-added') await stack.close();
       }
       assert.deepEqual(types, ['driver-state', 'port-added']);
@@ -135,7 +182,7 @@ describe('API client', () => {
       const stream = client.events();
       await stream.next();
       const total = 5000;
-      for (let id = 1; id <= total; id++) stack.events.emit({ type: 'port-added', id, spec: WEB });
+      for (let id = 1; id <= total; id++) stack.events.emit({ type: 'port-added', ports: { id, ...web } });
       for (let id = 1; id <= total; id++) {
         const { value } = await stream.next();
         assert.equal(value?.type === 'port-added' && value.id, id);
@@ -176,18 +223,18 @@ describe('API client', () => {
       });
       await assert.rejects(other.client.events().next(), (error) => {
         assert(error instanceof EventStreamError);
-        assert.deepEqual([error.code, error.message], [1006, 'event stream was cut off: the stack was killed']);
+        assert.deepEqual([error.closeCode, error.message], [1006, 'event stream was cut off: the stack was killed']);
         return true;
       });
       frame = 'xx';
-      await assert.rejects(other.client.events().next(), { name: 'EventStreamError', code: 1007 });
+      await assert.rejects(other.client.events().next(), { name: 'EventStreamError', closeCode: 1007 });
     });
 
-    it('are not to be had from a stack that has no event stream', async () => {
+    it('are refused by a stack without an event stream', async () => {
       await using old = await answering((response) => response.writeHead(404).end('404 page not found\n'));
       await assert.rejects(old.client.events().next(), {
         name: 'APIError',
-        status: 404,
+        httpStatus: 404,
         message: 'this stack has no event stream',
       });
     });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { parseGetSubIds, parseSubIds } from '../../parent/namespaces/id-map.js';
+import { parseGetSubIds, parseSubIds } from '../../../../parent/namespaces/id-map.js';
 
 describe('sub-ids', () => {
   const alice = { uid: 1000, name: 'alice' };
@@ -12,11 +12,11 @@ describe('sub-ids', () => {
     ]);
   });
 
-  it('count once where a range is there by name and by id', () => {
+  it('count once if a range is there by name and by id', () => {
     assert.deepEqual(parseSubIds('alice:100000:65536\n1000:100000:65536\n', alice), [{ start: 100000, length: 65536 }]);
   });
 
-  it('are not taken from lines that are malformed or empty', () => {
+  it('are not read from lines that are malformed or empty', () => {
     assert.deepEqual(parseSubIds('alice:x:10\nalice:5\nalice::\nalice:7:0\n\n# alice:1:1\n', alice), []);
   });
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { NetworkError } from '../../parent/errors.js';
-import { userModeAddresses } from '../../parent/network/addresses.js';
+import { NetworkError } from '../../../../parent/errors.js';
+import { userModeAddresses } from '../../../../parent/network/drivers/addresses.js';
 
 describe('addresses of a user-mode network', () => {
   it('are counted from the start of the network', () => {
@@ -28,7 +28,13 @@ describe('addresses of a user-mode network', () => {
     }
   });
 
-  it('are told with the network that was meant, where it can be told', () => {
+  it('need a network of hosts', () => {
+    for (const cidr of ['127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/24', '240.0.0.0/24', '0.0.0.0/8']) {
+      assert.throws(() => userModeAddresses(cidr), new RegExp(`invalid --cidr "${cidr}": reserved for .*hint: choose`));
+    }
+  });
+
+  it('name the intended network, if it is known', () => {
     assert.throws(() => userModeAddresses('10.0.2.77/24'), /10\.0\.2\.77\/24.*10\.0\.2\.0\/24/);
   });
 });

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { UndoStack } from '../../parent/undo.js';
+import { UndoStack } from '../../../../parent/stack/undo.js';
 
 describe('undoing', () => {
-  it('goes backwards, through failures, and is over for everybody who waits when the last step is', async () => {
+  it('goes backwards, continues after failures, and resolves for all who wait after the last step', async () => {
     const done: string[] = [];
     const undo = new UndoStack((what, error) => done.push(`${what}: ${error}`));
     const slow = (name: string) => async () => {

@@ -1,27 +1,33 @@
 import assert from 'node:assert/strict';
 import { networkInterfaces } from 'node:os';
-import { hostGatewayIP } from '../../parent/host-gateway.js';
-import { targetOf } from '../../parent/port/target.js';
-import { dialPlan } from '../../protocol/dial-rule.js';
-import type { ConnectTarget } from '../../protocol/messages.js';
+import { hostGatewayIP } from '../../../../parent/network/host/gateway.js';
+import { targetOf } from '../../../../parent/port/target.js';
+import { dialPlan } from '../../../../protocol/ports/dial-rule.js';
+import type { PortMapping } from '../../../../protocol/ports/port-mapping.js';
+import type { ConnectTarget } from '../../../../protocol/wire/messages.js';
 
 function plan(target: Partial<ConnectTarget>, ...local: string[]): string[] {
   const full: ConnectTarget = {
     proto: 'tcp',
     ip: '',
-    port: 80,
     parentIP: '',
     hostGatewayIP: '192.0.2.1',
     source: 'keep',
+    container: '',
     ...target,
   };
-  const addresses = dialPlan(full, (ip) => local.includes(ip));
-  assert(addresses.every(({ port }) => port === full.port));
-  return addresses.map(({ ip }) => ip);
+  return dialPlan(full, (ip) => local.includes(ip));
 }
 
+const mapping = (hostIP: string, targetIP = ''): PortMapping => ({
+  transport: 'tcp',
+  host: { ip: hostIP, port: 8080 },
+  target: { ip: targetIP, port: 80 },
+  count: 1,
+});
+
 describe('the dial rule', () => {
-  it('goes to ChildIP alone where it is given', () => {
+  it('goes to ChildIP alone if it is given', () => {
     assert.deepEqual(plan({ ip: '10.4.0.7', parentIP: '127.0.0.2' }), ['10.4.0.7']);
     assert.deepEqual(plan({ ip: '::2' }), ['::2']);
   });
@@ -49,26 +55,22 @@ describe('the dial rule', () => {
     assert.deepEqual(plan({ parentIP: '192.0.2.1' }, '192.0.2.1'), ['127.0.0.1', '::1'], 'but not the gateway address');
   });
 
-  it('has what it needs of the host: its address, where that could be the one that was published', () => {
+  it('has what it needs of the host: its address, if that could be the one that was published', () => {
     const own = Object.values(networkInterfaces()).flatMap((list) => list?.map(({ address }) => address) ?? []);
     const usual = ['', '0.0.0.0', '::', '127.0.0.1', '127.0.0.2', '::1', '::ffff:127.0.0.2'];
     for (const parentIP of [...usual, '192.0.2.2', '2001:db8::2', ...own.filter((ip) => !ip.startsWith('fe80'))]) {
       for (const childIP of [undefined, '10.4.0.7']) {
-        const spec = { proto: 'tcp', parentIP, parentPort: 8080, childPort: 80, ...(childIP && { childIP }) };
-        const target = targetOf(spec, 'keep');
-        const told = { ...target, hostGatewayIP: hostGatewayIP() };
+        const target = targetOf(mapping(parentIP, childIP), 'keep');
+        const withGateway = { ...target, hostGatewayIP: hostGatewayIP() };
         for (const local of [true, false]) {
           assert.deepEqual(
             dialPlan(target, () => local),
-            dialPlan(told, () => local),
+            dialPlan(withGateway, () => local),
             `${parentIP} ${childIP}`,
           );
         }
       }
     }
-    assert.equal(
-      targetOf({ proto: 'tcp', parentIP: '192.0.2.2', parentPort: 1, childPort: 1 }, 'keep').hostGatewayIP,
-      hostGatewayIP(),
-    );
+    assert.equal(targetOf(mapping('192.0.2.2'), 'keep').hostGatewayIP, hostGatewayIP());
   });
 });

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { formatPublish, type PublishSpec, PublishSpecError, parsePublish } from '../../protocol/publish-spec.js';
+import { type CNIPortMapping, cniMappingOf, cniSingles } from '../../../../protocol/ports/cni-json.js';
+import { PortMappingError, parsePublish } from '../../../../protocol/ports/grammar.js';
 
 function problem(text: string): string {
   try {
     parsePublish(text);
   } catch (error) {
-    assert(error instanceof PublishSpecError, `threw ${String(error)}`);
+    assert(error instanceof PortMappingError, `threw ${String(error)}`);
     assert.doesNotMatch(error.message, /\n/, 'the message is one line');
     return error.problem;
   }
@@ -13,9 +14,10 @@ function problem(text: string): string {
 }
 
 describe('published ports of a container', () => {
-  const spec = { hostIP: '', hostPort: 8080, containerPort: 80, protocol: 'tcp' } satisfies PublishSpec;
+  const spec = { hostIP: '', hostPort: 8080, containerPort: 80, protocol: 'tcp' } satisfies CNIPortMapping;
+  const read = (text: string) => cniMappingOf(parsePublish(text));
 
-  const valid: [text: string, spec: PublishSpec, canonical: string][] = [
+  const valid: [text: string, spec: CNIPortMapping, canonical: string][] = [
     ['80', { ...spec, hostPort: 0 }, '80/tcp'],
     [':80', { ...spec, hostPort: 0 }, '80/tcp'],
     ['0:80', { ...spec, hostPort: 0 }, '80/tcp'],
@@ -43,9 +45,8 @@ describe('published ports of a container', () => {
   ];
   for (const [text, expected, canonical] of valid) {
     it(`reads ${JSON.stringify(text)}`, () => {
-      assert.deepEqual(parsePublish(text), [expected]);
-      assert.equal(formatPublish(expected), canonical);
-      assert.deepEqual(parsePublish(canonical), [expected], 'reads what it wrote itself');
+      assert.deepEqual(read(text), expected);
+      assert.deepEqual(read(canonical), expected, 'is the same in its usual form');
     });
   }
 
@@ -56,13 +57,15 @@ describe('published ports of a container', () => {
     ['[::1]::80-81', ['[::1]::80/tcp', '[::1]::81/tcp']],
   ];
   for (const [text, expected] of ranges) {
-    it(`takes ${text} apart`, () => {
-      assert.deepEqual(parsePublish(text).map(formatPublish), expected);
+    it(`reads ${text} as one range, which stands for each of its ports`, () => {
+      const { count } = parsePublish(text);
+      assert.equal(count, expected.length);
+      assert.deepEqual(cniSingles([read(text)]), expected.map(read));
     });
   }
 
   it('can be all ports', () => {
-    assert.equal(parsePublish('1-65535:1-65535').length, 65535);
+    assert.equal(parsePublish('1-65535:1-65535').count, 65535);
   });
 
   const invalid: [text: string, problem: RegExp][] = [
@@ -80,6 +83,7 @@ describe('published ports of a container', () => {
     ['8080:80/tcp/udp', /^unexpected slashes$/],
     ['127.0.0.256:8080:80', /^host IP "127\.0\.0\.256" is not an IP address$/],
     ['127.1:8080:80', /^host IP "127\.1" is not an IP address$/],
+    ['239.1.1.1:5000:5000/udp', /^host IP "239\.1\.1\.1" is a multicast address; only unicast addresses/],
     ['localhost:8080:80', /^host IP "localhost" is not an IP address$/],
     ['[fe80::1%eth0]:8080:80', /^host IP "fe80::1%eth0" has a zone/],
     ['127.0.0.1:80', /^host port "127\.0\.0\.1" is not a number$/],
@@ -107,7 +111,7 @@ describe('published ports of a container', () => {
     });
   }
 
-  it('says what was written and what is expected', () => {
+  it('reports what was written and what is expected', () => {
     assert.throws(() => parsePublish('a\nb'), {
       message:
         'invalid published port "a\\nb": container port "a\\nb" is not a number; expected [ip:][hostPort[-range]:]containerPort[-range][/tcp|udp], such as 127.0.0.1:8080:80/tcp',

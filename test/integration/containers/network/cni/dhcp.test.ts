@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isAlive, processTree, type Started, start, tempDir, waitFor } from '../../../../support/index.js';
+import { hasDeviceKind } from '../../../../support/kernel.js';
 import {
   busyboxRootfs,
   type ContainerStack,
@@ -9,9 +11,7 @@ import {
   kill,
   startContainer,
   startContainerStack,
-} from '../../support/containers.js';
-import { isAlive, processTree, type Started, start, tempDir, waitFor } from '../../support/index.js';
-import { hasDeviceKind } from '../../support/kernel.js';
+} from '../../../../support/stacks/containers.js';
 
 /** A stack with a bridge in its namespaces, a DHCP server on that, and a network whose containers ask there. */
 class Lan implements AsyncDisposable {
@@ -33,15 +33,13 @@ class Lan implements AsyncDisposable {
     const { code, stderr } = await stack.enter(['sh', '-ec', script]);
     assert.equal(code, 0, stderr);
     writeFileSync(lan.#leases, '');
-    const pid = readFileSync(join(stack.stateDir, 'child_pid'), 'utf8');
-    const into = ['--user', '--net', '--mount', '--preserve-credentials', `--target=${pid}`, '--'];
     const server = [
       ...['dnsmasq', '--keep-in-foreground', '--conf-file=/dev/null', '--pid-file=', '--user=root', '--group='],
       ...['--log-facility=-', '--port=0', '--interface=br-lan', '--interface=mv1', '--bind-interfaces', '--no-ping'],
       ...['--dhcp-range=10.93.0.50,10.93.0.99,2m', '--dhcp-range=10.94.0.50,10.94.0.99,2m', '--dhcp-authoritative'],
       `--dhcp-leasefile=${lan.#leases}`,
     ];
-    lan.#server = await start('nsenter', [...into, ...server], { ready: { output: /DHCP, IP range/ } });
+    lan.#server = await start('nsenter', [...stack.into(), ...server], { ready: { output: /DHCP, IP range/ } });
     return lan;
   }
 
@@ -100,15 +98,15 @@ describe('a network with DHCP', () => {
     assert.deepEqual(lan.leases(), [address]);
   });
 
-  it('refuses an address that is asked for, and keeps none', async () => {
+  it('refuses an address that is requested, and keeps none', async () => {
     const words = ['--net=lan', '--ip=10.93.0.200', '--rootfs', busyboxRootfs(), '--', ...IDLE];
     const { code, stderr } = await lan.stack.net('run', '-d', '--name', 'asks', ...words);
-    assert.equal(code, 1);
-    assert.match(stderr, /^error: .*does not give the address 10\.93\.0\.200 but 10\.93\.0\.\d+\/24; .*\n$/);
+    assert.equal(code, 125);
+    assert.match(stderr, /^error: .*does not assign the address 10\.93\.0\.200 but 10\.93\.0\.\d+\/24; .*\n$/);
     assert.deepEqual(lan.leases(), [address]);
   });
 
-  it('has leases taken up by another daemon where one was killed, alone or with the agent', async () => {
+  it('has leases continued by another daemon where one was killed, alone or with the agent', async () => {
     for (const victims of [lan.daemons(), lan.stack.agents()]) {
       const before = lan.acquired();
       const old = lan.daemons();
@@ -122,7 +120,7 @@ describe('a network with DHCP', () => {
   });
 
   if (hasDeviceKind('macvlan')) {
-    it('can be one of ours', async () => {
+    it('can be an own network', async () => {
       await lan.stack.must('network', 'create', '-d', 'macvlan', '-o', 'parent=mv0', '--ipam-driver', 'dhcp', 'ours');
       const given = await lan.run('mac', 'ours');
       assert.match(given, /^10\.94\.0\./);

@@ -1,12 +1,19 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CNIResult, ConfList } from '../../../child/container/cni/types.js';
-import type { NetworkReport } from '../../../protocol/containers.js';
-import { type ContainerStack, execIn, startContainer, startContainerStack } from '../../support/containers.js';
-import { programPath, tempDir } from '../../support/index.js';
+import type { CNIResult, ConfList } from '../../../../../child/container/network/cni/executor/types.js';
+import type { NetworkReport } from '../../../../../protocol/containers/types.js';
+import { programPath, tempDir } from '../../../../support/index.js';
+import {
+  busyboxRootfs,
+  type ContainerStack,
+  execIn,
+  startContainer,
+  startContainerStack,
+} from '../../../../support/stacks/containers.js';
+import { withContainerStack, withStack } from '../../../../support/stacks/with-stack.js';
 
-/** What another runtime tells plugins of one of its containers. */
+/** What another runtime passes to plugins for one of its containers. */
 interface Theirs {
   id: string;
   /** Path of its network namespace. */
@@ -85,19 +92,15 @@ const readList = (file: string) => JSON.parse(readFileSync(file, 'utf8')) as Con
 const on = (network: string, ip?: string) => ({ mode: 'networks' as const, networks: [{ network, ip }] });
 const plain = (cidr = '') => cidr.replace(/\/.*$/, '');
 
-describe('a network of ours in the hands of another CNI runtime', () => {
-  let stack: ContainerStack;
+describe('an own network that another CNI runtime uses', () => {
+  const stack = withContainerStack({ keep: true });
   let other: OtherRuntime;
   before(async () => {
-    stack = await startContainerStack();
     other = new OtherRuntime(stack);
-  });
-  after(async () => {
-    await stack?.[Symbol.asyncDispose]();
   });
   const create = async (...words: string[]): Promise<string> => {
     const id = await stack.must('network', 'create', ...words);
-    const [report] = JSON.parse(await stack.must('network', 'inspect', id)) as NetworkReport[];
+    const [report] = JSON.parse(await stack.must('network', 'inspect', '--mode=native', id)) as NetworkReport[];
     return report?.file ?? '';
   };
   const rules = async () => (await stack.enter(['iptables-save'])).stdout;
@@ -107,7 +110,7 @@ describe('a network of ours in the hands of another CNI runtime', () => {
     ['dual', ['--ipv6', '--subnet', '10.97.1.0/24', '--opt', 'mtu=1400'], [/^10\.97\.1\.\d+\/24$/, /^fd.*\/64$/]],
     ['inner', ['--internal'], [/^10\.4\.\d+\.\d+\/24$/]],
   ] as const) {
-    it(`joins its containers and ours: ${name}`, async () => {
+    it(`joins its containers and own ones: ${name}`, async () => {
       const file = await create(...options, name);
       const theirs: Theirs = { id: `other-${name}`, netns: await other.namespace() };
       const ours = await startContainer(stack, { name, network: on(name) });
@@ -134,12 +137,20 @@ describe('a network of ours in the hands of another CNI runtime', () => {
     });
   }
 
-  it('has no address given twice, whoever gives it', async () => {
+  it('has no address assigned twice, by whichever allocator', async () => {
     const file = await create('--subnet', '10.97.2.0/29', 'small');
     const [netns, second] = [await other.namespace(), await other.namespace()];
     const first = await other.add(file, { id: 'one', netns });
     assert.equal(first.ips?.[0]?.address, '10.97.2.2/29');
-    const asks = await stack.net('run', '-d', '--net=small', '--ip=10.97.2.2', '--rootfs=/', '--', 'true');
+    const asks = await stack.net(
+      'run',
+      '-d',
+      '--net=small',
+      '--ip=10.97.2.2',
+      `--rootfs=${busyboxRootfs()}`,
+      '--',
+      'true',
+    );
     assert.match(asks.stderr, /^error: requested IP address 10\.97\.2\.2 is not available .* container one has it/);
     const ours = await startContainer(stack, { name: 'small', network: on('small') });
     assert.deepEqual(ours.attachments[0]?.ips, ['10.97.2.3/29']);
@@ -162,7 +173,7 @@ describe('a network of ours in the hands of another CNI runtime', () => {
     assert.deepEqual(stack.files(), []);
   });
 
-  it('has ports published by the plugin, and taken back', async () => {
+  it('has ports published by the plugin, and removed', async () => {
     const file = await create('ports');
     const netns = await other.namespace();
     const portMappings = [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }];
@@ -182,12 +193,13 @@ interface Run {
 
 describe('a network of cniVersion 1.1.0', () => {
   const plugins = tempDir();
-  let stack: ContainerStack;
-  before(async () => {
+  const stack = withStack(async () => {
     const script = `#!/bin/sh\nexec '${process.execPath}' '${programPath('cni-noop')}' "$0"\n`;
     for (const type of ['first', 'second']) writeFileSync(join(plugins, type), script, { mode: 0o755 });
     reply({});
-    stack = await startContainerStack({ env: { CNI_PATH: plugins } });
+    return startContainerStack({ env: { CNI_PATH: plugins } });
+  });
+  before(() => {
     mkdirSync(stack.confDir, { recursive: true });
     const put = (name: string, more: object) => {
       const list = {
@@ -201,9 +213,6 @@ describe('a network of cniVersion 1.1.0', () => {
     put('ours', { rootlessNet: { labels: {}, auxAddresses: [], icc: true } });
     put('theirs', {});
   });
-  after(async () => {
-    await stack?.[Symbol.asyncDispose]();
-  });
   const reply = (replies: Record<string, Record<string, object>>) =>
     writeFileSync(join(plugins, 'replies.json'), JSON.stringify(replies));
   /** The runs with that command since the last time. */
@@ -216,7 +225,7 @@ describe('a network of cniVersion 1.1.0', () => {
     return all.filter(({ env }) => env.CNI_COMMAND === verb);
   };
 
-  it('has its plugins asked for their status by network check', async () => {
+  it('has its plugins report their status at network check', async () => {
     assert.equal(await stack.must('network', 'check', 'theirs'), 'theirs: ok');
     const [first, second, ...more] = runs('STATUS');
     assert.deepEqual([first?.type, second?.type, more], ['first', 'second', []]);
@@ -231,7 +240,7 @@ describe('a network of cniVersion 1.1.0', () => {
     reply({});
   });
 
-  it('has its plugins told at gc who is there, where it is ours', async () => {
+  it('has the attachments passed to its plugins at gc, if it is an own network', async () => {
     const ips = [{ address: '10.98.0.2/24' }];
     reply({ first: { ADD: { stdout: { cniVersion: '1.1.0', ips } } } });
     const { id, attachments } = await startContainer(stack, { name: 'on-ours', network: on('ours') });

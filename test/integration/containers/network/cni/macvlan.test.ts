@@ -1,31 +1,29 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { freePort, run, tcpOutcome, udpAsk, waitFor } from '../../../../support/index.js';
+import { hasDeviceKind } from '../../../../support/kernel.js';
 import {
   busyboxRootfs,
-  type ContainerStack,
   execIn,
+  HOST_PROGRAMS,
   IDLE,
+  kill,
   startContainer,
-  startContainerStack,
   WEB,
-} from '../../support/containers.js';
-import { freePort, run, waitFor } from '../../support/index.js';
-import { hasDeviceKind } from '../../support/kernel.js';
+} from '../../../../support/stacks/containers.js';
+import { withContainerStack } from '../../../../support/stacks/with-stack.js';
+import { seers } from '../../../../support/traffic/peer-seers.js';
 
 // A matter of the kernel's configuration.
 if (hasDeviceKind('macvlan')) {
   describe('a macvlan network', () => {
-    let stack: ContainerStack;
+    const stack = withContainerStack({ keep: true });
     before(async () => {
-      stack = await startContainerStack();
       const script =
         'ip link add mv0 type veth peer name mv1; ip link set mv0 up; ip link set mv1 up; ip addr add 10.95.0.1/24 dev mv1';
       const { code, stderr } = await stack.enter(['sh', '-ec', script]);
       assert.equal(code, 0, stderr);
-    });
-    after(async () => {
-      await stack?.[Symbol.asyncDispose]();
     });
     const create = (name: string, ...options: string[]) =>
       stack.net('network', 'create', '--driver', 'macvlan', '--opt', 'parent=mv0', ...options, name);
@@ -36,7 +34,7 @@ if (hasDeviceKind('macvlan')) {
     const on = (network: string) => ({ mode: 'networks' as const, networks: [{ network }] });
     const addressOf = async (name: string) => (await stack.containers.inspect(name)).attachments[0]?.ips[0];
 
-    it('puts containers on the network of a device, with addresses of ours', async () => {
+    it('puts containers on the network of a device, with own addresses', async () => {
       const made = await create('lan', '--subnet', '10.95.0.0/24', '--ip-range', '10.95.0.128/25');
       assert.deepEqual([made.code, made.stderr], [0, '']);
       const port = await freePort('127.0.0.1');
@@ -58,19 +56,54 @@ if (hasDeviceKind('macvlan')) {
       assert.deepEqual(stack.files(), []);
     });
 
-    it('with the IPAM driver static has the addresses that are asked for', async () => {
+    it('publishes ports also if its device does not see the containers on it, and those of other networks', async () => {
+      const script =
+        'ip link add mp0 type veth peer name mp1; ip link set mp0 up; ip link set mp1 up; ip addr add 10.97.0.1/24 dev mp0';
+      assert.equal((await stack.enter(['sh', '-ec', script])).code, 0);
+      const options = ['--driver', 'macvlan', '--opt', 'parent=mp0', '--subnet', '10.97.0.0/24'];
+      await stack.must('network', 'create', ...options, 'blind');
+      // No address of this namespace is on it.
+      const ipam = { type: 'static', addresses: [{ address: '10.98.0.10/24' }, { address: 'fd98::10/64' }] };
+      const list = { cniVersion: '1.0.0', name: 'distant', plugins: [{ type: 'bridge', bridge: 'far0', ipam }] };
+      mkdirSync(stack.confDir, { recursive: true });
+      writeFileSync(join(stack.confDir, '10-distant.conflist'), JSON.stringify(list));
+      for (const network of ['blind', 'distant']) {
+        const port = await freePort('127.0.0.1');
+        const publish = (['tcp', 'udp'] as const).map((protocol) => ({
+          hostIP: '127.0.0.1',
+          hostPort: port,
+          containerPort: 80,
+          protocol,
+        }));
+        const command = seers(network === 'blind' ? '4:80' : '6:80');
+        const request = { name: 'x', command, network: on(network), publish, mounts: HOST_PROGRAMS };
+        const { attachments } = await startContainer(stack, request);
+        const own = attachments[0]?.ips.at(-1)?.replace(/\/.*/, '') ?? '';
+        await waitFor(async () => (await tcpOutcome('127.0.0.1', port)).data.toString().startsWith(`${own} `), {
+          what: 'an answer over TCP',
+        });
+        assert.ok((await udpAsk('127.0.0.1', port, 'who')).toString().startsWith(`${own} `), network);
+        for (const agent of stack.agents()) kill(agent);
+        assert.ok((await tcpOutcome('127.0.0.1', port)).data.toString().startsWith(`${own} `), network);
+        await stack.settled();
+        await stack.must('rm', '-f', 'x');
+      }
+      await stack.must('network', 'rm', 'blind');
+    });
+
+    it('with the IPAM driver static has the addresses that are requested', async () => {
       const lacking = await create('fixed', '--ipam-driver', 'static');
       assert.equal(
         lacking.stderr,
-        'error: the IPAM driver static needs --subnet, for the addresses that containers ask for\n',
+        'error: the IPAM driver static needs --subnet, for the addresses that containers request\n',
       );
       assert.equal((await create('fixed', '--ipam-driver', 'static', '--subnet', '10.95.0.0/24')).code, 0);
       for (const [options, what] of [
-        [[], 'the network fixed gives no addresses by itself; choose one with --ip'],
-        [['--ip=10.96.0.9'], 'the network fixed does not give the address 10.96.0.9; it has 10.95.0.0/24'],
+        [[], 'the network fixed assigns no addresses by itself; choose one with --ip'],
+        [['--ip=10.96.0.9'], 'the network fixed does not assign the address 10.96.0.9; it has 10.95.0.0/24'],
       ] as const) {
         const { code, stderr } = await stack.net(...words('fixed', ...options));
-        assert.deepEqual([code, stderr], [1, `error: ${what}\n`]);
+        assert.deepEqual([code, stderr], [125, `error: ${what}\n`]);
       }
       await stack.must(...words('fixed', '--ip=10.95.0.9'));
       for (const _run of ['first', 'second']) {
@@ -83,7 +116,7 @@ if (hasDeviceKind('macvlan')) {
       assert.deepEqual(stack.files(), []);
     });
 
-    it('of others can have an address of its own for the one container on it', async () => {
+    it('that is external can have an address of its own for the one container on it', async () => {
       mkdirSync(stack.confDir, { recursive: true });
       const ipam = {
         type: 'static',
@@ -95,7 +128,7 @@ if (hasDeviceKind('macvlan')) {
       const { code, stderr } = await stack.net(...words('other', '--ip=10.95.0.11'));
       assert.deepEqual(
         [code, stderr],
-        [1, 'error: the network other does not give the address 10.95.0.11; it has addresses of its own\n'],
+        [125, 'error: the network other does not assign the address 10.95.0.11; it has addresses of its own\n'],
       );
       await stack.must(...words('other'));
       assert.equal(await addressOf('x'), '10.95.0.10/24');
@@ -105,9 +138,18 @@ if (hasDeviceKind('macvlan')) {
     });
 
     it('without its device takes no container, and keeps nothing of the attempt', async () => {
-      assert.equal((await stack.net('network', 'create', '-d', 'macvlan', '-o', 'parent=none0', 'lost')).code, 0);
+      const make = () => stack.net('network', 'create', '-d', 'macvlan', '-o', 'parent=none0', 'lost');
+      const refused = await make();
+      assert.equal(refused.code, 1);
+      assert.match(
+        refused.stderr,
+        /^error: no device none0 in the namespace of the stack \(-o parent=none0\); hint: it has .*mv0.*\n$/,
+      );
+      await stack.enter(['ip', 'link', 'add', 'none0', 'type', 'veth', 'peer', 'name', 'none1']);
+      assert.equal((await make()).code, 0);
+      await stack.enter(['ip', 'link', 'delete', 'none0']);
       const { code, stderr } = await stack.net(...words('lost'));
-      assert.deepEqual([code, stderr], [1, 'error: CNI plugin macvlan: Link not found (code 999)\n']);
+      assert.deepEqual([code, stderr], [125, 'error: CNI plugin macvlan: Link not found (code 999)\n']);
       assert.deepEqual(stack.files(), []);
     });
   });

@@ -6,7 +6,8 @@ import type {
   ContainerNetwork,
   ContainerReport,
   NetworkReport,
-} from '../../../protocol/containers.js';
+} from '../../../../../protocol/containers/types.js';
+import { freePort, run, waitFor } from '../../../../support/index.js';
 import {
   busyboxRootfs,
   type ContainerStack,
@@ -15,8 +16,7 @@ import {
   startContainer,
   startContainerStack,
   WEB,
-} from '../../support/containers.js';
-import { freePort, run, waitFor } from '../../support/index.js';
+} from '../../../../support/stacks/containers.js';
 
 /** A network as nerdctl writes it to its directory. */
 function nerdctlList(name: string, subnet: string) {
@@ -66,7 +66,7 @@ async function inKernel(stack: ContainerStack, subnet: string): Promise<string[]
   return [...devices, ...rules.filter((line) => line.includes(subnet.replace(/0\/24$/, '')))];
 }
 
-/** Addresses that host-local has given away, where it keeps them for those who do not say where. */
+/** Addresses that host-local has assigned, in its default directory. */
 function reserved(stack: ContainerStack, network: string): string[] {
   const dir = join(stack.home, 'data', 'cni', 'networks', network);
   return existsSync(dir) ? readdirSync(dir).filter((name) => /^[\d.]+$/.test(name)) : [];
@@ -96,20 +96,20 @@ describe('a network of nerdctl', () => {
     await waitFor(ask, { what: 'an answer on the published port' });
   };
 
-  it('is listed, inspected and checked, and not ours to remove', async () => {
+  it('is listed, inspected and checked, and cannot be removed', async () => {
     assert.match(
       await stack.must('network', 'ls'),
-      /^\w{12} +team +bridge +10\.91\.7\.0\/24 +.*\/nerdctl-team\.conflist/m,
+      /^\w{12} +team +bridge +local +10\.91\.7\.0\/24 +.*\/nerdctl-team\.conflist$/m,
     );
-    assert.equal(await stack.must('network', 'ls', '-q', '--filter', 'label=owner=nerdctl'), 'team');
-    const [report] = JSON.parse(await stack.must('network', 'inspect', 'team')) as NetworkReport[];
+    assert.equal(await stack.must('network', 'ls', '--format', '{{.Name}}', '--filter', 'label=owner=nerdctl'), 'team');
+    const [report] = JSON.parse(await stack.must('network', 'inspect', '--mode=native', 'team')) as NetworkReport[];
     assert.deepEqual(
       [report?.own, report?.file, report?.driver, report?.internal, report?.subnets],
       [false, file, 'bridge', false, [{ subnet, gateway: '10.91.7.1' }]],
     );
     assert.equal(await stack.must('network', 'check', 'team'), 'team: ok');
     const { code, stderr } = await stack.net('network', 'rm', 'team');
-    const what = `error: the network team is managed by somebody else (${file}) and cannot be removed here\n`;
+    const what = `error: the network team is managed by another program (${file}) and cannot be removed here\n`;
     assert.deepEqual([code, stderr], [1, what]);
   });
 
@@ -143,7 +143,7 @@ describe('a network of nerdctl', () => {
     assert.deepEqual([await inKernel(stack, subnet), reserved(stack, 'team'), stack.files()], [[], [], []]);
   });
 
-  it('goes with others: the first with a way out has the default route', async () => {
+  it('can be combined with others: the first with a route to the outside has the default route', async () => {
     const { plugins, ...rest } = nerdctlList('inner', '10.91.12.0/24');
     const [bridge] = plugins;
     const ipam = { type: 'host-local', ranges: [[{ subnet: '10.91.12.0/24' }]] };
@@ -171,7 +171,7 @@ describe('a network of nerdctl', () => {
 
   it('keeps no rules of a container that ends together with the agent', async () => {
     const web = await startWeb(await freePort('127.0.0.2'));
-    for (const pid of [...stack.agents(), web.pid ?? 0]) kill(pid);
+    for (const pid of [...stack.agents(), web.pid]) kill(pid);
     const ended = async () => (await stack.containers.inspect('web').catch(() => web)).status === 'exited';
     await waitFor(ended, { what: 'another agent, which knows of the end' });
     assert.deepEqual(await inKernel(stack, subnet), []);
@@ -215,31 +215,39 @@ describe('network configurations that are wrong', () => {
       'future',
       /network future has cniVersion 9\.0\.0; supported are /,
     ],
-    ['list.json', '[]', 'list', /the network configuration is wrong: it is not an object$/],
+    ['list.json', '[]', 'list', /invalid network configuration: it is not an object$/],
   ];
   for (const [name, text, network, what] of wrong) {
-    it(`are told in a line to who asks for the network: ${name}`, async () => {
+    it(`are reported in a line to requests for the network: ${name}`, async () => {
       const file = putList(stack, name, text);
-      for (const { code, stdout, stderr } of [await run(network), await stack.net('network', 'inspect', network)]) {
-        assert.deepEqual([code, stdout], [1, '']);
+      for (const [{ code, stdout, stderr }, expected] of [
+        [await run(network), [125, '']],
+        // As docker has it.
+        [await stack.net('network', 'inspect', network), [1, '[]\n']],
+      ] as const) {
+        assert.deepEqual([code, stdout], expected);
         const [line = '', ...more] = stderr.trimEnd().split('\n');
         assert.deepEqual(more, []);
-        assert(line.startsWith(`error: no such network: ${network}; ${file} is left out: `), line);
+        assert(line.startsWith(`error: no such network: ${network}; skipping ${file}: `), line);
         assert.match(line, what);
       }
     });
   }
 
   it('do not keep other networks from working', async () => {
-    assert.deepEqual((await stack.must('network', 'ls', '-q')).split('\n'), ['team']);
+    assert.deepEqual((await stack.must('network', 'ls', '--format', '{{.Name}}')).split('\n'), [
+      'team',
+      'host',
+      'none',
+    ]);
     assert.deepEqual([(await run('team')).code, (await run('bridge')).code], [0, 0]);
   });
 
-  it('may have the name of another one, whose check says so', async () => {
+  it('may have the name of another one, whose check reports it', async () => {
     const file = putList(stack, 'zz-other.conflist', nerdctlList('team', '10.91.9.0/24'));
     const { code, stdout } = await stack.net('network', 'check', 'team');
     const first = join(stack.confDir, 'nerdctl-team.conflist');
-    assert.deepEqual([code, stdout], [1, `team: ${file} is left out: network team is in ${first} already\n`]);
+    assert.deepEqual([code, stdout], [1, `team: skipping ${file}: network team is in ${first} already\n`]);
     assert.equal((await run('team')).code, 0);
   });
 
@@ -256,13 +264,13 @@ describe('network configurations that are wrong', () => {
     ] as const) {
       putList(stack, 'odd.conflist', { ...rest, plugins: wrongPlugins });
       const { code, stderr } = await run('odd');
-      assert.equal(code, 1);
+      assert.equal(code, 125);
       assert.match(stderr, what);
       assert.deepEqual([await inKernel(stack, '10.91.10.0/24'), reserved(stack, 'odd'), stack.files()], [[], [], []]);
     }
   });
 
-  it('can become so while a container is there: all of it is taken back as it was made', async () => {
+  it('can become so while a container is there: and is then removed as it was made', async () => {
     const file = putList(stack, 'frail.conflist', nerdctlList('frail', '10.91.11.0/24'));
     for (const name of ['breaks', 'goes']) await startContainer(stack, { name, network: on('frail') });
     putList(stack, 'frail.conflist', '{');

@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CNIOptions } from '../../child/container/cni/chain.js';
-import type { AttachmentId, CNIResult, ConfList, PluginConf, Runtime } from '../../child/container/cni/types.js';
-import { programPath, type RunningStack, type Started, startStack, tempDir } from '../support/index.js';
+import type { CNIOptions } from '../../../../../child/container/network/cni/executor/chain.js';
+import type {
+  AttachmentId,
+  CNIResult,
+  ConfList,
+  PluginConf,
+  Runtime,
+} from '../../../../../child/container/network/cni/executor/types.js';
+import { programPath, type RunningStack, type Started, startStack, tempDir } from '../../../../support/index.js';
 
 const id: AttachmentId = { containerId: 'c1', ifname: 'eth0' };
 
@@ -95,7 +101,7 @@ class Inside implements AsyncDisposable {
 const plain = (netns: string): Runtime => ({ netns, args: {}, capabilityArgs: {} });
 
 describe('CNI with real plugins', () => {
-  it('makes an interface with an address, checks it, and takes it back as often as it is told', async () => {
+  it('makes an interface with an address, checks it, and removes it as often as requested', async () => {
     await using inside = await Inside.start();
     const netns = await inside.container();
     const network = list([bridge(inside.dataDir)]);
@@ -123,7 +129,7 @@ describe('CNI with real plugins', () => {
     }
   });
 
-  it('takes an address back where the namespace is gone', async () => {
+  it('releases an address if the namespace is gone', async () => {
     await using inside = await Inside.start();
     const network = list([bridge(inside.dataDir)]);
     await inside.add(network, plain(await inside.container()));
@@ -150,7 +156,7 @@ describe('CNI with real plugins', () => {
     const added = await rules();
     assert.match(added, /-d 127\.0\.0\.2\/32 .*--dport 8080 -j DNAT --to-destination 10\.77\.0\.2:80$/m);
     assert.match(added, /-A CNI-FORWARD -s 10\.77\.0\.2\/32 -j ACCEPT/);
-    // Without what it was told: the attachment has it.
+    // Without the arguments: they are in the attachment.
     assert.deepEqual(await inside.cni('del', network, id, plain(netns)), {});
     const left = await rules();
     assert.doesNotMatch(left, /10\.77\.0\.2|8080/);
@@ -172,7 +178,7 @@ describe('CNI with real plugins', () => {
     assert.deepEqual([inside.reservations(), inside.cached()], [{}, []]);
   });
 
-  it('takes back what containers have left that are gone', async () => {
+  it('cleans up what containers that are gone have left', async () => {
     await using inside = await Inside.start();
     const network = list([bridge(inside.dataDir)]);
     await inside.add(network, plain(await inside.container()));
@@ -182,7 +188,7 @@ describe('CNI with real plugins', () => {
     assert.deepEqual([inside.reservations(), inside.cached()], [{ '10.77.0.3': 'c2\r\neth0' }, ['net9-c2-eth0']]);
   });
 
-  it('passes on what plugins say of themselves and of a version that they do not speak', async () => {
+  it('passes on what plugins report about themselves and about unsupported versions', async () => {
     await using inside = await Inside.start();
     const { value } = await inside.cni('version', 'bridge');
     const { supportedVersions } = value as { supportedVersions: string[] };

@@ -1,24 +1,24 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ContainerError, NoSuchNetworkError } from '../../child/container/errors.js';
+import { ContainerError, NoSuchNetworkError } from '../../../../../child/container/errors.js';
+import { SubnetError } from '../../../../../child/container/network/ipam/subnets.js';
 import {
   bridgeDevice,
   isInternal,
   type Network,
-  Networks,
   networkOf,
-  rangeSetsOf,
   subnetsOf,
-} from '../../child/container/networks.js';
-import { SubnetError } from '../../child/container/subnets.js';
-import { parseNetworkRequest } from '../../protocol/container-schemas.js';
-import { tempDir } from '../support/index.js';
+} from '../../../../../child/container/network/network.js';
+import { NetworkRegistry } from '../../../../../child/container/network/registry.js';
+import { parseNetworkRequest } from '../../../../../protocol/containers/schemas.js';
+import { hostLocalRangeSets } from '../../../../../protocol/net/host-local.js';
+import { tempDir } from '../../../../support/index.js';
 
 function setup() {
   const confDir = join(tempDir(), 'net.d');
   const warnings: string[] = [];
-  const networks = new Networks(confDir, '/addresses', (line) => warnings.push(line));
+  const networks = new NetworkRegistry({ confDir, ipamDir: '/addresses', warn: (line) => warnings.push(line) });
   const put = (file: string, list: unknown) => {
     mkdirSync(join(confDir, 'default'), { recursive: true });
     writeFileSync(join(confDir, file), typeof list === 'string' ? list : JSON.stringify(list));
@@ -28,7 +28,7 @@ function setup() {
   return { confDir, warnings, networks, put, create };
 }
 
-/** A list of somebody else with that first plugin. */
+/** An external list with that first plugin. */
 const listOf = (name: string, plugin: Record<string, unknown>, more: Record<string, unknown> = {}) => ({
   cniVersion: '1.0.0',
   name,
@@ -38,7 +38,7 @@ const listOf = (name: string, plugin: Record<string, unknown>, more: Record<stri
 const local = (subnet: unknown) => ({ ipam: { type: 'host-local', subnet } });
 const subnets = (network: Network) => subnetsOf(network).map(({ subnet }) => subnet);
 
-describe('a network of ours', () => {
+describe('an own network', () => {
   it('is a list that every CNI runtime can use, and that we know again', async () => {
     const { confDir, networks, create } = setup();
     const made = await create('net1', {
@@ -88,7 +88,7 @@ describe('a network of ours', () => {
     assert.deepEqual([await networks.list(), readdirSync(confDir)], [[], []]);
   });
 
-  it('can be without a way out, and without one between its containers', async () => {
+  it('can be without a route to the outside, and without one between its containers', async () => {
     const { create } = setup();
     const { list, bridge } = await create('inner', { internal: true, icc: false });
     assert.deepEqual([bridge?.internal, bridge?.icc], [true, false]);
@@ -125,7 +125,7 @@ describe('a network of ours', () => {
     assert.equal(new Set(names).size, 3);
   });
 
-  it('is made once where several need the default one, unless others made it', async () => {
+  it('is made once where several need the default one, unless it exists already', async () => {
     const { confDir, networks } = setup();
     const made = await Promise.all([networks.default(), networks.default()]);
     assert.deepEqual(made[0], made[1]);
@@ -137,25 +137,51 @@ describe('a network of ours', () => {
     assert.equal((await other.networks.default()).own, false);
   });
 
-  it('is left out, told once and with its file, where that is broken', async () => {
+  it('is skipped, and reported once with its file, if that is invalid', async () => {
     const { confDir, networks, put, warnings } = setup();
     put('a.conflist', '{');
     put('b.conflist', listOf('b', {}));
     for (const _time of [1, 2]) assert.equal((await networks.list()).length, 1);
     assert.equal(warnings.length, 1);
-    assert(warnings[0]?.startsWith(`${join(confDir, 'a.conflist')} is left out: `), warnings[0]);
+    assert(warnings[0]?.startsWith(`skipping ${join(confDir, 'a.conflist')}: `), warnings[0]);
   });
 
   const refused: [request: Record<string, unknown>, what: RegExp][] = [
-    [{ name: 'host' }, /^the name host stands for no network of its own/],
-    [{ name: 'none' }, /^the name none stands for no network of its own/],
+    [{ name: 'host' }, /^invalid network name host: it is reserved/],
+    [{ name: 'default' }, /^invalid network name default: it is reserved/],
+    [{ name: 'none' }, /^invalid network name none: it is reserved/],
     [{ name: 'taken' }, /^network with name taken already exists/],
     [{ driver: 'overlay' }, /^unsupported network driver "overlay"; choose bridge or macvlan$/],
-    [{ options: { parent: 'eth0' } }, /^unsupported bridge network option "parent"; known are mtu$/],
+    [{ options: { parent: 'eth0' } }, /^unsupported bridge network option "parent"; supported are mtu$/],
     [{ driver: 'macvlan', options: { mode: 'x' } }, /^unknown macvlan mode "x"; choose one of bridge, vepa/],
+    [
+      { driver: 'macvlan', options: { parent: 'eth0 up' } },
+      /^invalid macvlan parent "eth0 up": expected the name of a/,
+    ],
+    [{ driver: 'macvlan', options: { parent: '../x' } }, /^invalid macvlan parent "\.\.\/x"/],
+    [{ driver: 'macvlan', options: { parent: 'sixteencharacter' } }, /^invalid macvlan parent/],
+    [
+      { subnets: ['127.0.0.0/8'] },
+      /^invalid subnet 127\.0\.0\.0\/8: 127\.0\.0\.0\/8 is for loopback; hint: use a private/,
+    ],
+    [{ subnets: ['127.1.2.0/24'] }, /^invalid subnet 127\.1\.2\.0\/24: 127\.0\.0\.0\/8 is for loopback/],
+    [{ subnets: ['224.0.0.0/24'] }, /^invalid subnet 224\.0\.0\.0\/24: 224\.0\.0\.0\/4 is for multicast/],
+    [{ subnets: ['0.0.0.0/0'] }, /^invalid subnet 0\.0\.0\.0\/0/],
+    [{ subnets: ['169.254.9.0/24'] }, /^invalid subnet .* is for link-local addresses/],
+    [{ subnets: ['255.255.255.0/24'] }, /^invalid subnet .* is reserved/],
+    [{ subnets: ['fe80::/64'] }, /^invalid subnet fe80::\/64: fe80::\/10 is for link-local addresses/],
+    [{ subnets: ['ff05::/64'] }, /^invalid subnet .* is for multicast/],
+    [{ subnets: ['::/64'] }, /^invalid subnet ::\/64/],
+    [
+      { driver: 'macvlan', ipamDriver: 'static', subnets: ['127.0.0.0/24'] },
+      /^invalid subnet 127\.0\.0\.0\/24: 127\.0\.0\.0\/8 is for loopback/,
+    ],
     [{ ipamDriver: 'own' }, /^unsupported IPAM driver "own"; choose one of default, host-local, dhcp, static$/],
-    [{ ipamDriver: 'dhcp' }, /^a bridge of ours needs the IPAM driver host-local, not dhcp$/],
-    [{ driver: 'macvlan', ipamDriver: 'dhcp', subnets: ['10.98.1.0/24'] }, /^the IPAM driver dhcp takes no subnets/],
+    [{ ipamDriver: 'dhcp' }, /^the network driver bridge requires the IPAM driver host-local, not dhcp$/],
+    [
+      { driver: 'macvlan', ipamDriver: 'dhcp', subnets: ['10.98.1.0/24'] },
+      /^the IPAM driver dhcp does not use subnets/,
+    ],
     [{ driver: 'macvlan', ipamDriver: 'static' }, /^the IPAM driver static needs --subnet/],
     [
       { driver: 'macvlan', ipamDriver: 'static', subnets: ['10.98.1.0/24'], gateways: ['10.98.2.1'] },
@@ -163,14 +189,17 @@ describe('a network of ours', () => {
     ],
     [
       { driver: 'macvlan', ipamDriver: 'static', subnets: ['10.98.1.0/24'], ipRanges: ['10.98.1.0/25'] },
-      /^the IPAM driver static gives no addresses/,
+      /^the IPAM driver static assigns no addresses/,
     ],
-    [{ options: { mtu: 'big' } }, /^the mtu big is not between 68 and 65535$/],
-    [{ options: { mtu: '67' } }, /^the mtu 67 is not between/],
+    [{ options: { mtu: 'big' } }, /^invalid mtu big: expected a number from 68 to 65535$/],
+    [{ options: { mtu: '67' } }, /^invalid mtu 67: expected a number from/],
     [{ subnets: ['10.98.1.0'] }, /10\.98\.1\.0/],
     [{ subnets: ['10.98.1.7/24'] }, /^unexpected subnet 10\.98\.1\.7\/24, did you mean 10\.98\.1\.0\/24\?$/],
     [{ subnets: ['10.98.1.0/24', '10.98.2.0/24'] }, /^a network has one subnet of each family/],
-    [{ subnets: ['10.97.0.0/16'] }, /^the subnet 10\.97\.0\.0\/16 overlaps with 10\.97\.1\.0\/24 of the network taken/],
+    [
+      { subnets: ['10.97.0.0/16'] },
+      /^10\.97\.0\.0\/16 overlaps the subnet 10\.97\.1\.0\/24 of the network taken; hint: choose another --subnet$/,
+    ],
     [{ gateways: ['10.98.1.1'] }, /^no matching subnet for gateway 10\.98\.1\.1; the network has /],
     [{ ipRanges: ['10.98.1.0/25'] }, /^no matching subnet for ip-range 10\.98\.1\.1; the network has /],
     [{ auxAddresses: ['a=10.98.1.9'] }, /^no matching subnet for aux-address 10\.98\.1\.9; the network has /],
@@ -192,9 +221,9 @@ describe('a network of ours', () => {
 });
 
 describe('subnets of new networks', () => {
-  it('are the next ones that nobody has', async () => {
+  it('are the next free ones', async () => {
     const { create, put } = setup();
-    // One inside the range that is looked through, larger than what is looked for.
+    // One inside the range that is searched, larger than the block that is searched for.
     put('10-other.conflist', listOf('other', local('10.4.2.0/23')));
     const found = [await create('a'), await create('b'), await create('c')].map((network) => subnets(network)[0]);
     const [first = '', second = '', third = ''] = found;
@@ -202,7 +231,7 @@ describe('subnets of new networks', () => {
     for (const subnet of [first, second, third]) assert.match(subnet, /^10\.4\.(1|[4-9]|\d\d)\.0\/24$/);
   });
 
-  it('are of both families where that is asked for', async () => {
+  it('are of both families if that is requested', async () => {
     const { create } = setup();
     const [v4 = '', v6 = ''] = subnets(await create('six', { ipv6: true }));
     assert.match(v4, /^10\.4\.\d+\.0\/24$/);
@@ -252,7 +281,7 @@ describe('subnets of new networks', () => {
     });
   });
 
-  it('are found in spite of ranges of others that make no sense', async () => {
+  it('are found in spite of invalid ranges of other networks', async () => {
     const { networks, create, put } = setup();
     const ranges = [
       null,
@@ -273,7 +302,7 @@ describe('subnets of new networks', () => {
   });
 });
 
-describe('a network of others', () => {
+describe('an external network', () => {
   it('is shown with its labels and subnets, attached to by plugins, and not removed', async () => {
     const { confDir, networks, put } = setup();
     put('nerdctl-a.conflist', listOf('a', local('10.98.1.0/24'), { nerdctlLabels: { k: 'v' } }));
@@ -283,17 +312,17 @@ describe('a network of others', () => {
     assert.equal(b?.file, join(confDir, 'default', 'nerdctl-b.conflist'));
     assert(a && b);
     assert.deepEqual([subnets(a), subnets(b)], [['10.98.1.0/24'], []]);
-    await assert.rejects(networks.remove(a), /^ConflictError: the network a is managed by somebody else \(.*\) and/);
+    await assert.rejects(networks.remove(a), /^ConflictError: the network a is managed by another program \(.*\) and/);
     assert.equal((await networks.list()).length, 2);
   });
 
   it('has range sets in either form of host-local', () => {
     const set = [{ subnet: '10.98.1.0/24' }];
-    assert.deepEqual(rangeSetsOf({ type: 'bridge', ipam: { type: 'host-local', ranges: [set] } }), [set]);
+    assert.deepEqual(hostLocalRangeSets({ type: 'host-local', ranges: [set] }), [set]);
     const plain = { type: 'host-local', subnet: '10.98.1.0/24', gateway: '10.98.1.9' };
-    assert.deepEqual(rangeSetsOf({ type: 'bridge', ipam: plain }), [[plain]]);
-    for (const plugin of [undefined, { type: 'bridge' }, { type: 'bridge', ipam: { type: 'dhcp', subnet: 'x' } }]) {
-      assert.deepEqual(rangeSetsOf(plugin), []);
+    assert.deepEqual(hostLocalRangeSets(plain), [[plain]]);
+    for (const ipam of [undefined, {}, { type: 'dhcp', subnet: 'x' }]) {
+      assert.deepEqual(hostLocalRangeSets(ipam), []);
     }
   });
 
@@ -308,7 +337,7 @@ describe('a network of others', () => {
     [{ type: 'static' }, {}, false],
   ];
   for (const [ipam, more, internal] of ways) {
-    it(`has ${internal ? 'no' : 'a'} way out: ${JSON.stringify({ ipam, ...more })}`, () => {
+    it(`has ${internal ? 'no' : 'a'} route to the outside: ${JSON.stringify({ ipam, ...more })}`, () => {
       assert.equal(isInternal(networkOf(listOf('a', { ipam, ...more }), '/file')), internal);
     });
   }

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ContainerError } from '../../child/container/errors.js';
-import { bundleCommand, makeSpec, type SpecInput } from '../../child/container/oci-spec.js';
-import { OCI_HOOK } from '../../native/index.js';
-import { parseContainerRequest } from '../../protocol/container-schemas.js';
-import { tempDir } from '../support/index.js';
+import { ContainerError } from '../../../../../child/container/errors.js';
+import { bundleCommand } from '../../../../../child/container/oci/bundle.js';
+import { makeSpec, type SpecInput } from '../../../../../child/container/oci/spec.js';
+import { OCI_HOOK } from '../../../../../native/index.js';
+import { parseContainerRequest } from '../../../../../protocol/containers/schemas.js';
+import { tempDir } from '../../../../support/index.js';
 
-/** The configuration of a container that asks for that; a root file system and `true` unless it says. */
+/** The configuration of a container that asks for that; a root file system and `true` by default. */
 async function spec(request: Record<string, unknown> = {}, input: Partial<SpecInput> = {}) {
   const asked = request.bundle === undefined ? { rootfs: '/rootfs', command: ['true'], ...request } : request;
   const made = await makeSpec({
@@ -19,6 +20,7 @@ async function spec(request: Record<string, unknown> = {}, input: Partial<SpecIn
     hooks: true,
     agentSocket: '/run/agent.sock',
     size: { columns: 80, rows: 24 },
+    warn: () => {},
     ...input,
   });
   // As the runtime reads it.
@@ -81,24 +83,26 @@ describe('the OCI configuration of a root file system', () => {
   });
 
   const named = ['/etc/resolv.conf', '/etc/hosts', '/etc/hostname'];
-  it('mounts the files with names, but where the user mounts something', async () => {
+  it('mounts the name files, unless the user mounts something there', async () => {
     const own = await spec();
     const mounts = own.mounts.filter(({ destination }) => named.includes(destination));
     assert.deepEqual(
       mounts.map(({ destination, source }) => [destination, source]),
       named.map((destination) => [destination, destination.replace('/etc', '/files')]),
     );
-    const { mounts: all } = await spec({ mounts: ['/my/hosts:/etc/hosts:ro', '/a:/b'] });
+    const dir = tempDir();
+    writeFileSync(join(dir, 'hosts'), '');
+    const { mounts: all } = await spec({ mounts: [`${dir}/hosts:/etc/hosts:ro`, `${dir}:/b`] });
     const found = all.filter(({ destination }) => destination === '/etc/hosts' || destination === '/b');
     assert.deepEqual(found, [
-      { destination: '/etc/hosts', type: 'bind', source: '/my/hosts', options: ['rbind', 'rprivate', 'ro'] },
-      { destination: '/b', type: 'bind', source: '/a', options: ['rbind', 'rprivate', 'rw'] },
+      { destination: '/b', type: 'bind', source: dir, options: ['rbind', 'rprivate', 'rw'] },
+      { destination: '/etc/hosts', type: 'bind', source: `${dir}/hosts`, options: ['rbind', 'rprivate', 'ro'] },
     ]);
   });
 
   for (const [what, netns, expected, sysctl] of [
     ['one of its own', '', [{ type: 'network' }], { 'net.ipv4.ip_unprivileged_port_start': '0' }],
-    ['that of somebody else', '/proc/7/ns/net', [{ type: 'network', path: '/proc/7/ns/net' }], {}],
+    ['that of another container', '/proc/7/ns/net', [{ type: 'network', path: '/proc/7/ns/net' }], {}],
     ["the stack's", undefined, [], {}],
   ] as const) {
     it(`has as network namespace ${what}`, async () => {
@@ -112,7 +116,23 @@ describe('the OCI configuration of a root file system', () => {
     });
   }
 
-  it('has hooks where there are networks', async () => {
+  it('is confined, and limited in processes if a cgroup can do that', async () => {
+    const cgroup = (controllers: string[]) => ({ cgroup: { path: '/x', controllers } });
+    const made = await spec({}, cgroup(['cpu', 'pids']));
+    assert.ok(made.linux.seccomp);
+    assert.deepEqual(made.linux.resources, { pids: { limit: 2048 } });
+    assert.equal((await spec({}, cgroup(['cpu']))).linux.resources, undefined);
+    assert.equal((await spec({})).linux.resources, undefined);
+    assert.deepEqual((await spec({ pidsLimit: 9 }, cgroup(['pids']))).linux.resources, { pids: { limit: 9 } });
+    assert.equal((await spec({ pidsLimit: -1 }, cgroup(['pids']))).linux.resources, undefined);
+    const warnings: string[] = [];
+    await spec({ pidsLimit: 9 }, { warn: (line) => warnings.push(line) });
+    assert.match(warnings.join('\n'), /^--pids-limit=9 has no effect: .*$/);
+    const open = await spec({ seccomp: 'unconfined', noNewPrivileges: true });
+    assert.deepEqual([open.linux.seccomp, open.process.noNewPrivileges], [undefined, true]);
+  });
+
+  it('has hooks if there are networks', async () => {
     const { hooks } = await spec();
     for (const event of ['createRuntime', 'poststop'] as const) {
       const [hook, ...more] = hooks?.[event] ?? [];
@@ -138,7 +158,7 @@ describe('the OCI configuration of a bundle', () => {
     vm: { kernel: { path: '/k' } },
   };
 
-  it("is the user's but for what belongs to the network", async () => {
+  it("is the user's except for what belongs to the network", async () => {
     const dir = bundle(config);
     assert.deepEqual(await bundleCommand(dir), ['serve']);
     const made = await spec({ bundle: dir, env: ['A=2', 'B=3'] });
@@ -169,21 +189,25 @@ describe('the OCI configuration of a bundle', () => {
     assert.deepEqual(made.vm, config.vm);
   });
 
-  it('takes what the command line says in its place', async () => {
-    const dir = bundle({ ...config, root: { path: '/abs' } });
+  it('is overridden by the command line', async () => {
+    const path = tempDir();
+    const dir = bundle({ ...config, root: { path } });
     const made = await spec({ bundle: dir, command: ['other'], cwd: '/x', user: '8', readOnly: true, tty: true });
     const { args, cwd, user, terminal } = made.process;
     assert.deepEqual(
       [made.root, args, cwd, user, terminal],
-      [{ path: '/abs', readonly: true }, ['other'], '/x', { uid: 8, gid: 0, umask: 18 }, true],
+      [{ path, readonly: true }, ['other'], '/x', { uid: 8, gid: 0, umask: 18 }, true],
     );
   });
 
-  it('is refused in a line where it is none', async () => {
+  it('is refused in a line if it is invalid', async () => {
     for (const [text, what] of [
-      ['{', /config\.json is no configuration of an OCI bundle: /],
-      ['{}', /config\.json is no configuration of an OCI bundle: /],
-      [{ ...config, process: { args: 'sh' } }, /config\.json is no configuration of an OCI bundle: /],
+      ['{', /config\.json is not a valid OCI bundle configuration: /],
+      ['{}', /config\.json is not a valid OCI bundle configuration: /],
+      [
+        { ...config, process: { args: 'sh' } },
+        /config\.json is not a valid OCI bundle configuration: process\.args: "sh" is not an array$/,
+      ],
     ] as const) {
       const refused = spec({ bundle: bundle(text) });
       await assert.rejects(refused, (error: Error) => {
@@ -193,6 +217,20 @@ describe('the OCI configuration of a bundle', () => {
         return true;
       });
     }
+    const lost = bundle({ ...config, root: { path: 'lost' } });
+    await assert.rejects(spec({ bundle: lost }), {
+      message: `cannot use the root file system ${lost}/lost (${lost}/config.json): no such file or directory`,
+    });
+    const strange = tempDir();
+    mkdirSync(join(strange, 'config.json'));
+    await assert.rejects(spec({ bundle: strange }), {
+      message: `cannot use the OCI bundle ${strange} (--bundle): ${strange}/config.json: it is a directory`,
+    });
+    const device = tempDir();
+    symlinkSync('/dev/null', join(device, 'config.json'));
+    await assert.rejects(spec({ bundle: device }), {
+      message: `cannot use the OCI bundle ${device} (--bundle): ${device}/config.json is not a regular file`,
+    });
     const nothing = tempDir();
     await assert.rejects(spec({ bundle: nothing }), {
       message: `no OCI bundle in ${nothing}: ${nothing}/config.json does not exist`,

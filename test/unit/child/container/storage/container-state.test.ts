@@ -1,14 +1,15 @@
 // What is kept of containers on disk: the journal, names, and records.
 import assert from 'node:assert/strict';
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConflictError, NoSuchContainerError } from '../../child/container/errors.js';
-import { Faults } from '../../child/container/faults.js';
-import { type AttachIntent, Journal } from '../../child/container/journal.js';
-import { Names } from '../../child/container/names.js';
-import { type ContainerRecord, Records } from '../../child/container/records.js';
-import { parseContainerRequest } from '../../protocol/container-schemas.js';
-import { tempDir } from '../support/index.js';
+import { ConflictError, NoSuchContainerError } from '../../../../../child/container/errors.js';
+import { type ContainerRecord, ContainerStore } from '../../../../../child/container/storage/container-store.js';
+import { FaultInjector } from '../../../../../child/container/storage/fault-injection.js';
+import { type AttachIntent, Journal } from '../../../../../child/container/storage/journal.js';
+import { NameRegistry } from '../../../../../child/container/storage/name-registry.js';
+import { parseContainerRequest } from '../../../../../protocol/containers/schemas.js';
+import { FileError } from '../../../../../protocol/errors/file-error.js';
+import { tempDir } from '../../../../support/index.js';
 
 describe('the journal of networks', () => {
   const id = 'a'.repeat(64);
@@ -19,12 +20,13 @@ describe('the journal of networks', () => {
     name: 'web',
     netns: '/proc/7/ns/net',
     pid: 7,
+    startTime: '1234',
     attachments: [{ network: 'bridge', ifname: 'eth0' }],
     publish: [],
   };
   function setup() {
     const directory = join(tempDir(), 'journal');
-    return { directory, file: join(directory, id), journal: new Journal(directory, new Faults(undefined)) };
+    return { directory, file: join(directory, id), journal: new Journal(directory, new FaultInjector(undefined)) };
   }
 
   it('knows what was begun and done, in order', async () => {
@@ -78,7 +80,7 @@ describe('the journal of networks', () => {
     });
   }
 
-  it('says nothing where the file has no beginning', async () => {
+  it('reports nothing if the file has no beginning', async () => {
     for (const text of ['', '\n', '{"intent":"att', '{"step":"ports"}\n{"intent":"complete"}\n']) {
       const { directory, file, journal } = setup();
       mkdirSync(directory);
@@ -91,7 +93,7 @@ describe('the journal of networks', () => {
 describe('names of containers on disk', () => {
   it('belong to one, who can take them again, until they are released', async () => {
     const directory = join(tempDir(), 'names');
-    const names = new Names(directory);
+    const names = new NameRegistry(directory);
     assert.equal(await names.owner('web'), undefined);
     await names.acquire('web', 'id1');
     await names.acquire('web', 'id1');
@@ -110,17 +112,17 @@ describe('names of containers on disk', () => {
     assert.equal(await names.owner('web'), 'id2');
   });
 
-  it('are taken by one of many that come at once', async () => {
-    const names = new Names(tempDir());
+  it('are given to one of many concurrent requests', async () => {
+    const names = new NameRegistry(tempDir());
     const ids = Array.from({ length: 20 }, (_, index) => `id${index}`);
     const outcomes = await Promise.allSettled(ids.map((id) => names.acquire('web', id)));
     const winners = ids.filter((_, index) => outcomes[index]?.status === 'fulfilled');
     assert.deepEqual(winners, [await names.owner('web')]);
   });
 
-  it('belong to nobody where the file is empty, and may end with a line end', async () => {
+  it('have no owner if the file is empty, and may end with a line end', async () => {
     const directory = tempDir();
-    const names = new Names(directory);
+    const names = new NameRegistry(directory);
     writeFileSync(join(directory, 'empty'), '');
     writeFileSync(join(directory, 'theirs'), 'id1\n');
     await names.acquire('empty', 'id2');
@@ -138,30 +140,44 @@ describe('records of containers', () => {
   });
 
   it('are found by name, id, and the beginning of that which only one has', async () => {
-    const records = new Records(tempDir(), assert.fail);
-    await records.write(record('abc1', 'web'));
-    await records.write(record('abd2', 'db'));
+    const store = new ContainerStore(tempDir(), assert.fail);
+    await store.write(record('abc1', 'web'));
+    await store.write(record('abd2', 'db'));
     // A name that is the beginning of the other's id counts as a name.
-    await records.write(record('ffff', 'abd'));
-    const idOf = (text: string) => records.find(text).id;
+    await store.write(record('ffff', 'abd'));
+    const idOf = (text: string) => store.find(text).id;
     assert.deepEqual([idOf('web'), idOf('abc1'), idOf('abc'), idOf('abd')], ['abc1', 'abc1', 'abc1', 'ffff']);
-    assert.throws(() => records.find('ab'), ConflictError);
-    for (const text of ['', 'x', 'abc12']) assert.throws(() => records.find(text), NoSuchContainerError);
+    assert.throws(() => store.find('ab'), ConflictError);
+    for (const text of ['', 'x', 'abc12']) assert.throws(() => store.find(text), NoSuchContainerError);
+  });
+
+  it('are not considered gone where their directory cannot be read', async () => {
+    const directory = join(tempDir(), 'containers');
+    symlinkSync('containers', directory);
+    const store = new ContainerStore(directory, assert.fail);
+    await assert.rejects(
+      store.read('run1', () => false),
+      FileError,
+    );
+    await assert.rejects(
+      new NameRegistry(directory).stale(() => false),
+      FileError,
+    );
   });
 
   it('are listed in the order of their creation, with their last run', async () => {
     const directory = tempDir();
-    const records = new Records(directory, assert.fail);
-    await records.write(record('b', 'second', '2024-01-02T00:00:00.000Z'));
-    await records.write(record('a', 'third', '2024-01-03T00:00:00.000Z'));
-    await records.write(record('c', 'first', '2024-01-01T00:00:00.000Z'));
-    await records.writeRun('a', { status: 'exited', stack: 'run1', exitCode: 3 });
-    const order = records.all().map(({ name }) => name);
+    const store = new ContainerStore(directory, assert.fail);
+    await store.write(record('b', 'second', '2024-01-02T00:00:00.000Z'));
+    await store.write(record('a', 'third', '2024-01-03T00:00:00.000Z'));
+    await store.write(record('c', 'first', '2024-01-01T00:00:00.000Z'));
+    await store.writeRun('a', { status: 'exited', stack: 'run1', exitCode: 3 });
+    const order = store.all().map(({ name }) => name);
     assert.deepEqual(order, ['first', 'second', 'third']);
-    assert.equal(records.run('b'), undefined);
-    assert.equal(records.run('a')?.exitCode, 3);
-    await records.remove('b');
+    assert.equal(store.run('b'), undefined);
+    assert.equal(store.run('a')?.exitCode, 3);
+    await store.remove('b');
     assert.deepEqual(readdirSync(directory).sort(), ['a', 'c']);
-    assert.equal(records.get('b'), undefined);
+    assert.equal(store.get('b'), undefined);
   });
 });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CNIError, PluginMissingError } from '../../child/container/cni/errors.js';
-import { DHCPDaemon } from '../../child/container/dhcp-daemon.js';
-import { isAlive, tempDir, waitFor } from '../support/index.js';
+import { DHCPDaemon } from '../../../../../../child/container/network/cni/dhcp-daemon.js';
+import { CNIError, PluginMissingError } from '../../../../../../child/container/network/cni/executor/errors.js';
+import { isAlive, tempDir, waitFor } from '../../../../../support/index.js';
 
 /** The daemon with a plugin in JavaScript in place of the real one; it writes its process id and arguments to `started`. */
 function setup(script: string) {
@@ -36,45 +36,45 @@ describe('the DHCP daemon of the plugins', () => {
     await daemon.close();
   });
 
-  it('is replaced where it was lost, in place of the socket that it left, and somebody is told', async () => {
+  it('is replaced if it was lost, in place of the socket that it left, and this is reported', async () => {
     const { daemon, socketPath, lines, pids } = setup(LISTEN);
     let lost = 0;
     daemon.onLost = () => lost++;
     await daemon.socket();
-    process.kill(pids()[0] ?? 0, 'SIGKILL');
+    process.kill(pids()[0] ?? assert.fail('the daemon does not run'), 'SIGKILL');
     await waitFor(() => lost === 1, { what: 'the loss to be noticed' });
     assert(existsSync(socketPath));
-    assert.deepEqual(lines, ['warn the DHCP daemon of the containers was lost (SIGKILL)']);
+    assert.deepEqual(lines, ['warn the DHCP daemon has exited unexpectedly (SIGKILL)']);
     await daemon.socket();
     assert.deepEqual(pids().map(isAlive), [false, true]);
     await daemon.close();
-    assert.equal(lost, 1, 'closing is no loss');
+    assert.equal(lost, 1, 'closing is not a loss');
   });
 
-  it('tells what goes as it should for debugging only', async () => {
-    const said = [
+  it('logs normal operation for debugging only', async () => {
+    const reported = [
       'c1/net/eth0: acquiring lease',
       'c1/net/eth0: lease acquired, expiration is later',
       'c1/net/eth0: DHCP server did not renew lease',
     ];
     const { daemon, lines } = setup(
-      `for (const line of ${JSON.stringify(said)}) console.error('2024/01/31 10:00:00 ' + line); ${LISTEN}`,
+      `for (const line of ${JSON.stringify(reported)}) console.error('2024/01/31 10:00:00 ' + line); ${LISTEN}`,
     );
     await daemon.socket();
-    await waitFor(() => lines.length === 3, { what: 'what it says' });
+    await waitFor(() => lines.length === 3, { what: 'its lines' });
     assert.deepEqual(
       lines,
-      said.map((line, index) => `${index < 2 ? 'debug' : 'warn'} DHCP: ${line}`),
+      reported.map((line, index) => `${index < 2 ? 'debug' : 'warn'} DHCP: ${line}`),
     );
     await daemon.close();
   });
 
-  it('that ends at once is told with its last words, and tried again by who needs it next', async () => {
+  it('that ends at once is reported with its last output, and retried by the next that needs it', async () => {
     const { daemon, starts } = setup("console.error('2024/01/31 10:00:00 no luck'); process.exitCode = 3;");
     for (const time of [1, 2]) {
       await assert.rejects(daemon.socket(), (error: Error) => {
         assert(error instanceof CNIError);
-        assert.equal(error.message, 'CNI plugin dhcp: its daemon cannot be started: no luck (code 999)');
+        assert.equal(error.message, 'CNI plugin dhcp: cannot start its daemon: no luck (code 999)');
         return true;
       });
       assert.equal(starts().length, time);
@@ -82,7 +82,7 @@ describe('the DHCP daemon of the plugins', () => {
     await daemon.close();
   });
 
-  it('is not there where the plugin is not', async () => {
+  it('is not there if the plugin is not', async () => {
     const daemon = new DHCPDaemon(join(tempDir(), 'dhcp.sock'), [tempDir()], () => {});
     await assert.rejects(daemon.socket(), PluginMissingError);
     await daemon.close();

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Ipam, type IpamRange } from '../../child/container/ipam.js';
-import { run, tempDir } from '../support/index.js';
+import { Ipam } from '../../../../../../child/container/network/ipam/ipam.js';
+import type { IpamRange } from '../../../../../../protocol/net/host-local.js';
+import { run, tempDir } from '../../../../../support/index.js';
 
 /** The plugin itself, where Debian's package containernetworking-plugins has it. */
 const HOST_LOCAL = '/usr/lib/cni/host-local';
@@ -49,7 +50,7 @@ if (existsSync(HOST_LOCAL)) {
       assert.equal(await plugin('ADD', 'c'), '10.4.1.4/24 fd00:0:0:1::4/64');
     });
 
-    it('keeps what it reserved, and the other way about', async () => {
+    it('keeps what it reserved, and vice versa', async () => {
       const { plugin, ours } = setup(both);
       const a = await plugin('ADD', 'a');
       assert.equal(await ours('a'), a);
@@ -60,7 +61,7 @@ if (existsSync(HOST_LOCAL)) {
       await assert.rejects(plugin('ADD', 'c', 'IP=10.4.1.3'), /not available/);
     });
 
-    it('releases what it reserved, and the other way about', async () => {
+    it('releases what it reserved, and vice versa', async () => {
       const { ipam, path, plugin, ours } = setup(both);
       await plugin('ADD', 'a');
       await ours('b');
@@ -70,7 +71,7 @@ if (existsSync(HOST_LOCAL)) {
       assert.deepEqual(readdirSync(path).sort(), ['last_reserved_ip.0', 'last_reserved_ip.1', 'lock']);
     });
 
-    it('names files of IPv6 addresses alike', async () => {
+    it('names files of equal IPv6 addresses equally', async () => {
       for (const [start, canonical] of [
         ['fd00::1:0:0:9', 'fd00::1:0:0:9'],
         ['fd00::0:1:0:9', 'fd00::1:0:9'],

@@ -11,10 +11,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { Ipam, IpamError, type IpamRange, type ReserveOptions } from '../../child/container/ipam.js';
-import { SubnetError } from '../../child/container/subnets.js';
-import { native } from '../../native/index.js';
-import { tempDir } from '../support/index.js';
+import { Ipam, IpamError, type ReserveOptions } from '../../../../../../child/container/network/ipam/ipam.js';
+import { SubnetError } from '../../../../../../child/container/network/ipam/subnets.js';
+import { native } from '../../../../../../native/index.js';
+import type { IpamRange } from '../../../../../../protocol/net/host-local.js';
+import { tempDir } from '../../../../../support/index.js';
 
 const ipv4: IpamRange = { subnet: '10.4.1.0/24' };
 const ipv6: IpamRange = { subnet: 'fd00:1::/64' };
@@ -28,7 +29,7 @@ function setup(rangeSets: IpamRange[][] = [[ipv4]]) {
     /** Where the network's files are. */
     path,
     file: (name: string) => readFileSync(join(path, name), 'utf8'),
-    /** Puts a file there, as somebody else would. */
+    /** Puts a file there, as another process would. */
     put: (name: string, text: string) => {
       mkdirSync(path, { recursive: true });
       writeFileSync(join(path, name), text);
@@ -93,7 +94,7 @@ describe('IPAM', () => {
     assert.equal(await reserve('a', { rangeSets: [[ipv4], [ipv6]] }), '10.4.1.2/24 fd00:1::2/64');
   });
 
-  it('gives another address where the one that an interface has is not for containers any more', async () => {
+  it('gives another address if the one that an interface has is not for containers any more', async () => {
     const { reserve } = setup();
     assert.equal(await reserve('a'), '10.4.1.2/24');
     assert.equal(await reserve('a', { rangeSets: [[{ ...ipv4, gateway: '10.4.1.2' }]] }), '10.4.1.3/24');
@@ -143,7 +144,7 @@ describe('IPAM', () => {
     await refuses(reserve('b'), /^no IP addresses available/);
   });
 
-  it('begins anew where the last address is of other ranges, or nonsense', async () => {
+  it('begins again if the last address is of other ranges, or invalid', async () => {
     for (const last of ['10.9.9.9', 'fd00::1', 'nonsense', '']) {
       const { reserve, put } = setup();
       put('last_reserved_ip.0', last);
@@ -201,13 +202,13 @@ describe('IPAM', () => {
       await reserve('a');
       await refuses(
         reserve('a', { requested: ['10.4.1.9'] }),
-        /^requested IP address 10\.4\.1\.9 cannot be given: eth0 of container a has 10\.4\.1\.2 in network net1, release/,
+        /^requested IP address 10\.4\.1\.9 cannot be assigned: eth0 of container a has 10\.4\.1\.2 in network net1, release/,
       );
       assert.deepEqual(await list(), ['10.4.1.2 a eth0']);
       assert.equal(await reserve('a', { ifname: 'eth1', requested: ['10.4.1.9'] }), '10.4.1.9/24');
     });
 
-    it('refuses one that somebody else has', async () => {
+    it('refuses one that another client has', async () => {
       const { reserve } = setup();
       await reserve('a');
       const expected =
@@ -284,7 +285,7 @@ describe('IPAM', () => {
     assert.deepEqual(await ipam.networks(), ['Bridge', 'net1', 'net2']);
   });
 
-  describe('finds what others left', () => {
+  describe('finds what other processes left', () => {
     it('files without content, which crashes leave: their addresses are free', async () => {
       for (const text of ['', '\n', '\0\0\0\0']) {
         const { ipam, reserve, put, file, list } = setup();
@@ -325,7 +326,7 @@ describe('IPAM', () => {
       assert.deepEqual(await ipam.list('net1'), [{ ip: 'fd00:1::3', containerId: 'b', ifname: 'eth0' }]);
     });
 
-    it('files that are no reservations', async () => {
+    it('files that are not reservations', async () => {
       const { reserve, put, list, file } = setup();
       put('notes', 'a\r\neth0');
       put('10.4.1.2.bak', 'a\r\neth0');
@@ -351,7 +352,7 @@ describe('IPAM', () => {
     try {
       await refuses(
         new Ipam(ipam.dataDir, { lockTimeout: 50 }).release('net1', 'a'),
-        /^the reserved addresses of network net1 are locked for more than 0\.05 s; see who holds the lock with: fuser \/.*\/lock$/,
+        /^the reserved addresses of network net1 have been locked for more than 0\.05 s; hint: fuser \/.*\/lock shows the holder of the lock$/,
       );
       assert.deepEqual(await list(), ['10.4.1.2 a eth0'], 'to list needs no lock');
     } finally {
@@ -360,7 +361,7 @@ describe('IPAM', () => {
     assert.equal(await reserved, '10.4.1.3/24');
   });
 
-  it('refuses names that are none', async () => {
+  it('refuses invalid names', async () => {
     const { ipam, reserve } = setup();
     for (const network of ['', '..', '../net1', 'a/b', '.hidden', 'a\nb']) {
       await refuses(reserve('a', { network }), /^invalid network name ".*"; it must match/);
@@ -381,7 +382,7 @@ describe('IPAM', () => {
       [{ ...ipv4, gateway: '10.4.2.1' }, /the gateway 10\.4\.2\.1 is not in the subnet 10\.4\.1\.0\/24/],
       [{ ...ipv4, rangeStart: 'fd00::1' }, /the start of the range fd00::1 is not in/],
       [{ ...ipv4, rangeEnd: 'x' }, /the end of the range "x" is not an IP address/],
-      [{ ...ipv4, rangeStart: '10.4.1.9', rangeEnd: '10.4.1.8' }, /from 10\.4\.1\.9 to 10\.4\.1\.8 runs backwards/],
+      [{ ...ipv4, rangeStart: '10.4.1.9', rangeEnd: '10.4.1.8' }, /from 10\.4\.1\.9 to 10\.4\.1\.8 is reversed/],
     ];
     for (const [range, message] of wrong) {
       await assert.rejects(

@@ -1,19 +1,18 @@
 import assert from 'node:assert/strict';
-import { compareIPs, formatIP, parseIP } from '../../child/container/ip-address.js';
 import {
-  contains,
   firstFreeSubnet,
   firstHost,
-  formatSubnet,
   lastHost,
   overlaps,
   parseSubnet,
   ranges,
   SubnetError,
   ulaSubnet,
-} from '../../child/container/subnets.js';
+} from '../../../../../../child/container/network/ipam/subnets.js';
+import { cidrContains, formatSubnet } from '../../../../../../protocol/net/cidr.js';
+import { compareIPs, formatIP, parseIP } from '../../../../../../protocol/net/ip.js';
 
-/** Compares the message, and that it is ours. */
+/** Compares the message, and the class of the error. */
 function refuses(callback: () => unknown, message: RegExp): void {
   assert.throws(callback, (error: Error) => {
     assert(error instanceof SubnetError, `threw ${String(error)}`);
@@ -68,15 +67,15 @@ describe('subnets', () => {
     }
   });
 
-  it('are refused with bits behind the prefix', () => {
+  it('are refused with bits after the prefix', () => {
     refuses(() => parseSubnet('10.1.2.3/24'), /^unexpected subnet 10\.1\.2\.3\/24, did you mean 10\.1\.2\.0\/24\?$/);
     refuses(() => parseSubnet('fd00::1/64'), /^unexpected subnet fd00::1\/64, did you mean fd00::\/64\?$/);
   });
 
   for (const text of ['', '10.4.0.0', '10.4.0.0/33', '::/129', '10.4.0.0/-1', '10.4.0.0/24/1', 'x/24', '10.4.0.0/a']) {
     it(`are not ${JSON.stringify(text)}`, () => {
-      refuses(() => parseSubnet(text), /^failed to parse subnet ".*", it must be like/);
-      refuses(() => overlaps('10.4.0.0/24', text), /^failed to parse subnet/);
+      refuses(() => parseSubnet(text), /^invalid subnet ".*": expected CIDR notation such as/);
+      refuses(() => overlaps('10.4.0.0/24', text), /^invalid subnet/);
     });
   }
 
@@ -99,14 +98,14 @@ describe('subnets', () => {
   }
 
   it('contain addresses', () => {
-    assert.equal(contains('10.4.0.0/24', '10.4.0.0'), true);
-    assert.equal(contains('10.4.0.0/24', '10.4.0.255'), true);
-    assert.equal(contains('10.4.0.0/24', '10.4.1.0'), false);
-    assert.equal(contains('10.4.0.0/24', '::ffff:10.4.0.7'), true);
-    assert.equal(contains('fd00::/64', 'fd00::ffff:1:2:3'), true);
-    assert.equal(contains('fd00::/64', 'fd00:0:0:1::'), false);
-    assert.equal(contains('::/0', '10.4.0.1'), false);
-    assert.equal(contains('10.4.0.0/24', 'nonsense'), false);
+    assert.equal(cidrContains('10.4.0.0/24', '10.4.0.0'), true);
+    assert.equal(cidrContains('10.4.0.0/24', '10.4.0.255'), true);
+    assert.equal(cidrContains('10.4.0.0/24', '10.4.1.0'), false);
+    assert.equal(cidrContains('10.4.0.0/24', '::ffff:10.4.0.7'), true);
+    assert.equal(cidrContains('fd00::/64', 'fd00::ffff:1:2:3'), true);
+    assert.equal(cidrContains('fd00::/64', 'fd00:0:0:1::'), false);
+    assert.equal(cidrContains('::/0', '10.4.0.1'), false);
+    assert.equal(cidrContains('10.4.0.0/24', 'nonsense'), false);
   });
 
   it('have a first and a last address for hosts', () => {
@@ -134,7 +133,7 @@ describe('the first free subnet', () => {
     assert.equal(firstFreeSubnet('10.4.0.0/16', ['10.4.200.0/24', '10.5.0.0/16']), '10.6.0.0/16');
   });
 
-  it('comes before the end of 10.0.0.0/8, or there is none', () => {
+  it('comes before the end of the private blocks, one after the other, or there is none', () => {
     const before = ['10.0.0.0/9', '10.128.0.0/10', '10.192.0.0/11', '10.224.0.0/12', '10.240.0.0/13', '10.248.0.0/14'];
     const most = [...before, '10.252.0.0/15', '10.254.0.0/16', '10.255.0.0/17', '10.255.128.0/18', '10.255.192.0/19'];
     const all = [
@@ -146,20 +145,27 @@ describe('the first free subnet', () => {
       '10.255.254.0/24',
     ];
     assert.equal(firstFreeSubnet('10.4.0.0/24', all), '10.255.255.0/24');
-    for (const used of [[...all, '10.255.255.0/24'], ['10.0.0.0/8'], ['0.0.0.0/0'], ['10.128.0.0/9', '10.4.0.0/9']]) {
-      refuses(
-        () => firstFreeSubnet('10.4.0.0/24', used),
-        /^could not find free subnet from 10\.4\.0\.0\/24 to the end/,
-      );
+    for (const used of [[...all, '10.255.255.0/24'], ['10.0.0.0/8'], ['10.128.0.0/9', '10.4.0.0/9']]) {
+      assert.equal(firstFreeSubnet('10.4.0.0/24', used), '172.16.0.0/24');
+    }
+    assert.equal(firstFreeSubnet('10.4.0.0/24', ['10.0.0.0/8', '172.16.0.0/16']), '172.17.0.0/24');
+    assert.equal(firstFreeSubnet('10.4.0.0/24', ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.7/32']), '192.168.1.0/24');
+    // What is larger than a block is not searched there.
+    refuses(() => firstFreeSubnet('10.0.0.0/12', ['10.0.0.0/8', '172.16.0.0/12']), /^could not find a free subnet/);
+    for (const used of [['0.0.0.0/0'], ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16']]) {
+      refuses(() => firstFreeSubnet('10.4.0.0/24', used), /^could not find a free subnet from 10\.4\.0\.0\/24 on,/);
     }
   });
 
-  it('is not looked for elsewhere', () => {
-    for (const base of ['192.168.0.0/24', '0.0.0.0/0', 'fd00::/64']) {
-      refuses(() => firstFreeSubnet(base), /^cannot look for a free subnet from .* on: it is not in 10\.0\.0\.0\/8$/);
+  it('is not searched elsewhere', () => {
+    for (const base of ['193.168.0.0/24', '0.0.0.0/0', '10.0.0.0/7', 'fd00::/64']) {
+      refuses(
+        () => firstFreeSubnet(base),
+        /^cannot search for a free subnet from .* on: it is not in a private block$/,
+      );
     }
     refuses(() => firstFreeSubnet('10.4.0.1/24'), /did you mean/);
-    refuses(() => firstFreeSubnet('10.4.0.0/24', ['nonsense']), /failed to parse subnet "nonsense"/);
+    refuses(() => firstFreeSubnet('10.4.0.0/24', ['nonsense']), /invalid subnet "nonsense"/);
   });
 });
 

@@ -9,8 +9,8 @@ import {
   type RenderHostsOptions,
   renderHosts,
   writeInPlace,
-} from '../../child/container/files/hosts.js';
-import { tempDir } from '../support/index.js';
+} from '../../../../../../child/container/network/name-files/hosts.js';
+import { tempDir } from '../../../../../support/index.js';
 
 const render = (options: Partial<RenderHostsOptions> = {}): string =>
   renderHosts({ current: '', entries: [], extraHosts: [], ...options });
@@ -45,6 +45,16 @@ describe('a hosts file', () => {
     const expected = region('192.168.1.9\tdb', '2001:db8::1\tdb', '10.0.0.1\tapi', '10.0.0.2\tdb', ...lines);
     assert.equal(render({ entries, extraHosts }), expected);
     assert.equal(render({ entries: entries.toReversed(), extraHosts }), expected);
+  });
+
+  it('has the lines of its own before all others, at any address', () => {
+    const own = [
+      { ip: 'fd00::9', names: ['z'], own: true },
+      { ip: '10.4.1.99', names: ['z'], own: true },
+    ];
+    const expected = region('10.4.1.99\tz', 'fd00::9\tz', ...lines);
+    assert.equal(render({ entries: [...entries, ...own] }), expected);
+    assert.equal(render({ entries: [...own.toReversed(), ...entries.toReversed()] }), expected);
   });
 
   it('has no line without names', () => {
@@ -87,17 +97,17 @@ describe('a hosts file', () => {
   }
 
   const wrong: [options: Partial<RenderHostsOptions>, message: RegExp][] = [
-    [{ entries: [{ ip: '10.4.1', names: ['a'] }] }, /^"10\.4\.1" cannot be in a hosts file: it is not an IP address$/],
-    [{ extraHosts: [{ host: 'a', ip: 'host-gateway' }] }, /^"host-gateway" cannot be in a hosts file/],
+    [{ entries: [{ ip: '10.4.1', names: ['a'] }] }, /^"10\.4\.1" is invalid in a hosts file: expected an IP address$/],
+    [{ extraHosts: [{ host: 'a', ip: 'host-gateway' }] }, /^"host-gateway" is invalid in a hosts file/],
     [
       { entries: [{ ip: '10.4.1.2', names: ['a', 'b\n6.6.6.6 c'] }] },
-      /^"b\\n6\.6\.6\.6 c" for 10\.4\.1\.2 cannot be in a hosts file: names have no blanks and no "#"$/,
+      /^"b\\n6\.6\.6\.6 c" for 10\.4\.1\.2 is invalid in a hosts file: names must not contain blanks or "#"$/,
     ],
-    [{ extraHosts: [{ host: '', ip: '10.4.1.2' }] }, /^"" for 10\.4\.1\.2 cannot be/],
-    [{ extraHosts: [{ host: '#a', ip: '10.4.1.2' }] }, /^"#a" for 10\.4\.1\.2 cannot be/],
+    [{ extraHosts: [{ host: '', ip: '10.4.1.2' }] }, /^"" for 10\.4\.1\.2 is invalid/],
+    [{ extraHosts: [{ host: '#a', ip: '10.4.1.2' }] }, /^"#a" for 10\.4\.1\.2 is invalid/],
   ];
   for (const [options, message] of wrong) {
-    it(`cannot be with ${JSON.stringify(options)}`, () => {
+    it(`is invalid with ${JSON.stringify(options)}`, () => {
       assert.throws(
         () => render(options),
         (error: Error) => error instanceof HostsError && message.test(error.message),
@@ -146,6 +156,12 @@ describe('names of containers', () => {
     assert.deepEqual(lines(other, web, db), ['10.4.3.2 db db.net3']);
     assert.deepEqual(lines({ ...other, networks: [] }, web, db), []);
     assert.deepEqual(lines({ ...other, networks: [network('net1', [])] }, { ...db, networks: [] }), []);
+  });
+
+  it('are marked if they are its own', () => {
+    const own = (self: HostsContainer, ...peers: HostsContainer[]) =>
+      peerLines({ self, peers }).map((entry) => entry.own);
+    assert.deepEqual(own(db, web, db), [true, true, false, false]);
   });
 
   it('can be missing', () => {
@@ -199,7 +215,7 @@ describe('writeInPlace', () => {
     assert.equal(statSync(path).mode & 0o777, 0o644);
   });
 
-  it('tells why it cannot', async () => {
+  it('reports why it cannot', async () => {
     const path = join(tempDir(), 'hosts');
     mkdirSync(path);
     for (const wrong of [path, join(path, 'missing', 'hosts')]) {

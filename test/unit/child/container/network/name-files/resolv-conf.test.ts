@@ -5,7 +5,7 @@ import {
   hostResolvConf,
   parseResolvConf,
   ResolvConfError,
-} from '../../child/container/files/resolv-conf.js';
+} from '../../../../../../child/container/network/name-files/resolv-conf.js';
 
 describe('resolv.conf is read', () => {
   it('with all that is in it', () => {
@@ -40,7 +40,7 @@ describe('resolv.conf is read', () => {
     assert.deepEqual(parseResolvConf('domain c\nsearch a b').search, ['a', 'b']);
   });
 
-  it('where it is empty', () => {
+  it('if it is empty', () => {
     assert.deepEqual(parseResolvConf(''), { nameservers: [], search: [], options: [] });
   });
 });
@@ -49,7 +49,7 @@ describe("the host's resolv.conf", () => {
   const stub = 'nameserver 127.0.0.53\noptions edns0 trust-ad\n';
   const resolved = 'nameserver 192.168.1.1\n';
 
-  it("is systemd-resolved's where there is only its stub", () => {
+  it("is systemd-resolved's if there is only its stub", () => {
     assert.equal(hostResolvConf(stub, resolved), resolved);
     assert.equal(hostResolvConf(`${stub}nameserver 127.0.0.53\n`, resolved), resolved);
   });
@@ -64,16 +64,20 @@ describe("the host's resolv.conf", () => {
 describe("a container's resolv.conf", () => {
   const host = 'nameserver 192.168.1.1\nnameserver 2001:db8::1\nsearch example.org\noptions ndots:2\n';
   const render = (options: Partial<ContainerResolvConfOptions>): string =>
-    containerResolvConf({ mode: 'bridge', host, fallback: ['10.0.2.3'], dns: [], search: [], options: [], ...options });
+    containerResolvConf({
+      ...{ mode: 'bridge', host, reach: { v4: true, v6: true }, fallback: ['10.0.2.3'] },
+      ...{ dns: [], search: [], options: [] },
+      ...options,
+    });
 
   it("is the host's: search list, resolvers of IPv4 and IPv6, options", () => {
     const text = 'search example.org\nnameserver 192.168.1.1\nnameserver 2001:db8::1\noptions ndots:2\n';
-    for (const mode of ['bridge', 'host', 'none'] as const) assert.equal(render({ mode }), text);
+    for (const mode of ['bridge', 'none'] as const) assert.equal(render({ mode }), text);
   });
 
   it("has the user's resolvers, and no other", () => {
     const text = 'search example.org\nnameserver 1.1.1.1\nnameserver ::1\noptions ndots:2\n';
-    for (const mode of ['bridge', 'host', 'none'] as const) {
+    for (const mode of ['bridge', 'none'] as const) {
       assert.equal(render({ mode, dns: ['1.1.1.1', '::1'] }), text);
     }
     assert.equal(render({ host: '', dns: ['127.0.0.1'] }), 'nameserver 127.0.0.1\n');
@@ -111,7 +115,7 @@ describe("a container's resolv.conf", () => {
       assert.equal(render({ host: `${only}nameserver 8.8.4.4\n` }), 'nameserver 8.8.4.4\n');
       assert.equal(render({ host: only }), 'nameserver 10.0.2.3\n');
       assert.equal(render({ host: only, fallback: [] }), '');
-      for (const mode of ['host', 'none'] as const) assert.equal(render({ mode, host: only }), only);
+      assert.equal(render({ mode: 'none', host: only }), only);
     });
   }
 
@@ -119,25 +123,43 @@ describe("a container's resolv.conf", () => {
     assert.equal(render({ host: 'nameserver 169.254.169.254\n' }), 'nameserver 169.254.169.254\n');
   });
 
-  it("has the network's resolvers where the host has none", () => {
+  it("has the network's resolvers if the host has none", () => {
     assert.equal(
       render({ host: 'search example.org', fallback: ['10.0.2.3', 'fd00::3'] }),
       'search example.org\nnameserver 10.0.2.3\nnameserver fd00::3\n',
     );
     assert.equal(render({ host: '', fallback: [] }), '');
-    for (const mode of ['host', 'none'] as const) assert.equal(render({ mode, host: '' }), '');
+    assert.equal(render({ mode: 'none', host: '' }), '');
+  });
+
+  it('has resolvers of the families that lead out, and of those alone', () => {
+    const only = (v4: boolean, v6: boolean, more: Partial<ContainerResolvConfOptions> = {}) =>
+      render({ reach: { v4, v6 }, fallback: ['10.0.2.3', 'fd00::3'], ...more }).match(/^nameserver .*$/gm) ?? [];
+    assert.deepEqual(only(true, false), ['nameserver 192.168.1.1']);
+    assert.deepEqual(only(false, true), ['nameserver 2001:db8::1']);
+    assert.deepEqual(only(false, false), []);
+    const six = 'nameserver 2001:db8::1\nnameserver fe80::1%eth0\n';
+    assert.deepEqual(only(true, false, { host: six }), ['nameserver 10.0.2.3']);
+    assert.deepEqual(only(false, true, { host: 'nameserver 192.168.1.1\n' }), ['nameserver fd00::3']);
+    assert.deepEqual(only(true, false, { host: 'nameserver ::ffff:192.168.1.1\n' }), ['nameserver ::ffff:192.168.1.1']);
+    assert.deepEqual(only(false, true, { fallback: ['10.0.2.3'], host: '' }), []);
+    // What the user asks for is for the user to know.
+    assert.deepEqual(only(false, false, { dns: ['1.1.1.1'] }), ['nameserver 1.1.1.1']);
   });
 
   const wrong: [options: Partial<ContainerResolvConfOptions>, message: RegExp][] = [
     [{ dns: ['1.1.1.1', '1.1.1'] }, /^DNS server "1\.1\.1" is not an IP address; give one/],
     [{ dns: [''] }, /^DNS server "" is not/],
     [{ dns: ['1.1.1.1\nsearch x'] }, /^DNS server "1\.1\.1\.1\\nsearch x" is not/],
-    [{ search: ['a b'] }, /^DNS search domain "a b" is empty or has blanks/],
-    [{ search: [''] }, /^DNS search domain "" is empty/],
-    [{ options: ['a\nnameserver 6.6.6.6'] }, /^DNS option "a\\nnameserver 6\.6\.6\.6" is empty or has blanks/],
+    [{ search: ['a b'] }, /^DNS search domain "a b" must not be empty or contain blanks/],
+    [{ search: [''] }, /^DNS search domain "" must not be empty/],
+    [
+      { options: ['a\nnameserver 6.6.6.6'] },
+      /^DNS option "a\\nnameserver 6\.6\.6\.6" must not be empty or contain blanks/,
+    ],
   ];
   for (const [options, message] of wrong) {
-    it(`cannot be with ${JSON.stringify(options)}`, () => {
+    it(`is invalid with ${JSON.stringify(options)}`, () => {
       assert.throws(
         () => render(options),
         (error: Error) => error instanceof ResolvConfError && message.test(error.message),

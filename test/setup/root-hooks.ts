@@ -1,0 +1,16 @@
+import type { ChildProcess } from 'node:child_process';
+import type { Context, RootHookObject } from 'mocha';
+import { abandon, startedPrograms } from '../support/start.js';
+
+let before: ReadonlySet<ChildProcess> = new Set();
+
+/** What a test that fails has started ends with it, so that a failure leaves nothing open; other tests end it themselves. */
+export const rootHooks: RootHookObject = {
+  beforeEach() {
+    before = startedPrograms();
+  },
+  afterEach(this: Context) {
+    if (this.currentTest?.state !== 'failed') return;
+    for (const child of startedPrograms()) if (!before.has(child)) abandon(child);
+  },
+};
