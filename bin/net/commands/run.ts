@@ -1,8 +1,10 @@
 /** `run` and `create`. */
 import { Command, Option } from 'commander';
 import type { ContainerClient, NewContainer } from '../../../parent/client/container-client.js';
+import { shortId } from '../../../protocol/containers/short-id.js';
 import type { ContainerReport } from '../../../protocol/containers/types.js';
-import { printLine } from '../../common/print.js';
+import { errorText } from '../../../protocol/errors/error-text.js';
+import { printErrorLine, printLine } from '../../common/print.js';
 import type { NetDeps } from '../deps.js';
 import { type CreateOptions, toRequest, withCreateOptions } from '../options/create-options.js';
 import { removeIdFile, withIdFile } from '../options/id-file.js';
@@ -25,7 +27,9 @@ async function run({ stack, report }: NetDeps, command: string[], options: RunOp
   const containers = await stack.connect();
   const { id } = await create(containers, request, options);
   const remove = async () => {
-    await containers.remove(id, { force: true }).catch(() => {});
+    await containers.remove(id, { force: true }).catch((error: unknown) => {
+      printErrorLine(`the container ${shortId(id)} was not removed: ${errorText(error)}`);
+    });
     removeIdFile(options.cidfile);
   };
   if (options.detach) {

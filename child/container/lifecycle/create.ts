@@ -41,7 +41,8 @@ export async function createContainer(ctx: EngineContext, request: ContainerRequ
     return record;
   } catch (error) {
     await names.release(name, id);
-    await store.remove(id);
+    await store.removeFiles(id);
+    store.forget(id);
     throw error;
   }
 }

@@ -106,6 +106,13 @@ export async function removeContainer(
   await ctx.removalTasks.run(id);
   // Its record may have fewer networks than a crash has left.
   await step('addresses', () => ctx.attacher.release(id));
-  await step('record', () => ctx.store.remove(id));
-  await step('name', () => ctx.names.release(name, id));
+  await step('record', () => ctx.store.removeFiles(id));
+  // In one, or the garbage collector could register the name again in between.
+  await ctx.names.exclusively(async () => {
+    try {
+      await step('name', () => ctx.names.release(name, id));
+    } finally {
+      ctx.store.forget(id);
+    }
+  });
 }

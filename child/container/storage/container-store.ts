@@ -201,12 +201,24 @@ export class ContainerStore implements Sweepable {
     this.#runs.delete(id);
   }
 
-  /** The record first: a directory without one, which a crash leaves, is removed by load(). */
-  async remove(id: string): Promise<void> {
+  /**
+   * Removes the files of a container, which is still listed until forget(): who no longer finds it finds nothing of it. The
+   * record goes first: a directory without one, which a crash leaves, is removed by load().
+   */
+  async removeFiles(id: string): Promise<void> {
     await remove(join(this.directory, id, 'container.json'));
+    try {
+      await remove(join(this.directory, id));
+    } catch (error) {
+      this.forget(id);
+      throw error;
+    }
+  }
+
+  /** To be called when nothing is left of a container. */
+  forget(id: string): void {
     this.#containers.delete(id);
     this.#runs.delete(id);
-    await remove(join(this.directory, id));
   }
 }
 

@@ -28,13 +28,29 @@ export function withStack<T extends AsyncDisposable>(start: () => Promise<T>): T
 
 /**
  * A stack that runs containers, for the tests of the describe block in which this is called. After each of them all
- * containers and networks are removed, and it fails if files are left behind, unless `keep` is set.
+ * containers and networks are removed, and it fails if files are left behind, unless `keep` is set; then only the containers
+ * that a test has made are, and only where it failed, so that the next test does not fail for what it finds.
  */
 export function withContainerStack({
   keep,
   ...options
 }: ContainerStackOptions & { keep?: boolean } = {}): ContainerStack {
   const stack = withStack(() => startContainerStack(options));
-  if (!keep) afterEach(() => removeAll(stack));
+  if (keep) removeAfterFailure(stack);
+  else afterEach(() => removeAll(stack));
   return stack;
+}
+
+function removeAfterFailure(stack: ContainerStack): void {
+  let before: string[] = [];
+  const ids = async () => (await stack.containers.list()).map(({ id }) => id);
+  beforeEach(async () => {
+    before = await ids().catch(() => []);
+  });
+  afterEach(async function () {
+    if (this.currentTest?.state !== 'failed') return;
+    for (const id of await ids().catch(() => [])) {
+      if (!before.includes(id)) await stack.containers.remove(id, { force: true }).catch(() => {});
+    }
+  });
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { ConflictError, NoSuchContainerError } from '../../../../../child/container/errors.js';
 import { type ContainerRecord, ContainerStore } from '../../../../../child/container/storage/container-store.js';
 import { FaultInjector } from '../../../../../child/container/storage/fault-injection.js';
@@ -176,8 +177,21 @@ describe('records of containers', () => {
     assert.deepEqual(order, ['first', 'second', 'third']);
     assert.equal(store.run('b'), undefined);
     assert.equal(store.run('a')?.exitCode, 3);
-    await store.remove('b');
-    assert.deepEqual(readdirSync(directory).sort(), ['a', 'c']);
+  });
+
+  it('are listed until all of their files are removed', async () => {
+    const directory = tempDir();
+    const store = new ContainerStore(directory, assert.fail);
+    await store.write(record('a', 'first', '2024-01-01T00:00:00.000Z'));
+    await store.write(record('b', 'second', '2024-01-02T00:00:00.000Z'));
+    const removal = store.removeFiles('b');
+    while (existsSync(join(directory, 'b'))) {
+      assert.equal(store.find('second').id, 'b');
+      await setImmediate();
+    }
+    await removal;
+    store.forget('b');
+    assert.deepEqual(readdirSync(directory), ['a']);
     assert.equal(store.get('b'), undefined);
   });
 });
