@@ -59,6 +59,7 @@
         'src/engine/engine.cc',
         'src/engine/fd_budget.cc',
         'src/engine/port.cc',
+        'src/engine/port_thread.cc',
         'src/loop/closer.cc',
         'src/loop/loop.cc',
         'src/loop/watchdog.cc',

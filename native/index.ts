@@ -57,7 +57,7 @@ export interface EngineCounters {
   sourceHidden: number;
 }
 
-/** One thread with an epoll loop; see src/engine/engine.h. Descriptors that are passed in belong to it from then on. */
+/** Threads with an epoll loop each; see src/engine/engine.h. Descriptors that are passed in belong to it from then on. */
 export interface Engine {
   /** Packets of a SOCK_SEQPACKET socket become `message` events with this channel number. */
   openChannel(channel: number, fd: number): void;
@@ -85,7 +85,7 @@ export interface Engine {
   counters(id: number): EngineCounters | undefined;
   watchConnections(wanted: boolean): void;
   /**
-   * Parent: denies the engine's thread access to files, where the kernel has Landlock, and TCP connections unless it
+   * Parent: denies the engine's threads access to files, where the kernel has Landlock, and TCP connections unless it
    * `connects`, as it does to the servers of bypassed ports. See src/sandbox/confine.h.
    */
   confine(connects: boolean): void;
@@ -141,13 +141,16 @@ export interface EngineTimeouts {
   udpStream?: number;
 }
 
+/** Timeouts are for tests. */
+export interface EngineOptions extends EngineTimeouts {
+  /** At least 1, which is the default. */
+  threads?: number;
+  /** 1 where the ports are those of the port driver bypass: see EngineOptions in src/engine/port_thread.h. */
+  oneHome?: 0 | 1;
+}
+
 interface Binding {
-  /** `timeouts` are for tests. */
-  Engine: new (
-    congestion: string,
-    onEvents: (events: EngineEvent[]) => void,
-    timeouts?: EngineTimeouts,
-  ) => Engine;
+  Engine: new (congestion: string, onEvents: (events: EngineEvent[]) => void, options?: EngineOptions) => Engine;
   socketpair(): [number, number];
   /** A descriptor of a copy of that program in memory that cannot be changed; see src/system/sealed_copy.h. */
   sealedCopy(path: string): number;

@@ -10,6 +10,8 @@
  *                                                              several may share a packet
  *             [2, id] with one socket                          connected, agent to parent
  *             [2, id, errno, message]                          failed, agent to parent
+ *             [8] with one socket                              another channel, parent to agent: for the connects of one
+ *                                                              more thread of the parent's engine
  *             [3, id]                                          pending: connecting takes a while;
  *                                                              several answers may share a packet, and their
  *                                                              sockets come in the order of the answers
@@ -25,7 +27,7 @@ import type { CNIPortMapping } from '../ports/cni-json.js';
 import type { StackRecord } from '../state/stack-record.js';
 import type { StackCgroup } from '../system/cgroup.js';
 
-export const PROTOCOL_VERSION = 7;
+export const PROTOCOL_VERSION = 8;
 
 /** Plain msgpack: maps are encoded as maps, not as msgpackr's extension for records. */
 const packr = new Packr({ useRecords: false, variableMapSize: true });

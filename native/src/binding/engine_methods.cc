@@ -11,15 +11,21 @@ namespace {
 
 napi_value construct(napi_env env, napi_callback_info info) {
   Args args(env, info);
-  // (congestion, onEvents, timeouts)
-  Timeouts timeouts;
+  // (congestion, onEvents, options)
+  EngineOptions options;
+  Timeouts& timeouts = options.timeouts;
+  uint64_t oneHome = 0;
+  options.congestion = args.string(0);
+  args.override(2, "threads", &options.threads);
+  args.override(2, "oneHome", &oneHome);
+  options.oneHome = oneHome != 0;
   args.override(2, "halfClosedCheck", &timeouts.halfClosedCheck);
   args.override(2, "halfClosedProbe", &timeouts.halfClosedProbe);
   args.override(2, "halfClosedIdle", &timeouts.halfClosedIdle);
   args.override(2, "udpAnswered", &timeouts.udpAnswered);
   args.override(2, "udpUnanswered", &timeouts.udpUnanswered);
   args.override(2, "udpStream", &timeouts.udpStream);
-  auto* object = new EngineObject(env, args.at(1), args.string(0), timeouts);
+  auto* object = new EngineObject(env, args.at(1), options);
   // Not deleted with the JavaScript object: the process has one engine, and close() ends it.
   napi_wrap(env, args.self(), object, nullptr, nullptr, nullptr);
   return args.self();

@@ -73,10 +73,10 @@ napi_value convert(napi_env env, const Event& event) {
 
 }  // namespace
 
-EngineObject::EngineObject(napi_env env, napi_value onEvents, const std::string& congestion, Timeouts timeouts) {
+EngineObject::EngineObject(napi_env env, napi_value onEvents, const EngineOptions& options) {
   napi_create_threadsafe_function(env, onEvents, nullptr, makeString(env, "rootless-net engine"), 0, 1, nullptr,
                                   nullptr, this, deliver, &function_);
-  engine_ = std::make_unique<Engine>(*this, congestion, timeouts);
+  engine_ = std::make_unique<Engine>(*this, options);
 }
 
 void EngineObject::emit(Event event) {

@@ -1,4 +1,4 @@
-// The engine as a JavaScript object: owns the engine, and carries its events from the engine's thread to JavaScript.
+// The engine as a JavaScript object: owns the engine, and carries its events from the engine's threads to JavaScript.
 #pragma once
 #include <node_api.h>
 #include <memory>
@@ -16,12 +16,12 @@ namespace rn {
 class EngineObject : public EventSink {
  public:
   // `onEvents` is called with an array of all events that have come up since the last call.
-  EngineObject(napi_env env, napi_value onEvents, const std::string& congestion, Timeouts timeouts);
+  EngineObject(napi_env env, napi_value onEvents, const EngineOptions& options);
 
   Engine& engine() { return *engine_; }
   bool isOpen() const { return engine_ != nullptr; }
   void emit(Event event) override;
-  // Stops the engine's thread; no event is delivered afterwards.
+  // Stops the engine's threads; no event is delivered afterwards.
   void close();
 
   std::unordered_map<uint32_t, std::shared_ptr<Port>> ports;

@@ -27,16 +27,16 @@ napi_value removePorts(EngineObject& object, napi_env, const Args& args) {
 napi_value counters(EngineObject& object, napi_env env, const Args& args) {
   auto it = object.ports.find(args.number(0));
   if (it == object.ports.end()) return nullptr;
-  Counters& c = it->second->counters();
+  CounterTotals c = it->second->counters();
   napi_value out;
   napi_create_object(env, &out);
-  set(env, out, "open", makeNumber(env, double(c.open.load())));
-  set(env, out, "opened", makeNumber(env, double(c.opened.load())));
-  set(env, out, "refused", makeNumber(env, double(c.refused.load())));
-  set(env, out, "bytesIn", makeNumber(env, double(c.in.load())));
-  set(env, out, "bytesOut", makeNumber(env, double(c.out.load())));
-  set(env, out, "sourceKept", makeNumber(env, double(c.sourceKept.load())));
-  set(env, out, "sourceHidden", makeNumber(env, double(c.sourceHidden.load())));
+  set(env, out, "open", makeNumber(env, double(c.open)));
+  set(env, out, "opened", makeNumber(env, double(c.opened)));
+  set(env, out, "refused", makeNumber(env, double(c.refused)));
+  set(env, out, "bytesIn", makeNumber(env, double(c.in)));
+  set(env, out, "bytesOut", makeNumber(env, double(c.out)));
+  set(env, out, "sourceKept", makeNumber(env, double(c.sourceKept)));
+  set(env, out, "sourceHidden", makeNumber(env, double(c.sourceHidden)));
   return out;
 }
 napi_value startBypass(EngineObject& object, napi_env, const Args& args) {

@@ -70,9 +70,9 @@ const char* objection(int fd, const DialTarget& target) {
 
 }  // namespace
 
-void AgentLink::setChannel(PacketChannel* channel) {
+void AgentLink::setChannel(PacketChannel* channel, const std::shared_ptr<AgentTrust>& trust) {
   channel_ = channel;
-  if (channel != nullptr) trust_ = std::make_shared<AgentTrust>();
+  if (channel != nullptr) trust_ = trust;
   outgoing_.clear();
   for (size_t& inFlight : inFlight_) inFlight = 0;
   // Requests that the last agent did not answer go first, in their order.
@@ -90,8 +90,7 @@ void AgentLink::setChannel(PacketChannel* channel) {
 }
 
 void AgentLink::distrust(AgentTrust* trust) {
-  if (!trust->cooperates) return;
-  trust->cooperates = false;
+  if (!trust->cooperates.exchange(false)) return;
   log_("a program inside changes the sockets that the agent has made; they are relayed without splice(2) from now on");
 }
 
@@ -162,7 +161,7 @@ void AgentLink::sendMore() {
 }
 
 void AgentLink::sendMore(Queue queue) {
-  while (channel_ != nullptr && inFlight_[queue] < kInFlight[queue] && !queues_[queue].empty()) {
+  while (channel_ != nullptr && inFlight_[queue] < kInFlight[queue] / threads_ && !queues_[queue].empty()) {
     uint32_t id = queues_[queue].front();
     queues_[queue].pop_front();
     auto it = dials_.find(id);

@@ -2,7 +2,7 @@
 //
 // Theory of operation. request() gives a dial an id and queues it. At most kInFlight requests are with the agent at once
 // (the kernel limits the number of descriptors in flight, unix(7) ETOOMANYREFS); the others wait here. TCP and UDP have a
-// queue each, and a share of that limit, so that a flood of datagrams from new clients delays no connection. A request that
+// queue each, and a share of that limit (as each thread has), so that a flood of datagrams from new clients delays no connection. A request that
 // the agent reports as pending does not count: a server that hangs must not delay the others. While there is no agent (it
 // starts, or it is being restarted) all requests wait; when a new one is there, requests that the old one did not answer
 // are sent again. An answer ends a dial: with a descriptor that was checked, or with an errno. Several answers may come as
@@ -14,6 +14,7 @@
 // The agent is not trusted: what it sends must be a connected TCP socket, or a connected datagram (UDP) socket, of the right
 // family, with the requested port as its peer's.
 #pragma once
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -29,13 +30,13 @@
 
 namespace rn {
 
-// Whether an agent is trusted. It may still hold the sockets which it has sent, and so can make calls on them block that
+// Whether an agent is trusted, by all threads of the engine. It may still hold the sockets which it has sent, and so can make calls on them block that
 // should not (see watchdog.h). Once one has, such calls are avoided for all of its sockets: bytes are moved with recv and
 // send with MSG_DONTWAIT, and sockets are closed on another thread (closer.h).
 struct AgentTrust {
-  bool cooperates = true;
+  std::atomic<bool> cooperates{true};
   // Closes that took too long: a single one may be due to the machine.
-  int slowCloses = 0;
+  std::atomic<int> slowCloses{0};
 };
 
 class Dial {
@@ -56,10 +57,12 @@ struct DialTarget {
 
 class AgentLink {
  public:
-  AgentLink(Loop& loop, std::function<void(const std::string&)> log) : loop_(loop), log_(std::move(log)) {}
+  // `threads` is how many links share what may be in flight.
+  AgentLink(Loop& loop, size_t threads, std::function<void(const std::string&)> log)
+      : loop_(loop), threads_(threads), log_(std::move(log)) {}
 
-  // Null while there is no agent.
-  void setChannel(PacketChannel* channel);
+  // Null while there is no agent; else with the trust in it, which all links to it share.
+  void setChannel(PacketChannel* channel, const std::shared_ptr<AgentTrust>& trust = nullptr);
   // Sends the requests since the last call as one packet. Called at the end of each round of events.
   void flush();
   uint32_t request(Dial* dial, const DialTarget* target, const Address& source, uint32_t attempt);
@@ -107,6 +110,7 @@ class AgentLink {
   static Queue queueOf(const DialTarget* target) { return target->type == SOCK_STREAM ? kTcp : kUdp; }
 
   Loop& loop_;
+  size_t threads_;
   std::function<void(const std::string&)> log_;
   PacketChannel* channel_ = nullptr;
   std::shared_ptr<AgentTrust> trust_ = std::make_shared<AgentTrust>();

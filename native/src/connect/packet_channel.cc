@@ -11,7 +11,7 @@
 namespace rn {
 
 namespace {
-// One for all channels of the process: they live on one thread.
+// One for all channels of a thread.
 thread_local std::unique_ptr<char[]> receiveBuffer;
 // Bytes that wait for a peer that does not read. Honest ones never leave that much.
 constexpr size_t kMostQueued = 16 * 1024 * 1024;

@@ -126,6 +126,14 @@ std::string encodeAnswer(const Answer& answer) {
   return out;
 }
 
+std::string encodeChannel() {
+  std::string out(1, char(0x91));
+  putUint(&out, kChannel);
+  return out;
+}
+
+bool isChannel(std::string_view packet) { return packet == encodeChannel(); }
+
 bool decodeConnect(std::string_view* packet, ConnectRequest* out) {
   Reader in(*packet);
   uint32_t length, kind, targetLength;

@@ -5,6 +5,8 @@
 //   connected  [2, id]                  with one descriptor       agent -> parent; several answers may share a packet,
 //   failed     [2, id, errno, message]                            agent -> parent; their descriptors come in their order
 //   pending    [3, id]                  connecting takes longer   agent -> parent
+//   channel    [8]                      with one descriptor       parent -> agent: another channel, for requests of one
+//                                                                 more thread of the engine; it ends with the first one
 //
 // `target` is [proto, ip, parentIP, hostGatewayIP, source, container]; its bytes are the key under which the agent keeps
 // the result of its dial rule, and all ports of a range share it. The engine reads only the protocol in it.
@@ -21,6 +23,7 @@ namespace wire {
 constexpr uint32_t kConnect = 1;
 constexpr uint32_t kResult = 2;
 constexpr uint32_t kPending = 3;
+constexpr uint32_t kChannel = 8;
 // Largest packet that either side sends or accepts.
 constexpr size_t kMaxPacket = 64 * 1024;
 
@@ -44,11 +47,14 @@ struct Answer {
 
 std::string encodeConnect(const ConnectRequest& request);
 std::string encodeAnswer(const Answer& answer);
+std::string encodeChannel();
 
 // Both remove the first message from the packet, and leave the others. False where the packet is truncated or invalid.
 // Views point into the packet.
 bool decodeConnect(std::string_view* packet, ConnectRequest* out);
 bool decodeAnswer(std::string_view* packet, Answer* out);
+
+bool isChannel(std::string_view packet);
 
 // Whether the packet belongs to the data plane at all (a msgpack array).
 bool isDataPlane(std::string_view packet);

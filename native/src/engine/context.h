@@ -5,6 +5,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <unordered_set>
+#include <vector>
 
 #include "connect/agent_link.h"
 #include "connect/packet_channel.h"
@@ -47,11 +49,15 @@ struct Event {
 class EventSink {
  public:
   virtual ~EventSink() = default;
-  // Loop's thread.
+  // Any thread.
   virtual void emit(Event event) = 0;
 };
 
-// Counters of one port; written on the loop's thread, read anywhere.
+struct CounterTotals {
+  uint64_t open = 0, opened = 0, refused = 0, in = 0, out = 0, sourceKept = 0, sourceHidden = 0;
+};
+
+// Counters of one port on one thread; written there, read anywhere.
 struct Counters {
   std::atomic<uint64_t> open{0};
   std::atomic<uint64_t> opened{0};
@@ -64,6 +70,7 @@ struct Counters {
 
   // `child` is the socket towards the server.
   void countSource(const Address& client, int child);
+  void addTo(CounterTotals* totals) const;
 };
 
 // How long things may last, in milliseconds. Tests have shorter ones.
@@ -81,22 +88,43 @@ struct Timeouts {
   uint64_t udpStream = 90 * 1000;
 };
 
+class Port;
+struct Context;
+
+// What all threads of an engine share.
+struct Shared {
+  FdBudget::Total fds;
+  std::atomic<uint64_t> nextConnection{1};
+  // Bytes, see kept_datagrams.h.
+  std::atomic<size_t> keptDatagrams{0};
+  // Of each thread; complete before there are ports.
+  std::vector<Context*> threads;
+
+  // The thread that relays fewest connections; `own` where no other has fewer.
+  Context& leastLoaded(Context& own) const;
+};
+
+// Of one thread; used on that thread, unless noted.
 struct Context {
   Loop& loop;
   AgentLink& agents;
   EventSink& events;
+  Shared& shared;
   Timeouts timeouts;
   // Preferred congestion control for loopback sockets, "" to leave it alone; see sockets.h.
   std::string congestion;
   // Logs a line for users.
   std::function<void(const std::string&)> log;
+  // Of how many threads this is one.
+  size_t threads;
+  // Connections and flows that this thread relays, those that are on their way to it included. Any thread.
+  std::atomic<uint32_t> load{0};
   bool watchConnections = false;
-  uint64_t nextConnection = 1;
-  FdBudget fds;
-  // Bytes, see kept_datagrams.h.
-  size_t keptDatagrams = 0;
+  FdBudget fds{shared.fds};
+  // Ports whose tick() is wanted.
+  std::unordered_set<Port*> ticking;
   HalfClosed halfClosed{loop, timeouts.halfClosedCheck};
-  PipePool pipes;
+  PipePool pipes{threads};
   Watchdog watchdog;
   // For recv and send; used by one at a time, and never across a return to the loop.
   static constexpr size_t kBufferSize = 512 * 1024;

@@ -1,7 +1,8 @@
 #include "engine/engine.h"
 
 #include <errno.h>
-#include <algorithm>
+#include <string.h>
+#include <sys/socket.h>
 #include <future>
 
 #include "connect/wire.h"
@@ -13,18 +14,14 @@
 
 namespace rn {
 
-namespace {
-// Closing a listener takes some microseconds.
-constexpr uint32_t kPortsClosedAtOnce = 256;
-}  // namespace
-
-Engine::Engine(EventSink& events, const std::string& congestion, Timeouts timeouts)
+Engine::Engine(EventSink& events, const EngineOptions& options)
     : events_(events),
-      agents_(loop_, [this](const std::string& text) { log(text); }),
-      context_{loop_, agents_, events, timeouts, congestion, [this](const std::string& text) { log(text); }},
+      oneHome_(options.oneHome),
+      threads_(options.threads),
+      loop_(makeThreads(options)),
       paths_(loop_, [this](const std::string& text) { log(text); }),
       dialer_(loop_, paths_,
-              Dialer::Options{congestion,
+              Dialer::Options{options.congestion,
                               [this](const std::string& target) {
                                 Event event{Event::Kind::planWanted};
                                 event.data = target;
@@ -40,31 +37,56 @@ Engine::Engine(EventSink& events, const std::string& congestion, Timeouts timeou
                                 auto it = channels_.find(channel);
                                 if (it != channels_.end()) it->second->send(std::move(data), std::move(fds));
                               }}) {
-  loop_.onTick([this] {
-    agents_.tick();
-    for (auto& [id, port] : ports_) port->tick();
-    context_.halfClosed.tick();
-  });
-  loop_.onRoundEnd([this] {
-    agents_.flush();
-    dialer_.flush();
-  });
-  loop_.start();
+  for (const auto& thread : threads_) {
+    bool first = thread == threads_.front();
+    thread->loop().onRoundEnd([this, first, agents = &thread->agents()] {
+      agents->flush();
+      if (first) dialer_.flush();
+    });
+    thread->loop().start();
+  }
+}
+
+Loop& Engine::makeThreads(const EngineOptions& options) {
+  for (auto& thread : threads_) {
+    thread = std::make_unique<PortThread>(
+        events_, shared_, options, [this](const std::string& text) { log(text); },
+        [this](uint32_t agent, const std::string& reason) { replaceAgent(agent, reason); });
+    shared_.threads.push_back(&thread->context());
+  }
+  for (const auto& thread : threads_) {
+    if (threads_.size() == 1) break;
+    thread->context().fds.onShortage([this, own = &thread->context()](uint64_t more) {
+      for (Context* other : shared_.threads) {
+        if (other == own) continue;
+        other->loop.post([other, own, more] {
+          other->fds.evictForOthers(more);
+          own->fds.answered();
+        });
+      }
+      return shared_.threads.size() - 1;
+    });
+  }
+  return threads_.front()->loop();
 }
 
 Engine::~Engine() { stop(); }
 
 void Engine::stop() {
+  if (stopped_) return;
+  stopped_ = true;
+  for (const auto& thread : threads_) thread->loop().post([&thread] { thread->closeAll(); });
+  // Parts of ports are closed by the tasks of others.
+  settle();
   loop_.post([this] {
     if (addressWatch_ != nullptr) addressWatch_->close();
     addressWatch_ = nullptr;
-    agents_.setChannel(nullptr);
-    for (auto& [id, port] : ports_) port->close();
-    ports_.clear();
+    linkAgent(nullptr);
     for (auto& [id, channel] : channels_) channel->close();
     channels_.clear();
   });
-  loop_.stop();
+  settle();
+  for (const auto& thread : threads_) thread->loop().stop();
 }
 
 void Engine::log(const std::string& text) {
@@ -82,10 +104,7 @@ void Engine::closeChannel(uint32_t id) {
   loop_.post([this, id] {
     auto it = channels_.find(id);
     if (it == channels_.end()) return;
-    if (id == agentChannel_) {
-      agentChannel_ = 0;
-      agents_.setChannel(nullptr);
-    }
+    if (id == agentChannel_) linkAgent(nullptr);
     it->second->close();
     channels_.erase(it);
   });
@@ -110,30 +129,60 @@ void Engine::handled(const std::shared_ptr<Unread>& unread, size_t bytes) {
 void Engine::setAgent(uint32_t id) {
   loop_.post([this, id] {
     auto it = channels_.find(id);
-    agentChannel_ = it == channels_.end() ? 0 : id;
-    agents_.setChannel(it == channels_.end() ? nullptr : it->second);
+    linkAgent(it == channels_.end() ? nullptr : it->second);
+  });
+}
+
+void Engine::linkAgent(PacketChannel* channel) {
+  agentChannel_ = channel == nullptr ? 0 : channel->id();
+  auto trust = std::make_shared<AgentTrust>();
+  threads_.front()->agents().setChannel(channel, trust);
+  for (size_t i = 1; i < threads_.size(); i++) {
+    int ends[2] = {-1, -1};
+    if (channel != nullptr && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+      channel->fail(std::string("no channel to it can be made: ") + strerror(errno));
+      return;
+    }
+    if (channel != nullptr) {
+      std::vector<Fd> theirs;
+      theirs.emplace_back(ends[1]);
+      channel->send(wire::encodeChannel(), std::move(theirs));
+    }
+    threads_[i]->setAgent(agentChannel_, Fd(ends[0]), trust);
+  }
+}
+
+// Any thread.
+void Engine::replaceAgent(uint32_t agent, const std::string& reason) {
+  loop_.post([this, agent, reason] {
+    // If the agent has ended, its own channel reports that as well, and usually before.
+    if (agent == agentChannel_ && agent != 0) channels_.at(agent)->fail(reason);
   });
 }
 
 void Engine::failWaiting(int error, std::string message) {
-  loop_.post([this, error, message = std::move(message)] { agents_.failAll(error, message); });
+  for (const auto& thread : threads_) {
+    thread->loop().post([agents = &thread->agents(), error, message] { agents->failAll(error, message); });
+  }
 }
 
+PortThread& Engine::homeOf(uint32_t id) { return *threads_[oneHome_ ? 0 : id % threads_.size()]; }
+
 std::shared_ptr<Port> Engine::makePort(PortOptions options) {
-  if (options.target.type == SOCK_STREAM) return std::make_shared<TcpPort>(context_, std::move(options));
-  return std::make_shared<UdpPort>(context_, std::move(options));
+  Context& context = homeOf(options.id).context();
+  if (options.target.type == SOCK_STREAM) return std::make_shared<TcpPort>(context, std::move(options));
+  return std::make_shared<UdpPort>(context, std::move(options));
 }
 
 std::shared_ptr<Port> Engine::addPort(PortOptions options) {
   std::shared_ptr<Port> made = makePort(std::move(options));
-  // The first client wakes the loop; waking it for each port would take longer than opening one.
-  loop_.postNoWake([this, made] { open(made); });
-  made->watch();
+  homeOf(made->id()).add({made});
   return made;
 }
 
 std::vector<std::shared_ptr<Port>> Engine::addPorts(const PortOptions& first, std::vector<Fd> listeners) {
   std::vector<std::shared_ptr<Port>> made;
+  std::vector<std::vector<std::shared_ptr<Port>>> ofThread(threads_.size());
   made.reserve(listeners.size());
   for (size_t i = 0; i < listeners.size(); i++) {
     PortOptions options;
@@ -144,40 +193,42 @@ std::vector<std::shared_ptr<Port>> Engine::addPorts(const PortOptions& first, st
     options.listeners.push_back(std::move(listeners[i]));
     made.push_back(makePort(std::move(options)));
   }
-  loop_.postNoWake([this, made] {
-    for (const auto& port : made) open(port);
-  });
-  for (const auto& port : made) port->watch();
+  for (const auto& thread : threads_) {
+    std::vector<std::shared_ptr<Port>> ports;
+    for (const auto& port : made) {
+      if (&homeOf(port->id()) == thread.get()) ports.push_back(port);
+    }
+    if (!ports.empty()) thread->add(std::move(ports));
+  }
   return made;
 }
 
-void Engine::open(const std::shared_ptr<Port>& port) {
-  auto owner = ports_.find(port->owner());
-  if (owner != ports_.end()) port->setOwner(owner->second);
-  ports_[port->id()] = port;
-  port->open();
-}
-
 void Engine::removePorts(uint32_t first, uint32_t count) {
-  loop_.post([this, first, count] { closePorts(first, count, 0); });
-}
-
-void Engine::closePorts(uint32_t first, uint32_t count, uint32_t done) {
-  uint32_t end = std::min(count, done + kPortsClosedAtOnce);
-  for (; done < end; done++) {
-    auto it = ports_.find(first + done);
-    if (it == ports_.end()) continue;
-    it->second->close();
-    ports_.erase(it);
-  }
-  if (done < count) {
-    // Connections of other ports are relayed in between.
-    loop_.post([this, first, count, done] { closePorts(first, count, done); });
+  auto closed = [this, first] {
+    Event event{Event::Kind::portClosed};
+    event.id = first;
+    events_.emit(std::move(event));
+  };
+  if (threads_.size() == 1) {
+    threads_.front()->remove(first, count, closed);
     return;
   }
-  Event event{Event::Kind::portClosed};
-  event.id = first;
-  events_.emit(std::move(event));
+  auto homes = std::make_shared<std::atomic<size_t>>(threads_.size());
+  for (const auto& thread : threads_) {
+    thread->remove(first, count, [this, homes, closed] {
+      // By now all tasks that close parts of these ports have been posted.
+      if (--*homes == 0) afterAll(closed);
+    });
+  }
+}
+
+void Engine::afterAll(const std::function<void()>& then) {
+  auto left = std::make_shared<std::atomic<size_t>>(threads_.size());
+  for (const auto& thread : threads_) {
+    thread->loop().post([left, then] {
+      if (--*left == 0) then();
+    });
+  }
 }
 
 Fd Engine::listenerOf(uint32_t id) {
@@ -197,26 +248,28 @@ Fd Engine::transferPort(uint32_t id) {
 }
 
 void Engine::settle() {
-  ask<int>(0, [](Port*) { return 0; });
+  auto done = std::make_shared<std::promise<void>>();
+  afterAll([done] { done->set_value(); });
+  done->get_future().wait();
 }
 
 template <typename T>
 T Engine::ask(uint32_t id, T (*question)(Port*)) {
   auto answer = std::make_shared<std::promise<T>>();
-  loop_.post([this, id, question, answer] {
-    auto it = ports_.find(id);
-    answer->set_value(question(it == ports_.end() ? nullptr : it->second.get()));
-  });
+  PortThread& home = homeOf(id);
+  home.loop().post([&home, id, question, answer] { answer->set_value(question(home.find(id))); });
   return answer->get_future().get();
 }
 
 void Engine::watchConnections(bool wanted) {
-  loop_.post([this, wanted] { context_.watchConnections = wanted; });
+  for (const auto& thread : threads_) {
+    thread->loop().post([context = &thread->context(), wanted] { context->watchConnections = wanted; });
+  }
 }
 
 void Engine::confine(bool connects) {
   // Kernels without Landlock are supported, so an error is ignored.
-  loop_.post([connects] { confine::thread(connects); });
+  for (const auto& thread : threads_) thread->loop().post([connects] { confine::thread(connects); });
 }
 
 void Engine::watchAddresses(bool routes, std::string complaint) {
@@ -258,13 +311,23 @@ void Engine::forgetPlans() {
   loop_.post([this] { dialer_.forgetPlans(); });
 }
 
+bool Engine::serve(PacketChannel* channel, std::string_view packet, std::vector<Fd>* fds) {
+  if (!wire::isChannel(packet)) return dialer_.onPacket(channel->id(), packet);
+  // Without descriptors to spare it fails, and another agent is started.
+  if (fds->size() != 1) return false;
+  uint32_t id = nextAdded_++;
+  channels_[id] = new PacketChannel(&loop_, std::move(fds->front()), this, id);
+  return true;
+}
+
 void Engine::onPacket(PacketChannel* channel, std::string_view data, std::vector<Fd> fds, bool lostFds) {
-  if (wire::isDataPlane(data)) {
+  bool added = channel->id() >= kFirstAdded;
+  if (wire::isDataPlane(data) || added) {
     bool valid = false;
     if (channel->id() == agentChannel_) {
-      valid = agents_.onPacket(data, std::move(fds), lostFds);
+      valid = threads_.front()->agents().onPacket(data, std::move(fds), lostFds);
     } else {
-      if (channel->id() == servedChannel_) valid = dialer_.onPacket(channel->id(), data);
+      if (channel->id() == servedChannel_ || added) valid = serve(channel, data, &fds);
       closer::close(std::move(fds));
     }
     if (!valid) channel->fail("invalid packet (" + std::to_string(data.size()) + " bytes)");
@@ -281,10 +344,9 @@ void Engine::onPacket(PacketChannel* channel, std::string_view data, std::vector
 void Engine::onChannelClosed(PacketChannel* channel, const std::string& reason) {
   uint32_t id = channel->id();
   channels_.erase(id);
-  if (id == agentChannel_) {
-    agentChannel_ = 0;
-    agents_.setChannel(nullptr);
-  }
+  if (id == agentChannel_) linkAgent(nullptr);
+  // The parent has closed it, and will close its own one if it ends.
+  if (id >= kFirstAdded) return;
   Event event{Event::Kind::channelClosed};
   event.id = id;
   event.text = reason;

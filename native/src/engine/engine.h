@@ -1,6 +1,7 @@
-// The engine: one loop with the packet channels, and on it either a port forwarder (parent) or a dialer (child).
+// The engine: packet channels, and either a port forwarder (parent) or a dialer (child).
 //
-// Functions may be called from any thread; they take effect on the loop's thread, in the order of the calls.
+// Its first thread has the channels and the dialer; ports are shared by all (port_thread.h). Functions may be called from
+// any thread; they take effect in the order of the calls.
 #pragma once
 #include <memory>
 #include <string>
@@ -13,16 +14,17 @@
 #include "connect/packet_channel.h"
 #include "engine/context.h"
 #include "engine/port.h"
+#include "engine/port_thread.h"
 #include "loop/loop.h"
 
 namespace rn {
 
 class Engine : public PacketChannel::Owner {
  public:
-  // `events` is called on the loop's thread.
-  Engine(EventSink& events, const std::string& congestion, Timeouts timeouts = {});
+  // `events` is called on its threads.
+  Engine(EventSink& events, const EngineOptions& options);
   ~Engine() override;
-  // Closes everything and ends the thread.
+  // Closes everything and ends the threads.
   void stop();
 
   void openChannel(uint32_t id, Fd fd);
@@ -40,7 +42,7 @@ class Engine : public PacketChannel::Owner {
   std::vector<std::shared_ptr<Port>> addPorts(const PortOptions& first, std::vector<Fd> listeners);
   // The ports with `count` ids from `first` on. One event portClosed follows.
   void removePorts(uint32_t first, uint32_t count);
-  // Port::listener(), suspend(), resume() and transfer(); any thread but the loop's, while the engine runs: they block.
+  // Port::listener(), suspend(), resume() and transfer(); any thread but the engine's, while it runs: they block.
   Fd listenerOf(uint32_t id);
   int suspendPort(uint32_t id);
   int resumePort(uint32_t id);
@@ -48,7 +50,7 @@ class Engine : public PacketChannel::Owner {
   // Returns when all earlier requests are done.
   void settle();
   void watchConnections(bool wanted);
-  // Parent: restricts the loop's thread, which needs no files, and no TCP connections unless it `connects`; see confine.h.
+  // Parent: restricts the threads, which need no files, and no TCP connections unless they `connect`; see confine.h.
   void confine(bool connects);
   // Reports changes of this namespace's addresses, and of `routes` and rules too, until the engine ends. If that fails,
   // `complaint` is logged, unless it is empty.
@@ -67,25 +69,39 @@ class Engine : public PacketChannel::Owner {
   void onChannelClosed(PacketChannel* channel, const std::string& reason) override;
 
  private:
+  // JavaScript never has that many channels.
+  static constexpr uint32_t kFirstAdded = 0x80000000;
+
+  // Returns the first one's loop.
+  Loop& makeThreads(const EngineOptions& options);
   void log(const std::string& text);
+  PortThread& homeOf(uint32_t id);
   std::shared_ptr<Port> makePort(PortOptions options);
-  // Loop's thread.
-  void open(const std::shared_ptr<Port>& port);
-  void closePorts(uint32_t first, uint32_t count, uint32_t done);
+  // Calls `then` on some thread when all earlier tasks of all threads are done.
+  void afterAll(const std::function<void()>& then);
   template <typename T>
   T ask(uint32_t id, T (*question)(Port*));
+  // The first thread; null if there is no agent.
+  void linkAgent(PacketChannel* channel);
+  void replaceAgent(uint32_t agent, const std::string& reason);
+  // Of a packet of the parent: false where it is invalid.
+  bool serve(PacketChannel* channel, std::string_view packet, std::vector<Fd>* fds);
 
   EventSink& events_;
-  Loop loop_;
-  AgentLink agents_;
-  Context context_;
+  bool oneHome_;
+  bool stopped_ = false;
+  Shared shared_;
+  std::vector<std::unique_ptr<PortThread>> threads_;
+  // The first thread's, as all from here on.
+  Loop& loop_;
   ReturnPaths paths_;
   Dialer dialer_;
   std::unordered_map<uint32_t, PacketChannel*> channels_;
-  std::unordered_map<uint32_t, std::shared_ptr<Port>> ports_;
   AddressWatch* addressWatch_ = nullptr;
   uint32_t agentChannel_ = 0;
   uint32_t servedChannel_ = 0;
+  // Of the channels that the parent has added to that one.
+  uint32_t nextAdded_ = kFirstAdded;
 };
 
 }  // namespace rn

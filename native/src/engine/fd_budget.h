@@ -7,15 +7,29 @@
 //
 // A TCP connection stays until it ends. A UDP flow can be evicted: its client gets another one with its next datagram.
 // So a port without room gets it from the UDP port that holds most, if that one holds more than itself.
+//
+// The total is one for all threads of the engine, and each thread has a FdBudget of its own with the ports that it can evict
+// from. Where none of them has enough, the other threads are asked, and the port tries again later. Two threads may take
+// the last descriptors at the same time; what is reserved is more than that.
 #pragma once
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <unordered_set>
 
 namespace rn {
 
 class FdBudget {
  public:
-  // What a port holds.
+  // What all threads share.
+  struct Total {
+    Total();
+    uint64_t limit;
+    uint64_t reserve;
+    std::atomic<uint64_t> used{0};
+  };
+
+  // What a port holds, on all threads.
   class Holder {
    public:
     virtual ~Holder() = default;
@@ -25,12 +39,19 @@ class FdBudget {
 
    private:
     friend class FdBudget;
-    uint64_t held_ = 0;
+    std::atomic<uint64_t> held_{0};
   };
 
-  FdBudget();
+  explicit FdBudget(Total& total) : total_(total) {}
+  // `ask` calls evictForOthers() on other threads, and answered() after each; it returns how many these are.
+  void onShortage(std::function<size_t(uint64_t more)> ask) { ask_ = std::move(ask); }
+  // Any thread.
+  void answered() { asked_--; }
   // Whether the port may hold so many more; evicts from others where necessary.
   bool makeRoom(const Holder* asking, uint64_t wanted);
+  // Evicts some from the port that holds most, if it holds more than that.
+  void evictForOthers(uint64_t more);
+  // Any thread.
   void acquire(Holder* holder, uint64_t n);
   void release(Holder* holder, uint64_t n);
   // Whether the port has something to evict.
@@ -38,10 +59,12 @@ class FdBudget {
 
  private:
   bool hasRoom(const Holder* asking, uint64_t wanted) const;
+  bool evictFromMost(uint64_t more);
 
-  uint64_t limit_;
-  uint64_t reserve_;
-  uint64_t used_ = 0;
+  Total& total_;
+  std::function<size_t(uint64_t)> ask_;
+  // Threads that have not answered yet; until then they are not asked again.
+  std::atomic<size_t> asked_{0};
   std::unordered_set<Holder*> evictable_;
 };
 

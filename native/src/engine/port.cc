@@ -15,6 +15,28 @@ void Counters::countSource(const Address& client, int child) {
   (kept ? sourceKept : sourceHidden)++;
 }
 
+void Counters::addTo(CounterTotals* totals) const {
+  totals->open += open;
+  totals->opened += opened;
+  totals->refused += refused;
+  totals->in += in;
+  totals->out += out;
+  totals->sourceKept += sourceKept;
+  totals->sourceHidden += sourceHidden;
+}
+
+Context& Shared::leastLoaded(Context& own) const {
+  Context* chosen = &own;
+  uint32_t least = own.load;
+  for (Context* context : threads) {
+    uint32_t load = context->load;
+    if (load >= least) continue;
+    chosen = context;
+    least = load;
+  }
+  return *chosen;
+}
+
 Port::Port(Context& context, PortOptions options)
     : id_(options.id),
       context_(context),
@@ -23,6 +45,12 @@ Port::Port(Context& context, PortOptions options)
       ownerId_(options.owner),
       proxyProtocol_(options.proxyProtocol) {
   for (Fd& fd : options.listeners) listeners_.push_back(std::make_unique<Listener>(this, std::move(fd)));
+}
+
+CounterTotals Port::counters() const {
+  CounterTotals totals;
+  counters_.addTo(&totals);
+  return totals;
 }
 
 void Port::open() { context_.fds.acquire(this, listeners_.size()); }
@@ -143,6 +171,8 @@ void Port::onListenerStalled(Listener* listener) {
 void Port::wantTicks(bool wanted) {
   if (wanted == wantsTicks_) return;
   wantsTicks_ = wanted;
+  if (wanted) context_.ticking.insert(this);
+  else context_.ticking.erase(this);
   context_.loop.wantTicks(wanted);
 }
 

@@ -21,12 +21,13 @@ struct PortOptions {
   uint32_t owner = 0;
 };
 
-class Port : public FdBudget::Holder {
+class Port : public FdBudget::Holder, public std::enable_shared_from_this<Port> {
  public:
   Port(Context& context, PortOptions options);
   ~Port() override = default;
   uint32_t id() const { return id_; }
-  Counters& counters() { return counters_; }
+  // Any thread.
+  virtual CounterTotals counters() const;
   // Begins to accept connections: open() accounts for the listeners, on the loop's thread; watch() watches them, on any.
   void open();
   void watch();
@@ -44,9 +45,7 @@ class Port : public FdBudget::Holder {
   // Stops listening for good, and returns the listener as a program would have made it.
   Fd transfer();
   // Called about every 100 ms, while wantTicks(true).
-  void tick() {
-    if (wantsTicks_) onTick();
-  }
+  void tick() { onTick(); }
 
  protected:
   class Listener : public Handler {

@@ -10,7 +10,7 @@ std::unique_ptr<Pipe> PipePool::acquire(uint64_t nowMs) {
     free_.pop_back();
     return pipe;
   }
-  if (made_ >= kMaxPipes || nowMs < retryAtMs_) return nullptr;
+  if (made_ >= most_ || nowMs < retryAtMs_) return nullptr;
   int fds[2];
   if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) != 0) {
     retryAtMs_ = nowMs + 1000;

@@ -6,6 +6,7 @@
 // recv and send. So a pipe that cannot be made large is not used: acquire() returns null, and does not try again for a
 // second.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -23,6 +24,8 @@ class PipePool {
   // In bytes; the most that splice moves at once. Measured best of 64 KiB to 1 MiB for one stream each way.
   static constexpr int kPipeSize = 512 * 1024;
 
+  // `threads` is how many pools share what one user may have.
+  explicit PipePool(size_t threads) : most_(std::max(kMaxPipes / threads, kMinPipes)) {}
   // Null if no large pipe is available.
   std::unique_ptr<Pipe> acquire(uint64_t nowMs);
   // The pipe must be empty.
@@ -32,6 +35,8 @@ class PipePool {
 
  private:
   static constexpr size_t kMaxPipes = 32;
+  static constexpr size_t kMinPipes = 4;
+  size_t most_;
   std::vector<std::unique_ptr<Pipe>> free_;
   size_t made_ = 0;
   uint64_t retryAtMs_ = 0;

@@ -25,9 +25,8 @@ bool outOfFds(int error) { return error == EMFILE || error == ENFILE || error ==
 class TcpConnection : public TcpRelay, public Dial {
  public:
   TcpConnection(Context& context, TcpPort* port, Fd client, const Address& address)
-      : TcpRelay(context, port->counters_), port_(port), address_(address), number_(context.nextConnection++) {
+      : TcpRelay(context, port->counters_), port_(port), address_(address), number_(context.shared.nextConnection++) {
     fds_[kClient] = std::move(client);
-    context_.fds.acquire(port_, 2);
   }
 
   // It may be over, and failed, when this returns.
@@ -66,7 +65,8 @@ class TcpConnection : public TcpRelay, public Dial {
  protected:
   void onFinished() override {
     if (dialId_ != 0) context_.agents.cancel(dialId_);
-    context_.fds.release(port_, 2);
+    context_.fds.release(port_->home_ != nullptr ? port_->home_ : port_, 2);
+    context_.load--;
     port_->connections_.erase(this);
     auto& waiting = port_->waiting_;
     waiting.erase(std::remove(waiting.begin(), waiting.end(), this), waiting.end());
@@ -113,6 +113,57 @@ void TcpPort::closeConnections() {
   auto connections = std::move(connections_);
   connections_.clear();
   for (TcpConnection* connection : connections) connection->finish(true);
+  if (!parts_) return;
+  // What was handed over is there before: tasks of one thread to another one keep their order.
+  for (const auto& part : *parts_) {
+    part->context_.loop.post([part, home = shared_from_this()] { part->close(); });
+  }
+}
+
+void TcpPort::accepted(Fd client, const Address& address) {
+  // Connections of a direct port depend on its owner, which this thread has.
+  Context& chosen = isDirect() ? context_ : context_.shared.leastLoaded(context_);
+  chosen.load++;
+  context_.fds.acquire(this, 2);
+  if (&chosen == &context_) {
+    serve(std::move(client), address);
+    return;
+  }
+  std::shared_ptr<TcpPort> part = partOn(chosen);
+  auto fd = std::make_shared<Fd>(std::move(client));
+  chosen.loop.post([part, fd, address] { part->serve(std::move(*fd), address); });
+}
+
+void TcpPort::serve(Fd client, const Address& address) {
+  auto* connection = new TcpConnection(context_, this, std::move(client), address);
+  connections_.insert(connection);
+  connection->dial();
+}
+
+std::shared_ptr<TcpPort> TcpPort::partOn(const Context& context) {
+  if (!parts_) {
+    auto parts = std::make_unique<std::vector<std::shared_ptr<TcpPort>>>();
+    for (Context* thread : context_.shared.threads) {
+      PortOptions options;
+      options.id = id_;
+      options.target = target_;
+      options.proxyProtocol = proxyProtocol_;
+      if (thread == &context_) continue;
+      parts->push_back(std::make_shared<TcpPort>(*thread, std::move(options)));
+      parts->back()->home_ = this;
+    }
+    std::lock_guard<std::mutex> lock(partsMutex_);
+    parts_ = std::move(parts);
+  }
+  return *std::find_if(parts_->begin(), parts_->end(), [&](const auto& part) { return &part->context_ == &context; });
+}
+
+CounterTotals TcpPort::counters() const {
+  CounterTotals totals = Port::counters();
+  std::lock_guard<std::mutex> lock(partsMutex_);
+  if (!parts_) return totals;
+  for (const auto& part : *parts_) part->counters_.addTo(&totals);
+  return totals;
 }
 
 void TcpPort::onReadable(Listener* listener) {
@@ -149,9 +200,7 @@ void TcpPort::onReadable(Listener* listener) {
     if (address.isLoopback()) sockets::setCongestion(client.get(), context_.congestion);
     // The listener of a direct port has the options that the program set.
     if (isDirect()) sockets::keepUrgentInLine(client.get());
-    auto* connection = new TcpConnection(context_, this, std::move(client), address);
-    connections_.insert(connection);
-    connection->dial();
+    accepted(std::move(client), address);
   }
 }
 
@@ -161,6 +210,12 @@ int TcpPort::stopListening(Listener* listener) { return shutdown(listener->fd.ge
 int TcpPort::listenAgain(Listener* listener) { return listen(listener->fd.get(), sockets::kBacklog) == 0 ? 0 : errno; }
 
 void TcpPort::pauseAccepting(const char* why) {
+  if (home_ != nullptr) {
+    home_->context_.loop.post([port = home_->weak_from_this(), why] {
+      if (auto home = std::static_pointer_cast<TcpPort>(port.lock())) home->pauseAccepting(why);
+    });
+    return;
+  }
   if (paused_ || closed_) return;
   paused_ = true;
   watchListeners(0);

@@ -1,6 +1,7 @@
 // The first datagrams of a flow, until its destination is known. What all flows keep together is bounded, so that many
 // clients cannot use up the memory.
 #pragma once
+#include <atomic>
 #include <deque>
 #include <string>
 
@@ -15,8 +16,8 @@ class KeptDatagrams {
     bool counted;
   };
 
-  // `total` is what all flows keep, in bytes.
-  explicit KeptDatagrams(size_t* total) : total_(total) {}
+  // `total` is what all flows keep, in bytes, on all threads.
+  explicit KeptDatagrams(std::atomic<size_t>* total) : total_(total) {}
   ~KeptDatagrams() { clear(); }
   KeptDatagrams(const KeptDatagrams&) = delete;
   KeptDatagrams& operator=(const KeptDatagrams&) = delete;
@@ -44,7 +45,7 @@ class KeptDatagrams {
   static constexpr size_t kMaxOfAll = 32 << 20;
   static constexpr size_t kOverhead = 32;
 
-  size_t* total_;
+  std::atomic<size_t>* total_;
   size_t size_ = 0;
   std::deque<Datagram> datagrams_;
 };

@@ -36,9 +36,10 @@ UdpFlow::UdpFlow(UdpPort* port, UdpPort::Listener* listener, const Ends& ends)
       key_(ends.key),
       client_(ends.client),
       asked_(ends.asked),
-      kept_(&port->context_.keptDatagrams) {
+      kept_(&port->context_.shared.keptDatagrams) {
   port_->context_.fds.acquire(port_, 1);
-  number_ = port_->context_.nextConnection++;
+  port_->context_.load++;
+  number_ = port_->context_.shared.nextConnection++;
   hinted_ = attempt_ = port_->firstAttempt(client_);
   dial();
 }
@@ -182,6 +183,7 @@ void UdpFlow::end() {
   if (dialId_ != 0) port_->context_.agents.cancel(dialId_);
   closeChild();
   port_->context_.fds.release(port_, 1);
+  port_->context_.load--;
   if (reported_) {
     port_->counters_.open--;
     report(Event::Kind::connectionClosed, "");
