@@ -2,8 +2,8 @@
 // clients cannot use up the memory.
 #pragma once
 #include <atomic>
-#include <deque>
 #include <string>
+#include <vector>
 
 namespace rn {
 
@@ -36,8 +36,8 @@ class KeptDatagrams {
     datagrams_.clear();
     datagrams_.shrink_to_fit();
   }
-  std::deque<Datagram>::iterator begin() { return datagrams_.begin(); }
-  std::deque<Datagram>::iterator end() { return datagrams_.end(); }
+  std::vector<Datagram>::iterator begin() { return datagrams_.begin(); }
+  std::vector<Datagram>::iterator end() { return datagrams_.end(); }
 
  private:
   // More than any burst that a server's own socket would hold (net.core.rmem_default).
@@ -47,7 +47,8 @@ class KeptDatagrams {
 
   std::atomic<size_t>* total_;
   size_t size_ = 0;
-  std::deque<Datagram> datagrams_;
+  // Most flows have none: a deque has memory even so.
+  std::vector<Datagram> datagrams_;
 };
 
 }  // namespace rn

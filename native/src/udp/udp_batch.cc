@@ -8,28 +8,32 @@
 
 namespace rn {
 
-int UdpBatch::receive(int fd) {
-  mmsghdr headers[kMax];
-  iovec iov[kMax];
-  alignas(cmsghdr) static thread_local char control[kMax][128];
+UdpBatch::UdpBatch() {
   for (int i = 0; i < kMax; i++) {
-    iov[i] = {buffer_.get() + size_t(i) * kDatagram, kDatagram};
-    msghdr& h = headers[i].msg_hdr;
-    h = {};
+    iov_[i] = {buffer_.get() + size_t(i) * kDatagram, kDatagram};
+    msghdr& h = headers_[i].msg_hdr;
     h.msg_name = &messages_[i].from.sa;
-    h.msg_namelen = sizeof messages_[i].from.v6;
-    h.msg_iov = &iov[i];
+    h.msg_iov = &iov_[i];
     h.msg_iovlen = 1;
-    h.msg_control = control[i];
-    h.msg_controllen = sizeof control[i];
+    h.msg_control = control_[i];
+    messages_[i].data = static_cast<char*>(iov_[i].iov_base);
   }
-  int n = recvmmsg(fd, headers, kMax, MSG_DONTWAIT, nullptr);
+}
+
+int UdpBatch::receive(int fd) {
+  for (int i = 0; i < used_; i++) {
+    headers_[i].msg_hdr.msg_namelen = sizeof messages_[i].from.v6;
+    headers_[i].msg_hdr.msg_controllen = kControl;
+  }
+  used_ = 0;
+  int n = recvmmsg(fd, headers_, kMax, MSG_DONTWAIT, nullptr);
   if (n < 0) return -1;
+  used_ = n;
   for (int i = 0; i < n; i++) {
     Message& m = messages_[i];
-    msghdr& h = headers[i].msg_hdr;
-    m.data = static_cast<char*>(iov[i].iov_base);
-    m.length = headers[i].msg_len;
+    msghdr& h = headers_[i].msg_hdr;
+    m.next = i + 1 < n ? i + 1 : kNone;
+    m.length = headers_[i].msg_len;
     m.segment = 0;
     m.from.length = h.msg_namelen;
     m.to = {};
@@ -69,6 +73,23 @@ bool UdpBatch::worthAnother(int n) {
   return true;
 }
 
+int UdpBatch::run(int start) const {
+  const Message& first = messages_[start];
+  // An empty datagram cannot be a segment.
+  if (first.segment != 0 || first.length == 0) return 1;
+  size_t total = first.length;
+  int n = 1;
+  for (int i = first.next; i != kNone && n < kMaxSegments; i = messages_[i].next) {
+    const Message& next = messages_[i];
+    if (next.segment != 0 || next.length == 0 || next.length > first.length) break;
+    total += next.length;
+    if (total > kMaxSegmented) break;
+    n++;
+    if (next.length < first.length) break;
+  }
+  return n;
+}
+
 int UdpBatch::sendVector(int fd, iovec* iov, int n, uint16_t segment, const Address* to, const in6_addr* source) {
   alignas(cmsghdr) char control[128];
   msghdr h{};
@@ -101,8 +122,13 @@ int UdpBatch::sendVector(int fd, iovec* iov, int n, uint16_t segment, const Addr
     h.msg_control = control;
     h.msg_controllen = used;
   }
+  // The kernel has less to copy and to check for one without control data.
+  bool simple = n == 1 && used == 0;
   for (;;) {
-    if (sendmsg(fd, &h, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return 0;
+    ssize_t sent = simple ? sendto(fd, iov->iov_base, iov->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL,
+                                   static_cast<sockaddr*>(h.msg_name), h.msg_namelen)
+                          : sendmsg(fd, &h, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent >= 0) return 0;
     if (errno == EINTR) continue;
     return errno == EAGAIN || errno == ENOBUFS ? 0 : errno;
   }
@@ -128,7 +154,9 @@ int UdpBatch::send(int fd, int start, int n, const Address* to, const in6_addr* 
     return sendOne(fd, m.data, m.length, m.segment, to, source);
   }
   iovec iov[kMaxSegments];
-  for (int i = 0; i < n; i++) iov[i] = {const_cast<char*>(messages_[start + i].data), messages_[start + i].length};
+  for (int i = start, k = 0; k < n; i = messages_[i].next) {
+    iov[k++] = {const_cast<char*>(messages_[i].data), messages_[i].length};
+  }
   int error = sendVector(fd, iov, n, uint16_t(messages_[start].length), to, source);
   if (error != EINVAL && error != EMSGSIZE && error != EIO) return error;
   error = 0;

@@ -12,6 +12,7 @@ class UdpBatch {
  public:
   static constexpr int kMax = 64;
   static constexpr size_t kDatagram = 65536;
+  static constexpr int kNone = -1;
 
   struct Message {
     const char* data = nullptr;
@@ -21,7 +22,11 @@ class UdpBatch {
     Address from;
     // The local address that it was sent to, IPv4 as v4-mapped.
     in6_addr to{};
+    // Index of the next message of the same flow, or kNone. receive() makes one chain of all.
+    int next = 0;
   };
+
+  UdpBatch();
 
   // Returns the number of messages read, or -1 with an errno: EAGAIN where there are none now.
   int receive(int fd);
@@ -29,32 +34,22 @@ class UdpBatch {
   static void dropErrors(int fd);
   const Message& operator[](int i) const { return messages_[i]; }
 
+  // Makes `message` the next one after `previous`, or the first of a chain where that is kNone, and the last in any case.
+  void chain(int previous, int message) {
+    if (previous != kNone) messages_[previous].next = message;
+    messages_[message].next = kNone;
+  }
+
   // Whether to read again at once, having read `n` messages. Several at a time are a stream; its sender and its receiver
   // may be waiting for this processor. They go first (sched_yield(2)), and there is more to read then: a datagram of a
   // large batch costs half as much.
   static bool worthAnother(int n);
 
-  // How many messages from `start` on can leave as one: those that `same` accepts, all of one size except the last.
-  template <typename Same>
-  int run(int start, int count, Same same) const {
-    const Message& first = messages_[start];
-    // An empty datagram cannot be a segment.
-    if (first.segment != 0 || first.length == 0) return 1;
-    size_t total = first.length;
-    int n = 1;
-    while (start + n < count && n < kMaxSegments) {
-      const Message& next = messages_[start + n];
-      if (next.segment != 0 || next.length == 0 || next.length > first.length) break;
-      if (total + next.length > kMaxSegmented || !same(start + n)) break;
-      total += next.length;
-      n++;
-      if (next.length < first.length) break;
-    }
-    return n;
-  }
+  // How many messages of the chain from `start` on can leave as one: all of one size, except the last.
+  int run(int start) const;
 
-  // Sends messages [start, start + n) on `fd`, to `to` (null: the socket is connected) and from `source` (null: the
-  // kernel's choice). What does not fit the socket's buffer is lost, as usual with UDP. Returns 0 or an errno.
+  // Sends that many messages of the chain from `start` on, to `to` (null: the socket is connected) and from `source` (null:
+  // the kernel's choice). What does not fit the socket's buffer is lost, as usual with UDP. Returns 0 or an errno.
   int send(int fd, int start, int n, const Address* to, const in6_addr* source);
   // Like send(), for one message that is stored elsewhere.
   static int sendOne(int fd, const char* data, size_t length, uint16_t segment, const Address* to,
@@ -65,10 +60,18 @@ class UdpBatch {
   static constexpr int kMaxSegments = 64;
   static constexpr size_t kMaxSegmented = 65000;
 
+  // Of an address and of a segment size.
+  static constexpr size_t kControl = 128;
+
   static int sendVector(int fd, iovec* iov, int n, uint16_t segment, const Address* to, const in6_addr* source);
 
   std::unique_ptr<char[]> buffer_{new char[kMax * kDatagram]};
   Message messages_[kMax];
+  // What recvmmsg(2) fills; only those that it has filled are set up again.
+  mmsghdr headers_[kMax] = {};
+  iovec iov_[kMax];
+  alignas(cmsghdr) char control_[kMax][kControl];
+  int used_ = kMax;
 };
 
 }  // namespace rn

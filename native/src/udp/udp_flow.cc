@@ -44,26 +44,46 @@ UdpFlow::UdpFlow(UdpPort* port, UdpPort::Listener* listener, const Ends& ends)
   dial();
 }
 
+bool UdpFlow::take(int message) {
+  bool isFirst = firstTaken_ == UdpBatch::kNone;
+  if (isFirst) firstTaken_ = message;
+  sharedBatch().chain(lastTaken_, message);
+  lastTaken_ = message;
+  return isFirst;
+}
+
+void UdpFlow::forwardTaken() {
+  UdpBatch& batch = sharedBatch();
+  int next = firstTaken_;
+  firstTaken_ = lastTaken_ = UdpBatch::kNone;
+  while (next != UdpBatch::kNone && !isDeleted()) {
+    int start = next;
+    int n = batch.run(start);
+    for (int k = 0; k < n; k++) next = batch[next].next;
+    forward(start, n);
+  }
+}
+
 void UdpFlow::forward(int start, int n) {
   UdpBatch& batch = sharedBatch();
   used_ = port_->context_.loop.now();
   size_t bytes = 0;
-  for (int i = 0; i < n; i++) {
-    bytes += batch[start + i].length;
-    questions_ += datagramsIn(batch[start + i]);
+  for (int i = start, k = 0; k < n; i = batch[i].next, k++) {
+    bytes += batch[i].length;
+    questions_ += datagramsIn(batch[i]);
   }
   touch();
   if (state_ == State::refused) return;
   if (lost_) restart();
   if (!settled_) {
-    for (int i = 0; i < n; i++) keep(batch[start + i]);
+    keep(start, n);
     if (state_ == State::dialing) return;
   }
   int error = batch.send(child_.get(), start, n, nullptr, nullptr);
   // The error of an earlier datagram (ICMP): this one was not sent.
   if (error == ECONNREFUSED && settled_) {
     restart();
-    for (int i = 0; i < n; i++) keep(batch[start + i]);
+    keep(start, n);
     return;
   }
   port_->counters_.in += bytes;
@@ -150,7 +170,7 @@ void UdpFlow::sendReplies(int n) {
   touch();
   bool known = !IN6_IS_ADDR_UNSPECIFIED(&asked_);
   for (int i = 0; i < n;) {
-    int length = batch.run(i, n, [](int) { return true; });
+    int length = batch.run(i);
     size_t bytes = 0;
     for (int k = 0; k < length; k++) bytes += batch[i + k].length;
     // Before it is sent: a client that has the answer may read the counters.
@@ -221,8 +241,11 @@ void UdpFlow::dial() {
   dialId_ = port_->dial(this, client_, attempt_);
 }
 
-void UdpFlow::keep(const UdpBatch::Message& message) {
-  kept_.keep(message.data, message.length, message.segment, state_ == State::open);
+void UdpFlow::keep(int start, int n) {
+  UdpBatch& batch = sharedBatch();
+  for (int i = start, k = 0; k < n; i = batch[i].next, k++) {
+    kept_.keep(batch[i].data, batch[i].length, batch[i].segment, state_ == State::open);
+  }
 }
 
 void UdpFlow::settle() {

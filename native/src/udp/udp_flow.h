@@ -30,8 +30,11 @@ class UdpFlow : public Handler, public DeferredDelete, public Dial {
 
   UdpFlow(UdpPort* port, UdpPort::Listener* listener, const Ends& ends);
 
-  // Sends messages [start, start + n) of the batch, which came from the client.
-  void forward(int start, int n);
+  // Chains a message of the batch, which came from the client, behind those that were taken before. Returns whether it is
+  // the first.
+  bool take(int message);
+  // Sends what was taken. Messages of clients that take turns leave together, too.
+  void forwardTaken();
 
   void onDialed(Fd fd) override;
   void onDialFailed(int error, std::string_view message) override;
@@ -57,12 +60,14 @@ class UdpFlow : public Handler, public DeferredDelete, public Dial {
  private:
   enum class State { dialing, open, refused };
 
+  // Sends n messages of the chain from `start` on.
+  void forward(int start, int n);
   // More than one question and its answer.
   bool isStream() const { return answers_ > 0 && questions_ + answers_ > 2; }
   // In use: makes it the last of its list to be evicted.
   void touch();
   void dial();
-  void keep(const UdpBatch::Message& message);
+  void keep(int start, int n);
   void settle();
   void sendReplies(int n);
   void sendKept();
@@ -96,6 +101,9 @@ class UdpFlow : public Handler, public DeferredDelete, public Dial {
   KeptDatagrams kept_;
   std::list<UdpFlow*>* list_ = nullptr;
   std::list<UdpFlow*>::iterator place_;
+  // Of the present batch.
+  int firstTaken_ = UdpBatch::kNone;
+  int lastTaken_ = UdpBatch::kNone;
   uint64_t questions_ = 0;
   uint64_t answers_ = 0;
   uint64_t used_ = 0;

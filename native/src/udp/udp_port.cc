@@ -52,14 +52,12 @@ void UdpPort::onReadable(Listener* listener) {
     if (n < 0) return;
     listener->progress();
     UdpFlow* flows[UdpBatch::kMax];
-    for (int i = 0; i < n; i++) flows[i] = flowFor(listener, in[i].from, in[i].to);
-    for (int i = 0; i < n;) {
-      int length = in.run(i, n, [&](int k) { return flows[k] == flows[i]; });
-      if (flows[i] != nullptr && !flows[i]->isDeleted()) {
-        flows[i]->forward(i, length);
-      }
-      i += length;
+    int count = 0;
+    for (int i = 0; i < n; i++) {
+      UdpFlow* flow = flowFor(listener, in[i].from, in[i].to);
+      if (flow != nullptr && flow->take(i)) flows[count++] = flow;
     }
+    for (int i = 0; i < count; i++) flows[i]->forwardTaken();
     if (!UdpBatch::worthAnother(n)) return;
   }
 }

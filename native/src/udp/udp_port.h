@@ -13,9 +13,9 @@
 // flow that waits for the agent is not evicted, but no more are begun then: the first ones would never be served
 // otherwise.
 //
-// Datagrams are read in batches. A run of equal-sized datagrams of one flow leaves as one sendmsg with UDP_SEGMENT
-// (udp(7)); what came coalesced (UDP_GRO) leaves coalesced. Replies leave from the host's address that the client sent to
-// (IP_PKTINFO).
+// Datagrams are read in batches. Those of each flow in a batch are sent together, in their order, whether or not others
+// came in between: a run of equal-sized ones leaves as one sendmsg with UDP_SEGMENT (udp(7)), and what came coalesced
+// (UDP_GRO) leaves coalesced. Replies leave from the host's address that the client sent to (IP_PKTINFO).
 #pragma once
 #include <list>
 #include <unordered_map>

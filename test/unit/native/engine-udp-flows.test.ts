@@ -120,4 +120,35 @@ describe('flows of UDP', () => {
       assert.equal(flows.counters?.bytesIn, count * size);
     });
   }
+
+  it('carry what clients that take turns send, each in its order, while the agent is asked and later', async () => {
+    using pair = await HostilePair.make();
+    using flows = new Flows(pair);
+    await flows.listen(() => []);
+    flows.server.setRecvBufferSize(4 << 20);
+    const clients = await Promise.all(Array.from({ length: 8 }, () => flows.client()));
+    const sent: string[][] = clients.map(() => []);
+    // Runs of one size, which leave coalesced, with shorter and longer ones between them.
+    const sizes = Array.from({ length: 20 }, (_, i) => (i % 7 === 3 ? 100 : i % 7 === 5 ? 700 : 300));
+    const burst = () => {
+      for (const size of sizes) {
+        clients.forEach((client, name) => {
+          const text = `${name}: ${sent[name]?.length} `.padEnd(size, 'x');
+          sent[name]?.push(text);
+          client.send(text);
+        });
+      }
+    };
+    burst();
+    for (const name of clients.keys()) await flows.answer(name + 1);
+    await waitFor(() => flows.received.length >= clients.length * sizes.length, { what: 'the first burst' });
+    burst();
+    await waitFor(() => flows.received.length >= 2 * clients.length * sizes.length, { what: 'the second burst' });
+    for (const [name, texts] of sent.entries()) {
+      assert.deepEqual(
+        flows.received.filter((text) => text.startsWith(`${name}: `)),
+        texts,
+      );
+    }
+  });
 });
