@@ -44,6 +44,8 @@ export interface PortDriver {
    * @param id of the first port, from newId(); a new one unless given
    */
   add(mapping: PortMapping, id?: number): Promise<PublishedPort>;
+  /** All or none, in one go. One for each mapping, in their order. Rejects with a PortListError. */
+  addAll(mappings: readonly PortMapping[]): Promise<PublishedPort[]>;
   /** The first of so many ids that no port has or had. */
   newId(count?: number): number;
   /**

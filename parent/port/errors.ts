@@ -1,5 +1,5 @@
 import { type ErrorDetails, ExpectedError } from '../../protocol/errors/expected-error.js';
-import { formatHost } from '../../protocol/ports/grammar.js';
+import { formatHost, formatPortMapping } from '../../protocol/ports/grammar.js';
 import type { PortMapping } from '../../protocol/ports/port-mapping.js';
 
 /** Any failure of a port driver that the user can cause or fix. The message is complete: it is shown as it is. */
@@ -7,6 +7,12 @@ export class PortError extends ExpectedError {
   override name = 'PortError';
   override readonly code: string = 'port';
   override readonly httpStatus = 400;
+  /** Of the port that failed, in a range. */
+  readonly offset: number;
+  constructor(message: string, { offset = 0, ...details }: ErrorDetails & { offset?: number } = {}) {
+    super(message, details);
+    this.offset = offset;
+  }
 }
 
 /** A port with the same protocol, host address and host port is published already. */
@@ -17,11 +23,40 @@ export class PortConflictError extends PortError {
   constructor(
     readonly conflictingId: number,
     port?: PortMapping,
+    offset?: number,
   ) {
     const where = port && formatHost(port);
     super(`conflict with ID ${conflictingId}`, {
+      ...(offset !== undefined && { offset }),
       hint: where && `${where} is published already; rootlessctl remove-ports ${conflictingId} removes it`,
     });
+  }
+}
+
+/** One of several mappings cannot be published, and so none of them was. */
+export class PortListError extends PortError {
+  override name = 'PortListError';
+  override readonly code: string;
+  /** Of the mapping, as errors of the API have it. */
+  readonly field: string;
+  constructor(
+    override readonly cause: ExpectedError,
+    /** Which one, of how many; the mapping, if it is known. */
+    { index, count, mapping }: { index: number; count: number; mapping?: PortMapping | undefined },
+  ) {
+    const which = `entry ${index + 1} of ${count}${mapping ? `, ${formatPortMapping(mapping)}` : ''}`;
+    super(`${cause.message} (${which}; none was added)`, { cause, hint: cause.hint });
+    this.code = cause.code;
+    this.field = `${index}`;
+  }
+}
+
+/** A list of ports to publish has one twice. */
+export class DuplicatePortError extends PortError {
+  override name = 'DuplicatePortError';
+  override readonly code = 'port-conflict';
+  constructor(port: PortMapping, offset: number) {
+    super(`${formatHost(port)} is given twice`, { offset });
   }
 }
 
@@ -29,8 +64,12 @@ export class PortConflictError extends PortError {
 export class UnknownPortError extends PortError {
   override name = 'UnknownPortError';
   override readonly code = 'no-such-port';
-  constructor(readonly id: number) {
-    super(`unknown id: ${id}`);
+  /** @param more end of the message */
+  constructor(
+    readonly id: number,
+    more = '',
+  ) {
+    super(`unknown id: ${id}${more}`);
   }
 }
 
@@ -38,16 +77,13 @@ export class UnknownPortError extends PortError {
 export class PortBindError extends PortError {
   override name = 'PortBindError';
   override readonly code = 'port-unavailable';
-  /** Of the port that failed, in a range. */
-  readonly offset: number;
   constructor(
     /** Name of the errno, such as EADDRINUSE. */
     readonly errno: string,
     message: string,
-    { offset = 0, ...details }: ErrorDetails & { offset?: number } = {},
+    details?: ErrorDetails & { offset?: number },
   ) {
     super(message, details);
-    this.offset = offset;
   }
 }
 

@@ -59,15 +59,17 @@ export class PersistentPorts {
   }
 
   /** Throws PersistentPortsError. */
-  async keep(mapping: PortMapping): Promise<void> {
+  async keep(...mappings: readonly PortMapping[]): Promise<void> {
     if (this.#broken) throw this.#broken;
-    this.#set(mapping);
+    for (const mapping of mappings) this.#set(mapping);
     await this.#write();
   }
 
   /** Throws PersistentPortsError. */
-  async forget(mapping: PortMapping): Promise<void> {
-    if (this.#ports.delete(mapping).length > 0) await this.#write();
+  async forget(...mappings: readonly PortMapping[]): Promise<void> {
+    let found = 0;
+    for (const mapping of mappings) found += this.#ports.delete(mapping).length;
+    if (found > 0) await this.#write();
   }
 
   /** What replaces another entry takes its place. */

@@ -11,7 +11,9 @@ export class PortTable<T extends PublishedPort = PublishedPort> {
 
   /** Throws PortConflictError. */
   checkConflict(mapping: PortMapping): void {
-    for (const port of this.#byHost.overlaps(mapping)) throw new PortConflictError(port.id, part(port, 0));
+    for (const port of this.#byHost.overlaps(mapping)) {
+      throw new PortConflictError(port.id, part(port, 0), port.host.port - mapping.host.port);
+    }
   }
 
   /** The first of so many ids that were never used before. */
@@ -34,7 +36,7 @@ export class PortTable<T extends PublishedPort = PublishedPort> {
 
   /** What there is of these ids. */
   within(id: number, count: number): T[] {
-    return [...this.#byId.within(id, count)];
+    return this.#byId.within(id, count);
   }
 
   /** Returns what there was of these ids; what remains of a range stays. */

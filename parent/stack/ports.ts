@@ -9,6 +9,7 @@ import { errorText } from '../errors.js';
 import type { Launcher } from '../namespaces/launcher.js';
 import type { Network } from '../network/driver.js';
 import type { PortDriver } from '../port/driver.js';
+import { PortListError } from '../port/errors.js';
 import { createPortDriver } from '../port/index.js';
 import { PersistentPorts } from '../port/persistent-ports.js';
 import { WaitingPorts } from '../port/waiting-ports.js';
@@ -71,8 +72,10 @@ export class StackPorts {
 
   /** Publishes everything that the stack starts with. Throws PortError. */
   async publish(): Promise<void> {
-    for (const mapping of this.#options.publish) {
-      const port = await this.driver?.add(mapping);
+    const { publish } = this.#options;
+    const ports = publish.length > 0 ? await this.driver?.addAll(publish).catch(withoutList) : [];
+    for (const [index, mapping] of publish.entries()) {
+      const port = ports?.[index];
       if (port && mapping.host.port === 0) {
         const { host, target } = port;
         this.#log.info(`published ${host.ip || '*'}:${host.port} to ${target.port}/${protocolName(port)}`);
@@ -91,6 +94,11 @@ export class StackPorts {
       this.#log.warn(errorText(error));
     }
   }
+}
+
+/** Nothing else is added, either, so the error need not name the rest of the list. */
+function withoutList(error: unknown): never {
+  throw error instanceof PortListError ? error.cause : error;
 }
 
 /** How the port drivers relay, bypass and forward ports of this stack. */

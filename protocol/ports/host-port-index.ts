@@ -11,9 +11,9 @@ export class HostPortIndex<T extends PortMapping> {
    * What there is of these ports, each in the part that both have, from the lowest on. As with RootlessKit, texts are
    * compared: anything subtler, such as 0.0.0.0 against 127.0.0.1, is found by bind(2).
    */
-  overlaps(mapping: PortMapping): Iterable<T> {
+  overlaps(mapping: PortMapping): T[] {
     // Any free port is another one each time.
-    if (mapping.host.port === 0) return [];
+    if (mapping.host.port === 0 || this.isEmpty) return [];
     return this.#lists.get(keyOf(mapping))?.within(mapping.host.port, mapping.count) ?? [];
   }
 
@@ -46,19 +46,23 @@ export class HostPortIndex<T extends PortMapping> {
 
   /** In place of what there is of these ports. */
   set(mapping: T): void {
-    this.delete(mapping);
     if (mapping.host.port === 0) return;
     const key = keyOf(mapping);
-    const list = this.#lists.get(key) ?? new RangeList(this.#access);
-    this.#lists.set(key, list);
+    let list = this.#lists.get(key);
+    if (list) {
+      list.delete(mapping.host.port, mapping.count);
+    } else {
+      list = new RangeList(this.#access);
+      this.#lists.set(key, list);
+    }
     list.add(mapping);
   }
 
   /** Forgets these ports; what remains of a range stays. Returns what there was of them. */
-  delete({ host, ...mapping }: PortMapping): T[] {
-    const key = keyOf({ host, ...mapping });
+  delete(mapping: PortMapping): T[] {
+    const key = keyOf(mapping);
     const list = this.#lists.get(key);
-    const found = list?.delete(host.port, mapping.count) ?? [];
+    const found = list?.delete(mapping.host.port, mapping.count) ?? [];
     if (list?.isEmpty) this.#lists.delete(key);
     return found;
   }

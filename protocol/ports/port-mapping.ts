@@ -71,6 +71,26 @@ export function joined(mappings: Iterable<PortMapping>, { anyFree = true } = {})
   return runs;
 }
 
+/**
+ * The reverse of joined() for published ports: one for each of the mappings that were joined.
+ * @param runs that the mappings were joined to
+ */
+export function separated(runs: readonly PublishedPort[], mappings: readonly PortMapping[]): PublishedPort[] {
+  let at = 0;
+  let offset = 0;
+  const ports: PublishedPort[] = [];
+  for (const { count } of mappings) {
+    const run = runs[at];
+    if (run === undefined) break;
+    ports.push(run.count === count ? run : part(run, offset, count));
+    offset += count;
+    if (offset < run.count) continue;
+    at++;
+    offset = 0;
+  }
+  return ports;
+}
+
 function follows(last: PortMapping, next: PortMapping): boolean {
   const { host, target } = last;
   return (

@@ -74,7 +74,8 @@ export function checkAddress(text: string, what: string, fail: Fail): Address {
 
 /** An address in its usual form, and an IPv4 address inside IPv6 (`::ffff:127.0.0.1`, RFC 4291, 2.5.5.2) as IPv4. */
 export function plainAddress(text: string): string {
-  if (!isIPv6(text)) return text;
+  // Most are not, and a colon is found sooner than that they match no address.
+  if (!text.includes(':') || !isIPv6(text)) return text;
   const canonical = new SocketAddress({ address: text, family: 'ipv6' }).address;
   return canonical.startsWith('::ffff:') && canonical.includes('.') ? canonical.slice('::ffff:'.length) : canonical;
 }

@@ -16,16 +16,18 @@ export class RangeList<T extends { count: number }> {
   }
 
   /** What there is of these numbers, from the lowest on: of each range the part that is among them. */
-  *within(first: number, count = 1): Generator<T> {
+  within(first: number, count = 1): T[] {
     const { access } = this;
     const end = first + count;
+    const found: T[] = [];
     for (let at = this.#indexOf(first); at < this.#ranges.length; at++) {
       const range = this.#ranges[at];
-      if (range === undefined || access.first(range) >= end) return;
+      if (range === undefined || access.first(range) >= end) break;
       const start = Math.max(access.first(range), first);
       const length = Math.min(this.#end(range), end) - start;
-      yield length === range.count ? range : access.part(range, start - access.first(range), length);
+      found.push(length === range.count ? range : access.part(range, start - access.first(range), length));
     }
+    return found;
   }
 
   /** The numbers of the range must not be there. */
@@ -35,7 +37,8 @@ export class RangeList<T extends { count: number }> {
 
   /** What remains of a range stays. Returns what there was of these numbers. */
   delete(first: number, count = 1): T[] {
-    const found = [...this.within(first, count)];
+    const found = this.within(first, count);
+    if (found.length === 0) return found;
     const start = this.#indexOf(first);
     const rest = this.#ranges.slice(start, start + found.length).flatMap((range) => this.#without(range, first, count));
     this.#ranges.splice(start, found.length, ...rest);

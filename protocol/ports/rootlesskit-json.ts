@@ -37,7 +37,8 @@ const FIELDS = ['proto', 'parentIP', 'parentPort', 'childPort', 'childIP', 'coun
 type Field = (typeof FIELDS)[number];
 type Fields = Partial<Record<Field, unknown>>;
 
-const FIELD_BY_LOWER_CASE = new Map(FIELDS.map((name) => [name.toLowerCase(), name]));
+/** In lower case, too. */
+const FIELD_BY_NAME = new Map(FIELDS.flatMap((name) => [[name, name] as const, [name.toLowerCase(), name] as const]));
 
 /**
  * The mapping that a client sent, checked, with addresses as they were written. Nearly as generous as RootlessKit: null
@@ -50,13 +51,7 @@ export function parsePortSpecJSON(value: unknown): PortMapping {
     throw new PortMappingError('', `${quote(value)} is not an object with proto, parentPort and childPort`);
   }
   const fields: Fields = {};
-  for (const [name, field] of Object.entries(value)) {
-    const known = FIELD_BY_LOWER_CASE.get(name.toLowerCase());
-    if (known === undefined) {
-      throw new PortMappingError('', `unknown key ${quote(name)}; there are ${FIELDS.join(', ')}`);
-    }
-    fields[known] = field;
-  }
+  for (const [name, field] of Object.entries(value)) fields[fieldOf(name)] = field;
   const proto = textOf(fields, 'proto').toLowerCase();
   const host = { ip: textOf(fields, 'parentIP'), port: numberOf(fields, 'parentPort') };
   const childPort = numberOf(fields, 'childPort');
@@ -66,13 +61,8 @@ export function parsePortSpecJSON(value: unknown): PortMapping {
     throw wrong(fields, 'proxyProtocol', '1 or 2');
   const count = numberOf(fields, 'count', 1);
   if (count < 1) throw wrong(fields, 'count', 'a number from 1 on');
-  const mapping: PortMapping = {
-    ...splitProtocol(proto),
-    host,
-    target,
-    count,
-    ...(proxyProtocol && { proxyProtocol }),
-  };
+  const mapping: PortMapping = { ...splitProtocol(proto), host, target, count };
+  if (proxyProtocol) mapping.proxyProtocol = proxyProtocol;
   checkPortMapping(mapping);
   return mapping;
 }
@@ -80,15 +70,13 @@ export function parsePortSpecJSON(value: unknown): PortMapping {
 /** The fields come in RootlessKit's order. */
 export function portSpecOf(mapping: PortMapping): PortSpec {
   const { count, host, proxyProtocol, target } = mapping;
-  return {
-    proto: protocolName(mapping),
-    ...(host.ip !== '' && { parentIP: host.ip }),
-    parentPort: host.port,
-    childPort: target.port,
-    ...(target.ip !== '' && { childIP: target.ip }),
-    ...(count > 1 && { count }),
-    ...(proxyProtocol && { proxyProtocol }),
-  };
+  const proto = protocolName(mapping);
+  const ports = { parentPort: host.port, childPort: target.port };
+  const spec: PortSpec = host.ip === '' ? { proto, ...ports } : { proto, parentIP: host.ip, ...ports };
+  if (target.ip !== '') spec.childIP = target.ip;
+  if (count > 1) spec.count = count;
+  if (proxyProtocol) spec.proxyProtocol = proxyProtocol;
+  return spec;
 }
 
 /** The answer to a request for these ports. */
@@ -99,6 +87,13 @@ export function portStatusOf(port: PublishedPort): PortStatus {
 /** Each port on its own, as RootlessKit lists and reports them; made one at a time. */
 export function* portStatuses(ports: Iterable<PublishedPort>): Generator<PortStatus> {
   for (const port of singles(ports)) yield portStatusOf(port);
+}
+
+/** Throws PortMappingError. */
+function fieldOf(name: string): Field {
+  const known = FIELD_BY_NAME.get(name) ?? FIELD_BY_NAME.get(name.toLowerCase());
+  if (known !== undefined) return known;
+  throw new PortMappingError('', `unknown key ${quote(name)}; there are ${FIELDS.join(', ')}`);
 }
 
 function textOf(fields: Fields, name: Field): string {

@@ -1,15 +1,25 @@
 /**
  * The builtin port driver: listeners on the host, sockets from the agent in the child, and the engine in between.
  */
+
+import { native } from '../../../native/index.js';
 import type { PortDriverInfo } from '../../../protocol/api/types.js';
-import { type PortMapping, type PublishedPort, protocolName } from '../../../protocol/ports/port-mapping.js';
+import { HostPortIndex } from '../../../protocol/ports/host-port-index.js';
+import {
+  joined,
+  type PortMapping,
+  type PublishedPort,
+  part,
+  protocolName,
+  separated,
+} from '../../../protocol/ports/port-mapping.js';
 import type { PortState } from '../../../protocol/ports/status.js';
 import { encodeTarget } from '../../../protocol/wire/messages.js';
 import type { AgentSupervisor } from '../../agent/agent.js';
 import type { ConnectionEvent, EngineHost } from '../../engine/engine-host.js';
 import type { AdoptOptions, DriverReport, EventBody, PortDriver } from '../driver.js';
-import { UnknownPortError, UnsupportedProtocolError } from '../errors.js';
-import { type FamilyRule, openListeners, socketType } from '../listen.js';
+import { DuplicatePortError, PortError, PortListError, UnknownPortError, UnsupportedProtocolError } from '../errors.js';
+import { type FamilyRule, type Listeners, openListeners, socketType } from '../listen.js';
 import { PortTable } from '../table.js';
 import { targetOf } from '../target.js';
 
@@ -74,34 +84,23 @@ export class BuiltinPortDriver implements PortDriver {
   }
 
   async add(mapping: PortMapping, id?: number): Promise<PublishedPort> {
-    const protocol = protocolName(mapping);
-    if (!PROTOS.includes(protocol)) throw new UnsupportedProtocolError(protocol);
-    this.#table.checkConflict(mapping);
-    this.#closing.checkConflict(mapping);
-    const { fds, mapping: opened } = openListeners(mapping, this.deps.relay);
+    const { fds, mapping: opened } = this.#open(mapping);
     return this.adopt(fds, opened, { id });
+  }
+
+  async addAll(mappings: readonly PortMapping[]): Promise<PublishedPort[]> {
+    const opened = this.#openAll(mappings);
+    const ports = await this.#publish(opened.map((listeners) => this.#relay(listeners)));
+    return separated(ports, mappings);
   }
 
   newId(count = 1): number {
     return this.#table.newId(count);
   }
 
-  async adopt(fds: number[], mapping: PortMapping, { id, container }: AdoptOptions = {}): Promise<PublishedPort> {
-    const source = this.deps.relay.keepSource ? 'keep' : 'hide';
-    const target = encodeTarget(targetOf(this.#arriving(mapping), source, container));
-    const port = { id: id ?? this.newId(mapping.count), ...mapping };
-    const request = target.toString('latin1');
-    this.#table.add({ ...port, request });
-    this.#users.set(request, (this.#users.get(request) ?? 0) + port.count);
-    const { agent, emit, engine } = this.deps;
-    engine.engine.addPorts(port.id, socketType(port), fds, port.target.port, target, port.proxyProtocol ?? 0);
-    try {
-      await agent.start();
-    } catch (error) {
-      await this.remove(port.id, port.count);
-      throw error;
-    }
-    emit({ type: 'port-added', ports: port });
+  async adopt(fds: number[], mapping: PortMapping, options?: AdoptOptions): Promise<PublishedPort> {
+    const port = this.#relay({ fds, mapping }, options);
+    await this.#publish([port]);
     return port;
   }
 
@@ -140,6 +139,65 @@ export class BuiltinPortDriver implements PortDriver {
     const [first, last] = [ports[0], ports.at(-1)];
     if (first && last) await this.remove(first.id, last.id + last.count - first.id);
     this.deps.engine.portEvents = undefined;
+  }
+
+  /** Throws PortError. */
+  #open(mapping: PortMapping): Listeners {
+    const protocol = protocolName(mapping);
+    if (!PROTOS.includes(protocol)) throw new UnsupportedProtocolError(protocol);
+    this.#table.checkConflict(mapping);
+    this.#closing.checkConflict(mapping);
+    return openListeners(mapping, this.deps.relay);
+  }
+
+  /** All or none; those that follow each other as one. Throws PortListError. */
+  #openAll(mappings: readonly PortMapping[]): Listeners[] {
+    const opened: Listeners[] = [];
+    const before = new HostPortIndex<PortMapping>();
+    /** Of the ports before the next one. */
+    let count = 0;
+    try {
+      for (const mapping of joined(mappings, { anyFree: false })) {
+        for (const both of before.overlaps(mapping)) {
+          throw new DuplicatePortError(part(both, 0), both.host.port - mapping.host.port);
+        }
+        opened.push(this.#open(mapping));
+        before.set(mapping);
+        count += mapping.count;
+      }
+      return opened;
+    } catch (error) {
+      for (const { fds } of opened) for (const fd of fds) native().closeFd(fd);
+      if (!(error instanceof PortError)) throw error;
+      const index = indexOfPort(mappings, count + error.offset);
+      throw new PortListError(error, { index, count: mappings.length, mapping: mappings[index] });
+    }
+  }
+
+  /** Has the engine serve listeners, which belong to it from then on. */
+  #relay({ fds, mapping }: Listeners, { id, container }: AdoptOptions = {}): PublishedPort {
+    const source = this.deps.relay.keepSource ? 'keep' : 'hide';
+    const target = encodeTarget(targetOf(this.#arriving(mapping), source, container));
+    const port = { id: id ?? this.newId(mapping.count), ...mapping };
+    const request = target.toString('latin1');
+    this.#table.add({ ...port, request });
+    this.#users.set(request, (this.#users.get(request) ?? 0) + port.count);
+    const { engine } = this.deps.engine;
+    engine.addPorts(port.id, socketType(port), fds, port.target.port, target, port.proxyProtocol ?? 0);
+    return port;
+  }
+
+  /** Resolves when there is an agent for them. */
+  async #publish(ports: readonly PublishedPort[]): Promise<readonly PublishedPort[]> {
+    const { agent, emit } = this.deps;
+    try {
+      await agent.start();
+    } catch (error) {
+      for (const { id, count } of ports) await this.remove(id, count);
+      throw error;
+    }
+    for (const port of ports) emit({ type: 'port-added', ports: port });
+    return ports;
   }
 
   /** All of a run of ids, in one call of the engine. */
@@ -197,6 +255,15 @@ export class BuiltinPortDriver implements PortDriver {
         this.deps.emit({ type, port, connection, bytesIn, bytesOut });
     }
   }
+}
+
+/** Which of the mappings has port number `number` of all their ports. */
+function indexOfPort(mappings: readonly PortMapping[], number: number): number {
+  let end = 0;
+  return mappings.findIndex(({ count }) => {
+    end += count;
+    return number < end;
+  });
 }
 
 /** @param ports by their ids */

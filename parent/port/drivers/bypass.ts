@@ -51,6 +51,12 @@ export class BypassPortDriver implements PortDriver {
     return this.#offer(await this.relay.add(mapping, id));
   }
 
+  async addAll(mappings: readonly PortMapping[]): Promise<PublishedPort[]> {
+    const ports = await this.relay.addAll(mappings);
+    for (const port of ports) this.#offer(port);
+    return ports;
+  }
+
   newId(count = 1): number {
     return this.relay.newId(count);
   }

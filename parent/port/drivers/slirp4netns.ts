@@ -11,7 +11,7 @@ import { formatPortMapping } from '../../../protocol/ports/grammar.js';
 import { type PortMapping, type PublishedPort, protocolName, singles } from '../../../protocol/ports/port-mapping.js';
 import { errorText } from '../../errors.js';
 import type { EventBody, PortDriver } from '../driver.js';
-import { PortError, UnknownPortError, UnsupportedProtocolError } from '../errors.js';
+import { PortError, PortListError, UnknownPortError, UnsupportedProtocolError } from '../errors.js';
 import { openListeners, socketType } from '../listen.js';
 import { PortTable } from '../table.js';
 import { askSlirp } from './slirp4netns-api.js';
@@ -63,6 +63,19 @@ export class Slirp4netnsPortDriver implements PortDriver {
     }
     this.emit({ type: 'port-added', ports: port });
     return port;
+  }
+
+  async addAll(mappings: readonly PortMapping[]): Promise<PublishedPort[]> {
+    const added: PublishedPort[] = [];
+    try {
+      for (const mapping of mappings) added.push(await this.add(mapping));
+      return added;
+    } catch (error) {
+      for (const { id, count } of added) await this.remove(id, count);
+      if (!(error instanceof PortError)) throw error;
+      const index = added.length;
+      throw new PortListError(error, { index, count: mappings.length, mapping: mappings[index] });
+    }
   }
 
   newId(count = 1): number {
