@@ -17,5 +17,5 @@ export function answerBrokenRequest(error: Error, socket: Duplex): void {
     return;
   }
   const [status, message] = ANSWERS[code] ?? [400, 'the request is not HTTP'];
-  void refuseUpgrade(socket, status, { message, code: 'invalid' });
+  refuseUpgrade(socket, status, { message, code: 'invalid' });
 }

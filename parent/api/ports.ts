@@ -1,5 +1,4 @@
 /** The part of the API about published ports: RootlessKit's, with counters and persistent ports beside it. */
-import type { IncomingMessage } from 'node:http';
 import type { PortReport } from '../../protocol/api/types.js';
 import { part, singles } from '../../protocol/ports/port-mapping.js';
 import { type PortStatus, parsePortSpecJSON, portStatusOf } from '../../protocol/ports/rootlesskit-json.js';
@@ -8,7 +7,6 @@ import type { PortDriver } from '../port/driver.js';
 import { PortError } from '../port/errors.js';
 import type { PersistentPorts } from '../port/persistent-ports.js';
 import type { WaitingPorts } from '../port/waiting-ports.js';
-import { readJSON } from './request-body.js';
 
 export interface PortsAPIOptions {
   /** `undefined` where the stack publishes no ports: requests about ports are then answered with 400. */
@@ -19,10 +17,16 @@ export interface PortsAPIOptions {
   waiting?: WaitingPorts | undefined;
 }
 
-/** Answers with 400 by its class, as every PortError. */
-function driverOf(options: PortsAPIOptions): PortDriver {
+/** Throws PortError, which is answered with 400. */
+export function driverOf(options: PortsAPIOptions): PortDriver {
   if (!options.ports) throw new PortError('no PortDriver is available');
   return options.ports;
+}
+
+/** Throws PortError. */
+export function keeperOf({ persistentPorts }: PortsAPIOptions): PersistentPorts {
+  if (persistentPorts) return persistentPorts;
+  throw new PortError('this stack does not keep ports; start one that does with: rootless-run serve');
 }
 
 /** RootlessKit answers `null` where no port is published, which clients in Go read as an empty list. Throws PortError. */
@@ -51,23 +55,15 @@ export function listPorts(options: PortsAPIOptions, counters: boolean): PortRepo
   return waiting.length === 0 ? published : [...published, ...waiting].sort((a, b) => a.id - b.id);
 }
 
-export async function addPort(
-  options: PortsAPIOptions,
-  request: IncomingMessage,
-  persistent: boolean,
-): Promise<PortStatus> {
-  const ports = driverOf(options);
-  const { persistentPorts } = options;
-  const body = await readJSON(request);
-  if (persistent && !persistentPorts) {
-    throw new PortError('this stack does not keep ports; start one that does with: rootless-run serve');
-  }
-  const port = await ports.add(parsePortSpecJSON(body));
-  if (!persistent || !persistentPorts) return portStatusOf(port);
+/** @param spec body of the request. Throws PortError. */
+export async function addPort(options: PortsAPIOptions, spec: unknown, persistent: boolean): Promise<PortStatus> {
+  const driver = driverOf(options);
+  const keeper = persistent ? keeperOf(options) : undefined;
+  const port = await driver.add(parsePortSpecJSON(spec));
   try {
-    await persistentPorts.keep(port);
+    await keeper?.keep(port);
   } catch (error) {
-    await ports.remove(port.id, port.count);
+    await driver.remove(port.id, port.count);
     throw error;
   }
   return portStatusOf(port);

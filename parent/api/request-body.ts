@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { ExpectedError } from '../../protocol/errors/expected-error.js';
 
-/** In bytes; a port spec has some 100. */
-const MAX_BODY = 64 * 1024;
+/** In bytes; a port spec has some 100, and there may be a list of them. */
+export const MAX_BODY = 2 * 1024 * 1024;
 
 /** The client's request cannot be read. */
 export class RequestBodyError extends ExpectedError {
@@ -43,11 +43,11 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Buffe
 }
 
 /**
- * Reads a request's body as JSON, whatever its Content-Type: Go's clients send none.
+ * A request's body as JSON, whatever its Content-Type: Go's clients send none.
  * @throws RequestBodyError
  */
-export async function readJSON(request: IncomingMessage): Promise<unknown> {
-  const text = (await readBody(request, MAX_BODY)).toString('utf8');
+export function parseJSONBody(body: Buffer): unknown {
+  const text = body.toString('utf8');
   if (text.trim() === '') throw new RequestBodyError(400, 'request body is empty; expected a JSON object');
   try {
     return JSON.parse(text);

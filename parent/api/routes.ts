@@ -3,8 +3,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Info } from '../../protocol/api/types.js';
 import type { ErrorBody } from '../../protocol/errors/error-body.js';
 import { type Backend, forward, isForwarded } from './forward.js';
+import { addPorts, removePorts } from './port-lists.js';
 import { addPort, listPorts, type PortsAPIOptions, parsePortId, removePort } from './ports.js';
-import { type Reply, send, sendText } from './response.js';
+import { MAX_BODY, parseJSONBody, readBody } from './request-body.js';
+import { type Reply, send } from './response.js';
 
 export interface RouteOptions extends PortsAPIOptions {
   info: () => Info;
@@ -18,34 +20,58 @@ export const NO_CONTAINERS: ErrorBody = {
   hint: 'start one that does with: rootless-run serve',
 };
 
+/** A request for the API itself, not for the agent's part of it. */
+export interface APIRequest {
+  method: string;
+  /** See parseTarget(). */
+  target: Target;
+  /** Throws RequestBodyError. */
+  body(): Buffer | Promise<Buffer>;
+}
+
 /** Answers a request that is not an upgrade. Throws ExpectedError, and any error for a defect. */
 export async function handle(options: RouteOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { pathname, searchParams } = target(request);
-  if (isForwarded(pathname)) {
+  const { method = '', url } = request;
+  const target = parseTarget(url);
+  if (isForwarded(target.pathname)) {
     if (options.containers) return forward(options.containers, request, response);
     return send(response, { status: 404, body: NO_CONTAINERS });
   }
-  const routes = routesOf(pathname, searchParams, options, request);
-  if (!routes) return sendText(response, 404, '404 page not found\n');
-  const route = routes[request.method ?? ''];
-  if (!route) return send(response, { status: 405 });
-  send(response, await route());
+  send(response, await answer(options, { method, target, body: () => readBody(request, MAX_BODY) }));
+}
+
+/** Throws ExpectedError, and any error for a defect. */
+export async function answer(options: RouteOptions, request: APIRequest): Promise<Reply> {
+  const routes = routesOf(options, request);
+  if (!routes) return { status: 404, text: '404 page not found\n' };
+  const route = routes[request.method];
+  return route ? route() : { status: 405 };
 }
 
 type Routes = Partial<Record<string, () => Reply | Promise<Reply>>>;
 
 /** The methods of a path; undefined for an unknown path. */
-function routesOf(
-  pathname: string,
-  query: URLSearchParams,
-  options: RouteOptions,
-  request: IncomingMessage,
-): Routes | undefined {
+function routesOf(options: RouteOptions, { target, body }: APIRequest): Routes | undefined {
+  const { pathname, searchParams: query } = target;
   if (pathname === '/v1/info') return { GET: () => ({ status: 200, body: options.info() }) };
   if (pathname === '/v1/ports') {
+    const ids = query.get('ids');
     return {
       GET: () => ({ status: 200, body: listPorts(options, query.get('counters') === 'true') }),
-      POST: async () => ({ status: 201, body: await addPort(options, request, query.get('persist') === 'true') }),
+      POST: async () => {
+        const spec = parseJSONBody(await body());
+        const persistent = query.get('persist') === 'true';
+        const added = Array.isArray(spec)
+          ? await addPorts(options, spec, persistent)
+          : await addPort(options, spec, persistent);
+        return { status: 201, body: added };
+      },
+      ...(ids !== null && {
+        DELETE: async () => {
+          await removePorts(options, ids);
+          return { status: 200 };
+        },
+      }),
     };
   }
   const id = /^\/v1\/ports\/([^/]+)$/.exec(pathname)?.[1];
@@ -63,11 +89,12 @@ function routesOf(
   return undefined;
 }
 
+export type Target = Pick<URL, 'pathname' | 'searchParams'>;
+
 const NO_PARAMS = new URLSearchParams();
 
 /** Path and query of a request, whatever its host. A target that is not a URL gets the answer of an unknown path. */
-export function target(request: IncomingMessage): Pick<URL, 'pathname' | 'searchParams'> {
-  const text = request.url ?? '/';
+export function parseTarget(text = '/'): Target {
   // Nearly all are plain paths: no URL has to be parsed for them.
   if (/^\/[\w/]*$/.test(text)) return { pathname: text, searchParams: NO_PARAMS };
   if (text.startsWith('/')) return new URL(`http://stack${text}`);

@@ -15,8 +15,10 @@ import { answerBrokenRequest } from './broken-request.js';
 import type { EventBus } from './event-bus.js';
 import { EventStream } from './event-stream.js';
 import { forwardUpgrade, isForwarded } from './forward.js';
-import { answerError, answerTo, describe } from './response.js';
-import { handle, NO_CONTAINERS, type RouteOptions, target } from './routes.js';
+import { PlainConnection, type PlainServer } from './plain/connection.js';
+import { MAX_BODY } from './request-body.js';
+import { answerError, answerTo, describe, type Reply } from './response.js';
+import { answer, handle, NO_CONTAINERS, parseTarget, type RouteOptions } from './routes.js';
 import { listenOnSocket } from './socket.js';
 
 export interface APIServerOptions extends RouteOptions {
@@ -27,7 +29,7 @@ export interface APIServerOptions extends RouteOptions {
   log?: (line: string) => void;
 }
 
-/** Time that a client has for sending a whole request, in ms. Idle connections may stay, as Go's clients keep them. */
+/** Time that a client has for sending a whole request, in ms. */
 const REQUEST_TIMEOUT = 30_000;
 
 interface Listener {
@@ -47,7 +49,8 @@ export async function startAPIServer(options: APIServerOptions): Promise<APIServ
 
 export class APIServer {
   readonly #stream: EventStream;
-  /** Most stacks start without a client, so HTTP is only loaded for the first one. */
+  readonly #plain: PlainServer;
+  /** Loaded for the first request that is not plain. */
   #http: Promise<HTTPServer> | undefined;
   #listener: Listener | undefined;
   #listenerClosed: Promise<unknown> | undefined;
@@ -64,6 +67,12 @@ export class APIServer {
   constructor(private readonly options: APIServerOptions) {
     const { events, ports } = options;
     this.#stream = new EventStream(events, () => (ports ? [driverReady(ports)] : []));
+    this.#plain = {
+      serves: (path, bodyLength) => bodyLength <= MAX_BODY && !isForwarded(parseTarget(path).pathname),
+      answer: (method, path, body) => this.#answerPlain(method, path, body),
+      takeOver: (socket, data) => this.#takeOver(socket, data),
+      timeout: REQUEST_TIMEOUT,
+    };
   }
 
   /** Since when there is no client, on the clock of performance.now(); undefined while there is one. */
@@ -117,8 +126,29 @@ export class APIServer {
       this.#clients--;
       this.#lastLeft = performance.now();
     });
+    new PlainConnection(socket, this.#plain);
+  }
+
+  async #answerPlain(method: string, path: string, body: Buffer): Promise<Reply> {
+    try {
+      return await answer(this.options, { method, target: parseTarget(path), body: () => body });
+    } catch (error) {
+      return answerTo(error, this.options.log);
+    }
+  }
+
+  /** Gives a connection to Node's server. */
+  #takeOver(socket: Socket, data: Buffer): void {
+    const drop = () => socket.destroy();
+    socket.on('error', drop).pause();
+    socket.unshift(data);
     this.#http ??= this.#makeHTTP();
-    this.#http.then((http) => http.emit('connection', socket));
+    this.#http.then((http) => {
+      socket.off('error', drop);
+      if (socket.destroyed) return;
+      http.emit('connection', socket);
+      socket.resume();
+    });
   }
 
   async #makeHTTP(): Promise<HTTPServer> {
@@ -130,7 +160,7 @@ export class APIServer {
     server.on('clientError', answerBrokenRequest);
     server.on('upgrade', (request, socket, head) => {
       // An offer of another protocol, such as curl's of HTTP/2, need not be accepted (RFC 9110, 7.8).
-      if (request.headers.upgrade?.toLowerCase() === 'websocket' || isForwarded(target(request).pathname)) {
+      if (request.headers.upgrade?.toLowerCase() === 'websocket' || isForwarded(parseTarget(request.url).pathname)) {
         this.#upgrade(request, socket, head);
         return;
       }
@@ -147,22 +177,23 @@ export class APIServer {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { containers, log } = this.options;
-    const { pathname } = target(request);
+    const { pathname } = parseTarget(request.url);
     this.#requests.delete(socket);
     if (isForwarded(pathname)) {
       this.#forwarded.add(socket);
       socket.once('close', () => this.#forwarded.delete(socket));
-      const done = containers
-        ? forwardUpgrade(containers, request, socket, head)
-        : refuseUpgrade(socket, 404, NO_CONTAINERS);
-      done.catch((error: unknown) => {
+      if (!containers) {
+        refuseUpgrade(socket, 404, NO_CONTAINERS);
+        return;
+      }
+      forwardUpgrade(containers, request, socket, head).catch((error: unknown) => {
         const { status, body } = answerTo(error, log);
-        void refuseUpgrade(socket, status, body);
+        refuseUpgrade(socket, status, body);
       });
       return;
     }
     if (pathname !== '/v1/events') {
-      void refuseUpgrade(socket, 404, { message: `${pathname} is not a WebSocket`, code: 'not-found' });
+      refuseUpgrade(socket, 404, { message: `${pathname} is not a WebSocket`, code: 'not-found' });
       return;
     }
     this.#stream.accept(request, socket, head).catch((error: unknown) => {

@@ -41,9 +41,28 @@ export class StackClient {
     return checked(await this.call('POST', path, spec), isPortReport);
   }
 
+  /**
+   * Like addPort() for several, in one request: all are added, or none. RootlessKit's API does not have that, and answers
+   * with 400.
+   */
+  async addPorts(specs: readonly PortSpec[], { persist = false } = {}): Promise<PortStatus[]> {
+    const path = persist ? '/v1/ports?persist=true' : '/v1/ports';
+    const ports = checked(await this.call('POST', path, specs), isListOf(isPortReport));
+    if (ports.length !== specs.length) throw new APIError(201, `${ports.length} ports for ${specs.length} specs`);
+    return ports;
+  }
+
   /** Resolves when the port is free again. */
   async removePort(id: number): Promise<void> {
     await this.call('DELETE', `/v1/ports/${id}`);
+  }
+
+  /**
+   * Like removePort() for several, in one request: all are removed, or none. RootlessKit's API does not have that, and
+   * answers with 405.
+   */
+  async removePorts(ids: readonly number[]): Promise<void> {
+    if (ids.length > 0) await this.call('DELETE', `/v1/ports?ids=${formatIds(ids)}`);
   }
 
   /**
@@ -120,4 +139,15 @@ export class StackClient {
       request.end(body);
     });
   }
+}
+
+/** `1-3,7` for 1, 2, 3, 7. */
+export function formatIds(ids: readonly number[], separator = ','): string {
+  const runs: [number, number][] = [];
+  for (const id of ids) {
+    const run = runs.at(-1);
+    if (run && run[1] === id - 1) run[1] = id;
+    else runs.push([id, id]);
+  }
+  return runs.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(separator);
 }

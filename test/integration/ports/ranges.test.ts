@@ -6,6 +6,9 @@ import { freeRange } from './suite/common.js';
 
 const HOST = '127.0.0.4';
 const COUNT = 3000;
+/** A server in the child, and how many ports a list has. */
+const INSIDE = 10_000;
+const LISTED = 200;
 /** Ports of the child that have a server: the first, one in the middle, and the last. */
 const SERVED = [10_000, 11_500, 12_999];
 
@@ -94,5 +97,96 @@ describe('a range of thousands of ports', () => {
     assert.equal(await accepts('127.0.0.5', other), false);
     assert.equal(await listening(), before);
     assert.equal((await list()).length, COUNT);
+  });
+});
+
+describe('lists of ports', () => {
+  let first: number;
+  let stack: RunningStack;
+  let server: Started;
+  before(async () => {
+    first = await freeRange(HOST, 2 * LISTED);
+    stack = await startStack();
+    server = await stack.program('tcp-server', 'echo', '127.0.0.1', INSIDE);
+  });
+  after(async () => {
+    await server?.[Symbol.asyncDispose]();
+    await stack?.[Symbol.asyncDispose]();
+  });
+  /** Every second port leads to the server, so that not all of them are one range. */
+  const specs = () =>
+    Array.from({ length: LISTED }, (_, index) => ({
+      proto: 'tcp',
+      parentIP: HOST,
+      parentPort: first + index,
+      childPort: index % 2 === 0 ? INSIDE : INSIDE + index,
+    }));
+
+  it('are added and removed with one request', async () => {
+    const added = await stack.api.addPorts([...specs(), { ...specs()[0], proto: 'udp', parentPort: 0, childPort: 53 }]);
+    assert.deepEqual(
+      added.map(({ id }) => id),
+      Array.from({ length: LISTED + 1 }, (_, index) => (added[0]?.id ?? 0) + index),
+    );
+    assert.ok((added.at(-1)?.spec.parentPort ?? 0) > 0, 'the chosen port is reported');
+    for (const offset of [0, LISTED - 2]) {
+      assert.equal((await tcpRequest(HOST, first + offset, `to ${offset}`)).toString(), `to ${offset}`);
+    }
+    await stack.api.removePorts(added.slice(1).map(({ id }) => id));
+    assert.deepEqual(await stack.api.listPorts(), added.slice(0, 1));
+    assert.equal(await accepts(HOST, first + 2), false);
+    await stack.api.removePorts([added[0]?.id ?? 0]);
+    assert.deepEqual(await stack.api.listPorts(), []);
+  });
+
+  it('are published in no part where one of the ports is in use', async () => {
+    await using other = createServer();
+    other.listen(first + 50, HOST);
+    await once(other, 'listening');
+    await assert.rejects(stack.api.addPorts(specs()), {
+      code: 'port-unavailable',
+      field: '50',
+      message: new RegExp(
+        `^listen tcp ${HOST}:${first + 50}: bind: address already in use; .* \\(entry 51 of ${LISTED}, ${HOST}:${first + 50}:${INSIDE}/tcp; none was added\\)$`,
+      ),
+    });
+    assert.deepEqual(await stack.api.listPorts(), []);
+    assert.equal(await accepts(HOST, first), false);
+  });
+
+  it('name the port of a range that is in use', async () => {
+    await using other = createServer();
+    other.listen(first + 50, HOST);
+    await once(other, 'listening');
+    const range = Array.from({ length: LISTED }, (_, index) => ({
+      ...{ proto: 'tcp', parentIP: HOST, parentPort: first + index, childPort: INSIDE + index },
+    }));
+    await assert.rejects(stack.api.addPorts(range), { field: '50', message: /\(entry 51 of 200, / });
+  });
+
+  it('are what rootlessctl sends for several', async () => {
+    const texts = specs().map(({ parentPort, childPort }) => `${HOST}:${parentPort}:${childPort}`);
+    const { code, stdout, stderr } = await stack.ctl('add-ports', ...texts);
+    assert.deepEqual([code, stderr], [0, '']);
+    const ids = stdout.trimEnd().split('\n').map(Number);
+    assert.deepEqual(
+      (await stack.api.listPorts()).map(({ id }) => id),
+      ids,
+    );
+    const removed = await stack.ctl('remove-ports', `${ids[0]}-${ids.at(-1)}`);
+    assert.deepEqual([removed.code, removed.stdout], [0, stdout]);
+    assert.deepEqual(await stack.api.listPorts(), []);
+  });
+
+  it('keep, one after the other, what comes before a failure where rootlessctl adds them', async () => {
+    const spec = `${HOST}:${first}:${INSIDE}`;
+    const { code, stdout, stderr } = await stack.ctl('add-ports', spec, spec, `${HOST}:${first + 1}:${INSIDE}`);
+    const id = stdout.trimEnd();
+    assert.equal(code, 1);
+    assert.match(
+      stderr,
+      new RegExp(`^error: conflict with ID ${id} \\(at .*; added before it: ID ${id}; not tried: 1 `),
+    );
+    assert.equal((await stack.ctl('remove-ports', id)).code, 0);
   });
 });

@@ -1,7 +1,14 @@
 import type { PortDriver } from '../../../parent/port/driver.js';
-import { PortBindError, PortError, UnknownPortError } from '../../../parent/port/errors.js';
+import {
+  DuplicatePortError,
+  PortBindError,
+  PortError,
+  PortListError,
+  UnknownPortError,
+} from '../../../parent/port/errors.js';
 import { PortTable } from '../../../parent/port/table.js';
 import type { PortDriverInfo } from '../../../protocol/api/types.js';
+import { HostPortIndex } from '../../../protocol/ports/host-port-index.js';
 import { type PortMapping, type PublishedPort, protocolName } from '../../../protocol/ports/port-mapping.js';
 import type { PortCounters, PortState } from '../../../protocol/ports/status.js';
 
@@ -16,17 +23,27 @@ export class FakePortDriver implements PortDriver {
 
   async add(mapping: PortMapping, asked?: number): Promise<PublishedPort> {
     this.#fail();
-    const protocol = protocolName(mapping);
-    if (!this.info.protos.includes(protocol)) throw new PortError(`unsupported port protocol ${protocol}`);
-    this.#table.checkConflict(mapping);
+    this.#check(mapping);
     const { host } = mapping;
-    if (host.port > 0 && host.port < 1024) {
-      throw new PortBindError('EACCES', `cannot expose privileged port ${host.port}`);
-    }
     const id = asked ?? this.newId(mapping.count);
     const port = { id, ...mapping, host: { ...host, port: host.port || 40_000 + id } };
     this.#table.add(port);
     return port;
+  }
+
+  async addAll(mappings: readonly PortMapping[]): Promise<PublishedPort[]> {
+    this.#fail();
+    const before = new HostPortIndex<PortMapping>();
+    for (const [index, mapping] of mappings.entries()) {
+      try {
+        this.#check(mapping);
+        if (before.overlaps(mapping).length > 0) throw new DuplicatePortError(mapping, 0);
+        before.set(mapping);
+      } catch (error) {
+        throw error instanceof PortError ? new PortListError(error, { index, count: mappings.length, mapping }) : error;
+      }
+    }
+    return Promise.all(mappings.map((mapping) => this.add(mapping)));
   }
 
   newId(count = 1): number {
@@ -50,6 +67,14 @@ export class FakePortDriver implements PortDriver {
   watchConnections(): void {}
 
   async close(): Promise<void> {}
+
+  #check(mapping: PortMapping): void {
+    const protocol = protocolName(mapping);
+    if (!this.info.protos.includes(protocol)) throw new PortError(`unsupported port protocol ${protocol}`);
+    this.#table.checkConflict(mapping);
+    const { port } = mapping.host;
+    if (port > 0 && port < 1024) throw new PortBindError('EACCES', `cannot expose privileged port ${port}`);
+  }
 
   #fail(): void {
     const { failure } = this;

@@ -10,11 +10,31 @@ export const API_ROWS: readonly Row[] = [
     400,
     '{"message":"request body is not JSON: Expected property name or \'}\' in JSON at position 1","code":"invalid"}',
   ],
+  ['POST /v1/ports []', 400, '{"message":"the list of ports is empty","code":"port"}'],
   [
-    'POST /v1/ports []',
+    'POST /v1/ports [{"proto":"tcp","parentPort":9090,"childPort":90},[]]',
     400,
-    '{"message":"invalid port: [] is not an object with proto, parentPort and childPort","code":"invalid-port"}',
+    '{"message":"invalid port: [] is not an object with proto, parentPort and childPort (entry 2 of 2; none was added)","code":"invalid-port","field":"1"}',
   ],
+  [
+    'POST /v1/ports [{"proto":"tcp","parentPort":9090,"childPort":90,"chidIP":"1.1.1.1"}]',
+    400,
+    '{"message":"invalid port: unknown key \\"chidIP\\"; there are proto, parentIP, parentPort, childPort, childIP, count, proxyProtocol (entry 1 of 1; none was added)","code":"invalid-port","field":"0"}',
+  ],
+  [
+    'POST /v1/ports [{"proto":"tcp","parentPort":9090,"childPort":90},{"proto":"tcp","parentIP":"127.0.0.1","parentPort":8080,"childPort":80}]',
+    400,
+    '{"message":"conflict with ID 1 (entry 2 of 2, 127.0.0.1:8080:80/tcp; none was added)","code":"port-conflict","hint":"127.0.0.1:8080/tcp is published already; rootlessctl remove-ports 1 removes it","field":"1"}',
+  ],
+  ['DELETE /v1/ports?ids=', 400, '{"message":"bad id : neither a number nor a range, such as 1-1000","code":"port"}'],
+  [
+    'DELETE /v1/ports?ids=1,x',
+    400,
+    '{"message":"bad id x: neither a number nor a range, such as 1-1000","code":"port"}',
+  ],
+  ['DELETE /v1/ports?ids=2-1', 400, '{"message":"bad ids 2-1: they run backwards","code":"port"}'],
+  ['DELETE /v1/ports?ids=1-3,2', 400, '{"message":"id 2 is given twice","code":"port"}'],
+  ['DELETE /v1/ports?ids=1-999999', 400, '{"message":"unknown id: 2; none was removed","code":"no-such-port"}'],
   [
     'POST /v1/ports "x"',
     400,

@@ -108,6 +108,16 @@ describe('rootlessctl', function () {
     );
   });
 
+  it('removes ranges of ids', async () => {
+    await ctl('add-ports', '8181:80', '8281:80', '8381:80', '8481:80');
+    await prints(['remove-ports', '1-2', '4'], '1\n2\n4\n');
+    await fails(['remove-ports', '3-2'], /^error: invalid ID "3-2": expected a number, .* or a range/);
+    assert.deepEqual(
+      stack.ports.list().map(({ id }) => id),
+      [3],
+    );
+  });
+
   it('shows info', async () => {
     await prints(
       ['info'],

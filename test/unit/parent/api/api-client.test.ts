@@ -55,6 +55,23 @@ describe('API client', () => {
     assert.deepEqual(await client.listPorts(), []);
   });
 
+  it('adds and removes several at a time', async () => {
+    const specs = [8080, 8082, 8083, 8085].map((parentPort) => ({ ...WEB, parentPort }));
+    const added = await client.addPorts(specs);
+    assert.deepEqual(
+      added,
+      specs.map((spec, index) => ({ id: index + 1, spec })),
+    );
+    await assert.rejects(client.removePorts([1, 7]), { code: 'no-such-port' });
+    await client.removePorts([1, 2, 4]);
+    assert.deepEqual(await client.listPorts(), added.slice(2, 3));
+    await assert.rejects(client.addPorts([{ ...WEB, parentPort: 8090 }, WEB, WEB]), {
+      message: /\(entry 3 of 3, /,
+      code: 'port-conflict',
+      field: '2',
+    });
+  });
+
   for (const text of ['5', '"x"', '[null]', '[{}]', '{}', '{"exitCode":{}}', '[{"id":"a","name":"b","request":{}}]']) {
     it(`refuses an answer that is not of a stack: ${text}`, async () => {
       await using stack = await answering((response) => response.end(text));
