@@ -204,6 +204,8 @@ interface Binding {
   openNetlink(protocol: number, netns: string): number;
   /** Sends messages; returns the answers up to that many acknowledgements or ends of dumps; see src/netlink/netlink.h. */
   netlinkExchange(fd: number, messages: Uint8Array, acknowledgements: number): Buffer;
+  /** The same on another thread; the socket must be open, and not be used, until the promise is settled. */
+  netlinkExchangeAsync(fd: number, messages: Uint8Array, acknowledgements: number): Promise<Buffer>;
 }
 
 /** How to build it; the same in a clone and where the package is installed. */

@@ -106,16 +106,25 @@ export class NetlinkSocket implements Disposable {
     // The kernel calls an empty packet an error (ENODATA).
     if (messages.length === 0) return;
     const first = this.#sequence;
-    const packets = messages.map((message) => this.#packet(message, NLM_F.ACK));
-    const answers = native().netlinkExchange(this.#fd, Buffer.concat(packets), messages.length);
-    let failure: NetlinkError | undefined;
-    for (const { type, sequence, payload } of parse(answers)) {
-      const message = messages[sequence - first];
-      if (type !== NLMSG_ERROR || message === undefined) continue;
-      const error = refusal(message.what, payload);
-      if (error && !message.accept?.includes(error.code)) failure ??= error;
-    }
-    if (failure) throw failure;
+    check(messages, first, native().netlinkExchange(this.#fd, this.#packets(messages), messages.length));
+  }
+
+  /**
+   * Like send(), on another thread, for what the kernel takes long for. The socket must not be used, and not be closed, until
+   * the promise is settled.
+   */
+  async sendAside(...messages: readonly Message[]): Promise<void> {
+    if (messages.length === 0) return;
+    const first = this.#sequence;
+    check(messages, first, await native().netlinkExchangeAsync(this.#fd, this.#packets(messages), messages.length));
+  }
+
+  /** One object; undefined if the error is an accepted one. Throws NetlinkError. */
+  get(message: Message): Answer | undefined {
+    const first = this.#sequence;
+    const answers = native().netlinkExchange(this.#fd, this.#packets([message]), 1);
+    check([message], first, answers);
+    return parse(answers).find(({ type }) => type !== NLMSG_ERROR);
   }
 
   /** All that the kernel has of a kind. Throws NetlinkError. */
@@ -128,6 +137,10 @@ export class NetlinkSocket implements Disposable {
       if (type !== NLMSG_DONE && type !== NLMSG_ERROR) answers.push({ type, payload });
     }
     return answers;
+  }
+
+  #packets(messages: readonly Message[]): Buffer {
+    return Buffer.concat(messages.map((message) => this.#packet(message, NLM_F.ACK)));
   }
 
   #packet({ type, flags = 0, payload }: Message, extra: number): Buffer {
@@ -145,17 +158,31 @@ export class NetlinkSocket implements Disposable {
   }
 }
 
-function* parse(data: Buffer): Generator<Answer & { sequence: number }> {
+/** Throws NetlinkError for the first of consecutive messages that was refused. */
+function check(messages: readonly Message[], first: number, answers: Buffer): void {
+  let failure: NetlinkError | undefined;
+  for (const { type, sequence, payload } of parse(answers)) {
+    const message = messages[sequence - first];
+    if (type !== NLMSG_ERROR || message === undefined) continue;
+    const error = refusal(message.what, payload);
+    if (error && !message.accept?.includes(error.code)) failure ??= error;
+  }
+  if (failure) throw failure;
+}
+
+function parse(data: Buffer): (Answer & { sequence: number })[] {
+  const found: (Answer & { sequence: number })[] = [];
   for (let at = 0; at + HEADER <= data.length; ) {
     const length = data.readUInt32LE(at);
-    if (length < HEADER) return;
-    yield {
+    if (length < HEADER) break;
+    found.push({
       type: data.readUInt16LE(at + 4),
       sequence: data.readUInt32LE(at + 8),
       payload: data.subarray(at + HEADER, at + length),
-    };
+    });
     at += aligned(length);
   }
+  return found;
 }
 
 /** The error of an error message; undefined if it is an acknowledgement. */

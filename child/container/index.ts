@@ -268,7 +268,7 @@ function makeEngine({ config, parent, host, warn }: Environment, stores: Stores,
   const foreignLocks = new KeyedLock();
   const liveness = new ContainerLiveness({ stack, containers, attacher, journal, foreignLocks });
   const sweepOrder = [store, attacher, ipam, sweepables.cni, sweepables.bridge, ports, names, peers];
-  const garbage = new GarbageCollector(sweepOrder, liveness, warn);
+  const garbage = new GarbageCollector(sweepOrder, liveness, () => attacher.finished(), warn);
   const hooks = new OCIHooks({
     ...{ containers, attacher, journal, warn, locks: foreignLocks },
     sweep: () => liveness.detachDead(),
@@ -373,6 +373,7 @@ class Runtime implements ContainerRuntime {
     const { containers, streams } = this.engine;
     await containers.stopAll(timeout);
     await streams.end();
+    await this.network.attacher.finished();
     containers.close();
     await this.network.dhcp.close();
   }

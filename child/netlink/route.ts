@@ -35,6 +35,7 @@ const IFLA = {
   PROTINFO: 12,
   LINKINFO: 18,
   IFALIAS: 20,
+  GROUP: 27,
   NET_NS_FD: 28,
 };
 const IFLA_INFO = { KIND: 1, DATA: 2 };
@@ -107,7 +108,10 @@ export class RouteSocket implements Disposable {
   }
 
   link(name: string): Link | undefined {
-    return this.links().find((link) => link.name === name);
+    const payload = Buffer.concat([linkHeader(), attribute(IFLA.IFNAME, name)]);
+    const what = `find the device ${name}`;
+    const answer = this.#socket.get({ type: RTM.GETLINK, payload, what, accept: ['ENODEV'] });
+    return answer && parseLink(answer.payload);
   }
 
   addresses(): Address[] {
@@ -206,11 +210,7 @@ export class RouteSocket implements Disposable {
   }
 
   setUp(index: number): void {
-    this.#socket.send({
-      type: RTM.NEWLINK,
-      payload: linkHeader({ index, up: true }),
-      what: 'bring up the device',
-    });
+    this.#socket.send(upMessage(index));
   }
 
   /** Does nothing if the device does not exist. */
@@ -223,37 +223,45 @@ export class RouteSocket implements Disposable {
     });
   }
 
+  /**
+   * Removes devices, on another thread: the kernel waits until nobody uses them any more (tens of milliseconds), once for a
+   * group. Devices that do not exist are skipped. The socket must not be used until it is done.
+   *
+   * @param group of no other devices
+   */
+  async deleteLinks(names: readonly string[], group: number): Promise<void> {
+    const join = (name: string): Message => ({
+      type: RTM.NEWLINK,
+      payload: Buffer.concat([linkHeader(), attribute(IFLA.IFNAME, name), attribute(IFLA.GROUP, group)]),
+      what: `put the device ${name} into a group`,
+      accept: ['ENODEV'],
+    });
+    await this.#socket.sendAside(...names.map(join), {
+      type: RTM.DELLINK,
+      payload: Buffer.concat([linkHeader(), attribute(IFLA.GROUP, group)]),
+      what: `remove the devices ${names.join(', ')}`,
+      accept: ['ENODEV'],
+    });
+  }
+
+  /** Brings up a device and the loopback device, and adds addresses and default routes, in one go. */
+  configure(index: number, addresses: readonly string[], gateways: readonly string[]): void {
+    const loopback = 1;
+    this.#socket.send(
+      ...[loopback, index].map(upMessage),
+      ...addresses.map((address) => addressMessage(index, address)),
+      ...gateways.map((gateway) => defaultRouteMessage(index, gateway)),
+    );
+  }
+
   /** Adds addresses in CIDR notation, without duplicate address detection; existing ones are kept. */
   addAddresses(index: number, addresses: readonly string[]): void {
-    this.#socket.send(
-      ...addresses.map(
-        (address): Message => ({
-          type: RTM.NEWADDR,
-          flags: NLM_F.CREATE | NLM_F.REPLACE,
-          payload: addressPayload(index, address),
-          what: `add the address ${address}`,
-        }),
-      ),
-    );
+    this.#socket.send(...addresses.map((address) => addressMessage(index, address)));
   }
 
   /** Adds a default route through each gateway, one of each family. */
   addDefaultRoutes(index: number, gateways: readonly string[]): void {
-    this.#socket.send(
-      ...gateways.map((gateway): Message => {
-        const bytes = ipBytes(gateway);
-        return {
-          type: RTM.NEWROUTE,
-          flags: NLM_F.CREATE | NLM_F.REPLACE,
-          payload: Buffer.concat([
-            routeHeader(bytes.length === 4 ? AF_INET : AF_INET6),
-            attribute(RTA.GATEWAY, bytes),
-            attribute(RTA.OIF, index),
-          ]),
-          what: `add the default route through ${gateway}`,
-        };
-      }),
-    );
+    this.#socket.send(...gateways.map((gateway) => defaultRouteMessage(index, gateway)));
   }
 
   /** Removes the default routes that lead out of a device. */
@@ -279,6 +287,33 @@ export class RouteSocket implements Disposable {
   [Symbol.dispose](): void {
     this.#socket[Symbol.dispose]();
   }
+}
+
+function upMessage(index: number): Message {
+  return { type: RTM.NEWLINK, payload: linkHeader({ index, up: true }), what: 'bring up the device' };
+}
+
+function addressMessage(index: number, address: string): Message {
+  return {
+    type: RTM.NEWADDR,
+    flags: NLM_F.CREATE | NLM_F.REPLACE,
+    payload: addressPayload(index, address),
+    what: `add the address ${address}`,
+  };
+}
+
+function defaultRouteMessage(index: number, gateway: string): Message {
+  const bytes = ipBytes(gateway);
+  return {
+    type: RTM.NEWROUTE,
+    flags: NLM_F.CREATE | NLM_F.REPLACE,
+    payload: Buffer.concat([
+      routeHeader(bytes.length === 4 ? AF_INET : AF_INET6),
+      attribute(RTA.GATEWAY, bytes),
+      attribute(RTA.OIF, index),
+    ]),
+    what: `add the default route through ${gateway}`,
+  };
 }
 
 /** struct ifinfomsg. */

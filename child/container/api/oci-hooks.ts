@@ -117,7 +117,7 @@ export class OCIHooks {
   /** Removal of the container is not reported separately, so its addresses are released as well. */
   #poststop(id: string): Promise<void> {
     return this.deps.locks.run(id, async () => {
-      if (await this.deps.journal.read(id)) await this.deps.attacher.detach(id, { addresses: true, own: false });
+      if (await this.deps.journal.read(id)) await this.deps.attacher.detachAside(id, { addresses: true, own: false });
     });
   }
 }

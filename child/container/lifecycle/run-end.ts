@@ -35,15 +35,23 @@ export async function cleanUpRun(ctx: EngineContext, record: ContainerRecord, ru
   const runs = processes.isRunning(run);
   // Before the runtime is called again: the monitor may be about to write how the program ended.
   if (!runs) await untilReported(ctx, id, run);
-  await step('delete', async () => {
+  const end = step('delete', async () => {
     if (!earlier) await files.runtimeOf(record).delete(id);
     await processes.end(run);
   });
+  // At once where nothing lives on that uses the network: the runtime and the kernel, which removes devices, take long.
+  const hasEnded = !runs && !processes.isPopulated(run);
+  if (!hasEnded) await end;
   if (runs) await untilReported(ctx, id, run);
+  const detached = step('detach', () => ctx.attacher.detach(id, { addresses: false, own: true })).catch(
+    (error: unknown) => {
+      ctx.warn(`cannot detach ${name} from its networks, gc retries: ${errorText(error)}`);
+    },
+  );
+  // Nothing may be under way when one fails.
+  await Promise.allSettled([end, detached]);
+  await end;
   const code = await files.exitCode(id);
-  await step('detach', () => ctx.attacher.detach(id, { addresses: false, own: true })).catch((error: unknown) => {
-    ctx.warn(`cannot detach ${name} from its networks, gc retries: ${errorText(error)}`);
-  });
   ctx.inputs.close(id);
   const ended = endedRun(run, { code, killed: ctx.killed.delete(id), unknown: earlier ? STACK_LOST : MONITOR_LOST });
   await step('status', () => store.writeRun(id, ended)).catch((error: unknown) => {

@@ -12,7 +12,7 @@ export interface NetworkAdminDeps {
   containers: Pick<ContainerManager, 'store' | 'report' | 'exclusively'>;
   liveness: Pick<ContainerLiveness, 'isLive'>;
   networks: NetworkRegistry;
-  attacher: Pick<Attacher, 'on' | 'check'>;
+  attacher: Pick<Attacher, 'on' | 'check' | 'finished'>;
   bridges: Pick<BridgeDriver, 'remove'>;
   cni: Pick<CNI, 'status'>;
   ipam: Pick<Ipam, 'keep' | 'forget'>;

@@ -30,8 +30,9 @@ export class NetworkAdmin {
 
   /** Removes a network with its bridge and reservations. Throws ConflictError if it is in use or predefined. */
   async remove(network: Network): Promise<void> {
-    const { networks, bridges, ipam } = this.deps;
+    const { networks, bridges, ipam, attacher } = this.deps;
     if (network.name === DEFAULT_NETWORK) throw predefined(network.name);
+    await attacher.finished();
     const users = await this.#usersOf(network);
     if (users.length === 1) {
       throw new ConflictError(`the network ${network.name} is in use by the container ${users[0]}; remove that first`);
@@ -51,6 +52,7 @@ export class NetworkAdmin {
   /** Removes the networks created here that no container uses. Resolves with their names. */
   async prune(): Promise<string[]> {
     const removed: string[] = [];
+    await this.deps.attacher.finished();
     for (const network of await this.deps.networks.list()) {
       if (!network.own || network.name === DEFAULT_NETWORK || (await this.#usersOf(network)).length > 0) continue;
       await this.remove(network);

@@ -22,6 +22,7 @@ const MAX_NAMES = 5;
 /** Resolves with the changed network. Throws ContainerError; nothing is changed then. */
 export async function updateNetwork(deps: NetworkAdminDeps, network: Network, update: NetworkUpdate): Promise<Network> {
   const { networks, containers, bridges, ipam } = deps;
+  await deps.attacher.finished();
   const members = membersOf(deps, network);
   // Updates the status of those that should be running.
   for (const member of members) await containers.report(member);

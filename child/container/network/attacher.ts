@@ -45,9 +45,18 @@ export interface AttacherDeps {
   warn: (line: string) => void;
 }
 
+interface DetachOptions {
+  /** Whether its addresses are released. */
+  addresses: boolean;
+  /** Whether it is a container of this engine. */
+  own: boolean;
+}
+
 export class Attacher implements Sweepable {
   /** What each container publishes, for the plugins that need it. */
   readonly #published = new Map<string, readonly CNIPortMapping[]>();
+  /** What remains to be done of detach(), by container. */
+  readonly #finishing = new Map<string, Promise<void>>();
   readonly #live: LiveAttachments;
 
   constructor(private readonly deps: AttacherDeps) {
@@ -68,6 +77,7 @@ export class Attacher implements Sweepable {
     const { id, own, publish } = request;
     const { stack, networks, journal, warn } = this.deps;
     const attachments = attachmentsOf(request, await networks.resolve(request.networks));
+    await this.#finishing.get(id);
     this.#published.set(id, publish);
     const held = (await journal.read(id)) !== undefined;
     try {
@@ -135,7 +145,39 @@ export class Attacher implements Sweepable {
    * Detaches a container from all of its networks, whatever of that exists; with `addresses` it also releases its addresses.
    * Can be repeated. Throws ContainerError if something could not be removed; it then remains in the journal.
    */
-  async detach(id: string, { addresses, own }: { addresses: boolean; own: boolean }): Promise<void> {
+  async detach(id: string, options: DetachOptions): Promise<void> {
+    await this.#finishing.get(id);
+    const entry = await this.#close(id, options);
+    if (entry) await this.#removeInterfaces(entry, options);
+  }
+
+  /**
+   * Like detach(), but resolves when connections no longer lead to the container, nor its names: its interfaces are removed,
+   * for which the kernel waits, and then its addresses are released, while others continue; see isFinishing(). What cannot be
+   * removed is warned of, and remains in the journal.
+   */
+  async detachAside(id: string, options: DetachOptions): Promise<void> {
+    await this.#finishing.get(id);
+    const entry = await this.#close(id, options);
+    if (!entry) return;
+    const finishing = this.#removeInterfaces(entry, options)
+      .catch((error: unknown) => this.deps.warn(`cannot detach ${shortId(id)}, gc retries: ${errorText(error)}`))
+      .finally(() => this.#finishing.delete(id));
+    this.#finishing.set(id, finishing);
+  }
+
+  /** Whether a container is still being detached by detachAside(). */
+  isFinishing(id: string): boolean {
+    return this.#finishing.has(id);
+  }
+
+  /** Resolves when no container is. */
+  async finished(): Promise<void> {
+    while (this.#finishing.size > 0) await Promise.all(this.#finishing.values());
+  }
+
+  /** The steps of detach() for which nothing is waited; resolves with what is left to be undone. */
+  async #close(id: string, { own }: DetachOptions): Promise<JournalEntry | undefined> {
     const { journal, faults, ports, peers, states, changed } = this.deps;
     const entry = await journal.read(id);
     const step = <T>(what: Step<'detach'>, task: () => Promise<T>) => faults.step('detach', what, task);
@@ -147,10 +189,16 @@ export class Attacher implements Sweepable {
     changed();
     this.#published.delete(id);
     // A journal that is torn at its beginning does not contain what was done; the garbage collector finds it.
-    if (!entry) return journal.end(id);
-    await journal.detaching(id);
+    if (!entry) await journal.end(id);
+    else await journal.detaching(id);
+    return entry;
+  }
+
+  async #removeInterfaces({ id, attachments }: JournalEntry, { addresses }: DetachOptions): Promise<void> {
+    const { journal, faults } = this.deps;
+    const step = <T>(what: Step<'detach'>, task: () => Promise<T>) => faults.step('detach', what, task);
     let failure: unknown;
-    for (const { network: name, ifname } of [...entry.attachments].reverse()) {
+    for (const { network: name, ifname } of [...attachments].reverse()) {
       try {
         const network = await this.#networkOf(name, id, ifname);
         // With a removed bridge network, its devices are removed, too.

@@ -28,6 +28,11 @@ export class ContainerProcesses {
     return process !== undefined && isAlive(process);
   }
 
+  /** Whether a process of the run lives in its cgroup; false where it has none. */
+  isPopulated({ cgroup }: RunRecord): boolean {
+    return cgroup !== undefined && isPopulated(cgroup);
+  }
+
   /** Whether an earlier stack started the run; its containers cannot be continued, since their network ended with it. */
   isOfEarlierStack({ stack }: RunRecord): boolean {
     return stack !== this.stack;
@@ -56,7 +61,7 @@ export class ContainerProcesses {
 
   /** Ends all processes of a run, by SIGKILL. Throws ContainerError if one lives on. */
   async end(run: RunRecord): Promise<void> {
-    const lives = () => this.isRunning(run) || (run.cgroup !== undefined && isPopulated(run.cgroup));
+    const lives = () => this.isRunning(run) || this.isPopulated(run);
     const deadline = performance.now() + KILL_TIMEOUT;
     for (let pause = 1; lives(); pause = Math.min(pause * 2, 50)) {
       if (run.cgroup !== undefined) killCgroup(run.cgroup);

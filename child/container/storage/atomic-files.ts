@@ -5,7 +5,19 @@
  * Small files are read and written synchronously: each takes the kernel some microseconds, while the calls through Node's
  * thread pool took a quarter of the time that attaching a container took.
  */
-import { appendFileSync, closeSync, fchmodSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  fchmodSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { open, readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errnoName } from '../../../protocol/errors/error-text.js';
@@ -29,7 +41,7 @@ export async function writeAtomic(
   { mode = 0o600, durable = false }: { mode?: number | undefined; durable?: boolean } = {},
 ): Promise<void> {
   const temporary = temporaryPath(path);
-  onFile(dirname(path), () => mkdirSync(dirname(path), { recursive: true, mode: 0o700 }));
+  if (!existsSync(dirname(path))) makeDirectoryOf(path);
   // With `lasting`, synced: a rename may reach the disk before the content, and leave an empty file. `wx`, since no file
   // and no link of that name may exist.
   try {
@@ -78,8 +90,16 @@ export async function readText(path: string): Promise<string | undefined> {
 
 /** Appends to a file, which is created where it does not exist. Throws FileError. */
 export function append(path: string, text: string): void {
+  try {
+    appendFileSync(path, text, { mode: 0o600 });
+  } catch {
+    makeDirectoryOf(path);
+    onFile(path, () => appendFileSync(path, text, { mode: 0o600 }));
+  }
+}
+
+function makeDirectoryOf(path: string): void {
   onFile(dirname(path), () => mkdirSync(dirname(path), { recursive: true, mode: 0o700 }));
-  onFile(path, () => appendFileSync(path, text, { mode: 0o600 }));
 }
 
 /** Writes a file in place, not atomically, with that mode whatever the umask. Throws FileError. */
@@ -115,11 +135,13 @@ async function writeToDisk(path: string, text: string, mode: number): Promise<vo
  * cannot be read: otherwise existing entries would count as removed, and what belongs to them as left over.
  */
 export async function namesIn(directory: string): Promise<string[]> {
-  const names = await onFile<Promise<string[]>>(directory, () => readdir(directory)).catch((error: unknown) => {
+  try {
+    const names = onFile(directory, () => readdirSync(directory));
+    return names.filter((name) => !TEMPORARY.test(name)).sort();
+  } catch (error) {
     if (error instanceof FileError && ['ENOENT', 'ENOTDIR'].includes(error.errno)) return [];
     throw error;
-  });
-  return names.filter((name) => !TEMPORARY.test(name)).sort();
+  }
 }
 
 /** Removes the temporary files in a directory and below. Nothing may be writing there. */
@@ -130,6 +152,13 @@ export async function removeTemporaryFiles(directory: string, pattern = TEMPORAR
   }
 }
 
+/** Removes a file, or a directory with all that is in it; does nothing if there is none. */
 export async function remove(path: string): Promise<void> {
-  await rm(path, { recursive: true, force: true });
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(errnoName(error))) return;
+    // A directory may be large.
+    await rm(path, { recursive: true, force: true });
+  }
 }

@@ -5,7 +5,7 @@
  *
  *   {"intent":"attach", …}     before the first step: the request
  *   {"step":"device:eth0"}     before a step
- *   {"done":"device:eth0"}     after it
+ *   {"done":"device:eth0"}     after it, with the next line
  *   {"intent":"complete"}      all steps are done
  *   {"intent":"detach"}        from here on it is being undone
  *
@@ -46,6 +46,9 @@ export interface JournalEntry extends AttachIntent {
 }
 
 export class Journal {
+  /** Lines about what is done, which are written with the next one: it is enough to know what was begun. */
+  readonly #done = new Map<string, string>();
+
   constructor(
     private readonly directory: string,
     private readonly faults: FaultInjector,
@@ -53,6 +56,7 @@ export class Journal {
 
   /** Starts the container's journal over. */
   async begin(intent: AttachIntent): Promise<void> {
+    this.#done.delete(intent.id);
     await this.faults.step('attach', 'journal', () =>
       writeAtomic(this.#file(intent.id), `${JSON.stringify({ intent: 'attach', ...intent })}\n`),
     );
@@ -63,7 +67,7 @@ export class Journal {
     this.#append(id, { step: name });
     this.faults.at('before', 'attach', name);
     const result = await task();
-    this.#append(id, { done: name });
+    this.#done.set(id, `${this.#done.get(id) ?? ''}${lineOf({ done: name })}`);
     this.faults.at('after', 'attach', name);
     return result;
   }
@@ -78,12 +82,14 @@ export class Journal {
 
   /** Removes the journal, when nothing is left to undo. */
   async end(id: string): Promise<void> {
+    this.#done.delete(id);
     await this.faults.step('detach', 'complete', () => remove(this.#file(id)));
   }
 
   async read(id: string): Promise<JournalEntry | undefined> {
-    const text = await readText(this.#file(id));
-    if (text === undefined) return undefined;
+    const written = await readText(this.#file(id));
+    if (written === undefined) return undefined;
+    const text = `${written}${this.#done.get(id) ?? ''}`;
     let entry: JournalEntry | undefined;
     for (const line of text.split('\n')) {
       const record = parseLine(line);
@@ -107,13 +113,18 @@ export class Journal {
   }
 
   #append(id: string, record: object): void {
-    // Begins with a line end, which ends a line that was cut off; empty lines are skipped.
-    append(this.#file(id), `\n${JSON.stringify(record)}\n`);
+    append(this.#file(id), `${this.#done.get(id) ?? ''}${lineOf(record)}`);
+    this.#done.delete(id);
   }
 
   #file(id: string): string {
     return join(this.directory, id);
   }
+}
+
+/** Begins with a line end, which ends a line that was cut off; empty lines are skipped. */
+function lineOf(record: object): string {
+  return `\n${JSON.stringify(record)}\n`;
 }
 
 function parseLine(line: string): Record<string, unknown> | undefined {

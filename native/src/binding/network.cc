@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <memory>
 
 #include "binding/exports.h"
 #include "binding/values.h"
@@ -119,6 +120,49 @@ napi_value netlinkExchange(napi_env env, napi_callback_info info) {
   return error != 0 ? throwErrno(env, error, "netlink") : makeBuffer(env, answers);
 }
 
+// An exchange on a thread of libuv's pool, for what the kernel takes long for.
+struct PendingExchange {
+  int fd = -1;
+  unsigned acknowledgements = 0;
+  int error = 0;
+  std::string messages, answers;
+  napi_async_work work = nullptr;
+  napi_deferred deferred = nullptr;
+};
+
+void runExchange(napi_env, void* data) {
+  auto* pending = static_cast<PendingExchange*>(data);
+  pending->error = netlink::exchange(pending->fd, pending->messages, pending->acknowledgements, &pending->answers);
+}
+
+void settleExchange(napi_env env, napi_status, void* data) {
+  std::unique_ptr<PendingExchange> pending(static_cast<PendingExchange*>(data));
+  napi_delete_async_work(env, pending->work);
+  if (pending->error == 0) {
+    napi_resolve_deferred(env, pending->deferred, makeBuffer(env, pending->answers));
+    return;
+  }
+  napi_value reason;
+  throwErrno(env, pending->error, "netlink");
+  napi_get_and_clear_last_exception(env, &reason);
+  napi_reject_deferred(env, pending->deferred, reason);
+}
+
+napi_value netlinkExchangeAsync(napi_env env, napi_callback_info info) {
+  // (fd, messages, acknowledgements) -> promise of the answers; the socket must be open, and not be used, until then
+  Args args(env, info);
+  auto pending = std::make_unique<PendingExchange>();
+  pending->fd = int(args.number(0));
+  pending->messages = args.bytes(1);
+  pending->acknowledgements = unsigned(args.number(2));
+  napi_value promise;
+  napi_create_promise(env, &pending->deferred, &promise);
+  napi_create_async_work(env, nullptr, makeString(env, "netlink"), runExchange, settleExchange, pending.get(),
+                         &pending->work);
+  napi_queue_async_work(env, pending.release()->work);
+  return promise;
+}
+
 }  // namespace
 
 std::vector<NamedFunction> networkFunctions() {
@@ -127,6 +171,7 @@ std::vector<NamedFunction> networkFunctions() {
       {"listenOnPath", listenOnPath}, {"sendDatagram", sendDatagram},
       {"takeSocket", takeSocket},     {"addLoopbackAddress", addLoopbackAddressOf},
       {"openNetlink", openNetlink},   {"netlinkExchange", netlinkExchange},
+      {"netlinkExchangeAsync", netlinkExchangeAsync},
   };
 }
 

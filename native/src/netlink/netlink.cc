@@ -50,12 +50,13 @@ int exchange(int fd, const std::string& messages, unsigned acknowledgements, std
   } while (sent < 0 && errno == EINTR);
   if (sent < 0) return errno;
 
-  std::string buffer(256 * 1024, '\0');
+  // Of the size that the kernel fills at most with a part of a dump; not cleared, since most answers are short.
+  char buffer[32 * 1024];
   unsigned seen = 0, foreign = 0;
   while (seen < acknowledgements) {
     sockaddr_nl from{};
     socklen_t length = sizeof from;
-    ssize_t n = recvfrom(fd, buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&from), &length);
+    ssize_t n = recvfrom(fd, buffer, sizeof buffer, 0, reinterpret_cast<sockaddr*>(&from), &length);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return errno == EAGAIN ? ETIMEDOUT : errno;
     // Programs with CAP_NET_ADMIN in that namespace may send to any netlink socket in it (netlink(7)).
@@ -63,10 +64,10 @@ int exchange(int fd, const std::string& messages, unsigned acknowledgements, std
       if (++foreign > MOST_FOREIGN) return EPROTO;
       continue;
     }
-    answers->append(buffer, 0, size_t(n));
+    answers->append(buffer, size_t(n));
     for (size_t at = 0; at + NLMSG_HDRLEN <= size_t(n);) {
       nlmsghdr header;
-      memcpy(&header, buffer.data() + at, sizeof header);
+      memcpy(&header, buffer + at, sizeof header);
       if (header.nlmsg_len < NLMSG_HDRLEN) return EPROTO;
       if (header.nlmsg_type == NLMSG_ERROR || header.nlmsg_type == NLMSG_DONE) seen++;
       at += NLMSG_ALIGN(header.nlmsg_len);

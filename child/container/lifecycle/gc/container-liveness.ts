@@ -1,5 +1,5 @@
 /** Containers that are to have a network now: our own by their records, those of other OCI runtimes by the journal. */
-import { readdir } from 'node:fs/promises';
+import { readdirSync } from 'node:fs';
 import { shortId } from '../../../../protocol/containers/short-id.js';
 import { startTimeOf } from '../../../../protocol/system/process-identity.js';
 import type { Attacher } from '../../network/attacher.js';
@@ -19,6 +19,10 @@ export interface ContainerLivenessDeps {
 }
 
 export class ContainerLiveness implements LiveContainers {
+  /** The last one that was begun, see detachDead(). */
+  #sweep: Promise<void> = Promise.resolve();
+  #nextSweep: Promise<void> | undefined;
+
   constructor(private readonly deps: ContainerLivenessDeps) {}
 
   own(): { id: string; name: string }[] {
@@ -43,6 +47,7 @@ export class ContainerLiveness implements LiveContainers {
 
   async isLive(id: string): Promise<boolean> {
     if (this.isOwn(id)) return this.deps.containers.isAttached(id);
+    if (this.deps.attacher.isFinishing(id)) return true;
     const entry = await this.deps.journal.read(id);
     return entry !== undefined && !entry.detaching && (await this.#isForeignLive(entry));
   }
@@ -69,8 +74,21 @@ export class ContainerLiveness implements LiveContainers {
     return this.deps.containers.publishPeerNames(id);
   }
 
-  /** Takes away what containers of other OCI runtimes have left whose process is gone. */
-  async detachDead(): Promise<void> {
+  /**
+   * Takes away what containers of other OCI runtimes have left whose process is gone. Requests that come while one is carried
+   * out share the next one.
+   */
+  detachDead(): Promise<void> {
+    this.#nextSweep ??= this.#sweep.then(() => {
+      this.#nextSweep = undefined;
+      const sweep = this.#detachDead();
+      this.#sweep = sweep.catch(() => {});
+      return sweep;
+    });
+    return this.#nextSweep;
+  }
+
+  async #detachDead(): Promise<void> {
     for (const id of await this.deps.journal.ids()) {
       if (this.isOwn(id) || (await this.isLive(id))) continue;
       await this.unlessLive(id, () => this.deps.attacher.detach(id, { addresses: true, own: false }));
@@ -91,9 +109,10 @@ export class ContainerLiveness implements LiveContainers {
   /** As long as this stack runs there is the process. */
   async #isForeignLive({ pid, startTime, stack }: JournalEntry): Promise<boolean> {
     if (stack !== this.deps.stack || !startTime || startTimeOf(pid) !== startTime) return false;
-    return readdir(`/proc/${pid}/ns`).then(
-      () => true,
-      () => false,
-    );
+    try {
+      return readdirSync(`/proc/${pid}/ns`).length > 0;
+    } catch {
+      return false;
+    }
   }
 }

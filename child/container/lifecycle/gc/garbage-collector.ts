@@ -14,11 +14,14 @@ export class GarbageCollector {
   constructor(
     private readonly parts: readonly Sweepable[],
     private readonly containers: LiveContainers,
+    /** Resolves when nothing is being removed that would be found. */
+    private readonly settled: () => Promise<void>,
     private readonly warn: (line: string) => void,
   ) {}
 
   /** Resolves with what was found, in the order in which it was. */
   async run(repairs: Repairs): Promise<GarbageReport[]> {
+    await this.settled();
     const repair = repairs !== 'none';
     const found: GarbageReport[] = [];
     const report: ReportGarbage = async (kind, what, task) => {

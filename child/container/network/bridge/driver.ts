@@ -20,6 +20,7 @@ import type { CNIResult } from '../cni/executor/types.js';
 import type { Ipam, IpamAddress } from '../ipam/ipam.js';
 import { parseSubnet } from '../ipam/subnets.js';
 import type { BridgeNetwork, Network } from '../network.js';
+import { DeviceRemoval } from './device-removal.js';
 import { type Firewall, firewallBridge } from './firewall.js';
 import { bridgeProblem, portProblem } from './state.js';
 
@@ -38,6 +39,7 @@ export class BridgeDriver implements AttachDriver {
   readonly #locks = new KeyedLock();
   /** Index of the bridge of each network that was ensured. */
   readonly #bridges = new Map<string, number>();
+  readonly #removal = new DeviceRemoval();
   #forwarding = false;
 
   constructor(
@@ -63,6 +65,7 @@ export class BridgeDriver implements AttachDriver {
       }),
     );
     return step(`device:${ifname}`, async () => {
+      await this.#removal.removed(deviceOf(containerId, ifname));
       try {
         return withBridgeErrors(() => this.#connect(attachment, bridge, index, leases));
       } catch {
@@ -75,9 +78,8 @@ export class BridgeDriver implements AttachDriver {
   }
 
   async detach({ containerId, ifname }: Attachment): Promise<void> {
-    withBridgeErrors(() => {
-      using socket = new RouteSocket();
-      socket.deleteLink(deviceOf(containerId, ifname));
+    await this.#removal.remove(deviceOf(containerId, ifname)).catch((error: unknown) => {
+      throw bridgeError(error);
     });
   }
 
@@ -204,25 +206,17 @@ export class BridgeDriver implements AttachDriver {
     } finally {
       closeSync(file);
     }
-    if (!bridge.icc) {
-      const port = socket.link(device);
-      if (port) socket.isolatePort(port.index);
-    }
+    const port = requireLink(socket, device);
+    if (!bridge.icc) socket.isolatePort(port.index);
     const link = requireLink(inside, ifname);
-    const loopback = inside.link('lo');
-    if (loopback && !loopback.up) inside.setUp(loopback.index);
-    inside.setUp(link.index);
-    inside.addAddresses(
-      link.index,
-      leases.map(({ address }) => address),
-    );
     const gateways = bridge.internal ? [] : leases.map(({ gateway }) => gateway);
-    if (defaultRoute && gateways.length > 0) inside.addDefaultRoutes(link.index, gateways);
+    const addresses = leases.map(({ address }) => address);
+    inside.configure(link.index, addresses, defaultRoute ? gateways : []);
     return {
       cniVersion: '1.0.0',
       interfaces: [
         { name: bridge.device, mac: macOf(bridge.device) },
-        { name: device, mac: socket.link(device)?.mac ?? '' },
+        { name: device, mac: port.mac },
         { name: ifname, mac: link.mac, sandbox: netns },
       ],
       ips: leases.map(({ address, gateway }) => ({ address, interface: 2, ...(bridge.internal ? {} : { gateway }) })),
@@ -293,8 +287,12 @@ function withBridgeErrors<T>(task: () => T): T {
   try {
     return task();
   } catch (error) {
-    if (error instanceof ContainerError) throw error;
-    const why = error instanceof NetlinkError ? error.message : errorText(error);
-    throw new BridgeError(`cannot set up the container's network: ${why}`);
+    throw bridgeError(error);
   }
+}
+
+function bridgeError(error: unknown): ContainerError {
+  if (error instanceof ContainerError) return error;
+  const why = error instanceof NetlinkError ? error.message : errorText(error);
+  return new BridgeError(`cannot set up the container's network: ${why}`);
 }

@@ -4,7 +4,7 @@
  * its networks are rewritten. meta.json of a container of this engine exists from `create` to `rm`; `attached` is whether
  * it is on its networks now.
  */
-import { rmdir } from 'node:fs/promises';
+import { rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { shortId } from '../../../../protocol/containers/short-id.js';
@@ -110,7 +110,11 @@ export class PeerRegistry implements Sweepable {
     } else {
       await remove(this.#file(id, 'meta.json'));
       // The directory of a container of another OCI runtime is empty then.
-      await rmdir(join(this.directory, id)).catch(() => {});
+      try {
+        rmdirSync(join(this.directory, id));
+      } catch {
+        // It is not empty, or does not exist.
+      }
     }
     if (!before) return;
     await this.prepare(id, before.extraHosts, []);
@@ -119,7 +123,7 @@ export class PeerRegistry implements Sweepable {
 
   /** Writes a hosts file whose container is on no network yet. */
   prepare(id: string, extraHosts: readonly ExtraHost[], own: readonly HostsEntry[]): Promise<void> {
-    return this.#locks.run(id, () => this.#write(id, extraHosts, own));
+    return this.#locks.run(id, () => this.#write(id, extraHosts, () => own));
   }
 
   /** Finds members that do not run, or have another name by now, and hosts files that differ from what they should be. */
@@ -156,7 +160,7 @@ export class PeerRegistry implements Sweepable {
       this.#stale.clear();
       for (const id of stale) {
         const meta = this.#members.get(id);
-        if (meta) await this.prepare(id, meta.extraHosts, this.#entriesOf(meta));
+        if (meta) await this.#locks.run(id, () => this.#write(id, meta.extraHosts, () => this.#entriesOf(meta)));
       }
     });
   }
@@ -165,12 +169,12 @@ export class PeerRegistry implements Sweepable {
     return peerLines({ self: toPeer(meta), peers: [...this.#members.values()].map(toPeer) });
   }
 
-  async #write(id: string, extraHosts: readonly ExtraHost[], entries: readonly HostsEntry[]): Promise<void> {
+  async #write(id: string, extraHosts: readonly ExtraHost[], entries: () => readonly HostsEntry[]): Promise<void> {
     const path = this.#file(id, 'hosts');
     const current = await readText(path);
     // Containers of other OCI runtimes have none.
     if (current === undefined) return;
-    await writeInPlace(path, renderHosts({ current, extraHosts, entries }));
+    await writeInPlace(path, renderHosts({ current, extraHosts, entries: entries() }));
   }
 
   /** Undefined if it does not exist, or is incomplete. */

@@ -4,7 +4,7 @@
  * Import this module only where one is read: zod takes longer to load than a plugin takes to run.
  */
 
-import { readdir } from 'node:fs/promises';
+import { readdirSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import * as z from 'zod';
 import { codedReasonText, errnoName, errorText } from '../../../../../protocol/errors/error-text.js';
@@ -87,7 +87,7 @@ export async function readConfDir(dirs: readonly string[]): Promise<{ networks: 
   const found: { name: string; file: string }[] = [];
   for (const dir of dirs) {
     try {
-      const names = (await readdir(dir)).filter((name) => EXTENSIONS.includes(extname(name)));
+      const names = readdirSync(dir).filter((name) => EXTENSIONS.includes(extname(name)));
       found.push(...names.map((name) => ({ name, file: join(dir, name) })));
     } catch (error) {
       if (errnoName(error) !== 'ENOENT') problems.push({ file: dir, what: codedReasonText(error) });

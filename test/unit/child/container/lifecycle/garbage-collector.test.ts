@@ -8,7 +8,15 @@ const NO_CONTAINERS = {} as LiveContainers;
 function collector(...parts: Sweepable['sweep'][]): { garbage: GarbageCollector; warnings: string[] } {
   const warnings: string[] = [];
   const stores = parts.map((sweep) => ({ sweep }));
-  return { garbage: new GarbageCollector(stores, NO_CONTAINERS, (line) => warnings.push(line)), warnings };
+  return {
+    garbage: new GarbageCollector(
+      stores,
+      NO_CONTAINERS,
+      () => Promise.resolve(),
+      (line) => warnings.push(line),
+    ),
+    warnings,
+  };
 }
 
 describe('garbage collection', () => {
