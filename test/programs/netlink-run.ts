@@ -4,6 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
+import { DeviceRemoval } from '../../child/container/network/bridge/device-removal.js';
 import { RouteSocket } from '../../child/netlink/route.js';
 import { NetlinkError } from '../../native/netlink.js';
 
@@ -26,6 +27,8 @@ export interface NetlinkReport {
   /** Lines of iproute2. */
   kernel: Record<'devices' | 'addresses' | 'routes' | 'ports', string>;
   remaining: string[];
+  /** Devices after some were removed on another thread. */
+  afterRemoval: string[];
 }
 
 const output = (...[program = '', ...args]: string[]) => execFileSync(program, args, { encoding: 'utf8' });
@@ -56,6 +59,8 @@ const veth = {
 socket.makeVeth({ ...veth, peerMac: '02:00:00:00:00:02' });
 refused('twice', () => socket.makeVeth(veth));
 refused('long', () => socket.ensureBridge('x'.repeat(16), 0, mac));
+const pairs = ['one', 'two', 'three', 'kept'];
+for (const name of pairs) socket.makeVeth({ ...veth, name, peerName: `${name}-far` });
 closeSync(here);
 const near = socket.link('near0')?.index ?? 0;
 const far = socket.link('far0')?.index ?? 0;
@@ -87,6 +92,13 @@ socket.deleteDefaultRoutes(far);
 socket.deleteDefaultRoutes(far);
 routes.push(socket.routes());
 for (const name of ['near0', 'near0', 'br0', 'never']) socket.deleteLink(name);
+const removal = new DeviceRemoval();
+// The second call has what comes during the first.
+const first = ['one', 'never', 'one'].map((name) => removal.remove(name));
+await removal.removed('one');
+await Promise.all([...first, removal.remove('two'), removal.remove('three')]);
+const afterRemoval = socket.links().map(({ name }) => name);
+socket.deleteLink('kept');
 const report: NetlinkReport = {
   bridges,
   links,
@@ -95,5 +107,6 @@ const report: NetlinkReport = {
   refusals,
   kernel,
   remaining: socket.links().map(({ name }) => name),
+  afterRemoval,
 };
 process.stdout.write(JSON.stringify(report));

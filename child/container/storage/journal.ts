@@ -12,6 +12,7 @@
  * The file is removed when nothing is left to undo. A last line that a crash has cut off counts as not written; each step
  * and its undoing can be repeated, so it is enough to know what was begun.
  */
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CNIPortMapping } from '../../../protocol/ports/cni-json.js';
 import { append, namesIn, readText, remove, writeAtomic } from './atomic-files.js';
@@ -47,7 +48,9 @@ export interface JournalEntry extends AttachIntent {
 
 export class Journal {
   /** Lines about what is done, which are written with the next one: it is enough to know what was begun. */
-  readonly #done = new Map<string, string>();
+  readonly #done = new Map<string, string[]>();
+  /** What was read last, and of which version of the file; each attach reads those of all containers. */
+  readonly #read = new Map<string, { version: string; entry: JournalEntry | undefined }>();
 
   constructor(
     private readonly directory: string,
@@ -67,7 +70,7 @@ export class Journal {
     this.#append(id, { step: name });
     this.faults.at('before', 'attach', name);
     const result = await task();
-    this.#done.set(id, `${this.#done.get(id) ?? ''}${lineOf({ done: name })}`);
+    this.#done.set(id, [...(this.#done.get(id) ?? []), name]);
     this.faults.at('after', 'attach', name);
     return result;
   }
@@ -83,28 +86,21 @@ export class Journal {
   /** Removes the journal, when nothing is left to undo. */
   async end(id: string): Promise<void> {
     this.#done.delete(id);
+    this.#read.delete(id);
     await this.faults.step('detach', 'complete', () => remove(this.#file(id)));
   }
 
   async read(id: string): Promise<JournalEntry | undefined> {
-    const written = await readText(this.#file(id));
-    if (written === undefined) return undefined;
-    const text = `${written}${this.#done.get(id) ?? ''}`;
-    let entry: JournalEntry | undefined;
-    for (const line of text.split('\n')) {
-      const record = parseLine(line);
-      if (record === undefined) continue;
-      if (record.intent === 'attach') {
-        const { intent: _, ...rest } = record;
-        entry = { ...(rest as unknown as AttachIntent), begun: [], done: [], complete: false, detaching: false };
-      }
-      if (!entry) continue;
-      if (typeof record.step === 'string') entry.begun.push(record.step);
-      if (typeof record.done === 'string') entry.done.push(record.done);
-      if (record.intent === 'complete') entry.complete = true;
-      if (record.intent === 'detach') entry.detaching = true;
+    const stats = statSync(this.#file(id), { throwIfNoEntry: false });
+    const version = stats && `${stats.ino} ${stats.size} ${stats.mtimeMs}`;
+    const known = this.#read.get(id);
+    if (version === undefined || known?.version !== version) {
+      this.#read.delete(id);
+      const text = await readText(this.#file(id));
+      if (version !== undefined) this.#read.set(id, { version, entry: text === undefined ? text : parse(text) });
     }
-    return entry;
+    const entry = this.#read.get(id)?.entry;
+    return entry && { ...entry, done: [...entry.done, ...(this.#done.get(id) ?? [])] };
   }
 
   /** Ids that have an entry. */
@@ -113,7 +109,8 @@ export class Journal {
   }
 
   #append(id: string, record: object): void {
-    append(this.#file(id), `${this.#done.get(id) ?? ''}${lineOf(record)}`);
+    const done = (this.#done.get(id) ?? []).map((name) => lineOf({ done: name }));
+    append(this.#file(id), [...done, lineOf(record)].join(''));
     this.#done.delete(id);
   }
 
@@ -125,6 +122,24 @@ export class Journal {
 /** Begins with a line end, which ends a line that was cut off; empty lines are skipped. */
 function lineOf(record: object): string {
   return `\n${JSON.stringify(record)}\n`;
+}
+
+function parse(text: string): JournalEntry | undefined {
+  let entry: JournalEntry | undefined;
+  for (const line of text.split('\n')) {
+    const record = parseLine(line);
+    if (record === undefined) continue;
+    if (record.intent === 'attach') {
+      const { intent: _, ...rest } = record;
+      entry = { ...(rest as unknown as AttachIntent), begun: [], done: [], complete: false, detaching: false };
+    }
+    if (!entry) continue;
+    if (typeof record.step === 'string') entry.begun.push(record.step);
+    if (typeof record.done === 'string') entry.done.push(record.done);
+    if (record.intent === 'complete') entry.complete = true;
+    if (record.intent === 'detach') entry.detaching = true;
+  }
+  return entry;
 }
 
 function parseLine(line: string): Record<string, unknown> | undefined {

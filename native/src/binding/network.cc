@@ -167,10 +167,14 @@ napi_value netlinkExchangeAsync(napi_env env, napi_callback_info info) {
 
 std::vector<NamedFunction> networkFunctions() {
   return {
-      {"listen", listenOn},           {"listenRange", listenRange},
-      {"listenOnPath", listenOnPath}, {"sendDatagram", sendDatagram},
-      {"takeSocket", takeSocket},     {"addLoopbackAddress", addLoopbackAddressOf},
-      {"openNetlink", openNetlink},   {"netlinkExchange", netlinkExchange},
+      {"listen", listenOn},
+      {"listenRange", listenRange},
+      {"listenOnPath", listenOnPath},
+      {"sendDatagram", sendDatagram},
+      {"takeSocket", takeSocket},
+      {"addLoopbackAddress", addLoopbackAddressOf},
+      {"openNetlink", openNetlink},
+      {"netlinkExchange", netlinkExchange},
       {"netlinkExchangeAsync", netlinkExchangeAsync},
   };
 }

@@ -102,4 +102,11 @@ describe('devices, addresses and routes', () => {
     assert.match(unreachable ?? '', /^add the default route through 10\.99\.0\.1: ENETUNREACH \(.+\)$/);
     assert.match(isolated ?? '', /^isolate the port of the bridge: E[A-Z]+/);
   });
+
+  it('are removed on another thread, several at once, and no others', () => {
+    assert.deepEqual(report.afterRemoval.filter((name) => /^(one|two|three|kept)/.test(name)).sort(), [
+      'kept',
+      'kept-far',
+    ]);
+  });
 });

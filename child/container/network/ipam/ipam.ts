@@ -12,7 +12,7 @@ import { CNI_NAME } from '../../../../protocol/text/names.js';
 import type { Sweep, Sweepable } from '../../storage/sweepable.js';
 import type { AttachmentId } from '../cni/executor/types.js';
 import { AddressChooser, assignRequested, isSame, owns, parseRange } from './address-chooser.js';
-import { IpamError, Reservations, type Reserved } from './reservations.js';
+import { IpamError, type KnownOwner, Reservations, type Reserved } from './reservations.js';
 
 export { IpamError };
 
@@ -51,6 +51,7 @@ const IFNAME = /^(?!\.{1,2}$)[^\s/:]{1,15}$/;
 export class Ipam implements Sweepable {
   readonly #lockTimeout: number;
   readonly #nameOf: (containerId: string) => string;
+  readonly #owners = new Map<string, Map<string, KnownOwner>>();
 
   /** @param dataDir host-local's `dataDir`: it has a directory for each network. */
   constructor(
@@ -146,6 +147,7 @@ export class Ipam implements Sweepable {
 
   /** Drops all reservations of a removed network. */
   async forget(network: string): Promise<void> {
+    this.#owners.delete(network);
     await rm(join(this.dataDir, network), { recursive: true, force: true });
   }
 
@@ -184,7 +186,9 @@ export class Ipam implements Sweepable {
 
   #of(network: string): Reservations {
     checkName('network name', network, CNI_NAME);
-    return new Reservations(network, join(this.dataDir, network));
+    const owners = this.#owners.get(network) ?? new Map();
+    this.#owners.set(network, owners);
+    return new Reservations(network, join(this.dataDir, network), owners);
   }
 }
 

@@ -7,7 +7,17 @@
  * which the lock would not exclude.
  */
 
-import { closeSync, existsSync, linkSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { native } from '../../../../native/index.js';
@@ -35,6 +45,12 @@ export interface Reserved {
   owner: AttachmentId | undefined;
 }
 
+/** What was read of a version of a file. */
+export interface KnownOwner {
+  version: string;
+  owner: AttachmentId | undefined;
+}
+
 /** Not the name of an address, so that host-local does not treat it as a reservation. */
 const TEMPORARY = '.unfinished';
 const LOCK_RETRY = 5;
@@ -45,6 +61,8 @@ export class Reservations {
   constructor(
     readonly network: string,
     readonly path: string,
+    /** Owners that were read, by file: an address is assigned by a look at all of them. */
+    private readonly owners: Map<string, KnownOwner> = new Map(),
   ) {}
 
   /** Whether there has ever been a reservation. */
@@ -88,8 +106,8 @@ export class Reservations {
     const found: Reserved[] = [];
     for (const file of this.#files()) {
       const address = parseIP(file);
-      const text = address && this.#text(file);
-      if (address && text !== undefined) found.push({ address, file, owner: parseOwner(text) });
+      const known = address && this.#owner(file);
+      if (address && known) found.push({ address, file, owner: known.owner });
     }
     return found.sort((a, b) => compareIPs(a.address, b.address));
   }
@@ -118,6 +136,7 @@ export class Reservations {
   }
 
   remove({ file }: Reserved): void {
+    this.owners.delete(file);
     rmSync(join(this.path, file), { force: true });
   }
 
@@ -129,6 +148,21 @@ export class Reservations {
   /** Not atomic, as in host-local: invalid content counts as none, and the search starts from the beginning. */
   setLast(rangeSet: number, address: IPAddress): void {
     write(join(this.path, `last_reserved_ip.${rangeSet}`), formatIP(address));
+  }
+
+  /** Undefined if the file does not exist. */
+  #owner(file: string): KnownOwner | undefined {
+    const stats = statSync(join(this.path, file), { throwIfNoEntry: false });
+    const version = stats && `${stats.ino} ${stats.size} ${stats.ctimeMs}`;
+    const known = this.owners.get(file);
+    if (known && known.version === version) return known;
+    this.owners.delete(file);
+    const text = this.#text(file);
+    if (text === undefined || version === undefined) return undefined;
+    const read = { version, owner: parseOwner(text) };
+    // One without an owner is being written.
+    if (read.owner) this.owners.set(file, read);
+    return read;
   }
 
   #files(): string[] {
