@@ -2,7 +2,6 @@
  * Typed interface of the native part (src/): the engine, and the few system calls that Node lacks.
  * Both sides load the same binary; the parent forwards ports with it, the agent makes sockets with it.
  */
-import { createRequire } from 'node:module';
 import { ExpectedError } from '../protocol/errors/expected-error.js';
 import { packageFile } from '../protocol/paths.js';
 
@@ -220,7 +219,9 @@ export class NativeMissingError extends ExpectedError {
 function load(): Binding {
   const path = packageFile(`${RELEASE}/rootless_net.node`);
   try {
-    return createRequire(import.meta.url)(path) as Binding;
+    const module = { exports: {} };
+    process.dlopen(module, path);
+    return module.exports as Binding;
   } catch (error) {
     const why = error instanceof Error ? error.message.split('\n')[0] : String(error);
     throw new NativeMissingError(`the native part is not built (${path}: ${why})`, { hint: BUILD });

@@ -51,7 +51,11 @@ async function writeBundles() {
         // msgpackr has a native part for strings in bulk, of which our messages have none; finding it takes milliseconds.
         'process.env.MSGPACKR_NATIVE_ACCELERATION_DISABLED': '"true"',
       },
-      banner: { js: "const bundleURL = require('node:url').pathToFileURL(__filename).href;" },
+      // A function, so that load-bundle.cjs need not make another string of that length.
+      banner: {
+        js: "(function (require, module, __filename) {const bundleURL = require('node:url').pathToFileURL(__filename).href;",
+      },
+      footer: { js: '})' },
     });
 
   // Also removes bundles of an earlier build.

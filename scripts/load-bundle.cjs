@@ -6,6 +6,16 @@ const { Script } = require('node:vm');
 /** Path of a bundle's code cache for the node that runs this. */
 exports.codeCacheFile = (directory, name) => `${directory}/${name}.${process.version}-${process.arch}.cache`;
 
+/**
+ * Modules of Node that are loaded when their first function is called: each takes up to two milliseconds, and most starts
+ * need none of them. Bundles refer to what they import as `module.name`, each time.
+ */
+const LAZY = ['node:child_process', 'node:fs/promises', 'node:http', 'node:net', 'node:timers/promises'];
+
+function lazily(name, require) {
+  return new Proxy({}, { get: (_, key) => require(name)[key], has: (_, key) => key in require(name) });
+}
+
 function read(file) {
   try {
     return readFileSync(file);
@@ -26,16 +36,18 @@ exports.load = (directory, name, packages, require) => {
   const loaded = new Map();
   const load = (name) => {
     const filename = `${directory}/${name}.cjs`;
-    // esbuild writes plain ASCII.
-    const text = `(function (require, module, __filename) {${readFileSync(filename, 'latin1')}\n})`;
-    // V8 rejects a cache that it has not created itself, with the same flags; then it compiles.
-    const script = new Script(text, { filename, cachedData: read(exports.codeCacheFile(directory, name)) });
+    // esbuild writes plain ASCII. V8 rejects a cache that it has not created itself, with the same flags; then it compiles.
+    const script = new Script(readFileSync(filename, 'latin1'), {
+      filename,
+      cachedData: read(exports.codeCacheFile(directory, name)),
+    });
     const module = { exports: {} };
     loaded.set(name, module);
-    script.runInThisContext()(requireBundle, module, filename);
+    script.runInThisContext()(requireModule, module, filename);
     return script;
   };
-  const requireBundle = (name) => {
+  const requireModule = (name) => {
+    if (LAZY.includes(name)) return lazily(name, require);
     if (!packages.includes(name)) return require(name);
     if (!loaded.has(name)) load(name);
     return loaded.get(name).exports;

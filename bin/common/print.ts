@@ -1,4 +1,5 @@
 /** Output of the commands. Names, addresses and errors in it may come from inside the namespaces, and are sanitised. */
+import { standardError } from '../../parent/log/standard-error.js';
 import { MAX_LINE, printable, printableJSON } from '../../protocol/text/printable-text.js';
 import type { Failure } from './failure.js';
 
@@ -21,7 +22,7 @@ export function printJSON(value: unknown, indent?: number): void {
 
 /** One line on standard error. */
 export function printErrorLine(text: string): void {
-  process.stderr.write(`${printable(text, MAX_LINE)}\n`);
+  standardError().write(`${printable(text, MAX_LINE)}\n`);
 }
 
 /** A failure on standard error: one line, followed by the stack trace. Prints nothing for a failure without a line. */

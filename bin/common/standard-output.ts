@@ -1,4 +1,5 @@
 import { errnoName, reasonText } from '../../parent/errors.js';
+import { standardError } from '../../parent/log/standard-error.js';
 
 let handled = false;
 
@@ -9,7 +10,7 @@ export function handleOutputErrors(): void {
   process.stdout.on('error', (error) => {
     // A reader that has ended, such as `head`, is not an error.
     if (errnoName(error) === 'EPIPE') process.exit(0);
-    process.stderr.write(`error: cannot write to standard output: ${reasonText(error)}\n`);
+    standardError().write(`error: cannot write to standard output: ${reasonText(error)}\n`);
     process.exit(1);
   });
 }

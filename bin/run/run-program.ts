@@ -5,6 +5,7 @@
 import { constants } from 'node:os';
 import { ExpectedError, UsageError } from '../../parent/errors.js';
 import { log, setLineFormat, setLinePrefix } from '../../parent/log/log.js';
+import { standardError } from '../../parent/log/standard-error.js';
 import { confineThisProcess } from '../../parent/namespaces/confine.js';
 import { LauncherEndedError } from '../../parent/namespaces/launcher.js';
 import type { Stack } from '../../parent/stack/stack.js';
@@ -70,7 +71,7 @@ async function run(dialect: Dialect, args: readonly string[]): Promise<number> {
       return dialect.endedBySignal(constants.signals.SIGKILL);
     }
     if ('code' in result && result.code === 0) return 0;
-    for (const line of dialect.describeEnd(options.command ?? [], result)) process.stderr.write(`${line}\n`);
+    for (const line of dialect.describeEnd(options.command ?? [], result)) standardError().write(`${line}\n`);
     return 'code' in result ? result.code : dialect.endedBySignal(result.signal);
   } finally {
     await stack.close();

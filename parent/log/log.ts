@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import loglevel from 'loglevel';
 import { MAX_LINE, printable } from '../../protocol/text/printable-text.js';
+import { standardError } from './standard-error.js';
 
 /**
  * Lines for people, on stderr, with the program's name as prefix. Debug lines only with `--debug`. Messages may hold text
@@ -39,11 +40,8 @@ log.methodFactory = (method) => {
   return (...words: unknown[]) => {
     const text = words.join(' ');
     const lines = level === 'debug' ? text.split('\n', MAX_DEBUG_LINES) : [text];
-    for (const line of lines) process.stderr.write(`${format(level, printable(line, MAX_LINE))}\n`);
+    for (const line of lines) standardError().write(`${format(level, printable(line, MAX_LINE))}\n`);
   };
 };
-// The reader may close its end; that must not end the stack.
-process.stderr.on('error', () => {});
-
 log.setDefaultLevel('info');
 log.rebuild();

@@ -12,7 +12,13 @@ export interface Subnet {
 }
 
 /** The private blocks (RFC 1918), in the order in which they are searched, the largest first. */
-const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16'].flatMap((text) => parseCIDR(text)?.subnet ?? []);
+const PRIVATE = (() => {
+  let blocks: Subnet[] | undefined;
+  return () => {
+    blocks ??= ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16'].flatMap((text) => parseCIDR(text)?.subnet ?? []);
+    return blocks;
+  };
+})();
 
 /** What stands in CIDR notation, bits behind the prefix included; undefined for anything else. */
 export function parseCIDR(text: string): { subnet: Subnet; address: IPAddress } | undefined {
@@ -62,7 +68,7 @@ export function intersect(a: Subnet, b: Subnet): boolean {
 
 /** The private block that a subnet lies in. */
 export function privateBlock(subnet: Subnet): Subnet | undefined {
-  return PRIVATE.find((block) => intersect(block, subnet) && block.prefix <= subnet.prefix);
+  return PRIVATE().find((block) => intersect(block, subnet) && block.prefix <= subnet.prefix);
 }
 
 /**
@@ -72,7 +78,9 @@ export function privateBlock(subnet: Subnet): Subnet | undefined {
 export function nextFreeSubnet(base: Subnet, used: readonly Subnet[]): Subnet | undefined {
   const own = privateBlock(base);
   if (!own) return undefined;
-  const blocks = PRIVATE.slice(PRIVATE.indexOf(own)).filter(({ prefix }) => prefix <= base.prefix);
+  const blocks = PRIVATE()
+    .slice(PRIVATE().indexOf(own))
+    .filter(({ prefix }) => prefix <= base.prefix);
   for (const block of blocks) {
     let candidate = block === own ? base : subnetAround({ family: 4, value: block.first }, base.prefix);
     for (;;) {

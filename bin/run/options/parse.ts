@@ -1,6 +1,7 @@
 /**
  * Parses and checks a command line of rootless-run, which is that of RootlessKit too, before anything is started: Go's flag
- * syntax (rootlesskit-compat/go-flags.ts), commander, then the table of options, then StackOptions.
+ * syntax (rootlesskit-compat/go-flags.ts), values by the table of options, or by commander where it has an error or asks for
+ * help, then checks by the table, then StackOptions.
  */
 import type { Command } from 'commander';
 import { UsageError } from '../../../parent/errors.js';
@@ -10,12 +11,14 @@ import { GoFlagError, type LongOptions, splitGoFlags } from '../../rootlesskit-c
 import { semverPart } from '../../rootlesskit-compat/rootlesskit-face.js';
 import type { Dialect } from '../dialect.js';
 import { makeRunCommand } from './command.js';
+import { optionNames, plainValues } from './plain-values.js';
 import { toRunRequest } from './request.js';
-import { IncorrectUsageError, type RunRequest, type Values } from './values.js';
+import { IncorrectUsageError, type ParsedOptions, type RunRequest, type Values } from './values.js';
 
 export interface ParseOptions {
   /** False for a stack without a command, which then must not have one. */
   needsCommand?: boolean;
+  /** With options that are not in the table. */
   command?: Command;
 }
 
@@ -23,12 +26,12 @@ export interface ParseOptions {
 export function parseCommandLine(
   args: readonly string[],
   dialect: Dialect,
-  { needsCommand = true, command = makeRunCommand(dialect) }: ParseOptions = {},
+  { needsCommand = true, command }: ParseOptions = {},
 ): RunRequest {
   const { options, rest: words = [] } = split(args, dialect, command);
-  // Without the command's words, which may be too many for one call.
-  command.parse(options, { from: 'user' });
-  const values = command.opts<Values>();
+  const { values, given } =
+    (command ? undefined : plainValues(options, dialect)) ??
+    parseByCommander(options, command ?? makeRunCommand(dialect));
   if (values.printSemver !== undefined) {
     writeOutput(`${semverPart(values.printSemver)}\n`);
     throw new EarlyExit();
@@ -39,19 +42,22 @@ export function parseCommandLine(
   if (!needsCommand && words.length > 0) {
     throw new UsageError(`unexpected command: ${words.join(' ')}`);
   }
-  const given = (name: keyof Values) => command.getOptionValueSource(name) === 'cli';
   return toRunRequest({ values, given, dialect, command: words, hasCommand: needsCommand });
 }
 
+function parseByCommander(options: readonly string[], command: Command): ParsedOptions {
+  // Without the command's words, which may be too many for one call.
+  command.parse(options, { from: 'user' });
+  return {
+    values: command.opts<Values>(),
+    given: (name) => command.getOptionValueSource(name) === 'cli',
+  };
+}
+
 /** Rewrites Go's flags to commander's form. Throws IncorrectUsageError. */
-function split(args: readonly string[], dialect: Dialect, command: Command): ReturnType<typeof splitGoFlags> {
-  const namesOf = (valued: boolean) =>
-    command.options
-      .filter(({ required, negate }) => required === valued && !negate)
-      .flatMap(({ long, short }) => [long, short].flatMap((flag) => (flag ? [flag.replace(/^-+/, '')] : [])));
+function split(args: readonly string[], dialect: Dialect, command?: Command): ReturnType<typeof splitGoFlags> {
   const known: LongOptions = {
-    booleans: [...namesOf(false), 'help', 'h'],
-    valued: namesOf(true),
+    ...(command ? namesIn(command) : optionNames(dialect)),
     stopAtCommand: true,
     negatable: true,
     strict: dialect.name === 'rootlesskit',
@@ -62,4 +68,12 @@ function split(args: readonly string[], dialect: Dialect, command: Command): Ret
     if (!(error instanceof GoFlagError)) throw error;
     throw new IncorrectUsageError(error.message, { hint: `${dialect.name} --help` });
   }
+}
+
+function namesIn(command: Command): Pick<LongOptions, 'booleans' | 'valued'> {
+  const namesOf = (valued: boolean) =>
+    command.options
+      .filter(({ required, negate }) => required === valued && !negate)
+      .flatMap(({ long, short }) => [long, short].flatMap((flag) => (flag ? [flag.replace(/^-+/, '')] : [])));
+  return { booleans: [...namesOf(false), 'help', 'h'], valued: namesOf(true) };
 }

@@ -2,7 +2,7 @@
 import { UsageError } from '../../../parent/errors.js';
 import type { Dialect } from '../dialect.js';
 import { invalid } from './checks.js';
-import { type Conflict, nameOf, type OptionRule } from './rule.js';
+import { attributeOf, type Conflict, nameOf, type OptionRule } from './rule.js';
 import { rulesFor } from './table.js';
 import type { Values } from './values.js';
 
@@ -30,24 +30,24 @@ export function checkValues(values: Values, dialect: Dialect): void {
  * @throws UsageError
  */
 export function checkRelations(values: Values, given: (name: keyof Values) => boolean, dialect: Dialect): void {
-  const rules = rulesIn(dialect);
+  const rules = new Map(rulesIn(dialect).map((rule) => [`--${nameOf(rule)}`, rule]));
   const inEffect = (option: string, wanted: readonly string[] | undefined): string | undefined => {
-    const rule = rules.find((other) => `--${nameOf(other)}` === option);
+    const rule = rules.get(option);
     if (!rule) return undefined;
     if (wanted) return valuesOf(values, rule).find((value) => wanted.includes(value));
     return given(attributeOf(rule)) && values[attributeOf(rule)] !== false ? '' : undefined;
   };
-  for (const rule of rules) {
-    const option = `--${nameOf(rule)}`;
+  for (const [option, rule] of rules) {
     for (const conflict of rule.conflicts ?? []) {
       const own = inEffect(option, conflict.own);
+      if (own === undefined) continue;
       const other = inEffect(conflict.option, conflict.values);
-      if (own !== undefined && other !== undefined) throw conflictError(option, own, conflict, other);
+      if (other !== undefined) throw conflictError(option, own, conflict, other);
     }
-    if (inEffect(option, undefined) === undefined) continue;
+    if (!rule.requires || inEffect(option, undefined) === undefined) continue;
     // RootlessKit's messages name the option without dashes.
     const name = dialect.name === 'rootlesskit' ? nameOf(rule) : option;
-    for (const { option: required, value } of rule.requires ?? []) {
+    for (const { option: required, value } of rule.requires) {
       if (inEffect(required, value === undefined ? undefined : [value]) !== undefined) continue;
       const found = value === undefined ? '' : `=${value}, not ${currentValue(values, rules, required)}`;
       throw new UsageError(`${name} requires ${required}${found}`);
@@ -62,18 +62,13 @@ function conflictError(option: string, own: string, conflict: Conflict, other: s
   return new UsageError(`${pair} are mutually exclusive${reason === undefined ? '' : `: ${reason}`}`, { hint });
 }
 
-function currentValue(values: Values, rules: readonly OptionRule[], option: string): string {
-  const rule = rules.find((other) => `--${nameOf(other)}` === option);
+function currentValue(values: Values, rules: ReadonlyMap<string, OptionRule>, option: string): string {
+  const rule = rules.get(option);
   return rule ? valuesOf(values, rule).join(',') : '';
 }
 
 function rulesIn(dialect: Dialect): OptionRule[] {
   return rulesFor(dialect).flatMap(([, rules]) => rules);
-}
-
-/** The name by which commander stores the option: `copyUp` for --copy-up. */
-function attributeOf(rule: OptionRule): keyof Values {
-  return nameOf(rule).replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase()) as keyof Values;
 }
 
 /** None for a switch, and for an option that is absent and has no default. */

@@ -41,11 +41,14 @@ export interface Values {
   debug?: boolean;
 }
 
-/** The words of a command line, parsed but not checked yet. */
-export interface CommandLine {
+export interface ParsedOptions {
   values: Values;
   /** Whether the option is on the command line. */
   given: (name: keyof Values) => boolean;
+}
+
+/** The words of a command line, parsed but not checked yet. */
+export interface CommandLine extends ParsedOptions {
   dialect: Dialect;
   /** The command and its arguments; empty for a stack without one. */
   command: readonly string[];

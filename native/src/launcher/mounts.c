@@ -1,6 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -34,25 +34,15 @@ enum outcome request_mount_proc(void) {
 
 /* mount-sysfs: a new sysfs shows the new network namespace; the cgroup tree below it is kept. */
 enum outcome request_mount_sysfs(void) {
-  char keep[] = "/tmp/rootless-net-sys-XXXXXX";
-  int has_cgroup = access("/sys/fs/cgroup", F_OK) == 0;
-  if (has_cgroup) {
-    if (mkdtemp(keep) == NULL) return fail(errno, "mkdtemp", keep);
-    if (mount("/sys/fs/cgroup", keep, NULL, MS_BIND | MS_REC, NULL) != 0) {
-      int error = errno;
-      rmdir(keep);
-      return fail(error, "bind /sys/fs/cgroup", NULL);
-    }
-  }
+  char cgroup[32];
+  /* It stays mounted below the new sysfs, and is reached by its descriptor. */
+  int fd = open("/sys/fs/cgroup", O_PATH | O_DIRECTORY | O_CLOEXEC);
   int error = mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0 ? 0 : errno;
-  if (error == 0 && has_cgroup && mount(keep, "/sys/fs/cgroup", NULL, MS_MOVE, NULL) != 0 &&
-      mount(keep, "/sys/fs/cgroup", NULL, MS_BIND | MS_REC, NULL) != 0) {
-    error = errno;
+  if (error == 0 && fd >= 0) {
+    snprintf(cgroup, sizeof cgroup, "/proc/self/fd/%d", fd);
+    if (mount(cgroup, "/sys/fs/cgroup", NULL, MS_BIND | MS_REC, NULL) != 0) error = errno;
   }
-  if (has_cgroup) {
-    umount2(keep, MNT_DETACH);
-    rmdir(keep);
-  }
+  if (fd >= 0) close(fd);
   return error != 0 ? fail(error, "mount /sys", NULL) : DONE;
 }
 
