@@ -107,6 +107,7 @@
         'src/system/large_segments.c',
         'src/front/node_environment.c',
         'src/process/shown_words.c',
+        'src/process/sub_ids.c',
       ],
       # Messages are cut where they are too long; that is what snprintf is for.
       'cflags': ['-Wno-format-truncation'],

@@ -6,9 +6,10 @@ import { attributeOf, type Conflict, nameOf, type OptionRule } from './rule.js';
 import { rulesFor } from './table.js';
 import type { Values } from './values.js';
 
-/** Checks each value by itself. Throws UsageError. */
-export function checkValues(values: Values, dialect: Dialect): void {
+/** Checks each value that is on the command line by itself. Throws UsageError. */
+export function checkValues(values: Values, given: (name: keyof Values) => boolean, dialect: Dialect): void {
   for (const rule of rulesIn(dialect)) {
+    if (!given(attributeOf(rule))) continue;
     for (const value of valuesOf(values, rule)) {
       if (rule.choices && !rule.choices.includes(value)) {
         throw invalid(

@@ -17,7 +17,7 @@ export function toRunRequest(line: CommandLine): RunRequest {
   const { defaults } = dialect;
   const { net, face } = chooseNetwork(line.values, dialect);
   const values = { ...line.values, ...slirp4netnsSwitches(line.values, net, face) };
-  checkValues(values, dialect);
+  checkValues(values, given, dialect);
   const specs = (values.publish ?? []).map(parsePortSpec);
   if (dialect.name === 'rootless-run') checkDuplicates(specs);
   const warnings: string[] = [];

@@ -127,8 +127,16 @@ static enum use use_of(int argc, char **argv) {
   return is_run && strcmp(argv[1], "serve") == 0 ? SERVE : RUN;
 }
 
+/* Whether the ids may be mapped before JavaScript has read the options: none of them is about that. */
+static int maps_early(int argc, char **argv) {
+  for (int i = 1; i < argc; i++) {
+    if (strstr(argv[i], "subid-source") != NULL) return 0;
+  }
+  return 1;
+}
+
 /* Starts it. Returns its pid, and this end of its control socket; 0 on failure, which JavaScript reports. */
-static pid_t start_launcher(int *control) {
+static pid_t start_launcher(int *control, int early) {
   char launcher[PATH_MAX + 64], theirs[16], parent[24];
   int pair[2];
   package_file(launcher, sizeof launcher, "native/build/Release/launcher");
@@ -139,7 +147,7 @@ static pid_t start_launcher(int *control) {
   pid_t pid = fork();
   if (pid == 0) {
     fcntl(pair[1], F_SETFD, 0);
-    execl(launcher, launcher, theirs, parent, (char *)NULL);
+    execl(launcher, launcher, theirs, parent, early ? "map-early" : NULL, (char *)NULL);
     _exit(127);
   }
   close(pair[1]);
@@ -252,7 +260,7 @@ int main(int argc, char **argv, char **env) {
 
   int control = 0;
   enum use use = use_of(argc, argv);
-  pid_t launcher = use == NO_STACK ? 0 : start_launcher(&control);
+  pid_t launcher = use == NO_STACK ? 0 : start_launcher(&control, maps_early(argc, argv));
   /* They are the command's; a service, which has none, may inherit sockets to publish. */
   if (launcher > 0 && use == RUN) close_inherited();
 

@@ -134,6 +134,23 @@ int fork_mapper(void) {
   return 0;
 }
 
+static int is_mapped_early;
+
+/* Returns when all is written, or the mapper is gone. */
+static void start_mapper(const char *words, size_t size) {
+  ssize_t n;
+  for (size_t done = 0; done < size && ((n = write(mapper_in, words + done, size - done)) > 0 || errno == EINTR);) {
+    if (n > 0) done += (size_t)n;
+  }
+  close(mapper_in);
+  mapper_in = -1;
+}
+
+void map_early(const char *words, size_t size) {
+  is_mapped_early = 1;
+  start_mapper(words, size);
+}
+
 void end_mapper(void) {
   if (mapper_in >= 0) close(mapper_in);
   close(mapper_out);
@@ -148,20 +165,15 @@ enum outcome request_mapped(void) {
 }
 
 /*
- * map NAMESPACES PROGRAM WORD… "" PROGRAM WORD…: has the mapper run both programs. Replies with "unmapped" where one fails;
- * else its reply is "ready".
+ * map NAMESPACES PROGRAM WORD… "" PROGRAM WORD…: has the mapper run both programs, unless it runs them since the start.
+ * Replies with "unmapped" where one fails; else its reply is "ready".
  */
 enum outcome request_map(void) {
   char result[1024];
   const char *last = request.words[request.count - 1];
-  size_t size = (size_t)(last + strlen(last) + 1 - request.words[2]), done = 0;
-  ssize_t n;
+  size_t size = (size_t)(last + strlen(last) + 1 - request.words[2]);
   if (request_mapped() == FAILED) return FAILED;
-  while (done < size && ((n = write(mapper_in, request.words[2] + done, size - done)) > 0 || errno == EINTR)) {
-    if (n > 0) done += (size_t)n;
-  }
-  close(mapper_in);
-  mapper_in = -1;
+  if (!is_mapped_early) start_mapper(request.words[2], size);
   struct pollfd fds[2] = {{mapper_out, POLLIN, 0}, {control, 0, 0}};
   while (poll(fds, 2, -1) < 0 && errno == EINTR) {
   }

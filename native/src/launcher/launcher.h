@@ -85,6 +85,8 @@ enum outcome request_copy_up(void);
 
 /* Forks the process that will run them, outside of the user namespace. Returns an errno. */
 int fork_mapper(void);
+/* Has the mapper run programs already: the words of a "map" request from the first program on. */
+void map_early(const char *words, size_t size);
 /* Ends the mapper if it has had no work, and waits for it. */
 void end_mapper(void);
 /* The namespaces that "map" or "mapped" asked for, as flags. */

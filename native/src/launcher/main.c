@@ -1,7 +1,7 @@
 /*
  * launcher: makes the namespaces, sets them up as the parent requests, and runs the command in them.
  *
- *   launcher CONTROL-FD PARENT-PID
+ *   launcher CONTROL-FD PARENT-PID [map-early]
  *   launcher die-with PARENT-PID COMMAND…      runs a helper of the parent in the parent's namespaces, to die with it
  *
  * Other descriptors that are open are the command's: only the command inherits them, and no other process holds them once it
@@ -16,7 +16,8 @@
  *   parent:   mapped NAMESPACES   … or has them written; the launcher becomes root in it, and makes the other namespaces,
  *                                 NAMESPACE[,NAMESPACE…] of mnt net pid ipc uts cgroup
  *          or map NAMESPACES PROGRAM WORD… "" PROGRAM WORD…
- *                                 runs newuidmap(1) and newgidmap(1), side by side; then as "mapped"
+ *                                 runs newuidmap(1) and newgidmap(1), side by side; then as "mapped". With map-early
+ *                                 they run since the start where the parent would come to the same (process/sub_ids.h)
  *   launcher: unmapped NUMBER STATUS OUTPUT            which of the two failed (0 or 1), its wait status, its output
  *   launcher: ready PID           as the host counts; PID is in all of them (it is the launcher, or its child with pid)
  *   parent:   further requests; "run" is the last one of the set-up, or "idle" where there is no command
@@ -46,6 +47,7 @@
 
 #include "launcher/launcher.h"
 #include "process/descendants.h"
+#include "process/sub_ids.h"
 
 /* Outside a new pid namespace: waits for its first process, and ends as it does. */
 static _Noreturn void wait_for_first_process(pid_t first) {
@@ -62,7 +64,9 @@ static _Noreturn void wait_for_first_process(pid_t first) {
  * Makes the user namespace, has its ids mapped, and becomes root in it. Returns 0; -1 after a failure that was reported, and
  * when the parent is gone.
  */
-static int make_user_namespace(pid_t parent) {
+static int make_user_namespace(pid_t parent, int early) {
+  static char words[8 * 1024];
+  size_t size = early ? plan_id_map(words, sizeof words) : 0;
   int error = fork_mapper();
   if (error != 0) {
     reply_error(error, "fork", NULL);
@@ -73,6 +77,7 @@ static int make_user_namespace(pid_t parent) {
     return -1;
   }
   die_with(parent, SIGKILL);
+  if (size > 0) map_early(words, size);
   send_words("unshared", NULL);
   if (!receive_request() || dispatch(PHASE_ID_MAP) == FAILED) return -1;
   end_mapper();
@@ -139,7 +144,8 @@ static int run_with_parent(char **argv) {
 
 int main(int argc, char **argv) {
   if (argc > 3 && strcmp(argv[1], "die-with") == 0) return run_with_parent(argv);
-  if (argc != 3) {
+  int early = argc == 4 && strcmp(argv[3], "map-early") == 0;
+  if (argc != 3 && !early) {
     fprintf(stderr, "launcher is started by rootless-run, not directly\n");
     return 2;
   }
@@ -150,7 +156,7 @@ int main(int argc, char **argv) {
   find_inherited();
   die_with(parent, SIGKILL);
 
-  if (make_user_namespace(parent) != 0 || unshare_namespaces(requested_namespaces) != 0) return 1;
+  if (make_user_namespace(parent, early) != 0 || unshare_namespaces(requested_namespaces) != 0) return 1;
   int has_pid_namespace = (requested_namespaces & CLONE_NEWPID) != 0;
   if (has_pid_namespace) {
     if (enter_pid_namespace() != 0) return 1;
