@@ -8,9 +8,11 @@ exports.codeCacheFile = (directory, name) => `${directory}/${name}.${process.ver
 
 /**
  * Modules of Node that are loaded when their first function is called: each takes up to two milliseconds, and most starts
- * need none of them. Bundles refer to what they import as `module.name`, each time.
+ * need none of them. Bundles refer to what they import as `module.name`, each time; those that import() one copy its names,
+ * which does not work with these.
  */
-const LAZY = ['node:child_process', 'node:fs/promises', 'node:http', 'node:net', 'node:timers/promises'];
+const LAZY = ['node:child_process', 'node:fs/promises', 'node:net', 'node:timers/promises'];
+exports.LAZY = LAZY;
 
 function lazily(name, require) {
   return new Proxy({}, { get: (_, key) => require(name)[key], has: (_, key) => key in require(name) });

@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import type { Server as HTTPServer, IncomingMessage } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { native } from '../../native/index.js';
 import type { StackEvent } from '../../protocol/api/types.js';
 import { refuseUpgrade } from '../../protocol/wire/refuse-upgrade.js';
 import type { PortDriver } from '../port/driver.js';
@@ -19,7 +20,7 @@ import { PlainConnection, type PlainServer } from './plain/connection.js';
 import { MAX_BODY } from './request-body.js';
 import { answerError, answerTo, describe, type Reply } from './response.js';
 import { answer, handle, NO_CONTAINERS, parseTarget, type RouteOptions } from './routes.js';
-import { listenOnSocket } from './socket.js';
+import { type APISocket, openSocket } from './socket.js';
 
 export interface APIServerOptions extends RouteOptions {
   /** Absolute path of the socket. A socket that no process listens on is replaced. */
@@ -32,18 +33,19 @@ export interface APIServerOptions extends RouteOptions {
 /** Time that a client has for sending a whole request, in ms. */
 const REQUEST_TIMEOUT = 30_000;
 
-interface Listener {
-  server: Server;
-  removeSocket: () => void;
+interface Listener extends APISocket {
+  /** Absent until clients are served. */
+  server?: Server;
 }
 
 /**
- * Resolves when the socket accepts connections. Throws APISocketError if the path cannot be used: too long, its
+ * Resolves when clients are served. Throws APISocketError if the path cannot be used: too long, its
  * directory missing or not writable, in use.
  */
 export async function startAPIServer(options: APIServerOptions): Promise<APIServer> {
   const server = new APIServer(options);
   await server.listenAgain();
+  server.serve();
   return server;
 }
 
@@ -53,6 +55,7 @@ export class APIServer {
   /** Loaded for the first request that is not plain. */
   #http: Promise<HTTPServer> | undefined;
   #listener: Listener | undefined;
+  #isServing = false;
   #listenerClosed: Promise<unknown> | undefined;
   #closed: Promise<unknown> | undefined;
   /** Connections of HTTP requests, not of streams. */
@@ -80,30 +83,54 @@ export class APIServer {
     return this.#clients > 0 ? undefined : this.#lastLeft;
   }
 
-  /** Makes its socket, again where that was removed; connections stay. Throws APISocketError. */
+  /**
+   * Makes its socket, again where that was removed; connections stay. Clients can connect from then on, and wait until they are
+   * served. Throws APISocketError.
+   */
   async listenAgain(): Promise<void> {
     if (this.#listenerClosed) return;
-    this.#listener?.server.close();
-    this.#listener = undefined;
-    const { log, socketPath } = this.options;
-    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
-    const removeSocket = await listenOnSocket(server, socketPath);
-    server.on('error', (error) => log?.(`API socket ${socketPath}: ${error.message}`));
+    this.#endListener();
+    const listener: Listener = await openSocket(this.options.socketPath);
+    this.#listener = listener;
     if (this.#listenerClosed) {
-      removeSocket();
-      server.close();
-      return;
+      listener.remove();
+      this.#endListener();
+    } else if (this.#isServing) {
+      this.#accept(listener);
     }
-    this.#listener = { server, removeSocket };
+  }
+
+  /** Begins to serve clients: apart from their socket, since it takes Node some milliseconds. */
+  serve(): void {
+    if (this.#isServing || this.#listenerClosed) return;
+    this.#isServing = true;
+    if (this.#listener) this.#accept(this.#listener);
+  }
+
+  #accept(listener: Listener): void {
+    const { log, socketPath } = this.options;
+    listener.server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#addClient(socket));
+    listener.server.on('error', (error) => log?.(`API socket ${socketPath}: ${error.message}`));
+    listener.server.listen({ fd: listener.fd });
+  }
+
+  #endListener(): Promise<unknown> {
+    const { fd, server } = this.#listener ?? {};
+    this.#listener = undefined;
+    if (server) {
+      const closed = once(server, 'close');
+      server.close();
+      return closed;
+    }
+    if (fd !== undefined) native().closeFd(fd);
+    return Promise.resolve();
   }
 
   /** Removes the socket, so that there are no new clients; connections stay. */
   stopListening(): void {
     if (this.#listenerClosed) return;
-    const { server, removeSocket } = this.#listener ?? {};
-    this.#listenerClosed = server ? once(server, 'close') : Promise.resolve();
-    removeSocket?.();
-    server?.close();
+    this.#listener?.remove();
+    this.#listenerClosed = this.#endListener();
   }
 
   /** Ends all connections and event streams, too. */
@@ -118,7 +145,7 @@ export class APIServer {
     await this.#closed;
   }
 
-  #accept(socket: Socket): void {
+  #addClient(socket: Socket): void {
     this.#requests.add(socket);
     this.#clients++;
     socket.once('close', () => {

@@ -1,6 +1,5 @@
-import { once } from 'node:events';
 import { lstatSync, rmSync } from 'node:fs';
-import { connect, type Server } from 'node:net';
+import { connect } from 'node:net';
 import { native } from '../../native/index.js';
 import { errnoText } from '../../protocol/errors/errno-text.js';
 import { type ErrorDetails, ExpectedError } from '../../protocol/errors/expected-error.js';
@@ -36,12 +35,18 @@ function checkSocketPath(socketPath: string): void {
   );
 }
 
+export interface APISocket {
+  /** It listens. */
+  fd: number;
+  /** Removes the socket, but not another one that is at its path by then. */
+  remove: () => void;
+}
+
 /**
- * Makes the socket and listens on it; replaces one that no process listens on. Returns a function that removes the socket,
- * but not another one that is at its path by then.
+ * Makes a socket that clients can connect to; replaces one that no process listens on.
  * @throws APISocketError
  */
-export async function listenOnSocket(server: Server, socketPath: string): Promise<() => void> {
+export async function openSocket(socketPath: string): Promise<APISocket> {
   checkSocketPath(socketPath);
   let fd: number;
   try {
@@ -63,13 +68,11 @@ export async function listenOnSocket(server: Server, socketPath: string): Promis
     }
   }
   const made = lstatSync(socketPath);
-  const listening = once(server, 'listening');
-  server.listen({ fd });
-  await listening;
-  return () => {
+  const remove = () => {
     const now = lstatSync(socketPath, { throwIfNoEntry: false });
     if (now?.ino === made.ino && now.dev === made.dev) rmSync(socketPath, { force: true });
   };
+  return { fd, remove };
 }
 
 function answers(socketPath: string): Promise<boolean> {

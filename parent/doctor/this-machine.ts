@@ -31,7 +31,7 @@ export const thisMachine = (confDir: () => string): Machine => ({
     const { exitCode = 1, output } = await runProgramToEnd(program, args, { timeout: TIMEOUT_MS });
     return { code: exitCode, output };
   },
-  tunProblem,
+  tunProblem: async () => tunProblem(),
   subIdProblem,
   async tryNamespaces() {
     const engineHost = new EngineHost('', () => {});

@@ -42,6 +42,12 @@ function endOf(child: ChildProcess): Promise<ProgramEnd> {
   });
 }
 
+/** Has Node load what it takes to start programs: some milliseconds, for a time in which there is nothing else to do. */
+export function prepareToRunPrograms(): void {
+  // A bundle loads the module at the first use of one of its names (scripts/load-bundle.cjs).
+  if (typeof spawn !== 'function') throw new TypeError('node:child_process has no spawn');
+}
+
 /** Starts a program; `ended` resolves in any case. */
 export function startProgram(
   program: string,

@@ -11,7 +11,7 @@ import { encodeStackRecord } from '../../protocol/state/stack-record.js';
 import { dataLockPath } from '../../protocol/state/state-layout.js';
 import { AgentSupervisor } from '../agent/agent.js';
 import { EventBus } from '../api/event-bus.js';
-import { startAPIServer } from '../api/server.js';
+import { APIServer } from '../api/server.js';
 import { ContainerService } from '../containers/service.js';
 import { EngineHost } from '../engine/engine-host.js';
 import { ContainersError, errorText, NamespaceError, NetworkError } from '../errors.js';
@@ -38,6 +38,9 @@ import { UndoStack } from './undo.js';
  * group.
  */
 export const SIGNAL_LAG_MS = 20;
+
+/** After the start of the command, in ms: loading what serves clients is not to delay the end of one like `true`. */
+const SERVE_DELAY_MS = 10;
 
 /** How often it is checked whether the state directory is in place, in ms. */
 const RENEWAL_INTERVAL_MS = 5_000;
@@ -96,10 +99,13 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
   const child = await makeChildNamespaces(context, { engineHost, launcher, stateDir });
 
   // The network is set up from outside while the launcher sets up the inside; but not where the network driver needs a
-  // path there, which copying up would move.
+  // path there, which copying up would move. The network takes longest, so its requests to the launcher are the first.
+  const startingNetwork = startNetwork(context, child, networkOptions);
+  startingNetwork.catch(() => {});
+  await new Promise(setImmediate);
   const settingUp = child.netns === undefined ? setUpNamespaces(launcher, options, log) : undefined;
   settingUp?.catch(() => {});
-  const network = await startNetwork(context, child, networkOptions);
+  const network = await startingNetwork;
   record.net = network.info?.driver ?? options.net;
   stateDir.record(encodeStackRecord(record));
   await (settingUp ?? setUpNamespaces(launcher, options, log));
@@ -121,7 +127,7 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
 
   stateDir.write('childPid', String(launcher.pid), 0o444);
   const info = () => stackInfo({ options, stateDir, launcher, network, ports: ports.driver });
-  const api = await startAPIServer({
+  const api = new APIServer({
     socketPath: stateDir.socket,
     info,
     ports: ports.driver,
@@ -131,6 +137,7 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
     events,
     log: (line) => log.warn(line),
   });
+  await api.listenAgain();
   undo.push('close the API', () => api.close());
   // Before the API is closed, so that clients that wait for a container see how it ended.
   if (containers) undo.push('end the containers', () => containers.close());
@@ -188,8 +195,10 @@ async function startCommand(context: StartContext, parts: StackDeps): Promise<vo
     if (filterSocket !== undefined) await launcher.filterCommand(filterSocket);
     for (const { fd, name } of activated) await launcher.activate(fd, name);
     await launcher.run(options.command);
+    setTimeout(() => parts.api.serve(), SERVE_DELAY_MS);
   } else {
     await launcher.idle();
+    parts.api.serve();
   }
   watchHost(context, parts);
   // Restores what an earlier stack has left.

@@ -80,7 +80,7 @@ static int add_ranges(struct words *words, const char *file, const struct passwd
   if (snprintf(by_name, sizeof by_name, "%s:", user->pw_name) >= (int)sizeof by_name) plain = 0;
   for (char *line = text, *end; plain && *line != '\0'; line = *end != '\0' ? end + 1 : end) {
     end = line + strcspn(line, "\n");
-    char *start = strncmp(line, by_name, strlen(by_name)) == 0  ? line + strlen(by_name)
+    char *start = strncmp(line, by_name, strlen(by_name)) == 0 ? line + strlen(by_name)
                   : strncmp(line, by_uid, strlen(by_uid)) == 0 ? line + strlen(by_uid)
                                                                : NULL;
     if (start == NULL) {
@@ -127,6 +127,7 @@ static int add_command_line(struct words *words, const char *program, const char
 
 size_t plan_id_map(char *text, size_t size) {
   struct words words = {text, size, 0};
+  text[0] = '\0';
   const struct passwd *user = geteuid() == 0 || getuid() != geteuid() ? NULL : getpwuid(geteuid());
   if (user == NULL || has_other_source()) return 0;
   if (!add_command_line(&words, "newuidmap", "/etc/subuid", user) || !add_word(&words, "") ||

@@ -9,6 +9,6 @@
  * parent/namespaces/id-map.ts, and leaves to it everything that is not plain: the user's sub-ids are in /etc/subuid and
  * /etc/subgid, by name or by uid, and nsswitch.conf(5) names no other source. Returns their size; 0 where it has no plan.
  */
-size_t plan_id_map(char *words, size_t size);
+size_t plan_id_map(char *text, size_t size);
 
 #endif

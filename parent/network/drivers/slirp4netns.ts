@@ -5,10 +5,11 @@
 import { rm } from 'node:fs/promises';
 import { NetworkError } from '../../errors.js';
 import { findProgram, missingProgram } from '../../programs/find-program.js';
-import type { ChildNamespaces, Network, NetworkDemands, NetworkDriver, NetworkOptions, Switch } from '../driver.js';
+import { prepareToRunPrograms } from '../../programs/run-programs.js';
+import type { ChildNamespaces, Network, NetworkDemands, NetworkDriver, NetworkOptions } from '../driver.js';
 import { userModeAddresses } from './addresses.js';
-import { helpText, prepareHelpText } from './help-text.js';
-import { READY_FD, startHelperProcess } from './helper-process.js';
+import { helpText } from './help-text.js';
+import { type HelperProcess, READY_FD, startHelperProcess } from './helper-process.js';
 import { tunProblem } from './tun.js';
 
 const DEFAULT_IFNAME = 'tap0';
@@ -27,9 +28,8 @@ export const slirp4netns: NetworkDriver = {
     return tunProblem();
   },
 
-  prepare({ slirp4netns: { binary, sandbox, seccomp } }) {
-    const program = findProgram(binary);
-    if (program !== undefined && [sandbox, seccomp].includes('auto')) prepareHelpText(program);
+  prepare() {
+    prepareToRunPrograms();
   },
 
   async setup(child: ChildNamespaces, options: NetworkOptions, demands: NetworkDemands): Promise<Network> {
@@ -38,25 +38,27 @@ export const slirp4netns: NetworkDriver = {
     const ifname = options.ifname ?? DEFAULT_IFNAME;
     const mtu = options.mtu || DEFAULT_MTU;
     const { child: childIP, gateway, dns, prefix } = userModeAddresses(options.cidr);
-    const supports = await supported(program, [sandbox, seccomp], child.netns !== undefined);
 
     const args = ['--configure', `--mtu=${mtu}`, '-r', String(READY_FD)];
     if (!options.hostLoopback) args.push('--disable-host-loopback');
     args.push(`--cidr=${options.cidr}`);
     if (demands.apiSocket !== undefined) args.push('--api-socket', demands.apiSocket);
-    const confinement: string[] = [];
+    const required: string[] = [];
+    const wanted: string[] = [];
     // Its sandbox does not work with a namespace that is given by path (slirp4netns issue 317). Nor is it chosen for root:
     // there its mount namespace has the same owner, and where /tmp is a shared mount of its own, what the sandbox mounts
     // there appears on the host.
-    const asked = sandbox === 'auto' && child.netns === undefined && process.geteuid?.() !== 0;
-    if (sandbox === 'on' || (asked && supports('--enable-sandbox'))) confinement.push('--enable-sandbox');
-    if (seccomp === 'on' || (seccomp === 'auto' && supports('--enable-seccomp'))) confinement.push('--enable-seccomp');
+    if (sandbox === 'on') required.push('--enable-sandbox');
+    else if (sandbox === 'auto' && child.netns === undefined && process.geteuid?.() !== 0)
+      wanted.push('--enable-sandbox');
+    if (seccomp === 'on') required.push('--enable-seccomp');
+    else if (seccomp === 'auto') wanted.push('--enable-seccomp');
     const rest: string[] = [];
     if (options.ipv6) rest.push('--enable-ipv6');
     if (child.netns === undefined) {
       rest.push(String(child.pid), ifname);
     } else {
-      if (!supports('--netns-type')) {
+      if (!(await helpText(program)).includes('--netns-type')) {
         throw new NetworkError(`${program} is too old for --detach-netns: it has no --netns-type; use 0.4.0 or later`);
       }
       rest.push(`--userns-path=/proc/${child.pid}/ns/user`, '--netns-type=path', child.netns, ifname);
@@ -64,16 +66,14 @@ export const slirp4netns: NetworkDriver = {
 
     // A device that it makes itself ends with it, which takes the kernel long, and delays the end of the stack.
     const kept = await child.keepTap(ifname, true);
-    const start = (more: readonly string[]) => startHelperProcess('slirp4netns', program, [...args, ...more, ...rest]);
-    let helper = start(confinement);
-    let ready = await helper.ready;
-    if (!ready && confinement.length > 0 && sandbox !== 'on' && seccomp !== 'on') {
-      // Such as where a security module denies it mounts.
-      const { message } = await helper.failure();
-      helper = start([]);
-      ready = await helper.ready;
-      if (ready) child.warn(`slirp4netns runs without ${confinement.join(' and ')}: ${message}`);
-    }
+    const { helper, ready } = await startConfined(
+      program,
+      { required, wanted },
+      {
+        start: (confinement) => startHelperProcess('slirp4netns', program, [...args, ...confinement, ...rest]),
+        warn: (line) => child.warn(line),
+      },
+    );
     if (!ready) {
       const failure = await helper.failure();
       if (kept) await child.keepTap(ifname, false);
@@ -104,13 +104,32 @@ export const slirp4netns: NetworkDriver = {
   },
 };
 
-/** Whether the program has an option; it is run only where that matters. */
-async function supported(
+/**
+ * Starts the program with what confines it. All that is wanted is tried at once: looking into --help first would take longer
+ * than a start. What it does not have, or cannot do here, is then left out.
+ */
+async function startConfined(
   program: string,
-  switches: readonly Switch[],
-  detached: boolean,
-): Promise<(option: string) => boolean> {
-  if (!switches.includes('auto') && !detached) return () => false;
+  { required, wanted }: { required: readonly string[]; wanted: readonly string[] },
+  { start, warn }: { start: (confinement: readonly string[]) => HelperProcess; warn: (line: string) => void },
+): Promise<{ helper: HelperProcess; ready: boolean }> {
+  let confinement = [...required, ...wanted];
+  let helper = start(confinement);
+  if (await helper.ready) return { helper, ready: true };
+  if (wanted.length === 0) return { helper, ready: false };
+
   const help = await helpText(program);
-  return (option) => help.includes(option);
+  const known = wanted.filter((option) => help.includes(option));
+  if (known.length < wanted.length) {
+    confinement = [...required, ...known];
+    helper = start(confinement);
+    if (await helper.ready) return { helper, ready: true };
+  }
+  if (known.length === 0 || required.length > 0) return { helper, ready: false };
+  // Such as where a security module denies it mounts.
+  const { message } = await helper.failure();
+  helper = start([]);
+  const ready = await helper.ready;
+  if (ready) warn(`slirp4netns runs without ${confinement.join(' and ')}: ${message}`);
+  return { helper, ready };
 }

@@ -1,10 +1,10 @@
-import { access, constants } from 'node:fs/promises';
+import { accessSync, constants } from 'node:fs';
 import { errnoName, type Problem } from '../../errors.js';
 
-/** Why /dev/net/tun cannot be used; undefined if it can. */
-export async function tunProblem(): Promise<Problem | undefined> {
+/** Why /dev/net/tun cannot be used; undefined if it can. Synchronous as findProgram() is. */
+export function tunProblem(): Problem | undefined {
   try {
-    await access('/dev/net/tun', constants.R_OK | constants.W_OK);
+    accessSync('/dev/net/tun', constants.R_OK | constants.W_OK);
     return undefined;
   } catch (error) {
     if (errnoName(error) === 'ENOENT') return { what: '/dev/net/tun does not exist', fix: 'sudo modprobe tun' };

@@ -5,13 +5,15 @@ import { join } from 'node:path';
 import { binPath, run, tempDir } from '../../support/index.js';
 import { pathWith } from '../../support/stacks/rootless-run.js';
 
-/** Notes the arguments of its first run, a line each, and fails; asked for help it prints `help`. */
+/** Notes the arguments of each run, a line each, and an empty line, and fails; asked for help it prints `help`. */
 const stub = (file: string, help: string) =>
-  `case "$1" in --help) echo '${help}'; exit 0;; esac; [ -e ${file} ] || printf '%s\\n' "$@" > ${file}; echo 'only a stub' >&2; exit 3`;
+  `case "$1" in --help) echo '${help}'; exit 0;; esac; printf '%s\\n' "$@" '' >> ${file}; echo 'only a stub' >&2; exit 3`;
 
 interface Run {
-  /** Arguments of slirp4netns or pasta, with the parts that differ from run to run named. */
+  /** Arguments of slirp4netns or pasta in its first run, with the parts that differ from run to run named. */
   args: string[];
+  /** The same of all runs. */
+  runs: string[][];
   stderr: string;
 }
 
@@ -24,41 +26,43 @@ async function argumentsOf(program: 'slirp4netns' | 'pasta', options: readonly s
   const { code, stderr } = await run(binPath('rootless-run'), words, { env: { PATH: path } });
   assert.equal(code, 125, stderr);
   assert(existsSync(file), stderr);
-  const named = readFileSync(file, 'utf8')
-    .trimEnd()
-    .split('\n')
-    .map((word) =>
-      word
-        .replaceAll(stateDir, 'STATE')
-        .replace(/^\d{2,}$/, 'PID')
-        .replace(/\/proc\/\d+\//, '/proc/PID/'),
-    );
-  return { args: named, stderr };
+  const named = (word: string) =>
+    word
+      .replaceAll(stateDir, 'STATE')
+      .replace(/^\d{2,}$/, 'PID')
+      .replace(/\/proc\/\d+\//, '/proc/PID/');
+  const runs = readFileSync(file, 'utf8')
+    .split('\n\n')
+    .slice(0, -1)
+    .map((lines) => lines.split('\n').map(named));
+  return { args: runs[0] ?? [], runs, stderr };
 }
 
 describe('the command line of slirp4netns', () => {
   const help = '--enable-sandbox --enable-seccomp --netns-type=TYPE';
   const base = ['--configure', '--mtu=65520', '-r', '3', '--disable-host-loopback', '--cidr=10.0.2.0/24'];
+  /** Tried first: what it does not have, or cannot do, is left out then. */
+  const confined = ['--enable-sandbox', '--enable-seccomp'];
   const cases: [options: string[], expected: string[], help?: string][] = [
-    [[], [...base, 'PID', 'tap0']],
-    [['--allow-host-loopback'], [...base.filter((word) => word !== '--disable-host-loopback'), 'PID', 'tap0']],
+    [[], [...base, ...confined, 'PID', 'tap0']],
+    [
+      ['--allow-host-loopback'],
+      [...base.filter((word) => word !== '--disable-host-loopback'), ...confined, 'PID', 'tap0'],
+    ],
     [
       ['--mtu=1500', '--cidr=10.9.0.0/16', '--ifname=eth7'],
-      ['--configure', '--mtu=1500', '-r', '3', '--disable-host-loopback', '--cidr=10.9.0.0/16', 'PID', 'eth7'],
+      [
+        ...['--configure', '--mtu=1500', '-r', '3', '--disable-host-loopback', '--cidr=10.9.0.0/16'],
+        ...[...confined, 'PID', 'eth7'],
+      ],
     ],
-    [['--ipv6'], [...base, '--enable-ipv6', 'PID', 'tap0']],
+    [['--ipv6'], [...base, ...confined, '--enable-ipv6', 'PID', 'tap0']],
     [
       ['--slirp4netns-sandbox=true', '--slirp4netns-seccomp=true'],
-      [...base, '--enable-sandbox', '--enable-seccomp', 'PID', 'tap0'],
+      [...base, ...confined, 'PID', 'tap0'],
     ],
-    [
-      ['--slirp4netns-sandbox=auto', '--slirp4netns-seccomp=auto'],
-      [...base, '--enable-sandbox', '--enable-seccomp', 'PID', 'tap0'],
-      help,
-    ],
-    [['--slirp4netns-sandbox=auto', '--slirp4netns-seccomp=auto'], [...base, 'PID', 'tap0'], 'an old one'],
     [['--slirp4netns-sandbox=false', '--slirp4netns-seccomp=false'], [...base, 'PID', 'tap0'], help],
-    [['--port-driver=slirp4netns'], [...base, '--api-socket', 'STATE/.s4nn.sock', 'PID', 'tap0']],
+    [['--port-driver=slirp4netns'], [...base, '--api-socket', 'STATE/.s4nn.sock', ...confined, 'PID', 'tap0']],
     [
       ['--detach-netns', '--slirp4netns-sandbox=auto', '--slirp4netns-seccomp=auto'],
       [
@@ -77,6 +81,19 @@ describe('the command line of slirp4netns', () => {
       const { args, stderr } = await argumentsOf('slirp4netns', options, text);
       assert.deepEqual(args, expected);
       assert.match(stderr, /slirp4netns failed: only a stub/);
+    });
+  }
+
+  for (const [options, shown, last] of [
+    [[], '--enable-seccomp', []],
+    [[], '--enable-sandbox --enable-seccomp', []],
+    [['--slirp4netns-sandbox=true'], 'an old one', ['--enable-sandbox']],
+  ] as const) {
+    it(`is tried with less if it fails (${options.join(' ')}), and its help shows "${shown}"`, async () => {
+      const { runs } = await argumentsOf('slirp4netns', [...options], shown);
+      const some = shown === '--enable-seccomp' ? [['--enable-seccomp']] : [];
+      const expected = [confined, ...some, last].map((more) => [...base, ...more, 'PID', 'tap0']);
+      assert.deepEqual(runs, expected);
     });
   }
 

@@ -198,6 +198,33 @@ describe('the native front: Node.js', () => {
     }
   });
 
+  /** Options, until when the stand-in for Node waits, and the map of user ids that it then finds. */
+  const earlyMaps: [options: string[], until: string, map: RegExp][] = [
+    [['--net=none'], '[ -n "$(cat /proc/$launcher/uid_map)" ]', /^\s+0 .*\n\s+1 /],
+    // The options may choose another map.
+    [['--net=none', '--subid-source=static'], '[ "$(readlink /proc/$launcher/ns/user)" != $own ]', /^$/],
+  ];
+  for (const [options, until, map] of earlyMaps) {
+    it(`finds the ids mapped where they can be, and the launcher ends with it (${options.join(' ')})`, async () => {
+      const directory = tempDir();
+      const script = `#!/bin/sh
+read -r launcher _ < /proc/$$/task/$$/children
+own=$(readlink /proc/$$/ns/user)
+echo $launcher > ${directory}/launcher
+until ${until}; do kill -0 $launcher || exit 1; done
+cat /proc/$launcher/uid_map
+exit 7
+`;
+      writeFileSync(join(directory, 'node'), script, { mode: 0o755 });
+      const env = { ROOTLESS_NET_NODE: join(directory, 'node') };
+      const { stdout, stderr, code } = await run(binPath('rootless-run'), [...options, '--', 'true'], { env });
+      assert.deepEqual([stderr, code], ['', 7]);
+      assert.match(stdout, map);
+      const launcher = Number(readFileSync(join(directory, 'launcher'), 'utf8'));
+      await waitFor(() => !isAlive(launcher), { what: 'the end of the launcher' });
+    });
+  }
+
   it('keeps the pid, and shows the name and the command line of the caller', async () => {
     const words = [binPath('rootlesskit'), '--net=none', 'sh', '-c', 'echo ready; exec sleep infinity', ''];
     const [program = '', ...args] = words;

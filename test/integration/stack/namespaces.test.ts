@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -64,6 +64,25 @@ describe('id maps', () => {
     assert.match(stderr, new RegExp(`uids \\d+ 0 ${uid} 1 1 1000 5 6 3000 7[;\\s]`));
     assert.equal(code, 125);
   });
+
+  /** Files of sub-ids, which the launcher (process/sub_ids.c) or else JavaScript reads, and the ranges that count. */
+  const files: [what: string, lines: string[], expected: string][] = [
+    ['by name and by uid', ['nobody-else:1:9', `${username}:1000:5`, `${uid}:3000:7`], '1 1000 5 6 3000 7'],
+    ['once each', [`${username}:1000:5`, `${uid}:1000:7`], '1 1000 5'],
+    ['with blanks around them', [`  ${username}:1000:5 `, '', `${username}:3000:7`], '1 1000 5 6 3000 7'],
+    ['and not what is no range', [`${username}:x:5`, `${username}:7:0`, `${username}:1000:5`], '1 1000 5'],
+  ];
+  for (const [what, text, expected] of files) {
+    it(`take the ranges of the user ${what}`, async () => {
+      const file = join(tempDir(), 'sub-ids');
+      writeFileSync(file, `${text.join('\n')}\n`);
+      const fakes = { newuidmap: 'echo "uids $@" >&2; exit 1', newgidmap: 'exit 0' };
+      const env = { PATH: `${pathWith([], fakes)}:${process.env.PATH}` };
+      const { stderr, code } = await runNested(withoutSubIds, [file, ...runWords('--net=none', 'true')], { env });
+      assert.match(stderr, new RegExp(`uids \\d+ 0 ${uid} 1 ${expected}[;\\s]`));
+      assert.equal(code, 125);
+    });
+  }
 
   it('leave ids as they are for root of a user namespace, and need no helper for that', async () => {
     const env = { PATH: pathWith(['sh', 'cat', 'grep', 'unshare']) };

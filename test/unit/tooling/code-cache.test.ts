@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { repoRoot, run, tempDir } from '../../support/index.js';
 
@@ -45,5 +46,20 @@ describe('the code cache of a program', () => {
     assert.equal(await load(), 'true');
     writeFileSync(file, '');
     assert.equal(await load(), 'true');
+  });
+});
+
+describe('the bundles of programs', () => {
+  it('refer by name to each of the modules that are loaded when first used', () => {
+    const { LAZY } = createRequire(import.meta.url)(join(scripts, 'load-bundle.cjs')) as { LAZY: string[] };
+    assert(LAZY.length > 0);
+    const programs = join(repoRoot, 'dist/programs');
+    const bundles = readdirSync(programs).filter((name) => name.endsWith('.cjs'));
+    for (const name of bundles) {
+      const text = readFileSync(join(programs, name), 'latin1');
+      // What copies the names of a module, or extends a class of it, loads it at once or finds nothing.
+      const copied = LAZY.filter((module) => new RegExp(`(?<!\\w\\s*=\\s*)require\\("${module}"\\)`).test(text));
+      assert.deepEqual(copied, [], name);
+    }
   });
 });
