@@ -22,6 +22,7 @@ export function infoText(info: Info): string {
     if (ip !== undefined) lines.push(`  - IP: ${ip}`);
   }
   if (port) lines.push(`- Port Driver: ${port.driver}`, `  - Supported protocols: ${list(port.protos)}`);
+  if (port?.threads !== undefined) lines.push(`  - Threads: ${port.threads}`);
   if (port?.hostLoopbackUnguarded)
     lines.push('  - Host loopback: not guarded (no Landlock for TCP), see docs/guide/ports.md');
   return lines.map((line) => `${printable(line, MAX_LINE)}\n`).join('');

@@ -22,6 +22,12 @@ export interface PortEvents {
   onConnection(event: ConnectionEvent): void;
 }
 
+export interface EngineHostOptions {
+  /** Whether ports may be bypassed: then the engine connects to servers itself, see Engine.confine(). */
+  bypass?: boolean;
+  threads?: number;
+}
+
 /** The engine of the parent's process; passes its events to the listeners of channels and ports. */
 export class EngineHost {
   readonly engine: Engine;
@@ -33,13 +39,24 @@ export class EngineHost {
   portEvents: PortEvents | undefined;
   #onAddresses: (() => void)[] = [];
 
-  /** @param connects whether the engine connects to servers itself, see Engine.confine() */
-  constructor(congestion: string, warn: (text: string) => void, connects = false) {
+  /** Threads that relay connections. */
+  readonly threads: number;
+
+  constructor(
+    congestion: string,
+    warn: (text: string) => void,
+    { bypass = false, threads = 1 }: EngineHostOptions = {},
+  ) {
     this.#log = new RateLimitedLog(warn, 'the port driver');
-    this.engine = new (native().Engine)(congestion, (events) => {
-      for (const event of events) this.#handle(event);
-    });
-    this.engine.confine(connects);
+    this.threads = threads;
+    this.engine = new (native().Engine)(
+      congestion,
+      (events) => {
+        for (const event of events) this.#handle(event);
+      },
+      { threads, oneHome: bypass ? 1 : 0 },
+    );
+    this.engine.confine(bypass);
   }
 
   /** Takes over the descriptor. */

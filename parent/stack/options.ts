@@ -40,6 +40,8 @@ export interface StackOptions {
   /** The command stays in the host's network namespace; the new one is pinned to the state directory's `netns`. */
   detachNetns: boolean;
   portDriver: PortDriverName;
+  /** Threads that relay connections, from 1 to MAX_PORT_THREADS; by the available CPUs where absent. */
+  portThreads?: number;
   publish: readonly PortMapping[];
   /** Whether servers inside see the addresses of clients that are not on loopback, with the builtin port driver. */
   keepSource: boolean;

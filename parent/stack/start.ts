@@ -14,6 +14,7 @@ import { EventBus } from '../api/event-bus.js';
 import { APIServer } from '../api/server.js';
 import { ContainerService } from '../containers/service.js';
 import { EngineHost } from '../engine/engine-host.js';
+import { availableCPUs, usualPortThreads } from '../engine/threads.js';
 import { ContainersError, errorText, NamespaceError, NetworkError } from '../errors.js';
 import { divideCgroup, evacuateCgroup } from '../namespaces/cgroup.js';
 import { type Launcher, LauncherEndedError } from '../namespaces/launcher.js';
@@ -152,7 +153,10 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
 }
 
 function startEngine({ options, log, undo }: StartContext): EngineHost {
-  const engineHost = new EngineHost(defaultCongestion(), (line) => log.warn(line), options.portDriver === 'bypass');
+  const engineHost = new EngineHost(defaultCongestion(), (line) => log.warn(line), {
+    bypass: options.portDriver === 'bypass',
+    threads: options.portThreads ?? usualPortThreads(availableCPUs()),
+  });
   undo.push('stop the engine', () => engineHost.close());
   return engineHost;
 }

@@ -24,6 +24,8 @@ export interface PortDriverInfo {
   disallowLoopbackChildIP?: boolean;
   /** Of RootlessKit's builtin driver, `sourceIPTransparentBackend`: nft, iptables or none. */
   extra?: Record<string, string>;
+  /** An addition: threads that relay connections, where there are several. */
+  threads?: number;
   /**
    * An addition, with the port driver `bypass`: the kernel has no Landlock for TCP, so a hostile program inside can reach the
    * host's loopback with the sockets that it was given.

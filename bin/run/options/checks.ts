@@ -1,5 +1,6 @@
 /** Checks of single values; each throws UsageError. RootlessKit names some options without dashes in its messages. */
 import { resolve } from 'node:path';
+import { MAX_PORT_THREADS } from '../../../parent/engine/threads.js';
 import { UsageError } from '../../../parent/errors.js';
 import { userModeAddresses } from '../../../parent/network/drivers/addresses.js';
 import { checkStackName } from '../../../parent/stack-discovery/choose.js';
@@ -43,6 +44,19 @@ export function parseMtu(text: string, { dialect, values }: CheckContext): numbe
 
 export function checkMtu(text: string, context: CheckContext): void {
   parseMtu(text, context);
+}
+
+/** Throws UsageError. */
+export function parsePortThreads(text: string): number {
+  const threads = parseGoInteger(text);
+  if (threads === undefined || threads < 1 || threads > MAX_PORT_THREADS) {
+    throw invalid('port-threads', text, `expected a number from 1 to ${MAX_PORT_THREADS}`);
+  }
+  return threads;
+}
+
+export function checkPortThreads(text: string): void {
+  parsePortThreads(text);
 }
 
 export function checkCidr(text: string): void {

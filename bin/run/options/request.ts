@@ -6,6 +6,7 @@ import { parsePortSpec } from '../../../protocol/ports/grammar.js';
 import { joined } from '../../../protocol/ports/port-mapping.js';
 import { namesLock } from '../../common/directories.js';
 import { chooseNetwork, choosePorts } from '../../rootlesskit-compat/rootlesskit-face.js';
+import { parsePortThreads } from './checks.js';
 import { networkWarnings, slirp4netnsSwitches, toNetworkOptions } from './network.js';
 import { bypassOptions, checkDuplicates } from './ports.js';
 import { checkRelations, checkValues } from './relations.js';
@@ -45,6 +46,7 @@ export function toRunRequest(line: CommandLine): RunRequest {
       network,
       detachNetns: values.detachNetns ?? false,
       portDriver,
+      ...(values.portThreads !== undefined && { portThreads: parsePortThreads(values.portThreads) }),
       publish,
       ...(bypass && { bypass }),
       keepSource: values.sourceIpTransparent ?? true,

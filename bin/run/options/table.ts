@@ -2,13 +2,22 @@
  * The options of rootless-run, which are RootlessKit's and some more: one table, from which the command with its --help
  * (command.ts), the manual pages, the documentation (reference.ts) and the checks (relations.ts) are made.
  */
+import { MAX_PORT_THREADS } from '../../../parent/engine/threads.js';
 import { subIdSources } from '../../../parent/namespaces/id-map.js';
 import { networkNames } from '../../../parent/network/index.js';
 import { portDriverNames } from '../../../parent/port/index.js';
 import { networkStandIns, portStandIns } from '../../../parent/rootlesskit/stand-ins.js';
 import { propagations } from '../../../parent/stack/options.js';
 import type { Dialect } from '../dialect.js';
-import { checkCgroupName, checkCidr, checkCopyUpDirectory, checkIfname, checkMtu, checkName } from './checks.js';
+import {
+  checkCgroupName,
+  checkCidr,
+  checkCopyUpDirectory,
+  checkIfname,
+  checkMtu,
+  checkName,
+  checkPortThreads,
+} from './checks.js';
 import type { Group, OptionRule } from './rule.js';
 
 /** Behind an option that RootlessKit has and that changes nothing here. */
@@ -45,6 +54,12 @@ const ports: readonly OptionRule[] = [
       },
       { own: ['bypass'], option: '--detach-netns', reason: "the command's sockets are the host's already" },
     ],
+  },
+  {
+    flags: '--port-threads <number>',
+    description: `threads that relay connections, with the port drivers builtin and bypass: 1 to ${MAX_PORT_THREADS}`,
+    impliedDefault: '1 on one or two CPUs, else one for each CPU, up to 4',
+    check: checkPortThreads,
   },
   {
     flags: '--bypass-outbound',

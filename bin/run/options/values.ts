@@ -23,6 +23,7 @@ export interface Values {
   lxcUserNicBinary?: string;
   lxcUserNicBridge: string;
   portDriver?: string;
+  portThreads?: string;
   publish?: string[];
   bypassOutbound?: boolean;
   activate?: boolean;

@@ -160,7 +160,7 @@ void Engine::replaceAgent(uint32_t agent, const std::string& reason) {
   });
 }
 
-void Engine::failWaiting(int error, std::string message) {
+void Engine::failWaiting(int error, const std::string& message) {
   for (const auto& thread : threads_) {
     thread->loop().post([agents = &thread->agents(), error, message] { agents->failAll(error, message); });
   }
@@ -198,7 +198,7 @@ std::vector<std::shared_ptr<Port>> Engine::addPorts(const PortOptions& first, st
     for (const auto& port : made) {
       if (&homeOf(port->id()) == thread.get()) ports.push_back(port);
     }
-    if (!ports.empty()) thread->add(std::move(ports));
+    if (!ports.empty()) thread->add(ports);
   }
   return made;
 }

@@ -35,7 +35,7 @@ class Engine : public PacketChannel::Owner {
 
   // Parent: the channel whose other end is the agent; 0 for none.
   void setAgent(uint32_t id);
-  void failWaiting(int error, std::string message);
+  void failWaiting(int error, const std::string& message);
   // The port's counters may be read as long as the pointer is held.
   std::shared_ptr<Port> addPort(PortOptions options);
   // A range: `first` with its first listener, and the others with the following ids and ports of the child.

@@ -11,7 +11,7 @@ constexpr uint32_t kPortsClosedAtOnce = 256;
 }  // namespace
 
 PortThread::PortThread(EventSink& events, Shared& shared, const EngineOptions& options,
-                       std::function<void(const std::string&)> log, AgentLost lost)
+                       const std::function<void(const std::string&)>& log, AgentLost lost)
     : agents_(loop_, options.threads, log),
       context_{loop_, agents_, events, shared, options.timeouts, options.congestion, log, options.threads},
       lost_(std::move(lost)) {
@@ -25,7 +25,7 @@ void PortThread::tick() {
   context_.halfClosed.tick();
 }
 
-void PortThread::add(std::vector<std::shared_ptr<Port>> ports) {
+void PortThread::add(const std::vector<std::shared_ptr<Port>>& ports) {
   // The first client wakes the loop; waking it for each port would take longer than opening one.
   loop_.postNoWake([this, ports] {
     for (const auto& port : ports) {

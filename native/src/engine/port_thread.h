@@ -39,14 +39,14 @@ class PortThread : public PacketChannel::Owner {
 
   // `log` and `lost` are called on this thread.
   PortThread(EventSink& events, Shared& shared, const EngineOptions& options,
-             std::function<void(const std::string&)> log, AgentLost lost);
+             const std::function<void(const std::string&)>& log, AgentLost lost);
 
   Loop& loop() { return loop_; }
   AgentLink& agents() { return agents_; }
   Context& context() { return context_; }
 
   // Any thread; in the order of the calls.
-  void add(std::vector<std::shared_ptr<Port>> ports);
+  void add(const std::vector<std::shared_ptr<Port>>& ports);
   // Closes the ports with `count` ids from `first` on, and calls `done` on this thread.
   void remove(uint32_t first, uint32_t count, std::function<void()> done);
   // Another channel to the agent whose own one has that number; without a descriptor there is no agent any more.

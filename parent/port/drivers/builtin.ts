@@ -62,7 +62,7 @@ interface Run {
 }
 
 export class BuiltinPortDriver implements PortDriver {
-  readonly info: PortDriverInfo = { driver: 'builtin', protos: PROTOS };
+  readonly info: PortDriverInfo;
   readonly #table = new PortTable<RelayedPort>();
   /** Those whose removal is under way, which still use the host's ports. */
   readonly #closing = new PortTable<ClosingPort>();
@@ -74,6 +74,7 @@ export class BuiltinPortDriver implements PortDriver {
 
   constructor(private readonly deps: BuiltinDeps) {
     const { agent, emit, engine } = deps;
+    this.info = { driver: 'builtin', protos: PROTOS, ...(engine.threads > 1 && { threads: engine.threads }) };
     agent.onState.push((state, reason) =>
       emit({ type: 'driver-state', driver: 'builtin', state, ...(reason === '' ? {} : { reason }) }),
     );

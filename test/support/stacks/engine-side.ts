@@ -1,5 +1,11 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { type Engine, type EngineEvent, type EngineTimeouts, native } from '../../../native/index.js';
+import {
+  type Engine,
+  type EngineEvent,
+  type EngineOptions,
+  type EngineTimeouts,
+  native,
+} from '../../../native/index.js';
 import { encodeMessage, encodeTarget, PROTOCOL_VERSION } from '../../../protocol/wire/messages.js';
 import { waitFor } from '../wait-for.js';
 
@@ -12,8 +18,13 @@ export class EngineSide implements Disposable {
   readonly events: EngineEvent[] = [];
   readonly engine: Engine;
 
-  constructor(timeouts: EngineTimeouts = {}) {
-    this.engine = new (native().Engine)('', (events) => this.events.push(...events), timeouts);
+  /** @param onEvent called for each event as well */
+  constructor(options: EngineOptions = {}, onEvent: (event: EngineEvent) => void = () => {}) {
+    const onEvents = (events: EngineEvent[]) => {
+      this.events.push(...events);
+      events.forEach(onEvent);
+    };
+    this.engine = new (native().Engine)('', onEvents, options);
   }
 
   of<T extends Kind>(type: T): EventOf<T>[] {
