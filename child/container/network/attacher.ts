@@ -8,6 +8,8 @@
  *   publish          from here on, connections lead to the container's address
  *   names            the container and its peers find each other by name
  *
+ * The first two run at the same time, and so do the last two.
+ *
  * If a step fails, all of them are rolled back. If the agent dies, the next one finds the journal and does the same. Each
  * step can be repeated, and can be undone whether it was done or not, so that recovery works from any point.
  */
@@ -108,23 +110,32 @@ export class Attacher implements Sweepable {
     const { journal, ports, peers } = this.deps;
     const step: StepRunner = (what, task) => journal.step(id, what, task);
     const state: AttachState = { ports: [...(published ?? [])], attachments: [], results: {} };
-    if (published === undefined && publish.length > 0) {
+    const open = async () => {
+      if (published !== undefined || publish.length === 0) return;
       state.ports = await step('ports', () => ports.reserve(id, publish));
-    }
-    for (const attachment of attachments) {
-      const result = await this.driverOf(attachment.network).attach(attachment, step);
-      state.results[attachment.network.name] = result;
-      state.attachments.push(attachmentReport(attachment, result));
-    }
+    };
+    const connect = async () => {
+      for (const attachment of attachments) {
+        const result = await this.driverOf(attachment.network).attach(attachment, step);
+        state.results[attachment.network.name] = result;
+        state.attachments.push(attachmentReport(attachment, result));
+      }
+    };
+    // What the parent does takes it some time.
+    await allOf(open(), connect());
     // Before connections lead there: they are dialled by the state.
     await this.deps.states.write(id, state);
     this.deps.changed();
-    if (state.ports.length > 0) await step('publish', () => ports.activate(id, reachableAddress(name, state)));
-    await step('names', async () => {
-      // By the names of the networks, which may have been requested by their ids.
-      const named = attachments.map(({ network, aliases }) => ({ network: network.name, aliases }));
-      await peers.join({ ...request, state, aliases: aliasesOf(named) });
-    });
+    const publishPorts = async () => {
+      if (state.ports.length > 0) await step('publish', () => ports.activate(id, reachableAddress(name, state)));
+    };
+    const join = () =>
+      step('names', async () => {
+        // By the names of the networks, which may have been requested by their ids.
+        const named = attachments.map(({ network, aliases }) => ({ network: network.name, aliases }));
+        await peers.join({ ...request, state, aliases: aliasesOf(named) });
+      });
+    await allOf(publishPorts(), join());
     return state;
   }
 
@@ -299,6 +310,12 @@ export class Attacher implements Sweepable {
       throw error;
     }
   }
+}
+
+/** Like Promise.all(), but settles when all have: nothing may be under way when one that failed is undone. */
+async function allOf(...tasks: readonly Promise<void>[]): Promise<void> {
+  await Promise.allSettled(tasks);
+  await Promise.all(tasks);
 }
 
 /** Like listedAddress(). Throws ContainerError if there is none: connections would lead to the stack itself. */
