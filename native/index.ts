@@ -84,10 +84,10 @@ export interface Engine {
   counters(id: number): EngineCounters | undefined;
   watchConnections(wanted: boolean): void;
   /**
-   * Parent: denies the engine's threads access to files, where the kernel has Landlock, and TCP connections unless it
-   * `connects`, as it does to the servers of bypassed ports. See src/sandbox/confine.h.
+   * Parent: denies the engine's threads access to files, and binding of TCP sockets, where the kernel has Landlock. See
+   * src/sandbox/confine.h.
    */
-  confine(connects: boolean): void;
+  confine(): void;
   /**
    * From now on `addresses-changed` is reported once, and after each change of this namespace's addresses; with `routes`
    * also after changes of routes and rules. Where that cannot be done `complaint` is logged, unless it is empty.
@@ -124,8 +124,12 @@ export interface Engine {
   setClient(target: Uint8Array, ip: string, keep: boolean, mark: number): void;
   /** Child: takes over the return paths that an agent before this one has left (src/return_path/return_paths.h). */
   takeOverPaths(mark: number): void;
-  /** Child: drops everything set by setPlan() and setClient(); it is requested again. */
+  /**
+   * Child: drops everything set by setPlan() and setClient(); it is requested again. When this returns, the parent connects
+   * nothing any more by what it was sent before.
+   */
   forgetPlans(): void;
+  /** Both sides: no port has that target any longer. */
   forgetPlan(target: Uint8Array): void;
   close(): void;
 }

@@ -56,7 +56,7 @@ export class EngineHost {
       },
       { threads, oneHome: bypass ? 1 : 0 },
     );
-    this.engine.confine(bypass);
+    this.engine.confine();
   }
 
   /** Takes over the descriptor. */

@@ -17,6 +17,11 @@
  *                                                              sockets come in the order of the answers
  *           `target` is [proto, ip, parentIP, hostGatewayIP, source, container], the same for all ports of a range; the
  *           dial rule (dial-rule.ts) maps it to addresses, once for each target, until something changes.
+ *             [4, id, family, count]                           unconnected sockets, parent to agent
+ *             [4, id] with up to `count` sockets               … which the parent connects by itself, agent to parent
+ *             [5, id, target, sourceIP]                        route, parent to agent
+ *             [5, id, epoch, perClient, keepSource, mark, ips] … that the parent may connect them by, agent to parent
+ *             [6, id] with a descriptor                        the page with the current epoch, parent to agent
  *   maps    everything else, below
  *
  * An invalid packet ends the connection between the two, and is logged; the parent then starts another agent. Relayed
@@ -27,7 +32,7 @@ import type { CNIPortMapping } from '../ports/cni-json.js';
 import type { StackRecord } from '../state/stack-record.js';
 import type { StackCgroup } from '../system/cgroup.js';
 
-export const PROTOCOL_VERSION = 8;
+export const PROTOCOL_VERSION = 9;
 
 /** Plain msgpack: maps are encoded as maps, not as msgpackr's extension for records. */
 const packr = new Packr({ useRecords: false, variableMapSize: true });

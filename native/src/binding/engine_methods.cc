@@ -51,8 +51,8 @@ napi_value failWaiting(EngineObject& object, napi_env, const Args& args) {
   object.engine().failWaiting(ECONNREFUSED, args.string(0));
   return nullptr;
 }
-napi_value confineEngine(EngineObject& object, napi_env, const Args& args) {
-  object.engine().confine(args.boolean(0));
+napi_value confineEngine(EngineObject& object, napi_env, const Args&) {
+  object.engine().confine();
   return nullptr;
 }
 napi_value watchAddresses(EngineObject& object, napi_env, const Args& args) {

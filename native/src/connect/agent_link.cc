@@ -72,8 +72,13 @@ const char* objection(int fd, const DialTarget& target) {
 
 void AgentLink::setChannel(PacketChannel* channel, const std::shared_ptr<AgentTrust>& trust) {
   channel_ = channel;
-  if (channel != nullptr) trust_ = trust;
   outgoing_.clear();
+  if (channel != nullptr) {
+    trust_ = trust;
+    std::vector<Fd> page;
+    page.push_back(pooled_.restart());
+    if (page.front().valid()) channel->send(wire::encodeRequest({wire::kEpoch}), std::move(page));
+  }
   for (size_t& inFlight : inFlight_) inFlight = 0;
   // Requests that the last agent did not answer go first, in their order.
   std::vector<uint32_t> unanswered;
@@ -90,6 +95,7 @@ void AgentLink::setChannel(PacketChannel* channel, const std::shared_ptr<AgentTr
 }
 
 void AgentLink::distrust(AgentTrust* trust) {
+  if (trust == trust_.get()) pooled_.end();
   if (!trust->cooperates.exchange(false)) return;
   log_("a program inside changes the sockets that the agent has made; they are relayed without splice(2) from now on");
 }
@@ -97,16 +103,48 @@ void AgentLink::distrust(AgentTrust* trust) {
 uint32_t AgentLink::request(Dial* dial, const DialTarget* target, const Address& source, uint32_t attempt) {
   uint32_t id = nextId_++;
   if (nextId_ == 0) nextId_ = 1;
-  dials_.emplace(id, Entry{dial, target, source, attempt});
   if (!ticks_) loop_.wantTicks(ticks_ = true);
+  Entry entry{dial, target, source, attempt};
+  if (queueOf(target) == kTcp && attempt == 0) {
+    Fd fd;
+    // Another thread may have noticed.
+    if (!trust_->cooperates) pooled_.end();
+    PooledDials::Result result = pooled_.dial(id, *target, source, &fd);
+    if (result == PooledDials::Result::connected) {
+      dial->onDialed(std::move(fd));
+      return 0;
+    }
+    entry.pooled = result == PooledDials::Result::pending;
+  }
+  dials_.emplace(id, entry);
+  if (!entry.pooled) enqueue(id, target);
+  return id;
+}
+
+void AgentLink::enqueue(uint32_t id, const DialTarget* target) {
   queues_[queueOf(target)].push_back(id);
   sendMore();
-  return id;
+}
+
+// The agent tries again where it failed.
+void AgentLink::onPooled(uint32_t id, Fd fd) {
+  auto it = dials_.find(id);
+  if (it == dials_.end()) return;
+  it->second.pooled = false;
+  if (!fd.valid()) {
+    it->second.seconds = 0;
+    enqueue(id, it->second.target);
+    return;
+  }
+  Dial* dial = it->second.dial;
+  dials_.erase(it);
+  dial->onDialed(std::move(fd));
 }
 
 void AgentLink::cancel(uint32_t id) {
   auto it = dials_.find(id);
   if (it == dials_.end()) return;
+  if (it->second.pooled) pooled_.cancel(id);
   noLongerInFlight(&it->second);
   dials_.erase(it);
   sendMore();
@@ -117,12 +155,16 @@ void AgentLink::failAll(int error, const std::string& message) {
   dials_.clear();
   for (auto& queue : queues_) queue.clear();
   for (size_t& inFlight : inFlight_) inFlight = 0;
-  for (auto& [id, entry] : dials) entry.dial->onDialFailed(error, message);
+  for (auto& [id, entry] : dials) {
+    if (entry.pooled) dials_.emplace(id, entry);
+    else entry.dial->onDialFailed(error, message);
+  }
 }
 
 void AgentLink::tick() {
   if (!ticks_ || ++tick_ % kTicksPerSecond != 0) return;
-  if (dials_.empty()) {
+  pooled_.second();
+  if (dials_.empty() && pooled_.idle()) {
     loop_.wantTicks(ticks_ = false);
     return;
   }
@@ -138,11 +180,13 @@ void AgentLink::countSecond(uint32_t id) {
   if (it == dials_.end()) return;
   Entry& entry = it->second;
   int most = entry.inFlight ? kMaxAnswerSeconds : kMaxConnectSeconds;
-  if (!entry.sent || ++entry.seconds <= most) {
+  bool waits = !entry.sent && !entry.pooled;
+  if (waits || ++entry.seconds <= most) {
     // A client that waits that long may close.
     entry.dial->onDialPending();
     return;
   }
+  if (entry.pooled) pooled_.cancel(id);
   const char* why = entry.inFlight ? "the agent does not answer" : "connecting takes too long";
   noLongerInFlight(&entry);
   Dial* dial = entry.dial;
@@ -167,7 +211,7 @@ void AgentLink::sendMore(Queue queue) {
     auto it = dials_.find(id);
     if (it == dials_.end()) continue;
     Entry& entry = it->second;
-    wire::ConnectRequest request;
+    wire::Request request;
     request.id = id;
     request.target = *entry.target->request;
     request.port = entry.target->port;
@@ -178,19 +222,22 @@ void AgentLink::sendMore(Queue queue) {
     entry.sent = entry.inFlight = true;
     entry.seconds = 0;
     inFlight_[queue]++;
-    outgoing_ += wire::encodeConnect(request);
+    outgoing_ += wire::encodeRequest(request);
     if (outgoing_.size() > kMaxOutgoing) flush();
   }
 }
 
 void AgentLink::flush() {
-  if (outgoing_.empty() || channel_ == nullptr) return;
+  if (channel_ == nullptr) return;
+  pooled_.appendRequests(&outgoing_);
+  if (outgoing_.empty()) return;
   channel_->send(std::move(outgoing_), {});
   outgoing_.clear();
 }
 
 bool AgentLink::onPacket(std::string_view packet, std::vector<Fd> fds, bool lostFds) {
-  bool valid = handleAnswers(packet, &fds, lostFds);
+  bool usual = fds.size() <= PacketChannel::kUsualFds || pooled_.awaitsSockets();
+  bool valid = usual && handleAnswers(packet, &fds, lostFds);
   closer::close(std::move(fds));
   return valid;
 }
@@ -201,6 +248,9 @@ bool AgentLink::handleAnswers(std::string_view packet, std::vector<Fd>* fds, boo
   while (!packet.empty()) {
     wire::Answer answer;
     if (!wire::decodeAnswer(&packet, &answer)) return false;
+    if (answer.kind == wire::Answer::Kind::sockets) {
+      return answers.empty() && packet.empty() && pooled_.onSockets(answer.id, std::move(*fds));
+    }
     if (answer.kind == wire::Answer::Kind::connected) sockets++;
     answers.push_back(answer);
   }
@@ -209,6 +259,10 @@ bool AgentLink::handleAnswers(std::string_view packet, std::vector<Fd>* fds, boo
   size_t next = 0;
   Fd none;
   for (const wire::Answer& answer : answers) {
+    if (answer.kind == wire::Answer::Kind::route) {
+      pooled_.onRoute(answer);
+      continue;
+    }
     bool has = answer.kind == wire::Answer::Kind::connected && match && next < fds->size();
     handleAnswer(answer, has ? &(*fds)[next++] : &none, lostFds);
   }

@@ -2,14 +2,17 @@
 //
 // Theory of operation. request() gives a dial an id and queues it. At most kInFlight requests are with the agent at once
 // (the kernel limits the number of descriptors in flight, unix(7) ETOOMANYREFS); the others wait here. TCP and UDP have a
-// queue each, and a share of that limit (as each thread has), so that a flood of datagrams from new clients delays no connection. A request that
-// the agent reports as pending does not count: a server that hangs must not delay the others. While there is no agent (it
+// queue each, and a share of that limit (as each thread has), so that a flood of datagrams from new clients delays no
+// connection. A request that the agent reports as pending does not count: a server that hangs must not delay the others. While there is no agent (it
 // starts, or it is being restarted) all requests wait; when a new one is there, requests that the old one did not answer
 // are sent again. An answer ends a dial: with a descriptor that was checked, or with an errno. Several answers may come as
 // one packet.
 //
 // Time is limited: kMaxAnswerSeconds for the first answer to a request, kMaxConnectSeconds for its end. Seconds are counted
 // in ticks of this thread, and not read from a clock: time in which the whole stack was stopped does not count.
+//
+// TCP connections are made without the agent where the pool has what they need (pool/pooled_dials.h); only the others are
+// requested. What the pool needs of the agent is requested with them.
 //
 // The agent is not trusted: what it sends must be a connected TCP socket, or a connected datagram (UDP) socket, of the right
 // family, with the requested port as its peer's.
@@ -25,14 +28,15 @@
 #include "connect/packet_channel.h"
 #include "connect/wire.h"
 #include "loop/loop.h"
+#include "pool/pooled_dials.h"
 #include "system/fd.h"
 #include "system/sockets.h"
 
 namespace rn {
 
-// Whether an agent is trusted, by all threads of the engine. It may still hold the sockets which it has sent, and so can make calls on them block that
-// should not (see watchdog.h). Once one has, such calls are avoided for all of its sockets: bytes are moved with recv and
-// send with MSG_DONTWAIT, and sockets are closed on another thread (closer.h).
+// Whether an agent is trusted, by all threads of the engine. It may still hold the sockets which it has sent, and so can
+// make calls on them block that should not (see watchdog.h). Once one has, such calls are avoided for all of its sockets:
+// bytes are moved with recv and send with MSG_DONTWAIT, and sockets are closed on another thread (closer.h).
 struct AgentTrust {
   std::atomic<bool> cooperates{true};
   // Closes that took too long: a single one may be due to the machine.
@@ -48,29 +52,31 @@ class Dial {
   virtual void onDialFailed(int error, std::string_view message) = 0;
 };
 
-// What a port requests for each of its connections.
-struct DialTarget {
-  std::shared_ptr<const std::string> request;  // msgpack, see wire.h; shared by the ports of a range
-  int type = SOCK_STREAM;
-  uint16_t port = 0;  // the child's
-};
-
-class AgentLink {
+class AgentLink : private PooledDials::Owner {
  public:
   // `threads` is how many links share what may be in flight.
   AgentLink(Loop& loop, size_t threads, std::function<void(const std::string&)> log)
-      : loop_(loop), threads_(threads), log_(std::move(log)) {}
+      : loop_(loop), threads_(threads), log_(std::move(log)), pooled_(loop, *this, log_) {}
 
+  // Without it there is no pool.
+  void usePool(Watchdog* watchdog, FdBudget* budget, const std::string& congestion) {
+    pooled_.use(watchdog, budget, threads_, congestion);
+  }
   // Null while there is no agent; else with the trust in it, which all links to it share.
   void setChannel(PacketChannel* channel, const std::shared_ptr<AgentTrust>& trust = nullptr);
   // Sends the requests since the last call as one packet. Called at the end of each round of events.
   void flush();
+  // Returns the id to cancel it by; 0 if it is connected already.
   uint32_t request(Dial* dial, const DialTarget* target, const Address& source, uint32_t attempt);
   void cancel(uint32_t id);
-  // Ends every dial that waits.
+  // Ends every dial that waits for the agent.
   void failAll(int error, const std::string& message);
   // A data-plane packet from the agent. False where it is invalid.
   bool onPacket(std::string_view packet, std::vector<Fd> fds, bool lostFds);
+  // The last port with that target is gone.
+  void forget(const std::string& target) { pooled_.forget(target); }
+  // No more connections without the agent.
+  void endPool() { pooled_.end(); }
 
   // Called about every 100 ms, as long as there are requests.
   void tick();
@@ -94,6 +100,8 @@ class AgentLink {
     const DialTarget* target;
     Address source;
     uint32_t attempt;
+    // With the pool, and not with the agent.
+    bool pooled = false;
     bool sent = false;
     bool inFlight = false;
     // Since it was sent.
@@ -107,6 +115,9 @@ class AgentLink {
   void sendMore(Queue queue);
   void noLongerInFlight(Entry* entry);
   void countSecond(uint32_t id);
+  void enqueue(uint32_t id, const DialTarget* target);
+  void onPooled(uint32_t id, Fd fd) override;
+  void onPooledBlocked() override { distrust(trust_.get()); }
   static Queue queueOf(const DialTarget* target) { return target->type == SOCK_STREAM ? kTcp : kUdp; }
 
   Loop& loop_;
@@ -114,6 +125,7 @@ class AgentLink {
   std::function<void(const std::string&)> log_;
   PacketChannel* channel_ = nullptr;
   std::shared_ptr<AgentTrust> trust_ = std::make_shared<AgentTrust>();
+  PooledDials pooled_;
   std::string outgoing_;
   std::unordered_map<uint32_t, Entry> dials_;
   std::deque<uint32_t> queues_[2];

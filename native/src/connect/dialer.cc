@@ -11,23 +11,13 @@
 namespace rn {
 
 namespace {
-constexpr size_t kAnswersAtOnce = PacketChannel::kMaxFds;
+constexpr size_t kAnswersAtOnce = PacketChannel::kUsualFds;
 constexpr size_t kMaxOutgoing = 8 * 1024;
 // The most clients that are stored for one target; then they are requested again.
 constexpr size_t kMaxClients = 16 * 1024;
 // How long the result that a client's address cannot be kept is valid, in ms: a container may get a return path by changes
 // inside of it.
 constexpr uint64_t kHiddenMs = 1000;
-
-// If there is no listener on a local port, and the kernel happens to choose that port for the client's side, a socket
-// connects to itself (simultaneous open, RFC 9293, section 3.5).
-bool isConnectedToItself(int fd, const Address& to) {
-  // Below that no ports are chosen for clients (ip(7), ip_local_port_range).
-  if (to.port() < 1024) return false;
-  Address own;
-  own.length = sizeof own.v6;
-  return getsockname(fd, &own.sa, &own.length) == 0 && own.port() == to.port() && own.ip() == to.ip();
-}
 
 Address withPort(Address address, uint16_t port) {
   address.setPort(port);
@@ -45,59 +35,85 @@ Fd makeSocket(int family, int type, const Fd* netns) {
   errno = error;
   return Fd(fd);
 }
+
+// A TCP socket with the options that a relay needs, for any connection.
+Fd makeTcp(int family, const Fd* netns) {
+  Fd fd = makeSocket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, netns);
+  if (!fd.valid()) return fd;
+  int on = 1;
+  setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  sockets::keepUrgentInLine(fd.get());
+  return fd;
+}
 }  // namespace
 
-// A connect(2) in progress.
-class PendingConnect : public Handler, public DeferredDelete {
+class Dialer::OwnSockets : public Sockets {
  public:
-  PendingConnect(Dialer& dialer, Dialer::Request request, std::vector<Address> addresses, size_t index, Fd fd)
-      : dialer_(dialer),
-        request_(std::move(request)),
-        addresses_(std::move(addresses)),
-        index_(index),
-        fd_(std::move(fd)) {
-    dialer_.loop_.watch(fd_.get(), EPOLLOUT, this);
-  }
+  OwnSockets(Dialer& dialer, const Fd* netns) : dialer_(dialer), netns_(netns) {}
 
-  void onEvents(uint32_t) override {
-    if (isDeleted()) return;
-    int error = 0;
-    socklen_t length = sizeof error;
-    getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &length);
-    dialer_.loop_.unwatch(this);
-    dialer_.loop_.deleteLater(this);
-    if (error == 0 && !isConnectedToItself(fd_.get(), withPort(addresses_[index_], request_.port))) {
-      dialer_.answer(request_, std::move(fd_));
-      return;
+  Fd make(int type, const Address& to) override {
+    if (type != SOCK_STREAM) return makeSocket(to.family(), type | SOCK_CLOEXEC | SOCK_NONBLOCK, netns_);
+    Fd fd = makeTcp(to.family(), netns_);
+    if (fd.valid() && (to.isLoopback() || netns_ != nullptr)) {
+      sockets::setCongestion(fd.get(), dialer_.options_.congestion);
     }
-    if (error == 0) {
-      error = ECONNREFUSED;
-      sockets::closeWithReset(std::move(fd_));
-    }
-    fd_.reset();
-    dialer_.connectFrom(request_, addresses_, index_ + 1, error);
+    return fd;
+  }
+  int connect(int fd, const Address& to) override { return ::connect(fd, &to.sa, to.length) == 0 ? 0 : errno; }
+  void discard(Fd fd) override { fd.reset(); }
+  ReturnPaths::Result leadBack(int fd, const Address& to, const Outgoing& out) override {
+    if (out.type != SOCK_DGRAM || out.mark == 0) return ReturnPaths::Result::made;
+    return dialer_.paths_.add(fd, to, out.mark);
   }
 
  private:
   Dialer& dialer_;
-  Dialer::Request request_;
-  std::vector<Address> addresses_;
-  size_t index_;
-  Fd fd_;
+  const Fd* netns_;
 };
 
-bool Dialer::onPacket(uint32_t channel, std::string_view packet) {
+class Dialer::PendingRequest : public PendingConnect {
+ public:
+  PendingRequest(Dialer& dialer, Request request, Addresses addresses, TcpConnect connect)
+      : PendingConnect(dialer.loop_, std::move(connect)),
+        dialer_(dialer),
+        request_(std::move(request)),
+        addresses_(std::move(addresses)),
+        sockets_(dialer, request_.netns.get()) {}
+
+ protected:
+  Sockets& sockets() override { return sockets_; }
+  void onDone(TcpConnect& connect, TcpConnect::State state) override {
+    dialer_.settle(request_, addresses_, connect, state);
+  }
+
+ private:
+  Dialer& dialer_;
+  Request request_;
+  Addresses addresses_;
+  OwnSockets sockets_;
+};
+
+bool Dialer::onPacket(uint32_t channel, std::string_view packet, std::vector<Fd> fds) {
   while (!packet.empty()) {
-    wire::ConnectRequest in;
-    if (!wire::decodeConnect(&packet, &in)) return false;
-    take(channel, in);
+    wire::Request in;
+    if (!wire::decodeRequest(&packet, &in)) return false;
+    if (in.kind == wire::kEpoch) {
+      if (fds.size() == 1) epoch_.publish(std::move(fds[0]));
+    } else if (in.kind == wire::kSockets) {
+      sendSockets(channel, in);
+    } else {
+      take(channel, in);
+    }
   }
   return true;
 }
 
-void Dialer::take(uint32_t channel, const wire::ConnectRequest& in) {
-  Request request{channel, in.id, in.proto == "udp" ? SOCK_DGRAM : SOCK_STREAM, uint16_t(in.port), in.attempt, {}};
-  if (!Address::parse(std::string(in.sourceIP), uint16_t(in.sourcePort), &request.source)) request.source = {};
+void Dialer::take(uint32_t channel, const wire::Request& in) {
+  Request request{channel, in.id, in.attempt, {}, in.kind == wire::kRoute};
+  request.out.type = in.proto == "udp" ? SOCK_DGRAM : SOCK_STREAM;
+  request.out.port = uint16_t(in.port);
+  Address& source = request.out.source;
+  if (!Address::parse(std::string(in.sourceIP), uint16_t(in.sourcePort), &source)) source = {};
   std::string target(in.target);
   auto [it, isNew] = plans_.try_emplace(target);
   if (it->second.known) {
@@ -108,17 +124,20 @@ void Dialer::take(uint32_t channel, const wire::ConnectRequest& in) {
   if (isNew) options_.onPlanWanted(target);
 }
 
-void Dialer::setPlan(const std::string& target, std::vector<Address> addresses, bool keepSource, Fd netns) {
-  Plan& plan = plans_[target];
+void Dialer::setPlan(const std::string& target, Plan found) {
+  KnownPlan& plan = plans_[target];
   plan.known = true;
-  plan.keepSource = keepSource;
-  plan.netns = netns.valid() ? std::make_shared<Fd>(std::move(netns)) : nullptr;
-  plan.v4First = plan.v6First = plan.addresses = std::move(addresses);
-  auto first = [](std::vector<Address>* list, sa_family_t family) {
+  plan.keepSource = found.keepSource;
+  plan.epoch = found.epoch;
+  plan.netns = found.netns.valid() ? std::make_shared<Fd>(std::move(found.netns)) : nullptr;
+  auto first = [&](sa_family_t family) {
+    auto list = std::make_shared<std::vector<Address>>(found.addresses);
     std::stable_partition(list->begin(), list->end(), [&](const Address& a) { return a.family() == family; });
+    return list;
   };
-  first(&plan.v4First, AF_INET);
-  first(&plan.v6First, AF_INET6);
+  plan.v4First = first(AF_INET);
+  plan.v6First = first(AF_INET6);
+  plan.addresses = std::make_shared<const std::vector<Address>>(std::move(found.addresses));
   std::vector<Request> waiting;
   waiting.swap(plan.waiting);
   for (const Request& request : waiting) serve(target, request, plan);
@@ -127,7 +146,7 @@ void Dialer::setPlan(const std::string& target, std::vector<Address> addresses, 
 void Dialer::setClient(const std::string& target, const std::string& ip, bool keep, uint32_t mark) {
   auto it = plans_.find(target);
   if (it == plans_.end()) return;
-  Plan& plan = it->second;
+  KnownPlan& plan = it->second;
   if (plan.clients.size() >= kMaxClients) plan.clients.clear();
   plan.clients[ip] = {keep, mark, keep ? 0 : loop_.now() + kHiddenMs};
   std::vector<Request> waiting;
@@ -142,7 +161,7 @@ void Dialer::setClient(const std::string& target, const std::string& ip, bool ke
 void Dialer::forgetPlans() {
   std::vector<std::string> wanted;
   for (auto it = plans_.begin(); it != plans_.end();) {
-    Plan& plan = it->second;
+    KnownPlan& plan = it->second;
     if (plan.idle()) {
       it = plans_.erase(it);
       continue;
@@ -166,120 +185,108 @@ void Dialer::forgetPlan(const std::string& target) {
   if (it != plans_.end() && it->second.idle()) plans_.erase(it);
 }
 
-void Dialer::serve(const std::string& target, Request request, Plan& plan) {
+void Dialer::serve(const std::string& target, Request request, KnownPlan& plan) {
   request.netns = plan.netns;
-  if (request.source.length == 0) {
-    dial(request, plan.addresses);
-    return;
-  }
-  const std::vector<Address>& addresses = request.source.family() == AF_INET ? plan.v4First : plan.v6First;
-  if (!plan.keepSource || request.source.isLoopback()) {
-    dial(request, addresses);
-    return;
-  }
-  std::string ip = request.source.ip();
-  auto client = plan.clients.find(ip);
-  if (client == plan.clients.end() || (client->second.until != 0 && loop_.now() >= client->second.until)) {
-    auto [it, isNew] = plan.waitingClients.try_emplace(ip);
-    it->second.push_back(request);
-    if (isNew) options_.onClientWanted(target, ip);
-    return;
-  }
-  request.keepSource = client->second.keep;
-  request.mark = client->second.mark;
-  dial(request, addresses);
-}
-
-void Dialer::dial(const Request& request, const std::vector<Address>& addresses) {
-  if (request.type == SOCK_STREAM) {
-    connectFrom(request, addresses, request.attempt, ECONNREFUSED);
-    return;
-  }
-  if (request.attempt >= addresses.size()) {
-    refuse(request, ECONNREFUSED, addresses.empty() ? nullptr : &addresses.back());
-    return;
-  }
-  Address to = withPort(addresses[request.attempt], request.port);
-  Fd fd = open(request, to, request.keepSource && request.source.family() == to.family());
-  if (errno != 0) {
-    refuse(request, errno, &to);
-    return;
-  }
-  answer(request, std::move(fd));
-}
-
-Fd Dialer::open(const Request& request, const Address& to, bool keepSource) {
-  Fd fd = makeSocket(to.family(), request.type | SOCK_CLOEXEC | SOCK_NONBLOCK, request.netns.get());
-  if (!fd.valid()) return fd;
-  if (request.type == SOCK_STREAM) {
-    int on = 1;
-    setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    sockets::keepUrgentInLine(fd.get());
-    if (to.isLoopback() || request.netns != nullptr) sockets::setCongestion(fd.get(), options_.congestion);
-  }
-  if (keepSource && !(sockets::setMark(fd.get(), request.mark) &&
-                      sockets::bindTransparently(fd.get(), request.type, request.source, to))) {
-    return open(request, to, false);
-  }
-  if (connect(fd.get(), &to.sa, to.length) == 0) {
-    bool needsPath = keepSource && request.mark != 0 && request.type == SOCK_DGRAM;
-    auto path = needsPath ? paths_.add(fd.get(), to, request.mark) : ReturnPaths::Result::made;
-    if (path == ReturnPaths::Result::failed) return open(request, to, false);
-    errno = path == ReturnPaths::Result::made ? 0 : EADDRNOTAVAIL;
-    if (errno == 0) return fd;
-  }
-  // Such a connection exists, through another published port, or existed a moment ago (TIME_WAIT). Keep the client's
-  // address; only the source port changes.
-  if (keepSource && errno == EADDRNOTAVAIL && request.source.port() != 0) {
-    Request again = request;
-    again.source.setPort(0);
-    return open(again, to, true);
-  }
-  // There is no route from that address.
-  if (keepSource && (errno == EADDRNOTAVAIL || errno == EINVAL || errno == ENETUNREACH || errno == EHOSTUNREACH)) {
-    return open(request, to, false);
-  }
-  return fd;
-}
-
-void Dialer::connectFrom(const Request& request, const std::vector<Address>& addresses, size_t index, int lastError) {
-  for (; index < addresses.size(); index++) {
-    Address to = withPort(addresses[index], request.port);
-    Fd fd = open(request, to, request.keepSource && request.source.family() == to.family());
-    if (!fd.valid()) {
-      // No IPv6 here (EAFNOSUPPORT): the next address may succeed. No descriptors: none will.
-      lastError = errno;
-      if (lastError == EMFILE || lastError == ENFILE) break;
-      continue;
-    }
-    // To a local address the handshake is complete by now; calling again returns the result.
-    if (errno == EINPROGRESS) errno = connect(fd.get(), &to.sa, to.length) == 0 ? 0 : errno;
-    if (errno == 0 || errno == EISCONN) {
-      if (!isConnectedToItself(fd.get(), to)) {
-        answer(request, std::move(fd));
-        return;
-      }
-      sockets::closeWithReset(std::move(fd));
-      lastError = ECONNREFUSED;
-      continue;
-    }
-    if (errno == EALREADY || errno == EINPROGRESS) {
-      new PendingConnect(*this, request, addresses, index, std::move(fd));
-      sendAnswer(request.channel, {wire::Answer::Kind::pending, request.id}, Fd());
+  const Address& source = request.out.source;
+  const Addresses& addresses = source.length == 0           ? plan.addresses
+                               : source.family() == AF_INET ? plan.v4First
+                                                            : plan.v6First;
+  bool perClient = plan.keepSource && source.length != 0 && !source.isLoopback();
+  if (perClient) {
+    std::string ip = source.ip();
+    auto client = plan.clients.find(ip);
+    if (client == plan.clients.end() || (client->second.until != 0 && loop_.now() >= client->second.until)) {
+      auto [it, isNew] = plan.waitingClients.try_emplace(ip);
+      it->second.push_back(request);
+      if (isNew) options_.onClientWanted(target, ip);
       return;
     }
-    lastError = errno;
+    request.out.keepSource = client->second.keep;
+    request.out.mark = client->second.mark;
   }
-  refuse(request, lastError, addresses.empty() ? nullptr : &addresses.back());
+  if (request.wantsRoute) {
+    sendRoute(request, plan, addresses, perClient);
+  } else {
+    dial(request, addresses);
+  }
+}
+
+void Dialer::dial(const Request& request, const Addresses& addresses) {
+  if (request.out.type == SOCK_STREAM) {
+    connect(request, addresses);
+    return;
+  }
+  if (request.attempt >= addresses->size()) {
+    refuse(request, ECONNREFUSED, addresses);
+    return;
+  }
+  Address to = withPort((*addresses)[request.attempt], request.out.port);
+  OwnSockets own(*this, request.netns.get());
+  int error = 0;
+  Fd fd = openTo(own, request.out, to, &error);
+  if (fd.valid()) {
+    answer(request, std::move(fd));
+  } else {
+    refuse(request, error, std::make_shared<const std::vector<Address>>(1, to));
+  }
+}
+
+void Dialer::connect(const Request& request, const Addresses& addresses) {
+  OwnSockets own(*this, request.netns.get());
+  TcpConnect attempt(request.out, addresses, request.attempt);
+  TcpConnect::State state = attempt.start(own);
+  if (state == TcpConnect::State::pending) {
+    new PendingRequest(*this, request, addresses, std::move(attempt));
+    sendAnswer(request.channel, {wire::Answer::Kind::pending, request.id}, Fd());
+    return;
+  }
+  settle(request, addresses, attempt, state);
+}
+
+void Dialer::settle(const Request& request, const Addresses& addresses, TcpConnect& connect, TcpConnect::State state) {
+  if (state == TcpConnect::State::connected) {
+    answer(request, std::move(connect.fd));
+  } else {
+    refuse(request, connect.error(), addresses);
+  }
+}
+
+// Without addresses where the parent cannot use them: it then requests each connection.
+void Dialer::sendRoute(const Request& request, const KnownPlan& plan, const Addresses& addresses, bool perClient) {
+  wire::Answer route{wire::Answer::Kind::route, request.id};
+  route.epoch = plan.epoch;
+  route.perClient = perClient;
+  route.keepSource = request.out.keepSource;
+  route.mark = request.out.mark;
+  std::vector<std::string> ips;
+  // That a client's address cannot be kept is valid for a moment only.
+  bool lasts = plan.netns == nullptr && perClient == request.out.keepSource;
+  if (lasts && addresses->size() <= wire::kMaxAddresses) {
+    for (const Address& address : *addresses) ips.push_back(address.ip());
+  }
+  route.ips.assign(ips.begin(), ips.end());
+  sendAnswer(request.channel, route, Fd());
+}
+
+void Dialer::sendSockets(uint32_t channel, const wire::Request& in) {
+  std::vector<Fd> fds;
+  while (fds.size() < std::min(size_t(in.count), PacketChannel::kMaxFds)) {
+    Fd fd = makeTcp(in.family == 4 ? AF_INET : AF_INET6, nullptr);
+    // No IPv6, or no descriptors: the parent can do without.
+    if (!fd.valid()) break;
+    fds.push_back(std::move(fd));
+  }
+  flush();
+  options_.reply(channel, wire::encodeAnswer({wire::Answer::Kind::sockets, in.id}), std::move(fds));
 }
 
 void Dialer::answer(const Request& request, Fd fd) {
   sendAnswer(request.channel, {wire::Answer::Kind::connected, request.id}, std::move(fd));
 }
 
-void Dialer::refuse(const Request& request, int error, const Address* address) {
+void Dialer::refuse(const Request& request, int error, const Addresses& addresses) {
   std::string message = "connect";
-  if (address != nullptr) message += " " + withPort(*address, request.port).text();
+  if (!addresses->empty()) message += " " + withPort(addresses->back(), request.out.port).text();
   message += std::string(": ") + strerror(error);
   sendAnswer(request.channel, {wire::Answer::Kind::failed, request.id, error, message}, Fd());
 }

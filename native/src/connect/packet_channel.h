@@ -32,8 +32,9 @@ struct Unread {
 
 class PacketChannel : public Handler, public DeferredDelete {
  public:
-  // The most that one packet has.
-  static constexpr size_t kMaxFds = 8;
+  // The most that one packet has (unix(7), SCM_MAX_FD has three more); and one that is not for a pool (pool/socket_pool.h).
+  static constexpr size_t kMaxFds = 250;
+  static constexpr size_t kUsualFds = 8;
 
   class Owner {
    public:

@@ -98,30 +98,78 @@ bool head(Reader* in, uint32_t* length, uint32_t* kind, uint32_t* id) {
   return in->array(length) && in->uint(kind) && in->uint(id);
 }
 
+bool target(Reader* in, std::string_view packet, Request* out) {
+  size_t start = in->at();
+  uint32_t length;
+  std::string_view text;
+  if (!in->array(&length) || length != 6 || !in->string(&out->proto)) return false;
+  for (int i = 0; i < 5; i++) {
+    if (!in->string(&text)) return false;
+  }
+  out->target = packet.substr(start, in->at() - start);
+  return true;
+}
+
+bool route(Reader* in, Answer* out) {
+  uint32_t perClient, keepSource, count;
+  if (!in->uint(&out->epoch) || !in->uint(&perClient) || !in->uint(&keepSource) || !in->uint(&out->mark)) return false;
+  if (perClient > 1 || keepSource > 1 || !in->array(&count) || count > kMaxAddresses) return false;
+  out->perClient = perClient == 1;
+  out->keepSource = keepSource == 1;
+  out->ips.resize(count);
+  for (std::string_view& ip : out->ips) {
+    if (!in->string(&ip)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
-std::string encodeConnect(const ConnectRequest& request) {
+std::string encodeRequest(const Request& request) {
   std::string out;
   out.reserve(32 + request.target.size() + request.sourceIP.size());
-  out.push_back(char(0x97));
-  putUint(&out, kConnect);
+  size_t length = request.kind == kConnect ? 7 : request.kind == kEpoch ? 2 : 4;
+  out.push_back(char(0x90 | length));
+  putUint(&out, request.kind);
   putUint(&out, request.id);
-  out.append(request.target);
-  putUint(&out, request.port);
-  putUint(&out, request.attempt);
-  putString(&out, request.sourceIP);
-  putUint(&out, request.sourcePort);
+  if (request.kind == kSockets) {
+    putUint(&out, request.family);
+    putUint(&out, request.count);
+  }
+  if (request.kind == kRoute) {
+    out.append(request.target);
+    putString(&out, request.sourceIP);
+  }
+  if (request.kind == kConnect) {
+    out.append(request.target);
+    putUint(&out, request.port);
+    putUint(&out, request.attempt);
+    putString(&out, request.sourceIP);
+    putUint(&out, request.sourcePort);
+  }
   return out;
 }
 
 std::string encodeAnswer(const Answer& answer) {
-  bool failed = answer.kind == Answer::Kind::failed;
-  std::string out(1, char(failed ? 0x94 : 0x92));
-  putUint(&out, answer.kind == Answer::Kind::pending ? kPending : kResult);
+  static constexpr struct {
+    uint32_t number;
+    uint8_t length;
+  } kShapes[] = {{kResult, 2}, {kResult, 4}, {kPending, 2}, {kSockets, 2}, {kRoute, 7}};
+  const auto& shape = kShapes[size_t(answer.kind)];
+  std::string out(1, char(0x90 | shape.length));
+  putUint(&out, shape.number);
   putUint(&out, answer.id);
-  if (failed) {
+  if (answer.kind == Answer::Kind::failed) {
     putUint(&out, uint32_t(answer.error));
     putString(&out, answer.message.substr(0, 1024));
+  }
+  if (answer.kind == Answer::Kind::route) {
+    putUint(&out, answer.epoch);
+    putUint(&out, answer.perClient);
+    putUint(&out, answer.keepSource);
+    putUint(&out, answer.mark);
+    out.push_back(char(0x90 | answer.ips.size()));
+    for (std::string_view ip : answer.ips) putString(&out, ip);
   }
   return out;
 }
@@ -134,22 +182,24 @@ std::string encodeChannel() {
 
 bool isChannel(std::string_view packet) { return packet == encodeChannel(); }
 
-bool decodeConnect(std::string_view* packet, ConnectRequest* out) {
+bool decodeRequest(std::string_view* packet, Request* out) {
   Reader in(*packet);
-  uint32_t length, kind, targetLength;
-  if (!head(&in, &length, &kind, &out->id) || kind != kConnect || length != 7) return false;
-  size_t start = in.at();
-  std::string_view text;
-  if (!in.array(&targetLength) || targetLength != 6) return false;
-  if (!in.string(&out->proto)) return false;
-  for (int i = 0; i < 5; i++) {
-    if (!in.string(&text)) return false;
+  uint32_t length;
+  *out = {};
+  if (!head(&in, &length, &out->kind, &out->id)) return false;
+  bool valid = false;
+  if (out->kind == kConnect && length == 7) {
+    valid = target(&in, *packet, out) && in.uint(&out->port) && out->port <= 65535 && in.uint(&out->attempt) &&
+            in.string(&out->sourceIP) && in.uint(&out->sourcePort);
+  } else if (out->kind == kSockets && length == 4) {
+    valid = in.uint(&out->family) && (out->family == 4 || out->family == 6) && in.uint(&out->count);
+  } else if (out->kind == kRoute && length == 4) {
+    valid = target(&in, *packet, out) && in.string(&out->sourceIP);
+  } else if (out->kind == kEpoch) {
+    valid = length == 2;
   }
-  out->target = packet->substr(start, in.at() - start);
-  if (!in.uint(&out->port) || out->port > 65535) return false;
-  if (!in.uint(&out->attempt) || !in.string(&out->sourceIP) || !in.uint(&out->sourcePort)) return false;
   packet->remove_prefix(in.at());
-  return true;
+  return valid;
 }
 
 bool decodeAnswer(std::string_view* packet, Answer* out) {
@@ -160,6 +210,11 @@ bool decodeAnswer(std::string_view* packet, Answer* out) {
     out->kind = Answer::Kind::pending;
   } else if (length == 2 && kind == kResult) {
     out->kind = Answer::Kind::connected;
+  } else if (length == 2 && kind == kSockets) {
+    out->kind = Answer::Kind::sockets;
+  } else if (length == 7 && kind == kRoute) {
+    out->kind = Answer::Kind::route;
+    if (!route(&in, out)) return false;
   } else if (length == 4 && kind == kResult) {
     out->kind = Answer::Kind::failed;
     if (!in.uint(&error) || error == 0 || error > 4095 || !in.string(&out->message)) return false;

@@ -267,9 +267,9 @@ void Engine::watchConnections(bool wanted) {
   }
 }
 
-void Engine::confine(bool connects) {
+void Engine::confine() {
   // Kernels without Landlock are supported, so an error is ignored.
-  for (const auto& thread : threads_) thread->loop().post([connects] { confine::thread(connects); });
+  for (const auto& thread : threads_) thread->loop().post([] { confine::thread(); });
 }
 
 void Engine::watchAddresses(bool routes, std::string complaint) {
@@ -287,10 +287,9 @@ void Engine::serveConnects(uint32_t id) {
 }
 
 void Engine::setPlan(std::string target, std::vector<Address> addresses, bool keepSource, Fd netns) {
-  auto shared = std::make_shared<Fd>(std::move(netns));
-  loop_.post([this, target = std::move(target), addresses = std::move(addresses), keepSource, shared] {
-    dialer_.setPlan(target, addresses, keepSource, std::move(*shared));
-  });
+  auto plan = std::make_shared<Dialer::Plan>();
+  *plan = {std::move(addresses), keepSource, std::move(netns), dialer_.epoch().current()};
+  loop_.post([this, target = std::move(target), plan] { dialer_.setPlan(target, std::move(*plan)); });
 }
 
 void Engine::setClient(std::string target, std::string ip, bool keep, uint32_t mark) {
@@ -303,16 +302,20 @@ void Engine::takeOverPaths(uint32_t mark) {
   loop_.post([this, mark] { paths_.takeOver(mark); });
 }
 
-void Engine::forgetPlan(std::string target) {
-  loop_.post([this, target = std::move(target)] { dialer_.forgetPlan(target); });
+void Engine::forgetPlan(const std::string& target) {
+  loop_.post([this, target] { dialer_.forgetPlan(target); });
+  for (const auto& thread : threads_) {
+    thread->loop().post([agents = &thread->agents(), target] { agents->forget(target); });
+  }
 }
 
 void Engine::forgetPlans() {
+  dialer_.epoch().advance();
   loop_.post([this] { dialer_.forgetPlans(); });
 }
 
 bool Engine::serve(PacketChannel* channel, std::string_view packet, std::vector<Fd>* fds) {
-  if (!wire::isChannel(packet)) return dialer_.onPacket(channel->id(), packet);
+  if (!wire::isChannel(packet)) return dialer_.onPacket(channel->id(), packet, std::move(*fds));
   // Without descriptors to spare it fails, and another agent is started.
   if (fds->size() != 1) return false;
   uint32_t id = nextAdded_++;
@@ -331,6 +334,11 @@ void Engine::onPacket(PacketChannel* channel, std::string_view data, std::vector
       closer::close(std::move(fds));
     }
     if (!valid) channel->fail("invalid packet (" + std::to_string(data.size()) + " bytes)");
+    return;
+  }
+  if (fds.size() > PacketChannel::kUsualFds) {
+    channel->fail("invalid packet (" + std::to_string(fds.size()) + " descriptors)");
+    closer::close(std::move(fds));
     return;
   }
   Event event{Event::Kind::message};

@@ -50,8 +50,8 @@ class Engine : public PacketChannel::Owner {
   // Returns when all earlier requests are done.
   void settle();
   void watchConnections(bool wanted);
-  // Parent: restricts the threads, which need no files, and no TCP connections unless they `connect`; see confine.h.
-  void confine(bool connects);
+  // Parent: restricts the threads, which need no files; see confine.h.
+  void confine();
   // Reports changes of this namespace's addresses, and of `routes` and rules too, until the engine ends. If that fails,
   // `complaint` is logged, unless it is empty.
   void watchAddresses(bool routes, std::string complaint);
@@ -62,8 +62,10 @@ class Engine : public PacketChannel::Owner {
   void setClient(std::string target, std::string ip, bool keep, uint32_t mark);
   // Child: ReturnPaths::takeOver().
   void takeOverPaths(uint32_t mark);
+  // When it returns the parent uses no route any more that was found before.
   void forgetPlans();
-  void forgetPlan(std::string target);
+  // Both sides: the last port with that target is gone.
+  void forgetPlan(const std::string& target);
 
   void onPacket(PacketChannel* channel, std::string_view data, std::vector<Fd> fds, bool lostFds) override;
   void onChannelClosed(PacketChannel* channel, const std::string& reason) override;

@@ -29,6 +29,7 @@ bool FdBudget::hasRoom(const Holder* asking, uint64_t wanted) const {
 
 bool FdBudget::makeRoom(const Holder* asking, uint64_t wanted) {
   while (!hasRoom(asking, wanted)) {
+    if (spare_ != nullptr && spare_->evictOne()) continue;
     uint64_t more = asking->held_ + wanted;
     if (evictFromMost(more)) continue;
     if (ask_ && asked_ == 0) asked_ += ask_(more);
@@ -44,7 +45,9 @@ bool FdBudget::evictFromMost(uint64_t more) {
 }
 
 void FdBudget::evictForOthers(uint64_t more) {
-  for (int i = 0; i < kEvictedForOthers && evictFromMost(more); i++) {
+  for (int i = 0; i < kEvictedForOthers; i++) {
+    if (spare_ != nullptr && spare_->evictOne()) continue;
+    if (!evictFromMost(more)) return;
   }
 }
 
@@ -56,6 +59,12 @@ void FdBudget::acquire(Holder* holder, uint64_t n) {
 void FdBudget::release(Holder* holder, uint64_t n) {
   holder->held_ -= n;
   total_.used -= n;
+}
+
+uint64_t FdBudget::mostSpare() const { return total_.limit / kReservedShare; }
+
+void FdBudget::freeSpare() {
+  while (spare_ != nullptr && spare_->evictOne()) continue;
 }
 
 void FdBudget::setEvictable(Holder* holder, bool evictable) {

@@ -5,6 +5,9 @@
 // hold any number as long as a reserve stays free; of the reserve it may hold no more than it leaves. So each new client
 // finds some free, however many another port holds.
 //
+// Descriptors that nobody uses yet (pool/socket_pool.h) go first where a port has no room, and are kept only as long as
+// there is plenty.
+//
 // A TCP connection stays until it ends. A UDP flow can be evicted: its client gets another one with its next datagram.
 // So a port without room gets it from the UDP port that holds most, if that one holds more than itself.
 //
@@ -56,6 +59,13 @@ class FdBudget {
   void release(Holder* holder, uint64_t n);
   // Whether the port has something to evict.
   void setEvictable(Holder* holder, bool evictable);
+  // The holder of descriptors that nobody uses yet; null for none.
+  void setSpare(Holder* spare) { spare_ = spare; }
+  // Whether it may hold so many more; and the most that it may hold at all.
+  bool hasSpare(uint64_t wanted) const { return total_.used + wanted + 2 * total_.reserve <= total_.limit; }
+  uint64_t mostSpare() const;
+  // The process has no free ones, whatever is accounted for.
+  void freeSpare();
 
  private:
   bool hasRoom(const Holder* asking, uint64_t wanted) const;
@@ -65,6 +75,7 @@ class FdBudget {
   std::function<size_t(uint64_t)> ask_;
   // Threads that have not answered yet; until then they are not asked again.
   std::atomic<size_t> asked_{0};
+  Holder* spare_ = nullptr;
   std::unordered_set<Holder*> evictable_;
 };
 

@@ -15,6 +15,7 @@ PortThread::PortThread(EventSink& events, Shared& shared, const EngineOptions& o
     : agents_(loop_, options.threads, log),
       context_{loop_, agents_, events, shared, options.timeouts, options.congestion, log, options.threads},
       lost_(std::move(lost)) {
+  agents_.usePool(&context_.watchdog, &context_.fds, options.congestion);
   loop_.onTick([this] { tick(); });
 }
 
@@ -77,6 +78,7 @@ Port* PortThread::find(uint32_t id) {
 void PortThread::closeAll() {
   for (auto& [id, port] : ports_) port->close();
   ports_.clear();
+  agents_.endPool();
 }
 
 void PortThread::onPacket(PacketChannel* channel, std::string_view data, std::vector<Fd> fds, bool lostFds) {

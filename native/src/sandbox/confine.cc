@@ -105,16 +105,16 @@ int process() {
   return installFilter();
 }
 
-int thread(bool connects) {
+int thread() {
   constexpr uint32_t kVersion = 1;
-  constexpr uint64_t kBindTcp = 1, kConnectTcp = 2;
+  constexpr uint64_t kBindTcp = 1;
   long abi = syscall(kLandlockCreateRuleset, nullptr, 0, kVersion);
   if (abi < 0) return errno;
   // Restricted, without a rule that allows anything.
   struct {
     uint64_t files;
     uint64_t tcp;
-  } attributes = {filesystemRights(abi), abi >= 4 ? kBindTcp | (connects ? 0 : kConnectTcp) : 0};
+  } attributes = {filesystemRights(abi), abi >= 4 ? kBindTcp : 0};
   size_t size = abi >= 4 ? sizeof attributes : sizeof attributes.files;
   Fd ruleset(int(syscall(kLandlockCreateRuleset, &attributes, size, 0)));
   if (!ruleset.valid()) return errno;

@@ -33,6 +33,16 @@ uint16_t Address::port() const { return ntohs(family() == AF_INET ? v4.sin_port 
 
 void Address::setPort(uint16_t port) { (family() == AF_INET ? v4.sin_port : v6.sin6_port) = htons(port); }
 
+Address Address::unmapped() const {
+  if (family() != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) return *this;
+  Address plain;
+  plain.v4.sin_family = AF_INET;
+  plain.v4.sin_port = v6.sin6_port;
+  memcpy(&plain.v4.sin_addr, &v6.sin6_addr.s6_addr[12], sizeof plain.v4.sin_addr);
+  plain.length = sizeof plain.v4;
+  return plain;
+}
+
 std::string Address::text() const {
   std::string address = ip();
   if (address.find(':') != std::string::npos) address = "[" + address + "]";

@@ -25,6 +25,8 @@ struct Address {
   std::string ip() const;
   uint16_t port() const;
   void setPort(uint16_t port);
+  // A v4-mapped address as IPv4.
+  Address unmapped() const;
   std::string text() const;  // 127.0.0.1:80, [::1]:80
   static bool parse(const std::string& ip, uint16_t port, Address* out);
 };

@@ -210,6 +210,7 @@ int TcpPort::stopListening(Listener* listener) { return shutdown(listener->fd.ge
 int TcpPort::listenAgain(Listener* listener) { return listen(listener->fd.get(), sockets::kBacklog) == 0 ? 0 : errno; }
 
 void TcpPort::pauseAccepting(const char* why) {
+  context_.fds.freeSpare();
   if (home_ != nullptr) {
     home_->context_.loop.post([port = home_->weak_from_this(), why] {
       if (auto home = std::static_pointer_cast<TcpPort>(port.lock())) home->pauseAccepting(why);

@@ -231,7 +231,9 @@ export class BuiltinPortDriver implements PortDriver {
     this.#users.delete(request);
     // The agent ends next, and what it knows with it.
     if (this.#ending) return;
-    this.deps.agent.send({ type: 'forget', target: Buffer.from(request, 'latin1') });
+    const target = Buffer.from(request, 'latin1');
+    this.deps.engine.engine.forgetPlan(target);
+    this.deps.agent.send({ type: 'forget', target });
   }
 
   #onPortState(id: number, reason: string): void {
