@@ -23,7 +23,7 @@ export interface PortEvents {
 }
 
 export interface EngineHostOptions {
-  /** Whether ports may be bypassed: then the engine connects to servers itself, see Engine.confine(). */
+  /** Whether ports may be bypassed. */
   bypass?: boolean;
   threads?: number;
 }

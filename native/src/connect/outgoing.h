@@ -65,7 +65,7 @@ class TcpConnect {
 
   // Begins with the address at `index`.
   TcpConnect(Outgoing out, Addresses addresses, size_t index)
-      : out_(std::move(out)), addresses_(std::move(addresses)), index_(index) {}
+      : out_(out), addresses_(std::move(addresses)), index_(index) {}
   // Tries the address at the index, and those after it.
   State start(Sockets& sockets);
   // The pending connect(2) has a result.

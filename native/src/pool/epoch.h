@@ -44,8 +44,8 @@ class Epoch {
   uint32_t current() const { return value_; }
   // Makes all routes invalid that have been sent.
   void advance();
-  // Another page to write to; keeps it until the end.
-  void publish(Fd page);
+  // Another page to write to, which is kept until the end.
+  void publish(Fd fd);
 
  private:
   std::mutex mutex_;

@@ -46,7 +46,7 @@ class PooledDials : private Sockets {
   // `threads` share what pools may have.
   void use(Watchdog* watchdog, FdBudget* budget, size_t threads, const std::string& congestion);
   // `no`: it has to go through the agent. The fd is set where it is connected; where it is pending, onPooled() follows.
-  Result dial(uint32_t id, const DialTarget& target, const Address& source, Fd* fd);
+  Result dial(uint32_t id, const DialTarget& target, const Address& client, Fd* fd);
   void cancel(uint32_t id);
 
   // Appends what is to be requested from the agent.
