@@ -22,7 +22,7 @@ unshare(user=True)
 
 def serve(name, ip='127.0.0.1', port=0):
     """A server that tells each client the name, and the client's address; returns its port."""
-    listener = socket.create_server((ip, port), family=socket.AF_INET6 if ':' in ip else socket.AF_INET, backlog=128)
+    listener = socket.create_server((ip, port), family=socket.AF_INET6 if ':' in ip else socket.AF_INET, backlog=1024)
     def run():
         while True:
             peer, address = listener.accept()
