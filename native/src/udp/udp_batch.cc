@@ -4,9 +4,18 @@
 #include <netinet/udp.h>
 #include <sched.h>
 #include <string.h>
+#include <time.h>
 #include <algorithm>
 
 namespace rn {
+
+namespace {
+uint64_t monotonicNs() {
+  timespec ts;
+  clock_gettime(CLOCK_MONOTONIC, &ts);
+  return uint64_t(ts.tv_sec) * 1000000000 + uint64_t(ts.tv_nsec);
+}
+}  // namespace
 
 UdpBatch::UdpBatch() {
   for (int i = 0; i < kMax; i++) {
@@ -69,7 +78,11 @@ void UdpBatch::dropErrors(int fd) {
 
 bool UdpBatch::worthAnother(int n) {
   if (n < 2) return false;
-  if (n < kMax) sched_yield();
+  uint64_t now = monotonicNs();
+  if (now - yieldEnded_ < yieldLasted_) return true;
+  sched_yield();
+  yieldEnded_ = monotonicNs();
+  yieldLasted_ = yieldEnded_ - now;
   return true;
 }
 

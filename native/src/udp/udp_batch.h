@@ -2,6 +2,7 @@
 #pragma once
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <cstdint>
 #include <memory>
 
 #include "system/sockets.h"
@@ -41,9 +42,11 @@ class UdpBatch {
   }
 
   // Whether to read again at once, having read `n` messages. Several at a time are a stream; its sender and its receiver
-  // may be waiting for this processor. They go first (sched_yield(2)), and there is more to read then: a datagram of a
-  // large batch costs half as much.
-  static bool worthAnother(int n);
+  // may be waiting for this processor. They go first (sched_yield(2)): the receiver takes what it has, so that less is lost
+  // there (its buffer has room for some hundred datagrams), and there is more to read then: a datagram of a large batch costs
+  // half as much. Beside programs that only compute, a yield may last for milliseconds. So there is none again for as long as
+  // the last one took: this thread keeps half of the processor.
+  bool worthAnother(int n);
 
   // How many messages of the chain from `start` on can leave as one: all of one size, except the last.
   int run(int start) const;
@@ -72,6 +75,9 @@ class UdpBatch {
   iovec iov_[kMax];
   alignas(cmsghdr) char control_[kMax][kControl];
   int used_ = kMax;
+  // In nanoseconds.
+  uint64_t yieldEnded_ = 0;
+  uint64_t yieldLasted_ = 0;
 };
 
 }  // namespace rn

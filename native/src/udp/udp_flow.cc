@@ -159,7 +159,7 @@ void UdpFlow::onEvents(uint32_t events) {
     progress();
     settle();
     sendReplies(n);
-    if (!UdpBatch::worthAnother(n)) return;
+    if (!sharedBatch().worthAnother(n)) return;
   }
 }
 

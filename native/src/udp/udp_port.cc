@@ -58,7 +58,7 @@ void UdpPort::onReadable(Listener* listener) {
       if (flow != nullptr && flow->take(i)) flows[count++] = flow;
     }
     for (int i = 0; i < count; i++) flows[i]->forwardTaken();
-    if (!UdpBatch::worthAnother(n)) return;
+    if (!in.worthAnother(n)) return;
   }
 }
 
