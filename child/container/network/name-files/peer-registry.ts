@@ -4,7 +4,7 @@
  * its networks are rewritten. meta.json of a container of this engine exists from `create` to `rm`; `attached` is whether
  * it is on its networks now.
  */
-import { rmdirSync } from 'node:fs';
+import { existsSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { shortId } from '../../../../protocol/containers/short-id.js';
@@ -171,8 +171,8 @@ export class PeerRegistry implements Sweepable {
 
   async #write(id: string, extraHosts: readonly ExtraHost[], entries: () => readonly HostsEntry[]): Promise<void> {
     const path = this.#file(id, 'hosts');
-    const current = await readText(path);
-    // Containers of other OCI runtimes have none.
+    // Containers of other OCI runtimes have none; an error for each of them at each change would take long.
+    const current = existsSync(path) ? await readText(path) : undefined;
     if (current === undefined) return;
     await writeInPlace(path, renderHosts({ current, extraHosts, entries: entries() }));
   }
