@@ -84,8 +84,7 @@ export interface Engine {
   counters(id: number): EngineCounters | undefined;
   watchConnections(wanted: boolean): void;
   /**
-   * Parent: denies the engine's threads access to files, and binding of TCP sockets, where the kernel has Landlock. See
-   * src/sandbox/confine.h.
+   * Parent: denies the engine's threads access to files, where the kernel has Landlock. See src/sandbox/confine.h.
    */
   confine(): void;
   /**

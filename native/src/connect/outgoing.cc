@@ -46,6 +46,10 @@ Fd openTo(Sockets& sockets, Outgoing out, const Address& to, int* error) {
       out.source.setPort(0);
     } else if (!kept || cannotBeKept(*error)) {
       keep = false;
+      if (out.insists) {
+        *error = ECANCELED;
+        return Fd();
+      }
     } else {
       return Fd();
     }
@@ -64,7 +68,7 @@ TcpConnect::State TcpConnect::start(Sockets& sockets) {
     fd = openTo(sockets, out_, to, &error_);
     if (!fd.valid()) {
       // No IPv6 here (EAFNOSUPPORT): the next address may succeed. No descriptors: none will.
-      if (error_ == EMFILE || error_ == ENFILE) break;
+      if (error_ == EMFILE || error_ == ENFILE || error_ == ECANCELED) break;
       continue;
     }
     if (error_ == EINPROGRESS) {

@@ -40,6 +40,8 @@ struct Outgoing {
   // Whether the socket is bound to the source, where the families match; and its mark (SO_MARK) then, 0 for none.
   bool keepSource = false;
   uint32_t mark = 0;
+  // Rather fails with ECANCELED than does not keep the source.
+  bool insists = false;
 };
 
 // Where sockets come from, and the calls that differ between the agent and the parent.

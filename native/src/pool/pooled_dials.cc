@@ -50,7 +50,7 @@ PooledDials::Result PooledDials::dial(uint32_t id, const DialTarget& target, con
   if (route == nullptr || route->addresses->empty()) return Result::no;
   if (!pool_.want(route->addresses->front().family()) || wasRefused(target)) return Result::no;
 
-  TcpConnect connect({SOCK_STREAM, target.port, source, route->keepSource, route->mark}, route->addresses, 0);
+  TcpConnect connect({SOCK_STREAM, target.port, source, route->keepSource, route->mark, true}, route->addresses, 0);
   switch (connect.start(*this)) {
     case TcpConnect::State::connected: *fd = std::move(connect.fd); return Result::connected;
     case TcpConnect::State::pending:

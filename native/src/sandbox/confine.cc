@@ -107,16 +107,11 @@ int process() {
 
 int thread() {
   constexpr uint32_t kVersion = 1;
-  constexpr uint64_t kBindTcp = 1;
   long abi = syscall(kLandlockCreateRuleset, nullptr, 0, kVersion);
   if (abi < 0) return errno;
   // Restricted, without a rule that allows anything.
-  struct {
-    uint64_t files;
-    uint64_t tcp;
-  } attributes = {filesystemRights(abi), abi >= 4 ? kBindTcp : 0};
-  size_t size = abi >= 4 ? sizeof attributes : sizeof attributes.files;
-  Fd ruleset(int(syscall(kLandlockCreateRuleset, &attributes, size, 0)));
+  uint64_t files = filesystemRights(abi);
+  Fd ruleset(int(syscall(kLandlockCreateRuleset, &files, sizeof files, 0)));
   if (!ruleset.valid()) return errno;
   // For this thread only.
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return errno;

@@ -11,9 +11,9 @@ namespace confine {
 // kernel modules. Returns 0 or an errno; ENOSYS if there is no filter for this machine, and nothing has changed then.
 int process();
 
-// The calling thread, with Landlock: it cannot open, execute or create files any more, nor bind TCP sockets (Linux 6.7).
-// Descriptors that are open stay usable. It may connect: sockets of the pool (pool/pooled_dials.h), which Landlock cannot
-// distinguish from others. Returns 0 or an errno; ENOSYS or EOPNOTSUPP where the kernel does not support it.
+// The calling thread, with Landlock: it cannot open, execute or create files any more. Descriptors that are open stay
+// usable. It may bind and connect TCP sockets: those of the pool (pool/pooled_dials.h), which Landlock cannot distinguish
+// from others. Returns 0 or an errno; ENOSYS or EOPNOTSUPP where the kernel does not support it.
 int thread();
 
 }  // namespace confine
