@@ -26,8 +26,7 @@ def serve(name, ip='127.0.0.1', port=0):
     def run():
         while True:
             peer, address = listener.accept()
-            peer.sendall(f'{name} {address[0]}\n'.encode())
-            kept.append(peer)
+            with peer: peer.sendall(f'{name} {address[0]}\n'.encode())
     threading.Thread(target=run, daemon=True).start()
     return listener.getsockname()[1]
 
@@ -59,7 +58,7 @@ def undeaf(name):
             peer, address = listener.accept()
             try: peer.sendall(f'{name} {address[0]}\n'.encode())
             except OSError: pass
-            kept.append(peer)
+            peer.close()
     threading.Thread(target=run, daemon=True).start()
 
 def blocking(s):
@@ -99,7 +98,6 @@ def each(change):
 
 class State: pass
 fillers = []
-kept = []     # what has to stay open
 given = []    # sockets that were sent for the pool, and are kept here
 state = State()
 state.connects = 0        # connections that were requested
