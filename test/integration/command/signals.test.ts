@@ -60,9 +60,12 @@ describe('signals', () => {
   it('to the process group while the id maps are written end the start, and do not reach the programs that write them', async () => {
     const groups = join(tempDir(), 'groups');
     const real = pathWith(['newuidmap']);
-    // $1 is the pid of the launcher; the fifth field of a stat file is the process group.
+    // $1 is the pid of the launcher; the fifth field of a stat file is the process group, which has the pid of rootless-run.
+    // That is ready for signals when it has a handler of SIGHUP (the lowest bit): the ids are mapped while it starts.
     const newuidmap = `cut -d ' ' -f 5 /proc/$$/stat /proc/$1/stat >${groups}
-kill -TERM -$(tail -n 1 ${groups})
+group=$(tail -n 1 ${groups})
+until grep -q '^SigCgt:.*[13579bdf]$' /proc/$group/status; do kill -0 $group || exit 1; done
+kill -TERM -$group
 exec ${real}/newuidmap "$@"`;
     const env = { PATH: `${pathWith([], { newuidmap })}:${process.env.PATH}` };
     const serve = runWords('serve', '--net=none', `--state-dir=${join(tempDir(), 'state')}`);
