@@ -4,6 +4,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include <algorithm>
+#include <utility>
 
 #include "connect/wire.h"
 #include "loop/closer.h"
@@ -249,7 +250,7 @@ bool AgentLink::handleAnswers(std::string_view packet, std::vector<Fd>* fds, boo
     wire::Answer answer;
     if (!wire::decodeAnswer(&packet, &answer)) return false;
     if (answer.kind == wire::Answer::Kind::sockets) {
-      return answers.empty() && packet.empty() && pooled_.onSockets(answer.id, std::move(*fds));
+      return answers.empty() && packet.empty() && pooled_.onSockets(answer.id, std::exchange(*fds, {}));
     }
     if (answer.kind == wire::Answer::Kind::connected) sockets++;
     answers.push_back(answer);

@@ -62,7 +62,7 @@ class Dialer {
     Fd netns{};
     uint32_t epoch = 0;
   };
-  void setPlan(const std::string& target, Plan plan);
+  void setPlan(const std::string& target, Plan found);
   // Whether servers of that target see that client's address, and the mark of the sockets (SO_MARK) where the servers are
   // in this namespace; 0 elsewhere.
   void setClient(const std::string& target, const std::string& ip, bool keep, uint32_t mark);

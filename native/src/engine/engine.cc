@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <future>
+#include <utility>
 
 #include "connect/wire.h"
 #include "loop/closer.h"
@@ -315,7 +316,7 @@ void Engine::forgetPlans() {
 }
 
 bool Engine::serve(PacketChannel* channel, std::string_view packet, std::vector<Fd>* fds) {
-  if (!wire::isChannel(packet)) return dialer_.onPacket(channel->id(), packet, std::move(*fds));
+  if (!wire::isChannel(packet)) return dialer_.onPacket(channel->id(), packet, std::exchange(*fds, {}));
   // Without descriptors to spare it fails, and another agent is started.
   if (fds->size() != 1) return false;
   uint32_t id = nextAdded_++;
