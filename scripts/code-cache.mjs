@@ -18,7 +18,23 @@ import { codeCacheFile, load } from './load-bundle.cjs';
 const self = fileURLToPath(import.meta.url);
 const TIMEOUT_MS = 20_000;
 
-const stack = ['--port-driver=builtin', '--copy-up=/etc', '--publish=127.0.0.1:0:80/tcp', '--', 'true'];
+/** Adds a port through the stack's API, and removes it: the first clients of a stack need not wait for the compiler, either. */
+const useAPI = `
+const http = require('node:http');
+const socketPath = process.env.ROOTLESSKIT_STATE_DIR + '/api.sock';
+const call = (method, path, body) =>
+  new Promise((resolve) => {
+    const request = http.request({ socketPath, method, path, agent: false }, (answer) => {
+      let text = '';
+      answer.on('data', (chunk) => (text += chunk)).on('end', () => resolve(text));
+    });
+    request.on('error', () => resolve('{}')).end(body);
+  });
+call('POST', '/v1/ports', '{"proto":"tcp","parentIP":"127.0.0.1","parentPort":0,"childPort":81}')
+  .then((port) => call('DELETE', '/v1/ports/' + JSON.parse(port).id))
+  .catch(() => {});`;
+const stack = ['--port-driver=builtin', '--copy-up=/etc', '--publish=127.0.0.1:0:80/tcp', '--'];
+stack.push(process.execPath, '--eval', useAPI);
 const starts = [
   ['--net=slirp4netns', ...stack],
   ['--net=none', ...stack],

@@ -31,37 +31,34 @@ export function answerTo(error: unknown, log: Log): { status: number; body: Erro
 }
 
 export function send(response: ServerResponse, reply: Reply): void {
-  const { content, headers } = contentOf(reply);
-  response.writeHead(reply.status, headers);
+  const { content, type } = contentOf(reply);
+  const length = { 'Content-Length': Buffer.byteLength(content) };
+  response.writeHead(
+    reply.status,
+    type === undefined ? length : { 'Content-Type': type, ...NO_SNIFFING[type], ...length },
+  );
   response.end(content);
 }
 
 /** A whole response, as Node's server would send it. */
 export function replyText(reply: Reply, closes: boolean): string {
-  const { content, headers } = contentOf(reply);
-  let text = `HTTP/1.1 ${reply.status} ${STATUS_TEXTS[reply.status] ?? ''}\r\n`;
-  for (const name in headers) text += `${name}: ${headers[name]}\r\n`;
-  return `${text}Date: ${new Date().toUTCString()}\r\nConnection: ${closes ? 'close' : 'keep-alive'}\r\n\r\n${content}`;
+  const { content, type } = contentOf(reply);
+  const { status } = reply;
+  let head = `HTTP/1.1 ${status} ${STATUS_TEXTS[status] ?? ''}\r\n`;
+  if (type !== undefined) head += `Content-Type: ${type}\r\n`;
+  if (type === TEXT) head += 'X-Content-Type-Options: nosniff\r\n';
+  head += `Content-Length: ${Buffer.byteLength(content)}\r\nDate: ${new Date().toUTCString()}\r\n`;
+  return `${head}Connection: ${closes ? 'close' : 'keep-alive'}\r\n\r\n${content}`;
 }
 
+const TEXT = 'text/plain; charset=utf-8';
+const NO_SNIFFING: Readonly<Record<string, object>> = { [TEXT]: { 'X-Content-Type-Options': 'nosniff' } };
+
 /** As RootlessKit does: errors end with a line break, other bodies do not. */
-function contentOf({ status, body, text }: Reply): { content: string; headers: Record<string, string | number> } {
-  if (text !== undefined) {
-    return {
-      content: text,
-      headers: {
-        'Content-Type': 'text/plain; charset=utf-8',
-        'X-Content-Type-Options': 'nosniff',
-        'Content-Length': Buffer.byteLength(text),
-      },
-    };
-  }
-  if (body === undefined) return { content: '', headers: { 'Content-Length': 0 } };
-  const json = status < 400 ? encodeJSON(body) : `${encodeJSON(body)}\n`;
-  return {
-    content: json,
-    headers: { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(json) },
-  };
+function contentOf({ status, body, text }: Reply): { content: string; type?: string } {
+  if (text !== undefined) return { content: text, type: TEXT };
+  if (body === undefined) return { content: '' };
+  return { content: status < 400 ? encodeJSON(body) : `${encodeJSON(body)}\n`, type: 'application/json' };
 }
 
 /** JSON with the characters escaped that Go's encoder escapes. */

@@ -41,7 +41,7 @@ export async function handle(options: RouteOptions, request: IncomingMessage, re
 }
 
 /** Throws ExpectedError, and any error for a defect. */
-export async function answer(options: RouteOptions, request: APIRequest): Promise<Reply> {
+export function answer(options: RouteOptions, request: APIRequest): Reply | Promise<Reply> {
   const routes = routesOf(options, request);
   if (!routes) return { status: 404, text: '404 page not found\n' };
   const route = routes[request.method];

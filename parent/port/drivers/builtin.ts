@@ -85,13 +85,15 @@ export class BuiltinPortDriver implements PortDriver {
   }
 
   async add(mapping: PortMapping, id?: number): Promise<PublishedPort> {
-    const { fds, mapping: opened } = this.#open(mapping);
-    return this.adopt(fds, opened, { id });
+    const port = this.#relay(this.#open(mapping), { id });
+    await this.#publish([port]);
+    return port;
   }
 
   async addAll(mappings: readonly PortMapping[]): Promise<PublishedPort[]> {
     const opened = this.#openAll(mappings);
-    const ports = await this.#publish(opened.map((listeners) => this.#relay(listeners)));
+    const ports = opened.map((listeners) => this.#relay(listeners));
+    await this.#publish(ports);
     return separated(ports, mappings);
   }
 
@@ -189,7 +191,12 @@ export class BuiltinPortDriver implements PortDriver {
   }
 
   /** Resolves when there is an agent for them. */
-  async #publish(ports: readonly PublishedPort[]): Promise<readonly PublishedPort[]> {
+  #publish(ports: readonly PublishedPort[]): Promise<void> | void {
+    if (this.deps.agent.state !== 'ready') return this.#publishWithAgent(ports);
+    for (const port of ports) this.deps.emit({ type: 'port-added', ports: port });
+  }
+
+  async #publishWithAgent(ports: readonly PublishedPort[]): Promise<void> {
     const { agent, emit } = this.deps;
     try {
       await agent.start();
@@ -198,7 +205,6 @@ export class BuiltinPortDriver implements PortDriver {
       throw error;
     }
     for (const port of ports) emit({ type: 'port-added', ports: port });
-    return ports;
   }
 
   /** All of a run of ids, in one call of the engine. */
