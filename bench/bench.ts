@@ -1,28 +1,25 @@
 // Measures the requested rows one after the other, and prints the results.
 import { writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { ownName } from './candidates.js';
-import {
-  checkLoad,
-  checkPipes,
-  checkSteal,
-  describeMachine,
-  describeVersions,
-  type Machine,
-  processorTime,
-} from './conditions.js';
+import { join, resolve } from 'node:path';
+import { repoRoot } from '../test/support/paths.js';
+import { type Candidates, ownName } from './candidates/candidate.js';
+import { checkLoad, checkPipes, checkSteal, describeMachine, describeVersions, type Machine } from './conditions.js';
+import { processorTime } from './measure/processor.js';
 import type { Environment } from './model.js';
 import type { BenchOptions } from './options.js';
 import { writeCharts } from './report/charts.js';
 import { type RowReport, reportRow } from './report/report.js';
+import { writeSections } from './report/sections.js';
 import { formatRow, formatSummary } from './report/table.js';
 import { rows } from './rows.js';
-import { describe } from './running.js';
+import { describe } from './running/start-candidate.js';
+
+const readme = join(repoRoot, 'bench', 'README.md');
 
 /** Resolves to the exit code. */
 export async function bench(options: BenchOptions, where: Environment): Promise<number> {
   const machine = describeMachine(where.network.defaultCongestion);
-  const versions = describeVersions();
+  const versions = describeVersions(pick(options.known, options.candidates));
   const warnings = new Warnings(where.progress);
   where.progress(describeInWords(machine, versions));
   if (where.client.user === undefined) {
@@ -51,14 +48,31 @@ export async function bench(options: BenchOptions, where: Environment): Promise<
   }
   if (reports.length > 1) process.stdout.write(`\n${formatSummary(reports)}\n`);
   if (options.json !== undefined) {
-    const { json, plot, ...given } = options;
+    const { json, plot, known, ...given } = options;
     const record = { date: new Date().toISOString(), machine, versions, options: given, warnings: warnings.all };
     writeFileSync(resolve(json), `${JSON.stringify({ ...record, omitted, rows: reports }, null, 2)}\n`);
   }
   if (options.plot !== undefined) {
     for (const file of writeCharts(resolve(options.plot), reports)) where.progress(`wrote ${file}`);
   }
+  if (options.write) {
+    const { words, rounds, seconds } = options;
+    for (const name of writeSections(readme, reports, {
+      date: new Date(),
+      machine,
+      versions,
+      words,
+      rounds,
+      seconds,
+    })) {
+      where.progress(`wrote the table "${name}" into bench/README.md`);
+    }
+  }
   return failed ? 1 : 0;
+}
+
+function pick(candidates: Candidates, names: readonly string[]): Candidates {
+  return Object.fromEntries(Object.entries(candidates).filter(([name]) => names.includes(name)));
 }
 
 function describeInWords(machine: Machine, versions: Readonly<Record<string, string>>): string {

@@ -5,9 +5,10 @@ import { cpus, loadavg, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { hasProgram } from '../test/setup/machine/requirements.js';
 import { packageOf } from './availability.js';
-import { candidates } from './candidates.js';
+import type { Candidate, Candidates } from './candidates/candidate.js';
 import { congestionControl } from './environment/network.js';
 import { type Account, runAs } from './environment/users.js';
+import { type ProcessorTime, processorTime } from './measure/processor.js';
 import { loadProgram } from './programs/load.js';
 
 export interface Machine {
@@ -42,19 +43,38 @@ const rowPrograms: Readonly<Record<string, string | undefined>> = {
   dnsperf: undefined,
 };
 
-/** Versions of node, of the peers and of the rows' programs that are installed, by name. */
-export function describeVersions(): Record<string, string> {
+/** Versions of node, of the candidates and of the rows' programs that are installed, by name. */
+export function describeVersions(candidates: Candidates): Record<string, string> {
   const versions: Record<string, string> = { node: process.versions.node };
-  const ask = new Map(Object.entries(rowPrograms));
-  for (const { programs, version } of Object.values(candidates)) {
-    if (programs[0] !== undefined) ask.set(programs[0], version);
+  for (const [name, candidate] of Object.entries(candidates)) {
+    const version = candidate.root === undefined ? peerVersion(candidate) : checkoutVersion(candidate.root);
+    if (version !== undefined) versions[name] = version;
   }
-  for (const [program, argument] of ask) {
-    if (!hasProgram(program)) continue;
-    const output = argument && spawnSync(program, [argument], { encoding: 'utf8' }).stdout;
-    versions[program] = findVersion(output ?? '') ?? packageVersion(program) ?? 'unknown';
+  for (const [program, argument] of Object.entries(rowPrograms)) {
+    const version = programVersion(program, argument);
+    if (version !== undefined) versions[program] = version;
   }
   return versions;
+}
+
+function peerVersion({ peer, programs: [program], version }: Candidate): string | undefined {
+  return peer && program !== undefined ? programVersion(program, version) : undefined;
+}
+
+/** Undefined if the program is not there. */
+function programVersion(program: string, argument: string | undefined): string | undefined {
+  if (!hasProgram(program)) return undefined;
+  const output = argument && spawnSync(program, [argument], { encoding: 'utf8' }).stdout;
+  return findVersion(output ?? '') ?? packageVersion(program) ?? 'unknown';
+}
+
+/** The commit of another checkout, if it is one of git's, or the version of the package. */
+function checkoutVersion(root: string): string {
+  const git = ['-c', 'safe.directory=*', '-C', root, 'describe', '--always', '--dirty'];
+  const { status, stdout } = spawnSync('git', git, { encoding: 'utf8' });
+  if (status === 0) return stdout.trim();
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version?: string };
+  return version ?? 'unknown';
 }
 
 /**
@@ -93,18 +113,6 @@ export function checkLoad(): string | undefined {
   const [minute = 0] = loadavg();
   if (minute < 0.5) return undefined;
   return `the load average is ${minute.toFixed(1)}: other programs use this machine, or did a minute ago`;
-}
-
-/** Time of all processors so far, in ticks, and the part that the hypervisor gave to others. See proc(5). */
-export interface ProcessorTime {
-  total: number;
-  steal: number;
-}
-
-export function processorTime(): ProcessorTime {
-  const [line = ''] = readFileSync('/proc/stat', 'utf8').split('\n');
-  const ticks = line.split(/\s+/).slice(1, 9).map(Number);
-  return { total: ticks.reduce((sum, value) => sum + value, 0), steal: ticks[7] ?? 0 };
 }
 
 /** A warning if the hypervisor took more than a fiftieth of the time since then. */

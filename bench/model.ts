@@ -1,4 +1,5 @@
 // The types of the benchmark: rows, columns, figures and results.
+import type { Candidates } from './candidates/candidate.js';
 import type { BenchNetwork } from './environment/network.js';
 import type { Account } from './environment/users.js';
 
@@ -34,8 +35,10 @@ export interface CandidateResult {
   name: string;
   /** One figure for each round; undefined if the round failed. */
   figures: (Figure | undefined)[];
-  /** Description, if it is not in the table of candidates. */
+  /** For the legend. */
   description?: string;
+  /** Another project's program: goals for all peers compare with it. */
+  peer?: true;
   /** Why there are no figures, or fewer than rounds. */
   problem?: string;
   /** Congestion control in the candidate's own namespace, if it has one. */
@@ -61,6 +64,7 @@ export interface Plan {
 
 /** Where to measure: accounts, network, and the paths of our programs and of node. */
 export interface Environment {
+  candidates: Candidates;
   root: string;
   node: string;
   account(name: string): Account;

@@ -4,10 +4,10 @@ import { growth } from './measure/growth.js';
 import { memory } from './measure/memory.js';
 import { ports } from './measure/ports.js';
 import { startUp } from './measure/start-up.js';
-import { processorColumn, type Traffic, traffic } from './measure/traffic.js';
+import { processorColumns, type Traffic, traffic } from './measure/traffic.js';
 import type { Column, Row } from './model.js';
 import { iperf3 } from './programs/iperf3.js';
-import { connections, datagrams, pings, streams } from './programs/load.js';
+import { connections, datagrams, flows, mixed, pings, streams } from './programs/load.js';
 import { dns, nginx, redis } from './programs/servers.js';
 
 const rate: Column = { title: 'throughput', unit: 'Gbit/s', decimals: 1 };
@@ -19,12 +19,35 @@ const beside = (title: string, unit: string, decimals: number): Column => ({
   less: true,
   beside: true,
 });
-const percentiles = { p50: beside('p50', 'µs', 0), p99: beside('p99', 'µs', 0) };
+const percentiles = {
+  p50: beside('p50', 'µs', 0),
+  p99: beside('p99', 'µs', 0),
+  p999: beside('p99.9', 'µs', 0),
+};
 const lost = beside('lost', '%', 1);
-const gbits: Column = { title: 'throughput', unit: 'Gbit/s', decimals: 2, beside: true };
 
-function tcp(title: string, ...options: string[]): Pick<Traffic, 'title' | 'columns' | 'program'> {
-  return { title: `TCP, ${title}`, columns: { rate, cpu: processorColumn }, program: iperf3(...options) };
+function tcp(title: string, ...options: string[]): Omit<Traffic, 'pinned' | 'remote'> {
+  const columns = { rate, ...processorColumns('bytes') };
+  return { title: `TCP, ${title}`, columns, program: iperf3(...options), work: 'bytes' };
+}
+
+function flood(size: number): Row {
+  return traffic({
+    title: `UDP, a flood of ${size} bytes each, as received`,
+    columns: { rate: perSecond('packets/s'), lost, ...processorColumns('datagrams') },
+    program: datagrams(size),
+    work: 'datagrams',
+  });
+}
+
+function newConnections(title: string, atOnce: number, more: Partial<Traffic> = {}): Row {
+  return traffic({
+    title: `New TCP connections, ${title}`,
+    columns: { rate: perSecond('conn/s'), ...percentiles, ...processorColumns('connections') },
+    program: connections(atOnce),
+    work: 'connections',
+    ...more,
+  });
 }
 
 /** By name. */
@@ -37,21 +60,20 @@ export const rows: Readonly<Record<string, Row>> = {
   'tcp-bbr-reverse': traffic({ ...tcp('one stream from the server, bbr', '--reverse'), defaultCongestion: 'bbr' }),
   'tcp-1k': traffic(tcp('one stream, 1 KiB a write', '--length', '1K')),
   'tcp-veth': traffic({ ...tcp('one stream to the server, client behind a veth'), remote: true }),
-  connections: traffic({
-    title: 'New TCP connections, 32 at once, one byte each way',
-    columns: { rate: perSecond('conn/s'), ...percentiles },
-    program: connections(32),
+  'tcp-mixed': traffic({
+    title: 'Small TCP connections beside 4 streams to the server: one byte there and back',
+    columns: {
+      p99: { title: 'p99', unit: 'µs', decimals: 0, less: true },
+      p50: percentiles.p50,
+      p999: percentiles.p999,
+      connect: beside('connect to first byte, p99', 'µs', 0),
+      rate: { title: 'the streams', unit: 'Gbit/s', decimals: 1, beside: true },
+    },
+    program: mixed(4),
   }),
-  'connections-veth': traffic({
-    title: 'New TCP connections, 32 at once, one byte each way, client behind a veth',
-    columns: { rate: perSecond('conn/s'), ...percentiles },
-    program: connections(32),
-    remote: true,
-  }),
-  'connect-latency': traffic({
-    title: 'New TCP connections, one at a time, from connect to the first byte, all on one processor',
-    columns: { rate: perSecond('conn/s'), ...percentiles },
-    program: connections(1),
+  connections: newConnections('32 at once, one byte each way', 32),
+  'connections-veth': newConnections('32 at once, one byte each way, client behind a veth', 32, { remote: true }),
+  'connect-latency': newConnections('one at a time, from connect to the first byte, all on one processor', 1, {
     pinned: true,
   }),
   ping: traffic({
@@ -59,33 +81,39 @@ export const rows: Readonly<Record<string, Row>> = {
     columns: {
       p50: { title: 'p50', unit: 'µs', decimals: 1, less: true },
       p99: beside('p99', 'µs', 1),
+      p999: beside('p99.9', 'µs', 1),
     },
     program: pings(),
     pinned: true,
   }),
-  udp: traffic({
-    title: 'UDP, a flood of 1400 bytes each, as received',
-    columns: { rate: perSecond('packets/s'), gbits, lost },
-    program: datagrams(1400),
-  }),
-  'udp-8k': traffic({
-    title: 'UDP, a flood of 8192 bytes each, as received',
-    columns: { rate: perSecond('packets/s'), gbits, lost },
-    program: datagrams(8192),
+  udp: flood(1400),
+  'udp-64': flood(64),
+  'udp-8k': flood(8192),
+  'udp-flows': traffic({
+    title: 'UDP, 64 bytes there and back, 1,000 clients by turns, 64 at once',
+    columns: {
+      rate: perSecond('answers/s'),
+      ...percentiles,
+      first: beside("a client's first, p50", 'µs', 0),
+      lost,
+      ...processorColumns('datagrams'),
+    },
+    program: flows(1000),
+    work: 'datagrams',
   }),
   nginx: traffic({
     title: 'nginx and wrk, 32 connections kept alive',
-    columns: { rate: perSecond('requests/s'), ...percentiles },
+    columns: { rate: perSecond('requests/s'), p50: percentiles.p50, p99: percentiles.p99 },
     program: nginx(true),
   }),
   'nginx-close': traffic({
     title: 'nginx and wrk, 32 at once, a connection for each request',
-    columns: { rate: perSecond('requests/s'), ...percentiles },
+    columns: { rate: perSecond('requests/s'), p50: percentiles.p50, p99: percentiles.p99 },
     program: nginx(false),
   }),
   redis: traffic({
     title: 'redis and redis-benchmark, GET, 32 connections',
-    columns: { rate: perSecond('requests/s'), ...percentiles },
+    columns: { rate: perSecond('requests/s'), p50: percentiles.p50, p99: percentiles.p99 },
     program: redis(),
   }),
   dns: traffic({

@@ -1,6 +1,6 @@
 // The benchmark: npm run bench, see README.md. As root it runs in namespaces of its own, with reno as congestion control, and
 // each candidate as an unprivileged user of its own.
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,7 @@ import { checkNamespaces, runInNamespaces } from '../test/setup/namespaces.js';
 import { readableCopy } from '../test/setup/readable-copy.js';
 import { repoRoot } from '../test/support/paths.js';
 import { bench } from './bench.js';
+import type { Candidate, Candidates } from './candidates/candidate.js';
 import { type BenchNetwork, foundNetwork, makeNetwork } from './environment/network.js';
 import { type Account, makeAccount } from './environment/users.js';
 import type { Environment } from './model.js';
@@ -34,7 +35,7 @@ async function enterNamespaces(): Promise<number> {
 }
 
 /** Accounts, network and programs for the candidates. */
-function environment(directory: string, network: BenchNetwork): Environment {
+function environment(directory: string, network: BenchNetwork, known: Candidates): Environment {
   const accounts = new Map<string, Account>();
   const account = (name: string) => {
     const known = accounts.get(name) ?? makeAccount(name, directory);
@@ -46,17 +47,26 @@ function environment(directory: string, network: BenchNetwork): Environment {
     client.user !== undefined ? readableCopy(directory, client.user) : { node: process.execPath, root: repoRoot };
   // For our own programs.
   process.env.ROOTLESS_NET_NODE = programs.node;
-  return { ...programs, account, client, network, progress: report };
+  const candidates = Object.fromEntries(
+    Object.entries(known).map(([name, candidate]): [string, Candidate] => {
+      const { user } = client;
+      if (candidate.root === undefined || user === undefined) return [name, candidate];
+      const place = join(directory, `copy-${name}`);
+      mkdirSync(place, { mode: 0o755 });
+      return [name, { ...candidate, root: readableCopy(place, user, candidate.root).root }];
+    }),
+  );
+  return { ...programs, candidates, account, client, network, progress: report };
 }
 
 async function main(): Promise<number> {
   const options = parseOptions(process.argv.slice(2));
   const inside = process.env[insideVariable];
-  if (inside !== undefined) return bench(options, environment(inside, await makeNetwork()));
+  if (inside !== undefined) return bench(options, environment(inside, await makeNetwork(), options.known));
   if (process.getuid?.() === 0) return enterNamespaces();
   const directory = mkdtempSync(join(tmpdir(), 'rnb-'));
   try {
-    return await bench(options, environment(directory, foundNetwork()));
+    return await bench(options, environment(directory, foundNetwork(), options.known));
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

@@ -17,6 +17,7 @@ struct attempt {
 
 static struct attempt *attempts;
 static uint64_t errors;
+static struct latencies latencies;
 
 static void begin(int epoll, uint32_t slot, const struct target *target) {
   struct attempt *attempt = &attempts[slot];
@@ -51,7 +52,7 @@ static int advance(int epoll, uint32_t slot) {
   }
   ssize_t got = recv(attempt->fd, &byte, 1, 0);
   if (got < 0 && errno == EAGAIN) return 0;
-  if (got == 1) latency_record(now_ns() - attempt->started);
+  if (got == 1) latency_record(&latencies, now_ns() - attempt->started);
   else errors++;
   return 1;
 }
@@ -72,14 +73,14 @@ void make_connections(const struct target *target, uint32_t concurrency, double 
       close(attempts[slot].fd);
       begin(epoll, slot, target);
     }
-    if (errors > 10000 && latency_count() == 0) {
+    if (errors > 10000 && latencies.count == 0) {
       fputs("bench_load: every attempt failed; is the server running?\n", stderr);
       exit(1);
     }
   }
   double taken = (double)(now - start) / 1e9;
-  printf("{\"connections\":%zu,\"errors\":%llu,\"seconds\":%.3f,\"rate\":%.1f,\"in_flight\":%.2f,", latency_count(),
-         (unsigned long long)errors, taken, (double)latency_count() / taken, latency_sum() / taken);
-  latency_print();
+  printf("{\"connections\":%zu,\"errors\":%llu,\"seconds\":%.3f,\"rate\":%.1f,\"in_flight\":%.2f,", latencies.count,
+         (unsigned long long)errors, taken, (double)latencies.count / taken, latency_sum(&latencies) / taken);
+  latency_print(&latencies);
   puts("}");
 }

@@ -13,12 +13,20 @@
  *       Sends that many streams, a thread each. Prints {"streams":N,"bytes":RECEIVED,"seconds":S,"gbits":N}
  *   bench_load ping ADDRESS PORT SECONDS
  *       One byte there and back over one connection. Prints {"pings":N,"seconds":S,"rate":N,"p50_us":N,…}
+ *   bench_load mixed ADDRESS PORT STREAMS SECONDS
+ *       Small connections one after the other, beside bulk streams. Prints what streams prints, and
+ *       "connect":{…} for the time from connect to the first byte, "ping":{…} for the bytes after it
  *   bench_load hold ADDRESS PORT COUNT
  *       Opens that many connections, prints {"tried":N,"held":N,"failed":N,"seconds":S}, and stays. Gives up the
  *       rest when three seconds pass without progress.
  *   bench_load udp-server ADDRESS PORT
  *   bench_load udp-flood ADDRESS PORT SIZE SECONDS
  *       Prints {"sent":N,"received":N,"seconds":S,"rate":RECEIVED_PER_SECOND,"gbits":N,"lost":SHARE}
+ *   bench_load udp-flows ADDRESS PORT CLIENTS SECONDS
+ *       64 bytes there and back for each of many clients. Prints {"flows":N,"answers":N,"rate":N,"lost":SHARE,
+ *       "first":{…},"p50_us":N,…}; the first datagrams of clients, one at a time, are counted apart
+ *   bench_load now
+ *       Prints the monotonic clock in nanoseconds, and ends.
  *   bench_load pipe
  *       Prints the size in bytes of the largest pipe, up to 1 MiB, that this user can have now; pipe pages are
  *       rationed per user (see fs.pipe-user-pages-soft in proc(5)), and forwarders that splice live on them.
@@ -46,12 +54,13 @@ void die(const char *what) {
 
 void usage(void) {
   fputs(
-      "usage: bench_load pipe\n"
+      "usage: bench_load pipe|now\n"
       "       bench_load server|udp-server ADDRESS PORT\n"
-      "       bench_load connections|streams ADDRESS PORT NUMBER SECONDS\n"
+      "       bench_load connections|streams|mixed ADDRESS PORT NUMBER SECONDS\n"
       "       bench_load ping ADDRESS PORT SECONDS\n"
       "       bench_load hold ADDRESS PORT NUMBER\n"
-      "       bench_load udp-flood ADDRESS PORT SIZE SECONDS\n",
+      "       bench_load udp-flood ADDRESS PORT SIZE SECONDS\n"
+      "       bench_load udp-flows ADDRESS PORT NUMBER SECONDS\n",
       stderr);
   exit(2);
 }
@@ -132,6 +141,10 @@ int main(int argc, char **argv) {
     show_pipe_size();
     return 0;
   }
+  if (argc == 2 && strcmp(argv[1], "now") == 0) {
+    printf("%llu\n", (unsigned long long)now_ns());
+    return 0;
+  }
   if (argc < 4) usage();
   const char *mode = argv[1];
   struct target target = parse_target(argv[2], argv[3]);
@@ -147,6 +160,8 @@ int main(int argc, char **argv) {
     double number = parse_number(argv[4], max_count), seconds = parse_number(argv[5], max_seconds);
     if (strcmp(mode, "connections") == 0) make_connections(&target, (uint32_t)number, seconds);
     else if (strcmp(mode, "streams") == 0) send_streams(&target, (unsigned)number, seconds);
+    else if (strcmp(mode, "mixed") == 0) send_mixed(&target, (unsigned)number, seconds);
+    else if (strcmp(mode, "udp-flows") == 0) use_flows(&target, (uint32_t)number, seconds);
     else if (strcmp(mode, "udp-flood") == 0) flood_udp(&target, (size_t)number, seconds);
     else usage();
   } else {

@@ -31,20 +31,31 @@ static void *send_stream(void *argument) {
   return NULL;
 }
 
-void send_streams(const struct target *target, unsigned count, double seconds) {
+struct stream *begin_streams(const struct target *target, unsigned count, double seconds) {
   struct stream *streams = calloc(count, sizeof *streams);
-  uint64_t bytes = 0;
   if (!streams) die("calloc");
   for (unsigned i = 0; i < count; i++) streams[i].fd = connect_to(target);
-  uint64_t start = now_ns();
+  uint64_t end = now_ns() + (uint64_t)(seconds * 1e9);
   for (unsigned i = 0; i < count; i++) {
-    streams[i].end = start + (uint64_t)(seconds * 1e9);
+    streams[i].end = end;
     if (pthread_create(&streams[i].thread, NULL, send_stream, &streams[i]) != 0) die("pthread_create");
   }
+  return streams;
+}
+
+uint64_t finish_streams(struct stream *streams, unsigned count) {
+  uint64_t bytes = 0;
   for (unsigned i = 0; i < count; i++) {
     pthread_join(streams[i].thread, NULL);
     bytes += streams[i].received;
   }
+  free(streams);
+  return bytes;
+}
+
+void send_streams(const struct target *target, unsigned count, double seconds) {
+  struct stream *streams = begin_streams(target, count, seconds);
+  uint64_t start = now_ns(), bytes = finish_streams(streams, count);
   double taken = (double)(now_ns() - start) / 1e9;
   printf("{\"streams\":%u,\"bytes\":%llu,\"seconds\":%.3f,\"gbits\":%.3f}\n", count, (unsigned long long)bytes, taken,
          (double)bytes * 8 / 1e9 / taken);

@@ -8,17 +8,7 @@
 
 enum { BATCH = 32, MAX_SIZE = 65000, ASK_TIMES = 20, ASK_MS = 100, SETTLE_US = 200000 };
 
-enum kind { DATA = 1, QUERY = 2, ANSWER = 3 };
-
-/* The beginning of each datagram; answers have no more. */
-struct header {
-  uint64_t kind;
-  uint64_t run;
-  uint64_t received;
-  uint64_t nanoseconds; /* between the first and the last */
-};
-
-static int make_socket(const struct target *target) {
+int make_datagram_socket(const struct target *target) {
   int fd = socket(target->address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) die("socket");
   return fd;
@@ -33,12 +23,12 @@ static void set_up(struct mmsghdr *messages, struct iovec *parts,
 }
 
 void serve_udp(const struct target *target) {
-  struct mmsghdr messages[BATCH] = {0};
+  struct mmsghdr messages[BATCH] = {0}, back[BATCH] = {0};
   struct iovec parts[BATCH];
   struct sockaddr_storage sources[BATCH];
-  struct header counted = {.kind = ANSWER};
+  struct datagram counted = {.kind = ANSWER};
   uint64_t first = 0;
-  int fd = make_socket(target);
+  int fd = make_datagram_socket(target);
   char *room = malloc((size_t)BATCH * MAX_SIZE);
   if (!room) die("malloc");
   if (bind(fd, (const struct sockaddr *)&target->address, target->length) != 0) die("bind");
@@ -53,8 +43,9 @@ void serve_udp(const struct target *target) {
     int count = recvmmsg(fd, messages, BATCH, MSG_WAITFORONE, NULL);
     if (count < 0 && errno != EINTR) die("recvmmsg");
     uint64_t now = now_ns();
+    unsigned returned = 0;
     for (int i = 0; i < count; i++) {
-      const struct header *header = parts[i].iov_base;
+      const struct datagram *header = parts[i].iov_base;
       if (messages[i].msg_len < sizeof *header) continue;
       if (header->kind == DATA) {
         if (header->run != counted.run) {
@@ -67,14 +58,20 @@ void serve_udp(const struct target *target) {
       } else if (header->kind == QUERY && header->run == counted.run) {
         struct msghdr *message = &messages[i].msg_hdr;
         sendto(fd, &counted, sizeof counted, 0, message->msg_name, message->msg_namelen);
+      } else if (header->kind == BACK) {
+        /* Only the part that arrived. */
+        parts[i].iov_len = messages[i].msg_len;
+        back[returned++].msg_hdr = messages[i].msg_hdr;
       }
     }
+    if (returned > 0) sendmmsg(fd, back, returned, 0);
+    for (int i = 0; i < count; i++) parts[i].iov_len = MAX_SIZE;
   }
 }
 
 /* Asks until the answer comes: the flood may still fill the queues. */
-static struct header ask(int fd, uint64_t run) {
-  struct header query = {.kind = QUERY, .run = run}, answer;
+static struct datagram ask(int fd, uint64_t run) {
+  struct datagram query = {.kind = QUERY, .run = run}, answer;
   for (int i = 0; i < ASK_TIMES; i++) {
     struct pollfd wait = {.fd = fd, .events = POLLIN};
     send(fd, &query, sizeof query, 0);
@@ -91,14 +88,14 @@ void flood_udp(const struct target *target, size_t size, double seconds) {
   struct mmsghdr messages[BATCH] = {0};
   struct iovec parts[BATCH];
   static union {
-    struct header header;
+    struct datagram header;
     char bytes[MAX_SIZE];
   } datagram;
   if (size < sizeof datagram.header || size > sizeof datagram) usage();
-  int fd = make_socket(target);
+  int fd = make_datagram_socket(target);
   if (connect(fd, (const struct sockaddr *)&target->address, target->length) != 0) die("connect");
   uint64_t start = now_ns(), end = start + (uint64_t)(seconds * 1e9), now, sent = 0;
-  datagram.header = (struct header){.kind = DATA, .run = start};
+  datagram.header = (struct datagram){.kind = DATA, .run = start};
   set_up(messages, parts, datagram.bytes, size, 0);
   do {
     int count = sendmmsg(fd, messages, BATCH, 0);
@@ -108,7 +105,7 @@ void flood_udp(const struct target *target, size_t size, double seconds) {
   } while ((now = now_ns()) < end);
   double taken = (double)(now - start) / 1e9;
   usleep(SETTLE_US);
-  struct header answer = ask(fd, start);
+  struct datagram answer = ask(fd, start);
   double arriving = (double)answer.nanoseconds / 1e9;
   double rate = (double)answer.received / (arriving > taken ? arriving : taken);
   printf("{\"sent\":%llu,\"received\":%llu,\"seconds\":%.3f,\"rate\":%.1f,\"gbits\":%.3f,\"lost\":%.4f}\n",

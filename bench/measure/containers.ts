@@ -8,13 +8,14 @@ import { hasProgram } from '../../test/setup/machine/requirements.js';
 import { isAlive, processTree } from '../../test/support/process-info.js';
 import { type Started, start } from '../../test/support/start.js';
 import { unavailable } from '../availability.js';
-import { ownName } from '../candidates.js';
+import { ownName } from '../candidates/candidate.js';
 import { type Account, runAs } from '../environment/users.js';
-import type { CandidateResult, Environment, Plan, Row } from '../model.js';
+import type { CandidateResult, Environment, Figure, Plan, Row } from '../model.js';
 import { median } from '../report/statistics.js';
-import { takeRounds } from '../running.js';
-import { callAPI } from './call-api.js';
-import { stop } from './stop.js';
+import { callAPI } from '../running/call-api.js';
+import { newResult, rootOf, takeRounds } from '../running/start-candidate.js';
+import { stop } from '../running/stop.js';
+import { type Box, makeBox, runCommand, runcCommand, timeRuns } from './container-run.js';
 
 /** Containers attached and detached in a round, one after the other. */
 const PER_ROUND = 10;
@@ -23,11 +24,13 @@ const IN_PARALLEL = 64;
 /** Where the plugins are, as the package containernetworking-plugins has them. */
 const PLUGINS = '/usr/lib/cni';
 
-/** The two networks that containers are attached to, by candidate. */
-const ways: Readonly<Record<string, { network: string; description: string }>> = {
-  [ownName]: { network: 'own', description: 'netlink, one nft transaction for the network, no process' },
-  'cni-plugins': { network: 'chain', description: 'bridge, host-local, portmap, firewall and tuning of /usr/lib/cni' },
-};
+/** The networks that containers are attached to. */
+const ownNetwork = 'own';
+const pluginNetwork = 'chain';
+
+/** What is measured beside this package and other checkouts of it, on the stack of this one. */
+const pluginsName = 'cni-plugins';
+const runcName = 'runc';
 
 export const containers: Row = {
   title: 'Containers: a bridge, an address, rules and one published port, each',
@@ -36,6 +39,7 @@ export const containers: Row = {
     detach: { title: 'detach', unit: 'ms', decimals: 1, less: true, beside: true },
     atOnce: { title: `attach ${IN_PARALLEL} at once`, unit: 'ms', decimals: 0, less: true },
     processes: { title: 'processes started to attach', unit: 'programs', decimals: 0, less: true },
+    run: { title: 'run of `true` on a running stack', unit: 'ms', decimals: 1, less: true },
   },
   unavailable: lacking,
   measure: measureContainers,
@@ -47,56 +51,83 @@ function lacking({ root }: Environment): string | undefined {
   return unavailable({ programs: ['nft', 'nsenter', join(PLUGINS, 'bridge')], file: 'dist/bin/rootless-run' }, root);
 }
 
-async function measureContainers({ rounds }: Plan, where: Environment): Promise<CandidateResult[]> {
-  const results = Object.entries(ways).map(
-    ([name, { description }]): CandidateResult => ({ name, description, figures: [] }),
-  );
-  const stack = await startStack(where.account(ownName), where);
+async function measureContainers(plan: Plan, where: Environment): Promise<CandidateResult[]> {
+  const checkouts = plan.candidates.filter((name) => name !== ownName && where.candidates[name]?.ofThisPackage);
+  const results: CandidateResult[] = [
+    ...checkouts.map((name) => newResult(name, where)),
+    { name: ownName, description: 'netlink, one nft transaction for the network, no process', figures: [] },
+    { name: pluginsName, description: 'bridge, host-local, portmap, firewall and tuning of /usr/lib/cni', figures: [] },
+    { name: runcName, description: "`runc run` in the stack's namespaces, without a network", figures: [] },
+  ];
+  const stacks = new Map<string, BenchStack>();
   try {
-    for (const { network } of Object.values(ways)) await attachAndDetach(stack, network, 1);
-    await takeRounds(results, rounds, where, async ({ name }, round) => {
-      const { network = '' } = ways[name] ?? {};
-      const { attach, detach } = await attachAndDetach(stack, network, PER_ROUND);
-      const values = {
-        attach: median(attach),
-        detach: median(detach),
-        atOnce: await attachInParallel(stack, network),
-      };
-      where.progress(
-        `containers, round ${round + 1}/${rounds}: ${name} ${values.attach.toFixed(1)} ms, ${IN_PARALLEL} at once ${values.atOnce.toFixed(0)} ms`,
-      );
-      if (!hasProgram('strace')) return { values, note: 'processes are counted by strace, which is not installed' };
-      return { values: { ...values, processes: await countProcesses(stack, network) } };
+    for (const name of [...checkouts, ownName]) stacks.set(name, await startStack(name, where));
+    await takeRounds(results, plan.rounds, where, async ({ name }, round) => {
+      const stack = stacks.get(name) ?? (stacks.get(ownName) as BenchStack);
+      const figure = await (name === runcName ? measureRunc(stack) : measureStack(name, stack));
+      const shown = Object.entries(figure.values).map(([column, value]) => `${column} ${value.toFixed(1)}`);
+      where.progress(`containers, round ${round + 1}/${plan.rounds}: ${name} ${shown.join(', ')}`);
+      return figure;
     });
     return results;
   } finally {
-    await stop(stack.started);
+    for (const { started } of stacks.values()) await stop(started);
   }
+}
+
+async function measureStack(name: string, stack: BenchStack): Promise<Figure> {
+  const network = name === pluginsName ? pluginNetwork : ownNetwork;
+  // What only the first one costs, such as the bridge.
+  await attachAndDetach(stack, network, 1);
+  const { attach, detach } = await attachAndDetach(stack, network, PER_ROUND);
+  const values: Record<string, number> = {
+    attach: median(attach),
+    detach: median(detach),
+    atOnce: await attachInParallel(stack, network),
+  };
+  const notes: string[] = [];
+  if (hasProgram('strace')) values.processes = await countProcesses(stack, network);
+  else notes.push('processes are counted by strace, which is not installed');
+  if (name !== pluginsName && stack.box) values.run = await timeRuns(runCommand(stack, stack.box));
+  if (!stack.box) notes.push('containers are run with busybox and runc, which are not installed');
+  return { values, ...(notes.length > 0 && { note: notes.join('; ') }) };
+}
+
+async function measureRunc({ box, agentPid }: BenchStack): Promise<Figure> {
+  if (!box) throw new Error('busybox and runc are not installed');
+  return { values: { run: await timeRuns(runcCommand(box, agentPid)) } };
 }
 
 interface BenchStack {
   started: Started;
+  account: Account;
+  /** The checkout. */
+  root: string;
+  /** What containers are run of; undefined if programs are missing. */
+  box: Box | undefined;
   socket: string;
   childPid: number;
   agentPid: number;
 }
 
-async function startStack(account: Account, { root }: Environment): Promise<BenchStack> {
+async function startStack(name: string, where: Environment): Promise<BenchStack> {
+  const account = where.account(name);
+  const root = rootOf(where.candidates[name] ?? {}, where);
   const config = join(account.directory, '.config', 'cni', 'net.d');
   mkdirSync(config, { recursive: true });
   writeFileSync(join(config, 'nerdctl-chain.conflist'), JSON.stringify(chain));
+  const box = makeBox(account.directory);
   spawnSync('chown', ['-R', `${account.user}:`, account.directory]);
   const stateDir = join(account.directory, 'rootless-net');
   const socket = join(stateDir, 'agent.sock');
   const [program = '', ...words] = runAs(account, [join(root, 'dist/bin/rootless-run'), 'serve', '--net=none']);
   const started = await start(program, words, { ready: { check: () => answers(socket) } });
   try {
-    await callAPI(socket, 'POST', '/v1/networks', { body: { name: 'own' } });
+    await callAPI(socket, 'POST', '/v1/networks', { body: { name: ownNetwork } });
     const agent = processTree(started.pid).find(({ args }) => args.some((word) => word.endsWith('child/agent.js')));
     if (agent === undefined) throw new Error('no agent is running');
     return {
-      started,
-      socket,
+      ...{ started, account, root, socket, box },
       childPid: Number(readFileSync(join(stateDir, 'child_pid'), 'utf8')),
       agentPid: agent.pid,
     };
@@ -109,7 +140,7 @@ async function startStack(account: Account, { root }: Environment): Promise<Benc
 /** The list that `nerdctl network create` writes (nerdctl 2). */
 const chain = {
   cniVersion: '1.0.0',
-  name: 'chain',
+  name: pluginNetwork,
   plugins: [
     {
       type: 'bridge',

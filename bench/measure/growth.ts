@@ -1,13 +1,12 @@
 // How throughput, latency and memory depend on the number of open connections, and of published ports.
 import { run } from '../../test/support/run.js';
 import { unavailable } from '../availability.js';
-import { candidates } from '../candidates.js';
 import { runAs } from '../environment/users.js';
 import type { CandidateResult, Column, Environment, Figure, Plan, Row } from '../model.js';
 import { loadClient, loadProgram, parseConnections, parseStreams } from '../programs/load.js';
-import { firstMorePort, firstPort, type Running, takeRounds } from '../running.js';
-import { hardLimit, holdConnections } from './holder.js';
-import { startLoadCandidate } from './load-candidate.js';
+import { holdConnections } from '../running/holder.js';
+import { startLoadCandidate } from '../running/load-candidate.js';
+import { firstMorePort, firstPort, newResult, type Running, takeRounds } from '../running/start-candidate.js';
 import { proportionalMemory } from './relay.js';
 
 const kinds = { connections: 'open connections', ports: 'published ports' } as const;
@@ -17,8 +16,8 @@ const steps = [1, 10, 100, 1000];
 /** Enough for 10,000 connections even where a forwarder takes several descriptors for each. */
 const FILES = 100_000;
 
-/** With --long only. A relay with two descriptors for each connection needs more than 20,000 for 10,000. */
-const longSteps: Readonly<Record<Kind, number>> = { connections: hardLimit() > 20_200 ? 10_000 : 9500, ports: 10_000 };
+/** With --long only. A relay with two descriptors for each connection can hold 9,500 where 20,000 are the limit. */
+const longSteps: Readonly<Record<Kind, number>> = { connections: 9500, ports: 10_000 };
 
 const quantities: Readonly<Record<string, Column>> = {
   rate: { title: 'one stream', unit: 'Gbit/s', decimals: 1 },
@@ -45,14 +44,14 @@ export const growth: Row = {
   columns: makeColumns(),
   unavailable: ({ root }) => unavailable({ programs: ['prlimit'], file: loadProgram }, root),
   measure: async (plan: Plan, where: Environment): Promise<CandidateResult[]> => {
-    const results = plan.candidates.map((name): CandidateResult => ({ name, figures: [] }));
+    const results = plan.candidates.map((name) => newResult(name, where));
     await takeRounds(results, plan.rounds, where, async ({ name }, round) => {
       const port = firstPort + plan.candidates.indexOf(name);
       const values: Record<string, number> = {};
       const subject: Subject = { name, port, plan, where, values };
       const notes = [await withConnections(subject)];
       // The others need a process for each port.
-      if (candidates[name]?.manyPorts) await withPorts(subject);
+      if (where.candidates[name]?.manyPorts) await withPorts(subject);
       where.progress(`growth, round ${round + 1}/${plan.rounds}: ${name} ${Object.keys(values).length} figures`);
       const [note] = notes.filter((each) => each !== undefined);
       return { values, ...(note !== undefined && { note }) } satisfies Figure;

@@ -1,12 +1,12 @@
 // Memory of forwarders, idle and with idle connections, and how many of those they can hold.
 import { unavailable } from '../availability.js';
-import { referenceName } from '../candidates.js';
+import { referenceName } from '../candidates/candidate.js';
 import type { CandidateResult, Environment, Figure, Plan, Row } from '../model.js';
 import { loadProgram } from '../programs/load.js';
-import { firstPort, takeRounds } from '../running.js';
-import { connectFor } from '../try-out.js';
-import { hardLimit, holdConnections } from './holder.js';
-import { startLoadCandidate } from './load-candidate.js';
+import { hardLimit, holdConnections } from '../running/holder.js';
+import { startLoadCandidate } from '../running/load-candidate.js';
+import { firstPort, newResult, takeRounds } from '../running/start-candidate.js';
+import { connectFor } from '../running/try-out.js';
 import { proportionalMemory } from './relay.js';
 
 const SOME = 1000;
@@ -30,7 +30,7 @@ export const memory: Row = {
   },
   measure: async (plan: Plan, where: Environment): Promise<CandidateResult[]> => {
     const names = plan.candidates.filter((name) => name !== referenceName);
-    const results = names.map((name): CandidateResult => ({ name, figures: [] }));
+    const results = names.map((name) => newResult(name, where));
     await takeRounds(results, plan.rounds, where, async ({ name }, round) => {
       const figure = await measure(name, firstPort + names.indexOf(name), where);
       const { idle = 0, each = 0, held } = figure.values;

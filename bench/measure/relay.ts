@@ -1,4 +1,4 @@
-// The forwarding processes of a candidate, and their use of processor and memory.
+// The forwarding processes of a candidate, and their memory.
 import { readFileSync } from 'node:fs';
 import { type ProcessInfo, processTree } from '../../test/support/process-info.js';
 
@@ -16,23 +16,6 @@ export function withoutServer(tree: readonly ProcessInfo[], server: readonly str
   return tree.map(({ pid }) => pid).filter((pid) => !servers.has(pid));
 }
 
-/** Unit of the kernel's accounting, see proc(5): 100 on every architecture (USER_HZ). */
-const ticksPerSecond = 100;
-
-/** Processor time in seconds, including that of ended children; 0 for processes that have ended. */
-export function processorSeconds(pids: readonly number[]): number {
-  let ticks = 0;
-  for (const pid of pids) ticks += parseTicks(readProcess(pid, 'stat'));
-  return ticks / ticksPerSecond;
-}
-
-/** Sum of utime, stime, cutime and cstime in the text of /proc/PID/stat. */
-export function parseTicks(stat: string): number {
-  // The name is in parentheses and may itself contain spaces and parentheses.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
-}
-
 /** Memory in MiB; shared pages are divided among the processes that share them (PSS). */
 export function proportionalMemory(pids: readonly number[]): number {
   let kibibytes = 0;
@@ -45,7 +28,8 @@ export function parsePss(text: string): number {
   return Number(/^Pss:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0);
 }
 
-function readProcess(pid: number, file: string): string {
+/** The text of a file in /proc/PID, empty if the process has ended. */
+export function readProcess(pid: number, file: string): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'utf8');
   } catch {

@@ -1,70 +1,39 @@
-// The time to run `true`, from start to end, as a caller measures it.
+// The time to run `true`, from start to end, as a caller measures it; and how much of it is after the end of the command.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../../test/support/run.js';
 import { unavailable } from '../availability.js';
-import { candidates, ownName, type Task } from '../candidates.js';
+import type { Task } from '../candidates/candidate.js';
 import { runAs } from '../environment/users.js';
 import type { CandidateResult, Environment, Figure, Plan, Row } from '../model.js';
+import { loadProgram } from '../programs/load.js';
 import { median } from '../report/statistics.js';
-import { loopback, takeRounds } from '../running.js';
+import { availableCandidate, loopback, newResult, rootOf, takeRounds } from '../running/start-candidate.js';
 
 /** Runs in a round; their median is the figure. */
 const TIMES = 5;
 
-interface Way {
-  /** The name of the candidate, or "node". */
-  name: string;
-  description?: string;
-  /** Command lines by column. */
-  commands(where: Environment): Readonly<Record<string, readonly string[]>>;
-}
-
-const withNetwork = ['--net=slirp4netns', '--port-driver=builtin', '--copy-up=/etc'];
-
-const ways: readonly Way[] = [
-  {
-    name: 'node',
-    description: 'node -e 0, the lower limit for any program in Node',
-    commands: ({ node }) => ({ alone: [node, '-e', '0'], network: [node, '-e', '0'] }),
-  },
-  {
-    name: ownName,
-    description: 'this package',
-    commands: ({ root }) => {
-      const program = [join(root, 'dist/bin/rootless-run')];
-      return { alone: [...program, '--net=none', '--', 'true'], network: [...program, ...withNetwork, '--', 'true'] };
-    },
-  },
-  {
-    name: 'rootlesskit',
-    description: 'RootlessKit',
-    commands: () => ({
-      alone: ['rootlesskit', '--net=none', 'true'],
-      network: ['rootlesskit', ...withNetwork, '--disable-host-loopback', 'true'],
-    }),
-  },
-  {
-    name: 'pasta',
-    commands: () => ({ network: ['pasta', '--config-net', '--', 'true'] }),
-  },
-];
+/** The lower limit for any program in Node. */
+const nodeName = 'node';
 
 export const startUp: Row = {
-  title: 'Start-up: the time that `true` takes',
+  title: 'Start and end: the time that `true` takes, and the part of it after the end of the command',
   columns: {
     alone: { title: 'without a network', unit: 'ms', decimals: 1, less: true },
     network: { title: 'slirp4netns, builtin port driver, copy-up of /etc', unit: 'ms', decimals: 1, less: true },
+    end: { title: 'end without a network', unit: 'ms', decimals: 1, less: true },
+    endNetwork: { title: 'end with slirp4netns', unit: 'ms', decimals: 1, less: true },
   },
-  unavailable: () => undefined,
+  unavailable: ({ root }) => unavailable({ programs: [], file: loadProgram }, root),
   measure: async (plan: Plan, where: Environment): Promise<CandidateResult[]> => {
-    const chosen = ways.filter(({ name }) => name === 'node' || plan.candidates.includes(name));
-    const results = chosen.map(
-      ({ name, description }): CandidateResult => ({ name, figures: [], ...(description && { description }) }),
-    );
+    const results = [
+      { name: nodeName, description: 'node -e 0, the lower limit for any program in Node', figures: [] },
+      ...plan.candidates.filter((name) => where.candidates[name]?.start).map((name) => newResult(name, where)),
+    ];
     await takeRounds(results, plan.rounds, where, async ({ name }, round) => {
-      const way = chosen.find((each) => each.name === name) as Way;
-      const figure = await measure(way, where);
+      const figure = await (name === nodeName ? measureNode(where) : measure(name, where));
       const shown = Object.entries(figure.values).map(([column, ms]) => `${column} ${ms.toFixed(1)} ms`);
       where.progress(`start, round ${round + 1}/${plan.rounds}: ${name} ${shown.join(', ')}`);
       return figure;
@@ -73,25 +42,41 @@ export const startUp: Row = {
   },
 };
 
-async function measure({ name, commands }: Way, where: Environment): Promise<Figure> {
-  const candidate = candidates[name];
-  const reason = candidate && unavailable(candidate, where.root);
-  if (reason !== undefined) throw new Error(reason);
+async function measureNode(where: Environment): Promise<Figure> {
+  const command = runAs(where.account(nodeName), [where.node, '-e', '0']);
+  const took = median(await times(() => timed(command)));
+  return { values: { alone: took, network: took } };
+}
+
+async function measure(name: string, where: Environment): Promise<Figure> {
+  const candidate = availableCandidate(name, where);
   const account = where.account(name);
   const values: Record<string, number> = {};
   const notes: string[] = [];
-  for (const [column, command] of Object.entries(commands(where))) {
-    const times: number[] = [];
+  const { alone, network } = candidate.start?.(rootOf(candidate, where)) ?? { network: [] };
+  for (const [column, endColumn, command] of [
+    ['alone', 'end', alone],
+    ['network', 'endNetwork', network],
+  ] as const) {
+    if (command === undefined) continue;
     try {
-      for (let time = 0; time < TIMES; time++) times.push(await timed(runAs(account, command)));
-      values[column] = median(times);
+      values[column] = median(await times(() => timed(runAs(account, [...command, 'true']))));
+      const clock = [join(where.root, loadProgram), 'now'];
+      values[endColumn] = median(await times(() => timedEnd(runAs(account, [...command, ...clock]))));
     } catch {
       // Older versions of RootlessKit do not have --net=none.
-      notes.push(`does not support ${command.slice(0, -1).join(' ')}`);
+      notes.push(`does not support ${command.join(' ')}`);
     }
   }
   if (Object.keys(values).length === 0) throw new Error(notes.join('; '));
   return { values, ...(notes.length > 0 && { note: notes.join('; ') }) };
+}
+
+/** The results of as many runs as a figure takes. */
+async function times(once: () => Promise<number>): Promise<number[]> {
+  const all: number[] = [];
+  for (let time = 0; time < TIMES; time++) all.push(await once());
+  return all;
 }
 
 /** Runs a candidate with a command that ends by itself; resolves with the time in ms. */
@@ -109,14 +94,12 @@ export async function timeToEnd(
   },
   where: Environment,
 ): Promise<number> {
-  const candidate = candidates[name];
-  const reason = candidate ? unavailable(candidate, where.root) : 'unknown';
-  if (candidate === undefined || reason !== undefined) throw new Error(reason);
+  const candidate = availableCandidate(name, where);
   const account = where.account(name);
   rmSync(join(account.directory, 'state'), { recursive: true, force: true });
   const line = candidate.command({
     ...{ port, morePorts, server: () => command, protocol: 'tcp', address: loopback, congestion: undefined },
-    ...{ directory: account.directory, root: where.root, node: where.node },
+    ...{ directory: account.directory, root: rootOf(candidate, where) },
   });
   return timed([...prefix, ...runAs(account, line)]);
 }
@@ -126,4 +109,18 @@ async function timed([program = '', ...args]: readonly string[]): Promise<number
   const { code, stdout, stderr } = await run(program, args, { timeout: 60_000 });
   if (code !== 0) throw new Error((stderr || stdout).trim() || `exit code ${code}`);
   return performance.now() - since;
+}
+
+/** Runs a command that prints the monotonic clock and ends; resolves with the time from then to the end of the whole, in ms. */
+async function timedEnd([program = '', ...args]: readonly string[]): Promise<number> {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'], timeout: 60_000 });
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+  });
+  const ended = once(child, 'exit').then(() => process.hrtime.bigint());
+  const [at] = await Promise.all([ended, once(child, 'close')]);
+  const printed = /^\d+$/m.exec(output)?.[0];
+  if (printed === undefined) throw new Error(`${program} did not run the command`);
+  return Number(at - BigInt(printed)) / 1e6;
 }

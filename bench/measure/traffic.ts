@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { run } from '../../test/support/run.js';
 import { type Needs, unavailable } from '../availability.js';
-import { ownName } from '../candidates.js';
+import { ownName } from '../candidates/candidate.js';
 import { type RemoteClient, withCongestion } from '../environment/network.js';
 import { runAs } from '../environment/users.js';
 import type { CandidateResult, Column, Environment, Figure, Plan, Row, Target } from '../model.js';
@@ -10,13 +10,14 @@ import {
   describe,
   firstPort,
   loopback,
+  newResult,
   type Running,
   type StartRequest,
   startCandidate,
   takeRounds,
   writeFiles,
-} from '../running.js';
-import { processorSeconds } from './relay.js';
+} from '../running/start-candidate.js';
+import { processorSeconds, processorTime } from './processor.js';
 
 /** A server, its client, and the parser of the client's output. */
 export interface Program extends Needs {
@@ -40,6 +41,8 @@ export interface Traffic {
   title: string;
   columns: Readonly<Record<string, Column>>;
   program: Program;
+  /** If there are columns of processor time. */
+  work?: Work;
   /** Client, forwarder and server share one processor; otherwise latency depends on where they happen to run. */
   pinned?: true;
   /** The kernel's default congestion control is left on. */
@@ -48,8 +51,23 @@ export interface Traffic {
   remote?: true;
 }
 
-/** Processor time of the forwarder's processes. */
-export const processorColumn: Column = { title: 'relay', unit: 'CPU s/GB', decimals: 3, less: true, beside: true };
+/** What processor time is given for: so much of what the figures' details count. */
+const work = {
+  bytes: { amount: 1e9, unit: 'CPU s/GB', decimals: 3 },
+  datagrams: { amount: 1e6, unit: 'CPU s/M datagrams', decimals: 2 },
+  connections: { amount: 1e5, unit: 'CPU s/100k connections', decimals: 1 },
+} as const;
+
+export type Work = keyof typeof work;
+
+/** Processor time of the forwarder's processes, and of the whole machine: client, server and kernel included. */
+export function processorColumns(of: Work): Readonly<Record<'cpu' | 'machine', Column>> {
+  const { unit, decimals } = work[of];
+  return {
+    cpu: { title: 'relay', unit, decimals, less: true, beside: true },
+    machine: { title: 'machine', unit, decimals, less: true, beside: true },
+  };
+}
 
 export function traffic(row: Traffic): Row {
   return {
@@ -76,7 +94,7 @@ async function measure(row: Traffic, plan: Plan, where: Environment): Promise<Ca
   const running = new Map<string, Running>();
   try {
     for (const [index, name] of plan.candidates.entries()) {
-      const result: CandidateResult = { name, figures: [] };
+      const result = newResult(name, where);
       results.push(result);
       try {
         running.set(name, await startCandidate(requestFor({ row, plan, where }, name, firstPort + index), where));
@@ -135,20 +153,29 @@ function pin(pinned = false): string[] {
 
 /** Adds what is seen from outside: the relay's processor time, the address that the server saw. */
 async function measureRunning(row: Traffic, running: Running, seconds: number, where: Environment): Promise<Figure> {
-  const before = processorSeconds(running.relay());
+  const before = { cpu: processorSeconds(running.relay()), machine: processorTime().busy };
   const figure = await measureOnce(row, running, seconds, where);
-  const used = processorSeconds(running.relay()) - before;
+  const used = {
+    cpu: running.relay().length === 0 ? undefined : processorSeconds(running.relay()) - before.cpu,
+    machine: processorTime().busy - before.machine,
+  };
   const remote = remoteOf(row, where);
   return {
-    ...withProcessor(row, running, figure, used),
+    ...withProcessor(row, figure, used),
     ...(remote && addressSeen(running, remote.address)),
   };
 }
 
-function withProcessor(row: Traffic, { relay }: Running, figure: Figure, used: number): Figure {
-  const bytes = figure.details?.bytes;
-  if (row.columns.cpu === undefined || typeof bytes !== 'number' || relay().length === 0) return figure;
-  return { ...figure, values: { ...figure.values, cpu: used / (bytes / 1e9) } };
+/** Seconds of processor time; `cpu` is undefined if nothing forwards. */
+function withProcessor(row: Traffic, figure: Figure, used: { cpu: number | undefined; machine: number }): Figure {
+  const done = row.work && figure.details?.[row.work];
+  if (row.work === undefined || typeof done !== 'number' || done === 0) return figure;
+  const each = done / work[row.work].amount;
+  const machine = used.machine / each;
+  return {
+    ...figure,
+    values: { ...figure.values, machine, ...(used.cpu !== undefined && { cpu: used.cpu / each }) },
+  };
 }
 
 /** The last client's address in iperf3's output; other servers do not print it. */

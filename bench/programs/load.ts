@@ -48,13 +48,24 @@ export function pings(): Program {
   return load('ping', parsePings);
 }
 
+/** Small connections, one after the other, beside so many streams to the server. */
+export function mixed(count: number): Program {
+  return load('mixed', parseMixed, count);
+}
+
+/** A program over UDP, whose server counts datagrams and sends them back. */
+function overUDP(program: Program): Program {
+  return { ...program, protocol: 'udp', server: (port, { root }) => loadServer(root, port, 'udp-server') };
+}
+
 /** A flood of datagrams of that size. */
 export function datagrams(size: number): Program {
-  return {
-    ...load('udp-flood', parseDatagrams, size),
-    protocol: 'udp',
-    server: (port, { root }) => loadServer(root, port, 'udp-server'),
-  };
+  return overUDP(load('udp-flood', parseDatagrams, size));
+}
+
+/** Datagrams there and back, from so many clients. */
+export function flows(count: number): Program {
+  return overUDP(load('udp-flows', parseFlows, count));
 }
 
 interface Latencies {
@@ -64,7 +75,11 @@ interface Latencies {
 }
 
 function latencies({ p50_us, p99_us, quantiles_us }: Latencies) {
-  return { values: { p50: p50_us, p99: p99_us }, quantiles: quantiles_us };
+  const p999 = quantiles_us['99.9'];
+  return {
+    values: { p50: p50_us, p99: p99_us, ...(p999 !== undefined && { p999 }) },
+    quantiles: quantiles_us,
+  };
 }
 
 export function parseStreams(output: string): Figure {
@@ -97,16 +112,44 @@ export function parseConnections(output: string, concurrency: number): Figure {
   };
 }
 
+/** The round trips are the row's latencies; those of new connections are values of their own. */
+export function parseMixed(output: string): Figure {
+  type Output = Record<'bytes' | 'gbits' | 'pings' | 'connects', number> & Record<'ping' | 'connect', Latencies>;
+  const { bytes, gbits, pings: count, connects, ping, connect } = JSON.parse(output) as Output;
+  if (!(count > 0)) throw new Error('no byte came back over a small connection');
+  const { values, quantiles } = latencies(ping);
+  return {
+    values: { rate: gbits, ...values, connect: connect.p99_us },
+    quantiles,
+    details: { bytes, pings: count, connects },
+  };
+}
+
+/** @throws {Error} if nothing came back */
+export function parseFlows(output: string): Figure {
+  type Output = Latencies & Record<'flows' | 'answers' | 'rate' | 'lost', number> & { first: Latencies };
+  const { rate, lost, answers, first, flows: clients, ...spread } = JSON.parse(output) as Output;
+  if (!(rate > 0)) throw new Error('no datagram came back');
+  const { values, quantiles } = latencies(spread);
+  return {
+    values: { rate, ...values, first: first.p50_us, lost: lost * 100 },
+    quantiles,
+    // There and back.
+    details: { datagrams: answers * 2, clients },
+    ...(lost > 0.01 && { caveat: `${(lost * 100).toFixed(0)} % of the datagrams were lost` }),
+  };
+}
+
 export function parsePings(output: string): Figure {
   return latencies(JSON.parse(output) as Latencies);
 }
 
 /** @throws {Error} if nothing arrived */
 export function parseDatagrams(output: string): Figure {
-  type Output = Record<'sent' | 'received' | 'rate' | 'gbits' | 'lost', number>;
-  const { rate, gbits, lost, sent, received } = JSON.parse(output) as Output;
+  type Output = Record<'sent' | 'received' | 'rate' | 'lost', number>;
+  const { rate, lost, sent, received } = JSON.parse(output) as Output;
   if (!(rate > 0)) throw new Error('no datagram arrived');
-  return { values: { rate, gbits, lost: lost * 100 }, details: { sent, received } };
+  return { values: { rate, lost: lost * 100 }, details: { sent, datagrams: received } };
 }
 
 /** Number of connections that are held. */

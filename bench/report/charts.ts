@@ -1,29 +1,37 @@
 // The charts of a report.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { candidates, ownName, peerNames, referenceName } from '../candidates.js';
+import { beforeName, ownName } from '../candidates/candidate.js';
 import { barChart, type Line, lineChart } from './plot.js';
 import type { RowReport } from './report.js';
 import { seriesOf } from './table.js';
 
 const peerColours = ['#3d5a80', '#e09f3e', '#7b5ea7', '#b5542c', '#2a9d8f', '#8d6e63'];
 
-/** A candidate has the same colour in all charts. */
-function colourOf(name: string): string {
-  if (name === ownName) return '#0a7d4f';
-  const index = peerNames.indexOf(name);
-  if (name === referenceName || (index < 0 && !candidates[name])) return '#9aa0a6';
-  return peerColours[index % peerColours.length] ?? '#9aa0a6';
+type ColourOf = (name: string) => string;
+
+/** A candidate has the same colour in all charts of these reports. */
+function makeColours(reports: readonly RowReport[]): ColourOf {
+  const peers = reports.flatMap(({ candidates }) => candidates.filter(({ peer }) => peer).map(({ name }) => name));
+  const colours = new Map([...new Set(peers)].map((name, index) => [name, peerColours[index % peerColours.length]]));
+  return (name) => {
+    if (name === ownName) return '#0a7d4f';
+    if (name === beforeName) return '#86c5a9';
+    return colours.get(name) ?? '#9aa0a6';
+  };
 }
 
 /** Writes the charts to a directory; returns their paths. */
 export function writeCharts(directory: string, reports: readonly RowReport[]): string[] {
   mkdirSync(directory, { recursive: true });
-  return reports.flatMap(drawCharts).map(({ name, svg }) => {
-    const file = join(directory, `${name}.svg`);
-    writeFileSync(file, svg);
-    return file;
-  });
+  const colourOf = makeColours(reports);
+  return reports
+    .flatMap((report) => drawCharts(report, colourOf))
+    .map(({ name, svg }) => {
+      const file = join(directory, `${name}.svg`);
+      writeFileSync(file, svg);
+      return file;
+    });
 }
 
 export interface Chart {
@@ -32,12 +40,12 @@ export interface Chart {
   svg: string;
 }
 
-export function drawCharts(report: RowReport): Chart[] {
-  return [...drawBars(report), ...drawSpread(report), ...drawSeries(report)];
+export function drawCharts(report: RowReport, colourOf: ColourOf = makeColours([report])): Chart[] {
+  return [drawBars, drawSpread, drawSeries].flatMap((draw) => draw(report, colourOf));
 }
 
 /** One chart for each column that is not shown beside another. */
-function drawBars({ name, title, columns, candidates: all }: RowReport): Chart[] {
+function drawBars({ name, title, columns, candidates: all }: RowReport, colourOf: ColourOf): Chart[] {
   const main = columns.filter((column) => !column.beside && !column.series);
   return main.flatMap((column) => {
     const bars = all.flatMap(({ name: label, cells }) => {
@@ -55,7 +63,7 @@ function drawBars({ name, title, columns, candidates: all }: RowReport): Chart[]
 }
 
 /** The distribution of latencies. */
-function drawSpread({ name, title, candidates: all }: RowReport): Chart[] {
+function drawSpread({ name, title, candidates: all }: RowReport, colourOf: ColourOf): Chart[] {
   const lines = all.flatMap(({ name: label, spread }): Line[] => {
     if (spread === undefined) return [];
     const points = Object.entries(spread).map(([percent, time]) => [time, Number(percent)] as const);
@@ -66,7 +74,7 @@ function drawSpread({ name, title, candidates: all }: RowReport): Chart[] {
   return [{ name: `${name}-latency`, svg }];
 }
 
-function drawSeries(report: RowReport): Chart[] {
+function drawSeries(report: RowReport, colourOf: ColourOf): Chart[] {
   return seriesOf(report).flatMap(({ title, of, unit, less, points }) => {
     const lines = report.candidates.flatMap(({ name: label, cells }): Line[] => {
       const known = points.flatMap(({ name, at }) => {

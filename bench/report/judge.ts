@@ -1,7 +1,7 @@
 // Decides whether goals are met.
-import { ownName, peerNames } from '../candidates.js';
+import { beforeName, ownName } from '../candidates/candidate.js';
 import type { CandidateResult, Column } from '../model.js';
-import type { Goal } from './goals.js';
+import type { ColumnGoal, Goal } from './goals.js';
 import { median, roundDifferences, roundRatios, type Summary, summarize } from './statistics.js';
 
 export interface Verdict {
@@ -9,6 +9,8 @@ export interface Verdict {
   text: string;
   /** The figure that was reached; undefined if unknown, see `caveat`. */
   reached?: Summary & { unit: string; decimals: number };
+  /** In how many of the rounds it was reached. */
+  rounds?: { met: number; of: number };
   /** Undefined if unknown. */
   met?: boolean;
   /** Why it is not met despite the figures, or unknown. */
@@ -33,7 +35,11 @@ export function judge(
   results: readonly CandidateResult[],
 ): Verdict[] {
   const field = new Field(name, column, results);
-  return goals.map((goal) => {
+  const measured = new Set(results.map((result) => result.name));
+  // Nothing is to be compared with, unless an earlier state is given.
+  const asked = goals.filter((goal) => !('than' in goal) || goal.than !== beforeName || measured.has(beforeName));
+  return asked.map((goal) => {
+    if ('thanColumn' in goal) return field.againstColumn(goal);
     if ('thanEachPeer' in goal) return field.againstEachPeer(goal.thanEachPeer);
     if ('plus' in goal) return field.difference(goal.than, goal.plus);
     if ('ratio' in goal) return field.ratio(goal.than, goal.ratio, goal.of);
@@ -91,6 +97,23 @@ class Field {
     return this.#verdict({ text, values: differences, unit, decimals, reaches: (reached) => reached <= plus, than });
   }
 
+  /** Our value against that of another column in the same round. */
+  againstColumn({ thanColumn, title, ...bound }: ColumnGoal): Verdict {
+    const { unit, decimals } = this.#column;
+    const own = this.#results.find((result) => result.name === ownName);
+    const others = columnValues(own, thanColumn);
+    if ('plus' in bound) {
+      const { plus } = bound;
+      const values = roundDifferences(this.#own(), others);
+      const text = `at most ${plus} ${unit} more than ${title}`;
+      return this.#verdict({ text, values, unit, decimals, reaches: (reached) => reached <= plus });
+    }
+    const values = roundRatios(this.#own(), others);
+    const text = `${this.#bound} ${bound.ratio} x what it is ${title}`;
+    const reaches = (reached: number) => this.#reaches(reached, bound.ratio);
+    return this.#verdict({ text, values, unit: '', decimals: 2, reaches });
+  }
+
   value(value: number, orBestPeer = false): Verdict {
     const { unit, decimals, less } = this.#column;
     const others = orBestPeer ? this.#peers().map((name) => this.#median(name)) : [];
@@ -127,8 +150,8 @@ class Field {
 
   /** Peers with figures and without caveats. */
   #peers(): string[] {
-    const spoilt = (name: string) => caveatOf(this.#results.find((result) => result.name === name)) !== undefined;
-    return peerNames.filter((name) => this.#ratios(name).length > 0 && !spoilt(name));
+    const usable = this.#results.filter((result) => result.peer && caveatOf(result) === undefined);
+    return usable.map(({ name }) => name).filter((name) => this.#ratios(name).length > 0);
   }
 
   #verdict({ text, values, unit, decimals, reaches, than, of = ownName }: Question): Verdict {
@@ -138,9 +161,11 @@ class Field {
       return { text, caveat: `no figures of ${lacking ?? of}` };
     }
     const reached = { ...summarize(known), unit, decimals };
+    const rounds = { met: known.filter(reaches).length, of: known.length };
     const find = (name: string | undefined) => this.#results.find((result) => result.name === name);
     const spoilt = [of, than].find((name) => caveatOf(find(name)) !== undefined);
-    if (spoilt !== undefined) return { text, reached, met: false, caveat: `the figures of ${spoilt} do not count` };
-    return { text, reached, met: reaches(reached.median) };
+    if (spoilt !== undefined)
+      return { text, reached, rounds, met: false, caveat: `the figures of ${spoilt} do not count` };
+    return { text, reached, rounds, met: reaches(reached.median) };
   }
 }

@@ -1,5 +1,5 @@
 // Summaries of a row, for tables, charts and the JSON file.
-import { ownName, referenceName } from '../candidates.js';
+import { ownName, referenceName } from '../candidates/candidate.js';
 import type { CandidateResult, Column, Row } from '../model.js';
 import { goals } from './goals.js';
 import { columnValues, judge, type Verdict } from './judge.js';
@@ -34,9 +34,13 @@ export function reportRow(
   results: readonly CandidateResult[],
 ): RowReport {
   const columns = Object.entries(row.columns).map(([column, facts]) => ({ name: column, ...facts }));
+  const own = results.find((result) => result.name === ownName);
   const verdicts = Object.entries(goals[name] ?? {}).flatMap(([column, wanted]): [string, Verdict[]][] => {
     const facts = row.columns[column];
-    return facts ? [[column, judge(wanted, column, facts, results)]] : [];
+    if (facts === undefined) return [];
+    // The long end of a series is measured on request only.
+    if (facts.series && columnValues(own, column).every((value) => value === undefined)) return [];
+    return [[column, judge(wanted, column, facts, results)]];
   });
   return {
     name,

@@ -1,8 +1,7 @@
 // Reports as text tables.
-import { candidates } from '../candidates.js';
 import type { Column } from '../model.js';
 import { caveatOf, type Verdict } from './judge.js';
-import type { CandidateReport, RowReport } from './report.js';
+import type { CandidateReport, Cell, RowReport } from './report.js';
 
 type NamedColumn = RowReport['columns'][number];
 
@@ -50,21 +49,32 @@ function formatColumn(
       candidate.name,
       ...[cell.median, cell.min, cell.max].map((value) => value.toFixed(column.decimals)),
       ...[cell.toReference, cell.oursToIt].map((ratio) => ratio?.toFixed(2) ?? ''),
-      ...beside.map(({ name, decimals }) => candidate.cells[name]?.median.toFixed(decimals) ?? ''),
+      ...beside.map(({ name, decimals }) => withSpan(candidate.cells[name], decimals)),
       isFirst ? noteOf(candidate) : descriptionOf(candidate),
     ]);
   }
   return alignColumns(lines);
 }
 
+/** A median and the span of the rounds. */
+export function withSpan(cell: Cell | undefined, decimals: number): string {
+  if (cell === undefined) return '';
+  const [median, min, max] = [cell.median, cell.min, cell.max].map((value) => formatNumber(value, decimals));
+  return min === max ? `${median}` : `${median} (${min}–${max})`;
+}
+
+export function formatNumber(value: number, decimals: number): string {
+  return value.toLocaleString('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+}
+
 /** The most important remark on a candidate. */
-function noteOf(candidate: CandidateReport): string {
+export function noteOf(candidate: CandidateReport): string {
   const note = candidate.figures.find((figure) => figure?.note !== undefined)?.note;
   return candidate.problem ?? caveatOf(candidate) ?? note ?? descriptionOf(candidate);
 }
 
-function descriptionOf({ name, description }: CandidateReport): string {
-  return description ?? candidates[name]?.description ?? '';
+function descriptionOf({ description }: CandidateReport): string {
+  return description ?? '';
 }
 
 /** One table for each quantity, with a column for each number. */
@@ -83,7 +93,10 @@ function formatSeries(report: RowReport): string[] {
         ]),
     ];
     const better = less ? ' (less is better)' : '';
-    return [`${report.name}: ${title}, ${unit}${better}, by ${of}`, ...alignColumns(lines)].join('\n');
+    const verdicts = used.flatMap(({ name, at }) =>
+      (report.verdicts[name] ?? []).map((verdict) => `goal: at ${formatNumber(at, 0)}: ${formatVerdict(verdict)}`),
+    );
+    return [`${report.name}: ${title}, ${unit}${better}, by ${of}`, ...alignColumns(lines), ...verdicts].join('\n');
   });
 }
 
@@ -137,12 +150,13 @@ function formatVerdicts({ verdicts }: RowReport, columns: readonly NamedColumn[]
 }
 
 /** Includes the span of the rounds, which shows how reliable the verdict is. */
-export function formatVerdict({ text, reached, met, caveat }: Verdict): string {
+export function formatVerdict({ text, reached, rounds, met, caveat }: Verdict): string {
   const because = caveat === undefined ? '' : ` (${caveat})`;
   if (reached === undefined) return `${text}: unknown${because}`;
   const { unit, decimals } = reached;
   const [median, min, max] = [reached.median, reached.min, reached.max].map((value) => value.toFixed(decimals));
-  const spanned = min === max ? '' : ` (rounds: ${min} to ${max})`;
+  const count = rounds && `, ${rounds.met} of ${rounds.of} met`;
+  const spanned = min === max ? '' : ` (rounds: ${min} to ${max}${count ?? ''})`;
   return `${text}: ${median}${unit && ` ${unit}`}${spanned}, ${met ? 'met' : 'NOT met'}${because}`;
 }
 

@@ -3,8 +3,8 @@ import { cpSync, existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { repoRoot } from '../support/paths.js';
 
-/** Where a user finds node and the checkout: where they are, or copied to `directory` if they are closed to the user. */
-export function readableCopy(directory: string, user: string): { node: string; root: string } {
+/** Where a user finds node and a checkout: where they are, or copied to `directory` if they are closed to the user. */
+export function readableCopy(directory: string, user: string, checkout = repoRoot): { node: string; root: string } {
   const reads = (flag: '-r' | '-x', path: string) => {
     const drop = [`--reuid=${user}`, `--regid=${user}`, '--init-groups'];
     return spawnSync('setpriv', [...drop, 'test', flag, path], { stdio: 'ignore' }).status === 0;
@@ -21,9 +21,9 @@ export function readableCopy(directory: string, user: string): { node: string; r
     'native/build/Release/launcher',
     'node_modules/mocha/package.json',
   ]
-    .map((path) => join(repoRoot, path))
+    .map((path) => join(checkout, path))
     .filter((path) => existsSync(path));
-  if (needed.every((path) => reads('-r', path))) return { node, root: repoRoot };
+  if (needed.every((path) => reads('-r', path))) return { node, root: checkout };
   const root = join(directory, 'checkout');
   mkdirSync(root);
   const unneeded = /\/node_modules\/(typescript|@typescript|@biomejs)(\/|$)/;
@@ -35,8 +35,8 @@ export function readableCopy(directory: string, user: string): { node: string; r
     'test/programs',
     'test/scripts',
   ]) {
-    if (!existsSync(join(repoRoot, path))) continue;
-    cpSync(join(repoRoot, path), join(root, path), {
+    if (!existsSync(join(checkout, path))) continue;
+    cpSync(join(checkout, path), join(root, path), {
       recursive: true,
       verbatimSymlinks: true,
       filter: (source) => !unneeded.test(source),

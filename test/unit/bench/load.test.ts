@@ -5,7 +5,9 @@ import {
   loadServer,
   parseConnections,
   parseDatagrams,
+  parseFlows,
   parseHeld,
+  parseMixed,
   parsePings,
   parseStreams,
 } from '../../../bench/programs/load.js';
@@ -59,8 +61,34 @@ describe("the benchmark's load generator", () => {
     for (const size of [32, 1400]) {
       const { values, details } = parseDatagrams(await client('udp-flood', size, 0.1));
       assert.ok((values.rate ?? 0) > 0);
-      assert.ok(Number(details?.received) <= Number(details?.sent));
+      assert.ok(Number(details?.datagrams) <= Number(details?.sent));
     }
+  });
+
+  it('opens small connections beside streams', async () => {
+    const { values, details } = parseMixed(await client('mixed', 2, 0.2));
+    assert.ok((values.rate ?? 0) > 0 && Number(details?.bytes) > 0);
+    assert.ok(Number(details?.connects) > 0 && Number(details?.pings) >= Number(details?.connects));
+    assert.ok(
+      (values.p50 ?? 0) > 0 && (values.p50 ?? 0) <= (values.p99 ?? 0) && (values.p99 ?? 0) <= (values.p999 ?? 0),
+    );
+    assert.ok((values.connect ?? 0) > 0);
+  });
+
+  it('sends datagrams there and back from many clients', async () => {
+    for (const count of [3, 200]) {
+      const { values, details, caveat } = parseFlows(await client('udp-flows', count, 0.2));
+      assert.ok((values.rate ?? 0) > 0 && (values.first ?? 0) > 0);
+      assert.equal(details?.clients, count);
+      assert.equal(caveat, undefined);
+    }
+  });
+
+  it('reports the clock that programs measure by', async () => {
+    const [program = ''] = loadServer(repoRoot, port);
+    const before = process.hrtime.bigint();
+    const { stdout } = await run(program, ['now']);
+    assert.ok(before < BigInt(stdout) && BigInt(stdout) < process.hrtime.bigint());
   });
 
   it('holds connections until it is ended', async () => {

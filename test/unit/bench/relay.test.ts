@@ -1,11 +1,6 @@
 import assert from 'node:assert/strict';
-import {
-  parsePss,
-  parseTicks,
-  processorSeconds,
-  proportionalMemory,
-  withoutServer,
-} from '../../../bench/measure/relay.js';
+import { parseProcessorTime, parseTicks, processorSeconds } from '../../../bench/measure/processor.js';
+import { parsePss, proportionalMemory, withoutServer } from '../../../bench/measure/relay.js';
 
 describe("a forwarder's processes", () => {
   const info = (pid: number, ppid: number, ...args: string[]) => ({ pid, ppid, comm: 'x', state: 'S', args });
@@ -37,5 +32,10 @@ describe("a forwarder's processes", () => {
     );
     assert.ok(proportionalMemory([process.pid]) > 1);
     assert.equal(proportionalMemory([2 ** 22 + 1]), 0);
+  });
+
+  it('have their time beside that of the whole machine', () => {
+    const text = 'cpu  100 20 30 1000 200 4 6 60 10 0\ncpu0 1 2 3 4 5 6 7 8 9 10\n';
+    assert.deepEqual(parseProcessorTime(text), { total: 1420, steal: 60, busy: 1.6 });
   });
 });

@@ -4,14 +4,17 @@ import type { Goal } from '../../../bench/report/goals.js';
 import { judge } from '../../../bench/report/judge.js';
 import { type RowReport, reportRow } from '../../../bench/report/report.js';
 import { formatRow, formatSummary, formatVerdict } from '../../../bench/report/table.js';
-import { describe as describeError } from '../../../bench/running.js';
+import { describe as describeError } from '../../../bench/running/start-candidate.js';
 
 const more: Column = { title: 'rate', unit: 'conn/s', decimals: 0 };
 const less: Column = { title: 'time', unit: 'ms', decimals: 1, less: true };
 
+const peers = ['socat', 'pasta', 'rootlesskit'];
+
 /** One figure a round; undefined for a round that failed. */
 function result(name: string, ...values: (number | undefined)[]): CandidateResult {
-  return { name, figures: values.map((value) => (value === undefined ? undefined : { values: { x: value } })) };
+  const figures = values.map((value) => (value === undefined ? undefined : { values: { x: value } }));
+  return { name, figures, ...(peers.includes(name) && { peer: true }) };
 }
 
 function verdict(goal: Goal, column: Column, ...results: CandidateResult[]) {
@@ -29,7 +32,7 @@ describe('a goal', () => {
       { than: 'direct', ratio: 0.5 },
       more,
       [direct, own],
-      'at least 0.5 x direct: 0.55 (rounds: 0.50 to 0.60), met',
+      'at least 0.5 x direct: 0.55 (rounds: 0.50 to 0.60, 2 of 2 met), met',
     ],
     ['a ratio that is missed', { than: 'direct', ratio: 0.6 }, more, [direct, own], 'NOT met'],
     ['a ratio where less is better', { than: 'direct', ratio: 0.6 }, less, [direct, own], 'at most 0.6 x direct: 0.55'],
@@ -38,35 +41,35 @@ describe('a goal', () => {
       { than: 'pasta', ratio: 1 },
       more,
       [own, result('pasta', 40, 40)],
-      'above pasta: 2.13 (rounds: 1.25 to 3.00), met',
+      'above pasta: 2.13 (rounds: 1.25 to 3.00, 2 of 2 met), met',
     ],
     [
       'to be below another',
       { than: 'pasta', ratio: 1 },
       less,
       [own, result('pasta', 40, 40)],
-      'below pasta: 2.13 (rounds: 1.25 to 3.00), NOT met',
+      'below pasta: 2.13 (rounds: 1.25 to 3.00, 0 of 2 met), NOT met',
     ],
     [
       'to be above each of the others, of which the strongest counts',
       { thanEachPeer: 1.1 },
       more,
       [direct, own, result('socat', 10, 10), result('pasta', 40, 40), result('rootlesskit', undefined)],
-      'at least 1.1 x each of the others (here pasta): 2.13 (rounds: 1.25 to 3.00), met',
+      'at least 1.1 x each of the others (here pasta): 2.13 (rounds: 1.25 to 3.00, 2 of 2 met), met',
     ],
     [
       'to be below each of the others',
       { thanEachPeer: 1 },
       less,
       [own, result('socat', 100, 100), result('pasta', 400, 400)],
-      'below each of the others (here socat): 0.85 (rounds: 0.50 to 1.20), met',
+      'below each of the others (here socat): 0.85 (rounds: 0.50 to 1.20, 1 of 2 met), met',
     ],
     [
       'a difference',
       { than: 'direct', plus: 15 },
       less,
       [result('direct', 30, 40), result('rootless-run', 40, 60)],
-      'at most direct + 15 ms: 15.0 ms (rounds: 10.0 to 20.0), met',
+      'at most direct + 15 ms: 15.0 ms (rounds: 10.0 to 20.0, 1 of 2 met), met',
     ],
     ['a value', { value: 50 }, less, [result('rootless-run', 50, 50)], 'at most 50 ms: 50.0 ms, met'],
     [
@@ -99,6 +102,25 @@ describe('a goal', () => {
     });
   }
 
+  it('compares with an earlier state only where that is measured', () => {
+    const goal: Goal = { than: 'before', ratio: 1.12 };
+    assert.deepEqual(judge([goal], 'x', more, [direct, own]), []);
+    const text = formatVerdict(verdict(goal, more, result('before', 40, 120), own));
+    assert.equal(text, 'at least 1.12 x before: 1.13 (rounds: 1.00 to 1.25, 1 of 2 met), met');
+    assert.match(
+      formatVerdict(verdict(goal, more, result('before', undefined), own)),
+      /unknown \(no figures of before\)/,
+    );
+  });
+
+  it('compares what grows with its beginning', () => {
+    const growing: CandidateResult = { name: 'rootless-run', figures: [{ values: { one: 40, x: 30 } }] };
+    const flat: Goal = { thanColumn: 'one', title: 'with 1', ratio: 0.9 };
+    assert.equal(formatVerdict(verdict(flat, more, growing)), 'at least 0.9 x what it is with 1: 0.75, NOT met');
+    const added: Goal = { thanColumn: 'one', title: 'with 1', plus: 2 };
+    assert.equal(formatVerdict(verdict(added, less, growing)), 'at most 2 ms more than with 1: -10.0 ms, met');
+  });
+
   it('is unknown if a candidate has no figures', () => {
     const unknown = verdict({ than: 'pasta', ratio: 1 }, more, own, result('pasta', undefined));
     assert.equal(unknown.met, undefined);
@@ -109,7 +131,7 @@ describe('a goal', () => {
 
   it('is not met by figures with a caveat, on either side', () => {
     const spoilt = (name: string, value: number): CandidateResult => ({
-      name,
+      ...result(name),
       figures: [{ values: { x: value }, caveat: 'stuck' }],
     });
     const ours = verdict({ than: 'direct', ratio: 0.5 }, more, result('direct', 100), spoilt('rootless-run', 90));
@@ -127,7 +149,7 @@ describe('a report', () => {
     values: { rate, p50 },
     ...rest,
   });
-  const row = (name: string, ...figures: Figure[]): CandidateResult => ({ name, figures });
+  const row = (name: string, ...figures: Figure[]): CandidateResult => ({ ...result(name), figures });
   const direct = row('direct', figure(100, 1), figure(200, 2));
   const own = row('rootless-run', figure(50, 3), figure(120, 5));
   const pasta = row('pasta', figure(25, 9), figure(24, 9));
@@ -141,10 +163,18 @@ describe('a report', () => {
     const report = reportRow('connections', { title: 'New ones', columns }, [direct, own, pasta]);
     assert.equal(lines(report)[0], 'connections: New ones, conn/s');
     assert.match(lines(report)[1] ?? '', /median +min +max +to direct +ours to it +p50 ms/);
-    assert.deepEqual(cells(report, 'direct')?.slice(0, 7), ['direct', '150', '100', '200', '1.00', '0.55', '1.5']);
+    assert.deepEqual(cells(report, 'direct')?.slice(0, 7), [
+      'direct',
+      '150',
+      '100',
+      '200',
+      '1.00',
+      '0.55',
+      '1.5 (1.0–2.0)',
+    ]);
     assert.deepEqual(cells(report, 'pasta')?.slice(1, 6), ['25', '24', '25', '0.18', '3.50']);
     assert.match(formatRow(report), /^goal: at least 0\.45 x direct: 0\.55 .*, met$/m);
-    assert.match(formatRow(report), /^goal: at least 2 x rootlesskit: unknown/m);
+    assert.match(formatRow(report), /^goal: at least 1\.2 x each of the others \(here pasta\): 3\.50 /m);
   });
 
   it('shows who could not be measured, and why; and what is to be known', () => {
@@ -167,7 +197,7 @@ describe('a report', () => {
     assert.match(formatRow(report), /^container: Containers: time, ms \(less is better\)$/m);
     assert.match(formatRow(report), /^container: Containers: processes, programs \(less is better\)$/m);
     assert.match(formatRow(report), /^rootless-run +5\.0 +5\.0 +5\.0 +by netlink$/m);
-    assert.match(formatRow(report), /^goal: at most 10 ms: 5\.0 ms, met$/m);
+    assert.match(formatRow(report), /^goal: at most 5 ms: 5\.0 ms, met$/m);
     assert.match(
       formatSummary([report]),
       /^goals: 1 of 2 met\nnot met:\n {2}container, processes: at most 3 programs: 4 programs, NOT met$/,

@@ -2,16 +2,16 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { processTree } from '../test/support/process-info.js';
-import { type Started, start } from '../test/support/start.js';
-import { waitFor } from '../test/support/wait-for.js';
-import { unavailable } from './availability.js';
-import { candidates, type Task } from './candidates.js';
-import { type Account, runAs } from './environment/users.js';
-import { relayProcesses } from './measure/relay.js';
-import { stop } from './measure/stop.js';
-import type { CandidateResult, Environment, Figure } from './model.js';
-import { roundOrder } from './report/statistics.js';
+import { processTree } from '../../test/support/process-info.js';
+import { type Started, start } from '../../test/support/start.js';
+import { waitFor } from '../../test/support/wait-for.js';
+import { unavailable } from '../availability.js';
+import type { Candidate, Task } from '../candidates/candidate.js';
+import { type Account, runAs } from '../environment/users.js';
+import { relayProcesses } from '../measure/relay.js';
+import type { CandidateResult, Environment, Figure } from '../model.js';
+import { roundOrder } from '../report/statistics.js';
+import { stop } from './stop.js';
 
 /** Ports of the candidates; the servers of some are 10,000 above, below the ephemeral ports. */
 export const firstPort = 15_201;
@@ -46,12 +46,29 @@ export interface Running extends AsyncDisposable {
 
 export const loopback = '127.0.0.1';
 
+/** @throws {Error} if it cannot be measured here; the message says why */
+export function availableCandidate(name: string, where: Environment): Candidate {
+  const candidate = where.candidates[name];
+  if (candidate === undefined) throw new Error(`unknown candidate ${name}`);
+  const reason = unavailable(candidate, rootOf(candidate, where));
+  if (reason !== undefined) throw new Error(reason);
+  return candidate;
+}
+
+/** The checkout that a candidate of this package runs. */
+export function rootOf({ root }: Pick<Candidate, 'root'>, where: Environment): string {
+  return root ?? where.root;
+}
+
+/** A candidate without figures yet. */
+export function newResult(name: string, { candidates }: Environment): CandidateResult {
+  const { description, peer } = candidates[name] ?? {};
+  return { name, figures: [], ...(description !== undefined && { description }), ...(peer && { peer }) };
+}
+
 export async function startCandidate(request: StartRequest, where: Environment): Promise<Running> {
   const { name, port, ready, prefix = [], address = loopback } = request;
-  const candidate = candidates[name];
-  if (candidate === undefined) throw new Error(`unknown candidate ${name}`);
-  const reason = unavailable(candidate, where.root);
-  if (reason !== undefined) throw new Error(reason);
+  const candidate = availableCandidate(name, where);
   const account = where.account(name);
   // Left by an earlier run, such as the state of rootlesskit.
   rmSync(join(account.directory, 'state'), { recursive: true, force: true });
@@ -69,8 +86,7 @@ export async function startCandidate(request: StartRequest, where: Environment):
     // reno, as in makeNetwork, or unchanged.
     congestion: 'congestion' in request ? request.congestion : 'reno',
     directory: account.directory,
-    root: where.root,
-    node: where.node,
+    root: rootOf(candidate, where),
   });
   const [program = '', ...args] = [...prefix, ...runAs(account, command)];
   const started = await start(program, args, { ready: ready ? { output: ready } : { check: () => true } });

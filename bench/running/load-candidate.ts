@@ -1,9 +1,9 @@
 // A candidate that forwards to the load server, with as many descriptors as a row needs.
 import type { Environment } from '../model.js';
 import { loadReady, loadServer } from '../programs/load.js';
-import { type Running, startCandidate } from '../running.js';
-import { tryLoadServer } from '../try-out.js';
 import { limitFiles } from './holder.js';
+import { type Running, startCandidate } from './start-candidate.js';
+import { tryLoadServer } from './try-out.js';
 
 export interface LoadCandidate {
   name: string;

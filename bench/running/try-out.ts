@@ -1,8 +1,8 @@
 // Connections to the load generator's server, to find out whether a candidate works and to warm it up.
-import { run } from '../test/support/run.js';
-import { runAs } from './environment/users.js';
-import type { Environment, Target } from './model.js';
-import { loadClient, parseConnections } from './programs/load.js';
+import { run } from '../../test/support/run.js';
+import { runAs } from '../environment/users.js';
+import type { Environment, Target } from '../model.js';
+import { loadClient, parseConnections } from '../programs/load.js';
 
 /** Connects to the load generator's server through a candidate for a moment. Rejects if the server does not answer. */
 export function tryLoadServer(target: Target, where: Environment): Promise<void> {

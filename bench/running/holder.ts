@@ -4,7 +4,7 @@ import { type Started, start } from '../../test/support/start.js';
 import { runAs } from '../environment/users.js';
 import type { Environment } from '../model.js';
 import { loadClient, parseHeld } from '../programs/load.js';
-import type { Running } from '../running.js';
+import type { Running } from './start-candidate.js';
 
 export interface Held extends AsyncDisposable {
   /** Number of connections that are open. */
