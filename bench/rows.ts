@@ -61,15 +61,15 @@ export const rows: Readonly<Record<string, Row>> = {
   'tcp-1k': traffic(tcp('one stream, 1 KiB a write', '--length', '1K')),
   'tcp-veth': traffic({ ...tcp('one stream to the server, client behind a veth'), remote: true }),
   'tcp-mixed': traffic({
-    title: 'Small TCP connections beside 4 streams to the server: one byte there and back',
+    title: 'Small TCP connections beside a stream to the server: one byte there and back',
     columns: {
       p99: { title: 'p99', unit: 'µs', decimals: 0, less: true },
       p50: percentiles.p50,
       p999: percentiles.p999,
       connect: beside('connect to first byte, p99', 'µs', 0),
-      rate: { title: 'the streams', unit: 'Gbit/s', decimals: 1, beside: true },
+      rate: { title: 'the stream', unit: 'Gbit/s', decimals: 1, beside: true },
     },
-    program: mixed(4),
+    program: mixed(1),
   }),
   connections: newConnections('32 at once, one byte each way', 32),
   'connections-veth': newConnections('32 at once, one byte each way, client behind a veth', 32, { remote: true }),

@@ -8,8 +8,19 @@ export function iperf3(...extra: readonly string[]): Program {
     programs: ['iperf3'],
     server: (port) => ['iperf3', '--server', '--port', String(port), '--forceflush'],
     ready: /Server listening/,
+    // To iperf3 a part of a second is 0, and that is for ever.
     client: (address, port, seconds) => [
-      ...['iperf3', '--client', address, '--port', String(port), '--time', String(seconds), '--json', ...extra],
+      ...[
+        'iperf3',
+        '--client',
+        address,
+        '--port',
+        String(port),
+        '--time',
+        String(Math.ceil(seconds)),
+        '--json',
+        ...extra,
+      ],
     ],
     parse: parseIperf3,
   };
