@@ -9,6 +9,7 @@ export const morePackages: Readonly<Record<string, string>> = {
   dnsperf: 'dnsperf',
   dnsmasq: 'dnsmasq-base',
   'docker-proxy': 'docker.io',
+  git: 'git',
   strace: 'strace',
 };
 

@@ -42,7 +42,7 @@ interface RuncSpec {
 
 /** The runtime's own template, without what an unprivileged user has no cgroup for. */
 function writeConfiguration(bundle: string): void {
-  const { status, stderr } = spawnSync('runc', ['spec', '--bundle', bundle], { encoding: 'utf8' });
+  const { status, stderr } = spawnSync('runc', ['spec'], { cwd: bundle, encoding: 'utf8' });
   if (status !== 0) throw new Error(`runc spec failed: ${stderr}`);
   const file = join(bundle, 'config.json');
   const spec = JSON.parse(readFileSync(file, 'utf8')) as RuncSpec;

@@ -3,6 +3,8 @@ import { referenceName } from '../candidates/candidate.js';
 import type { Cell, RowReport } from './report.js';
 import { formatNumber, formatVerdict, noteOf, seriesOf, withSpan } from './table.js';
 
+const rowTitle: readonly string[] = ['row'];
+
 type NamedColumn = RowReport['columns'][number];
 type CandidateReport = RowReport['candidates'][number];
 
@@ -35,7 +37,7 @@ function formatTable(reports: readonly RowReport[]): string {
       ),
     ]);
   });
-  return lines.length === 0 ? '' : formatLines(['row', ...names], lines);
+  return lines.length === 0 ? '' : formatLines(rowTitle.concat(names), lines);
 }
 
 function namesOf(reports: readonly RowReport[]): string[] {

@@ -42,10 +42,10 @@ describe('the figures of', () => {
       quantiles: { 50: 5.4 },
     });
     assert.equal(parseHeld('{"tried":9500,"held":3311,"failed":2,"seconds":1}\n'), 3311);
-    const flood = { sent: 200, received: 50, seconds: 1, rate: 50, gbits: 0.5, lost: 0.75 };
+    const flood = { sent: 200, received: 50, seconds: 1, rate: 50, lost: 0.75 };
     assert.deepEqual(parseDatagrams(JSON.stringify(flood)), {
-      values: { rate: 50, gbits: 0.5, lost: 75 },
-      details: { sent: 200, received: 50 },
+      values: { rate: 50, lost: 75 },
+      details: { sent: 200, datagrams: 50 },
     });
     assert.throws(() => parseDatagrams(JSON.stringify({ ...flood, rate: 0 })), /no datagram/);
   });

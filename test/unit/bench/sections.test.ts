@@ -28,7 +28,7 @@ const run: Run = {
     defaultCongestionControl: 'bbr',
   },
   versions: { node: '20.20.2', before: 'abc123' },
-  words: ['connections', '--peer', 'before=/home/me/base', '--peer=pasta=/opt/new/pasta', '--rounds', '2'],
+  words: 'connections --peer before=/home/me/base --peer=pasta=/opt/new/pasta --rounds 2'.split(' '),
   rounds: 2,
   seconds: 1,
 };
