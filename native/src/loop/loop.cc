@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "loop/time_slice.h"
+
 namespace rn {
 
 namespace {
@@ -168,6 +170,7 @@ void Loop::run() {
   epoll_event events[kEvents];
   std::vector<std::function<void()>> tasks;
   std::vector<DeferredDelete*> turns;
+  shortenTimeSlice();
 
   while (!stopping_) {
     int timeout = -1;
@@ -186,9 +189,11 @@ void Loop::run() {
     for (auto& task : tasks) task();
     tasks.clear();
 
+    uint32_t handled = 0;
     for (int i = 0; i < n; i++) {
       auto* handler = static_cast<Handler*>(events[i].data.ptr);
       if (handler != nullptr) {
+        handled++;
         dispatch(handler, events[i].events);
         continue;
       }
@@ -227,6 +232,7 @@ void Loop::run() {
 
     if (roundEnd_) roundEnd_();
     deletePending();
+    bulk_.endRound(handled, !ready_.empty(), now_);
   }
 }
 

@@ -20,6 +20,7 @@
 #include <mutex>
 #include <thread>
 #include <vector>
+#include "loop/bulk_yield.h"
 #include "system/fd.h"
 
 namespace rn {
@@ -103,6 +104,9 @@ class Loop {
   void onRoundEnd(std::function<void()> end) { roundEnd_ = std::move(end); }
   void wantTicks(bool wanted) { tickUsers_ += wanted ? 1 : -1; }
 
+  // For relays to report what they do.
+  BulkYield& bulk() { return bulk_; }
+
   // In milliseconds, monotonic, read once a round.
   uint64_t now() const { return now_; }
 
@@ -131,6 +135,7 @@ class Loop {
   std::vector<Handler*> backedOff_;
   std::vector<std::function<void()>> ticks_;
   std::function<void()> roundEnd_;
+  BulkYield bulk_;
   int tickUsers_ = 0;
   uint64_t now_ = 0;
   uint64_t nextTick_ = 0;

@@ -13,11 +13,8 @@
 namespace rn {
 
 namespace {
-// A direction that fills a read of this size is in bulk …
+// A direction that fills a read of this size is in bulk, until many reads in a row are small (countRead).
 constexpr size_t kBulk = 64 * 1024;
-// … until this many reads in a row bring less than kSmall.
-constexpr uint8_t kSmallReads = 8;
-constexpr ssize_t kSmall = 16 * 1024;
 // How much one direction may move before others get their turn.
 constexpr uint64_t kShare = 8 << 20;
 
@@ -45,7 +42,6 @@ void TcpRelay::watchClient() {
 }
 
 bool TcpRelay::startRelay() {
-  constexpr uint32_t kEvents = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET;
   relaying_ = true;
   for (int side : {kClient, kChild}) {
     bool done = watched_[side] ? context_.loop.rewatch(kEvents, &handlers_[side])
@@ -89,17 +85,6 @@ void TcpRelay::closeSide(int side, bool reset) {
   if (context_.watchdog.leave() && ++trust_->slowCloses > 1) context_.agents.distrust(trust_.get());
 }
 
-// `call` returns the number of bytes that it moved, or -1 with an errno. It sets errno.
-template <typename Call>
-bool TcpRelay::guarded(Call call) {
-  context_.watchdog.enter();
-  bool interrupted = call() < 0 && errno == EINTR;
-  if (!context_.watchdog.leave() || !interrupted) return true;
-  if (trust_) context_.agents.distrust(trust_.get());
-  finish(true);
-  return false;
-}
-
 bool TcpRelay::over() const {
   for (const Way& way : ways_) {
     if (!way.passedOn && !way.broken) return false;
@@ -115,6 +100,7 @@ void TcpRelay::onSideEvents(int side, uint32_t events) {
   }
   Way& from = ways_[side];
   Way& to = ways_[1 - side];
+  if (from.bulk || to.bulk) context_.loop.bulk().onBulkEvent(this);
   if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) from.readable = true;
   if (events & EPOLLPRI) from.urgent = true;
   if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) from.hangup = true;
@@ -158,49 +144,6 @@ void TcpRelay::pump(int source) {
   }
 }
 
-TcpRelay::Step TcpRelay::flushPipe(int source) {
-  Way& way = ways_[source];
-  int sink = fds_[1 - source].get();
-  while (way.inPipe > 0) {
-    if (!way.writable) return Step::wait;
-    if (!splices()) {
-      emptyPipe(&way);
-      break;
-    }
-    ssize_t n = 0;
-    bool done = guarded([&] {
-      n = splice(way.pipe->read.get(), nullptr, sink, nullptr, way.inPipe, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-      return n;
-    });
-    if (!done) return Step::wait;
-    if (n > 0) {
-      way.inPipe -= uint32_t(n);
-      count(source, uint64_t(n));
-    } else if (n < 0 && errno == EAGAIN) {
-      way.writable = false;
-      return Step::wait;
-    } else if (n == 0 || errno != EINTR) {
-      writeFailed(source);
-      return Step::wait;
-    }
-  }
-  if (way.pipe) context_.pipes.release(std::move(way.pipe));
-  return Step::more;
-}
-
-void TcpRelay::emptyPipe(Way* way) {
-  way->rest.reset(new char[way->inPipe]);
-  way->restAt = 0;
-  way->restLength = 0;
-  // No other process has the pipe, so it holds as much as was put in.
-  while (way->restLength < way->inPipe) {
-    ssize_t n = read(way->pipe->read.get(), way->rest.get() + way->restLength, way->inPipe - way->restLength);
-    if (n == 0 || (n < 0 && errno != EINTR)) break;
-    if (n > 0) way->restLength += uint32_t(n);
-  }
-  way->inPipe = 0;
-}
-
 TcpRelay::Step TcpRelay::flushRest(int source) {
   Way& way = ways_[source];
   int sink = fds_[1 - source].get();
@@ -215,7 +158,7 @@ TcpRelay::Step TcpRelay::flushRest(int source) {
       way.restLength -= uint32_t(n);
       count(source, uint64_t(n));
     } else if (errno == EAGAIN) {
-      way.writable = false;
+      writeRefused(source);
       return Step::wait;
     } else if (errno != EINTR) {
       writeFailed(source);
@@ -225,6 +168,16 @@ TcpRelay::Step TcpRelay::flushRest(int source) {
   way.rest.reset();
   way.restIsUrgent = false;
   return Step::more;
+}
+
+// The sink has no room. From now on its events report when it has; an event that was due before is reported at once.
+void TcpRelay::writeRefused(int source) {
+  int sink = 1 - source;
+  ways_[source].writable = false;
+  if (ways_[source].bulk) context_.loop.bulk().onStuck();
+  if (watchesRoom_[sink]) return;
+  watchesRoom_[sink] = true;
+  if (!context_.loop.rewatch(kEvents | EPOLLOUT, &handlers_[sink])) finish(true);
 }
 
 // Writes what was read; forwards the end of file when nothing is left.
@@ -240,13 +193,14 @@ TcpRelay::Step TcpRelay::flush(int source) {
   }
   if (way.ended && !way.passedOn) {
     way.passedOn = true;
+    if (gone_ < 0 && over()) {
+      // close(2) forwards the end of file as well.
+      finish(false);
+      return Step::wait;
+    }
     shutdown(sink, SHUT_WR);
     if (gone_ >= 0) {
       finishIfDelivered();
-      return Step::wait;
-    }
-    if (over()) {
-      finish(false);
       return Step::wait;
     }
   }
@@ -261,38 +215,6 @@ TcpRelay::Step TcpRelay::fill(int source) {
     if (way.pipe) return fillBySplice(source);
   }
   return fillByRecv(source);
-}
-
-TcpRelay::Step TcpRelay::fillBySplice(int source) {
-  Way& way = ways_[source];
-  ssize_t n = 0;
-  bool done = guarded([&] {
-    n = splice(fds_[source].get(), nullptr, way.pipe->write.get(), nullptr, PipePool::kPipeSize,
-               SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-    return n;
-  });
-  if (!done) return Step::wait;
-  int error = errno;
-  if (n > 0) {
-    way.inPipe = uint32_t(n);
-    if (n >= kSmall) {
-      way.smallReads = 0;
-    } else if (++way.smallReads >= kSmallReads) {
-      way.bulk = false;
-      way.smallReads = 0;
-    }
-    return Step::more;
-  }
-  context_.pipes.release(std::move(way.pipe));
-  if (n == 0) {
-    // Before urgent data that the end of file follows, splice(2) returns 0 as well.
-    way.urgent = true;
-    return fill(source);
-  }
-  if (error == EINVAL) plain_ = true;
-  if (error == EINTR || error == EINVAL) return Step::more;
-  readFailed(source, error);
-  return way.wasReset ? Step::more : Step::wait;
 }
 
 TcpRelay::Step TcpRelay::takeUrgent(int source) {
@@ -337,14 +259,15 @@ TcpRelay::Step TcpRelay::fillByRecv(int source) {
     // A stream that returns less than was requested has no more (epoll(7)), except an end of file, or what follows urgent
     // data, where every read stops (tcp(7)).
     if (!way.hangup && !way.urgent) way.readable = false;
-    if (way.bulk && n < kSmall && ++way.smallReads >= kSmallReads) {
-      way.bulk = false;
-      way.smallReads = 0;
+    if (way.bulk) {
+      context_.loop.bulk().onStuck();
+    } else {
+      context_.loop.bulk().onMessage();
     }
   } else {
     way.bulk = true;
-    way.smallReads = 0;
   }
+  countRead(&way, n);
 
   size_t at = 0;
   int sink = fds_[1 - source].get();
@@ -356,7 +279,7 @@ TcpRelay::Step TcpRelay::fillByRecv(int source) {
     if (sent > 0) {
       at += size_t(sent);
     } else if (errno == EAGAIN) {
-      way.writable = false;
+      writeRefused(source);
     } else if (errno != EINTR) {
       count(source, at);
       writeFailed(source);
@@ -374,21 +297,20 @@ TcpRelay::Step TcpRelay::fillByRecv(int source) {
   return Step::more;
 }
 
-void TcpRelay::dropPending(Way* way) {
-  if (way->pipe) {
-    if (way->inPipe > 0) {
-      context_.pipes.discard(std::move(way->pipe));
-    } else {
-      context_.pipes.release(std::move(way->pipe));
-    }
+void TcpRelay::countRead(Way* way, ssize_t n) {
+  constexpr uint8_t kSmallReads = 8;
+  constexpr ssize_t kSmall = 16 * 1024;
+  if (n >= kSmall) {
+    way->smallReads = 0;
+  } else if (way->bulk && ++way->smallReads >= kSmallReads) {
+    way->bulk = false;
+    way->smallReads = 0;
   }
-  way->inPipe = 0;
-  way->rest.reset();
-  way->restLength = 0;
 }
 
 void TcpRelay::count(int source, uint64_t bytes) {
   ways_[source].moved += bytes;
+  context_.loop.bulk().onMoved(bytes);
   auto& total = source == kClient ? counters_.in : counters_.out;
   // One writer: no locked instruction needed.
   total.store(total.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);

@@ -4,12 +4,14 @@
 //
 //   idle      nothing to read (the last read found nothing more); waits for the source's edge
 //   moving    reads and writes alternately; never reads before all that was read has been written
-//   blocked   the sink accepted no more; what was read stays in a pipe or in `rest_`, and nothing is read meanwhile
-//   ended     the source's end of file was forwarded with shutdown(2)
+//   blocked   the sink accepted no more; what was read stays in a pipe or in `rest`, and nothing is read meanwhile
+//   ended     the source's end of file was forwarded, with shutdown(2), or with close(2) if that ends the connection
 //   broken    the sink refuses writes; the source is not read any more
 //
-// Events are edge-triggered, so the state that an edge reported is kept (`readable`, `writable`) until a call fails. The
-// connection is over when both directions have ended or are broken; or at once when a source was reset: what was read
+// Events are edge-triggered, so the state that an edge reported is kept (`readable`, `writable`) until a call fails. A new
+// socket accepts writes; room is watched for (EPOLLOUT) from the first write that was refused, so the many connections
+// that never fill a queue cost no event for it. The kernel checks the socket when the watch is changed, so room that
+// appeared between the refusal and the change is reported, too. The connection is over when both directions have ended or are broken; or at once when a source was reset: what was read
 // before is written if the sink accepts it, then the other side is reset too. (A reset means that data may be lost; it may
 // overtake data on a direct connection as well.)
 //
@@ -32,8 +34,12 @@
 //
 // Bytes are moved in one of two ways: with splice(2) through a large pipe, which is fastest for bulk data (see pipe_pool.h
 // for when there is no pipe), or with recv(2) and send(2), which is faster for small messages; a direction counts
-// as such until a read fills kBulk.
+// as such until a read fills kBulk, and again after some small reads in a row. Whether the loop yields when a direction in
+// bulk gets stuck is decided in loop/bulk_yield.h.
 #pragma once
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/types.h>
 #include <cstdint>
 #include <memory>
 
@@ -103,6 +109,7 @@ class TcpRelay : public DeferredDelete, public HalfClosed::Member {
     int side = 0;
   };
   enum class Step { more, wait };
+  static constexpr uint32_t kEvents = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET;
 
   void onSideEvents(int side, uint32_t events);
   // Moves as much as possible from `source` to the other side.
@@ -125,11 +132,14 @@ class TcpRelay : public DeferredDelete, public HalfClosed::Member {
   void endOfFile(int source);
   void readFailed(int source, int error);
   void writeFailed(int source);
+  void writeRefused(int source);
   void sideIsGone(int side);
   void finishIfDelivered();
   void probeServer();
   bool serverIsForgotten() const;
   void dropPending(Way* way);
+  // Ends a direction's bulk after many small reads in a row.
+  void countRead(Way* way, ssize_t n);
   void count(int source, uint64_t bytes);
   bool over() const;
 
@@ -141,6 +151,8 @@ class TcpRelay : public DeferredDelete, public HalfClosed::Member {
   bool finished_ = false;
   bool relaying_ = false;
   bool watched_[2] = {false, false};
+  // Whether events report room for writes.
+  bool watchesRoom_[2] = {false, false};
   // A side that ended in order, and was reset since; -1 for none.
   int gone_ = -1;
   bool probing_ = false;
@@ -148,5 +160,16 @@ class TcpRelay : public DeferredDelete, public HalfClosed::Member {
   uint64_t movedBefore_ = 0;
   uint64_t movedAt_ = 0;
 };
+
+// `call` returns the number of bytes that it moved, or -1 with an errno. It sets errno.
+template <typename Call>
+bool TcpRelay::guarded(Call call) {
+  context_.watchdog.enter();
+  bool interrupted = call() < 0 && errno == EINTR;
+  if (!context_.watchdog.leave() || !interrupted) return true;
+  if (trust_) context_.agents.distrust(trust_.get());
+  finish(true);
+  return false;
+}
 
 }  // namespace rn

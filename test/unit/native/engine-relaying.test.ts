@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { openSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { pack } from 'msgpackr';
 import { native } from '../../../native/index.js';
 import { encodeTarget } from '../../../protocol/wire/messages.js';
-import { echo, openConnection, outcomeOf, waitFor } from '../../support/index.js';
+import { echo, openConnection, outcomeOf, pseudoRandom, pseudoRandomHash, waitFor } from '../../support/index.js';
 import { openFds } from '../../support/process-info.js';
 import { EngineSide, HostilePair, localServer } from '../../support/stacks/engine-side.js';
 import { connectedSocket } from '../../support/traffic/raw-socket.js';
@@ -126,5 +129,86 @@ describe('the engine of the parent', () => {
     });
     for (const { error } of await Promise.all(outcomes)) assert.equal(error, 'ECONNRESET');
     assert.equal(parent.of('connection-refused')[0]?.reason, 'the agent is not running');
+  });
+});
+
+// More than the socket buffers of all four ends take.
+const LENGTH = 128 << 20;
+
+/** A connection through the pair, to a server that does not read yet; with what the relay has moved towards it. */
+async function relayed(pair: HostilePair, server: { port: number; sockets: Socket[] }) {
+  const { id, port, target } = pair.publish(server.port);
+  const client = await openConnection('127.0.0.1', port);
+  await pair.asked(1);
+  // The agent connects by itself: a socket of another program would be in blocking mode.
+  pair.agent.engine.setPlan(target, ['127.0.0.1'], false);
+  await waitFor(() => server.sockets.length === 1, { what: 'the server to accept' });
+  const accepted = server.sockets[0] ?? assert.fail();
+  const counters = () => pair.parent.engine.counters(id) ?? assert.fail();
+  return { client, accepted, counters };
+}
+
+/** Sends until nothing moves any more, because the server does not read. */
+async function block(client: Socket, counters: () => { bytesIn: number }) {
+  client.on('error', () => {});
+  pseudoRandom(LENGTH).pipe(client);
+  let [last, looks] = [0, 0];
+  await waitFor(
+    () => {
+      const { bytesIn } = counters();
+      looks = bytesIn > 0 && bytesIn === last ? looks + 1 : 0;
+      last = bytesIn;
+      return looks === 10;
+    },
+    { what: 'the stream to stand still' },
+  );
+  assert(last < LENGTH, 'all of it went into buffers');
+}
+
+describe('a connection whose server does not read', () => {
+  it('continues when the server reads, to the last byte and the end; the other direction is free meanwhile', async () => {
+    using pair = await HostilePair.make();
+    await using server = await localServer((socket) => void socket.pause());
+    const { client, accepted, counters } = await relayed(pair, server);
+    await block(client, counters);
+
+    accepted.write('from the server');
+    const [answer] = await once(client, 'data');
+    assert.equal(answer.toString(), 'from the server');
+
+    const hash = createHash('sha256');
+    const received = once(accepted, 'end');
+    accepted.on('data', (chunk: Buffer) => hash.update(chunk));
+    accepted.resume();
+    await received;
+    assert.equal(hash.digest('hex'), pseudoRandomHash(LENGTH));
+    const ended = once(client, 'end');
+    accepted.end();
+    await ended;
+    await waitFor(() => counters().open === 0, { what: 'the connection to end' });
+    assert.deepEqual(pair.parent.log, []);
+  });
+
+  it('ends when the client is reset', async () => {
+    using pair = await HostilePair.make();
+    await using server = await localServer((socket) => void socket.pause());
+    const { client, accepted, counters } = await relayed(pair, server);
+    await block(client, counters);
+    const outcome = outcomeOf(accepted.resume());
+    client.resetAndDestroy();
+    // Not its error: libuv reports a reset that follows data as an end of file.
+    assert((await outcome).data.length < LENGTH);
+    await waitFor(() => counters().open === 0, { what: 'the connection to end' });
+  });
+
+  it('is reset when the server is', async () => {
+    using pair = await HostilePair.make();
+    await using server = await localServer((socket) => void socket.pause());
+    const { client, accepted, counters } = await relayed(pair, server);
+    await block(client, counters);
+    const outcome = outcomeOf(client);
+    accepted.resetAndDestroy();
+    assert.equal((await outcome).error, 'ECONNRESET');
+    await waitFor(() => counters().open === 0, { what: 'the connection to end' });
   });
 });
