@@ -237,6 +237,8 @@ static void execute_recorded(const char *script, char *called, char **env) {
 
 /* Node aborts or crashes below that, with messages of its own. */
 enum { LEAST_FILES = 32 };
+/* Descriptors of some 4,000 ports; the table has 32 KiB then. */
+enum { ROOM = 4096 };
 
 static void check_limits(void) {
   struct rlimit limit;
@@ -246,6 +248,19 @@ static void check_limits(void) {
            "too few open files are allowed, %lu of the %d that are needed; hint: raise the limit (ulimit -n)",
            (unsigned long)limit.rlim_max, LEAST_FILES);
   fail(text, "");
+}
+
+/* The kernel enlarges a process's table of descriptors as they are used, and waits for all CPUs (RCU) each time if there are
+ * threads: 50 ms in all for the first 1,000 ports. Now there is one thread; the table stays as large, also across execve(2). */
+static void make_room_for_descriptors(int any) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  struct rlimit raised = limit;
+  if (raised.rlim_cur < ROOM) raised.rlim_cur = limit.rlim_max < ROOM ? limit.rlim_max : ROOM;
+  if (setrlimit(RLIMIT_NOFILE, &raised) != 0) return;
+  int last = fcntl(any, F_DUPFD_CLOEXEC, (int)(raised.rlim_cur < ROOM ? raised.rlim_cur : ROOM) - 1);
+  if (last >= 0) close(last);
+  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int main(int argc, char **argv, char **env) {
@@ -265,6 +280,7 @@ int main(int argc, char **argv, char **env) {
   if (launcher > 0 && use == RUN) close_inherited();
 
   int report = write_report(launcher, control, argc, argv, env);
+  if (launcher > 0) make_room_for_descriptors(report);
   char variable[64];
   snprintf(variable, sizeof variable, "ROOTLESS_NET_FRONT=%d:%ld", report, (long)getpid());
   char **node_env = environment_for_node(env, variable);
