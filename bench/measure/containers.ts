@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { hasProgram } from '../../test/setup/machine/requirements.js';
 import { isAlive, processTree } from '../../test/support/process-info.js';
 import { type Started, start } from '../../test/support/start.js';
+import { waitFor } from '../../test/support/wait-for.js';
 import { unavailable } from '../availability.js';
 import { ownName } from '../candidates/candidate.js';
 import { type Account, runAs } from '../environment/users.js';
@@ -86,9 +87,11 @@ async function measureStack(name: string, stack: BenchStack): Promise<Figure> {
     atOnce: await attachInParallel(stack, network),
   };
   const notes: string[] = [];
+  await untilIdle(stack);
   if (hasProgram('strace')) values.processes = await countProcesses(stack, network);
   else notes.push('processes are counted by strace, which is not installed');
   if (name !== pluginsName && stack.box) values.run = await timeRuns(runCommand(stack, stack.box));
+  await untilIdle(stack);
   if (!stack.box) notes.push('containers are run with busybox and runc, which are not installed');
   return { values, ...(notes.length > 0 && { note: notes.join('; ') }) };
 }
@@ -235,6 +238,16 @@ async function countProcesses(stack: BenchStack, network: string): Promise<numbe
   const count = strace.output().match(/execve\(/g)?.length ?? 0;
   await hook(stack, sandbox, { event: 'poststop', network, port: FIRST_PORT });
   return count;
+}
+
+/** Waits for what goes on after a detach is answered, which must count neither here nor for the next candidate. */
+async function untilIdle({ agentPid }: BenchStack): Promise<void> {
+  let quiet = 0;
+  const isIdle = () => {
+    quiet = processTree(agentPid).length > 1 ? 0 : quiet + 1;
+    return quiet > 20;
+  };
+  await waitFor(isIdle, { timeout: 60_000, what: 'the end of earlier detachments' });
 }
 
 function isTraced(pid: number): boolean {
