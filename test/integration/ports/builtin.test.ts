@@ -19,6 +19,11 @@ portDriverSuite(
   [groups.connections, groups.datagrams],
 );
 portDriverSuite(
+  'port driver builtin, on three threads',
+  { netArgs: ['--net=none'], portDriverArgs: [...portDriverArgs, '--port-threads=3'], capabilities },
+  [groups.protocols, groups.connections, groups.ends, groups.datagrams, groups.observation, groups.ports],
+);
+portDriverSuite(
   'port driver builtin, without the addresses of clients',
   { netArgs: ['--net=none'], portDriverArgs: [...portDriverArgs, '--source-ip-transparent=false'], capabilities },
   [groups.ends],
