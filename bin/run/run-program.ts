@@ -6,6 +6,7 @@ import { constants } from 'node:os';
 import { ExpectedError, UsageError } from '../../parent/errors.js';
 import { log, setLineFormat, setLinePrefix } from '../../parent/log/log.js';
 import { standardError } from '../../parent/log/standard-error.js';
+import { confineThisProcess } from '../../parent/namespaces/confine.js';
 import { LauncherEndedError } from '../../parent/namespaces/launcher.js';
 import type { Stack } from '../../parent/stack/stack.js';
 import { startStack } from '../../parent/stack/start.js';
@@ -17,7 +18,6 @@ import type { Dialect } from './dialect.js';
 import { makeRunCommand } from './options/command.js';
 import { parseCommandLine } from './options/parse.js';
 import { IncorrectUsageError } from './options/values.js';
-import { settle } from './settle.js';
 import { endsStart, forwardSignals } from './signals.js';
 
 /** A signal arrived before the command was started. */
@@ -62,7 +62,7 @@ async function run(dialect: Dialect, args: readonly string[]): Promise<number> {
 
   stack = await startStack({ ...options, ...(launcher && { launcher }) }, log, abort.signal);
   try {
-    settle();
+    confineThisProcess((line) => log.debug(line));
     // Too late to abort the start: the command is running, and gets them.
     for (const number of early) void stack.signal(number);
     const result = await stack.wait();

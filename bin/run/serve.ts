@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorText, StateDirLockedError, UsageError, UserError } from '../../parent/errors.js';
 import { log, setLinePrefix } from '../../parent/log/log.js';
+import { confineThisProcess } from '../../parent/namespaces/confine.js';
 import { LauncherEndedError } from '../../parent/namespaces/launcher.js';
 import type { Stack } from '../../parent/stack/stack.js';
 import { SIGNAL_LAG_MS, startStack } from '../../parent/stack/start.js';
@@ -21,7 +22,6 @@ import { rootlessRun } from './dialect.js';
 import { makeRunCommand } from './options/command.js';
 import { parseCommandLine } from './options/parse.js';
 import { checkWorkingDirectory, reportFailure } from './run-program.js';
-import { settle } from './settle.js';
 import { onSignal } from './signals.js';
 
 /** Signals that end the stack at any time. */
@@ -95,7 +95,7 @@ async function run(args: readonly string[], notifier: Notifier): Promise<number>
     throw error;
   });
   if (!stack) return 0;
-  settle();
+  confineThisProcess((line) => log.debug(line));
   const stopped = new Promise<true>((resolve) => {
     stop = () => resolve(true);
     // Too late to abort the start.
