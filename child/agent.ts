@@ -163,8 +163,8 @@ process.on('uncaughtException', (error) => {
 // The terminal's signals go to the whole foreground process group, but are meant for the command.
 for (const signal of ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGTERM'] as const) process.on(signal, () => {});
 
-engine.openChannel(PARENT, PARENT_FD);
 engine.serveConnects(PARENT);
+engine.openChannel(PARENT, PARENT_FD);
 // Without it, changed routes take effect when a port is published again.
 engine.watchAddresses(false, '');
 send({ type: 'hello', version: PROTOCOL_VERSION, pid: process.pid });

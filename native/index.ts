@@ -110,7 +110,7 @@ export interface Engine {
    * ports: the kernel has no Landlock for TCP, so a program may connect sockets of the host by itself.
    */
   bypassState(id: number): { bypassed: boolean; reason: string; unguarded: boolean };
-  /** Child: the channel to the parent. */
+  /** Child: the channel to the parent; before it is opened, since requests may come at once. */
   serveConnects(channel: number): void;
   /**
    * Child: where requests for `target` go, in this order, except that the client's family comes first. With `keepSource`

@@ -77,8 +77,8 @@ export class HostilePair implements Disposable {
     const [up, down] = native().socketpair();
     const channel = ++this.#channel;
     this.parent.engine.openChannel(channel, up);
-    this.agent.engine.openChannel(1, down);
     this.agent.engine.serveConnects(1);
+    this.agent.engine.openChannel(1, down);
     // As in production: requests come after the agent's hello, so that it is ready for them.
     this.send(encodeMessage({ type: 'hello', version: PROTOCOL_VERSION, pid: process.pid }));
     await this.parent.wait('message', channel);

@@ -19,8 +19,8 @@ describe('the engine of the agent', () => {
   function serving(): { agent: EngineSide; up: number } & Disposable {
     const [up, down] = native().socketpair();
     const agent = new EngineSide();
-    agent.engine.openChannel(1, down);
     agent.engine.serveConnects(1);
+    agent.engine.openChannel(1, down);
     return { agent, up, [Symbol.dispose]: () => agent.engine.close() };
   }
 
@@ -172,8 +172,8 @@ describe('the engine of the agent', () => {
     agent.engine.setPlan(target, ['127.0.0.1'], false);
     // It works on, for another parent.
     const [next, down] = native().socketpair();
-    agent.engine.openChannel(2, down);
     agent.engine.serveConnects(2);
+    agent.engine.openChannel(2, down);
     await promisify(write)(next, connectRequest(1, 9));
     assert.deepEqual(await readAnswers(next), [[2, 1, ECONNREFUSED, 'connect 127.0.0.1:9: Connection refused']]);
     native().closeFd(up);

@@ -37,8 +37,8 @@ class Pair implements Disposable {
       if (event.type === 'plan-wanted') agent.engine.setPlan(event.target, ['127.0.0.1'], false);
     });
     const [up, down] = native().socketpair();
-    agent.engine.openChannel(1, down);
     agent.engine.serveConnects(1);
+    agent.engine.openChannel(1, down);
     this.parent.engine.openChannel(++this.#channel, up);
     this.parent.engine.setAgent(this.#channel);
     return agent;
