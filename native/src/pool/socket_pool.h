@@ -1,8 +1,9 @@
 // Unconnected sockets of the child, which the agent has made and the parent connects.
 //
 // Theory of operation. The pool is empty until connections want sockets. Then it holds kFirst of a family, and is filled up
-// in the background when half of them are used: one request to the agent at a time, one packet in reply. While it is used
-// up within kBusyMs it grows, up to a share of kMost for each thread of the engine; when few are used for kPeriodSeconds it shrinks, and it is emptied when none are.
+// in the background when half of them are used: one request for up to kBatch to the agent at a time, one packet in reply.
+// While it is used up within kBusyMs it grows, up to a share of kMost for each thread of the engine; when few are used for
+// kPeriodSeconds it shrinks, and it is emptied when none are.
 // Its descriptors are spare ones of the budget (fd_budget.h): it closes them when ports need them.
 //
 // The agent is not trusted. A socket is checked once, when it comes in, for what cannot change later: that it is a TCP socket,
@@ -58,6 +59,8 @@ class SocketPool : public FdBudget::Holder {
  private:
   static constexpr size_t kFirst = 16;
   static constexpr size_t kMost = 256;
+  // The most in one request. The connection that comes next waits for them where the agent has the same processor.
+  static constexpr size_t kBatch = 32;
   static constexpr uint64_t kBusyMs = 1000;
   static constexpr int kPeriodSeconds = 10;
 

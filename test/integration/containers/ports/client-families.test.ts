@@ -106,7 +106,10 @@ if (v4 !== undefined && v6 !== undefined) {
         const { answered, wrong, wrongs } = JSON.parse(stdout) as Asked;
         // With two addresses, a server may begin to listen after the first one has refused and before the second is tried.
         const between = network === 'dual' ? count / 100 : 0;
-        assert(answered === count && wrongs <= between, `${answered} of ${count} answered, ${wrongs} wrong: ${wrong[0]}`);
+        assert(
+          answered === count && wrongs <= between,
+          `${answered} of ${count} answered, ${wrongs} wrong: ${wrong[0]}`,
+        );
         await stack.must('rm', '-f', name);
       });
     }
