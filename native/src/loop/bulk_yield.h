@@ -16,8 +16,11 @@
 // - There is one yield a round, after all handlers have run, and only if none has work left and the round was worth it: a
 //   sender that trickles gets none.
 // - A relay that is not alone moves no more than kShared at once.
+// - Beside programs that only compute, a yield lasts a time slice of theirs, and a stream would spend its time waiting: after
+//   one of kLong there is none for kPause.
 #pragma once
 #include <sched.h>
+#include <time.h>
 #include <algorithm>
 #include <cstdint>
 
@@ -49,13 +52,29 @@ class BulkYield {
     moved_ = 0;
     bulkEvents_ = 0;
     stuck_ = others_ = false;
-    if (due) sched_yield();
+    if (due && now >= pausedUntil_) yield(now);
   }
 
  private:
+  void yield(uint64_t now) {
+    uint64_t before = microseconds();
+    sched_yield();
+    if (microseconds() - before >= kLong) pausedUntil_ = now + kPause;
+  }
+  static uint64_t microseconds() {
+    timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return uint64_t(ts.tv_sec) * 1000000 + uint64_t(ts.tv_nsec) / 1000;
+  }
+
   // In milliseconds; longer than the distance of requests whose latency is of interest.
   static constexpr uint64_t kAlone = 100;
   static constexpr uint32_t kShared = 512 * 1024;
+  // In microseconds. A peer rarely takes that long for a queue; what only computes keeps the processor until a tick of the
+  // scheduler, several milliseconds.
+  static constexpr uint64_t kLong = 2000;
+  // In milliseconds.
+  static constexpr uint64_t kPause = 100;
   // The size of a segment on loopback.
   static constexpr uint64_t kWorth = 64 * 1024;
 
@@ -66,6 +85,7 @@ class BulkYield {
   bool others_ = false;
   bool alone_ = false;
   uint64_t otherAt_ = 0;
+  uint64_t pausedUntil_ = 0;
 };
 
 }  // namespace rn
