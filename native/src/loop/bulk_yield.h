@@ -19,10 +19,9 @@
 // - Beside programs that only compute, a yield lasts a time slice of theirs, and a stream would spend its time waiting: after
 //   one of kLong there is none for kPause.
 #pragma once
-#include <sched.h>
-#include <time.h>
 #include <algorithm>
 #include <cstdint>
+#include "loop/timed_yield.h"
 
 namespace rn {
 
@@ -52,27 +51,16 @@ class BulkYield {
     moved_ = 0;
     bulkEvents_ = 0;
     stuck_ = others_ = false;
-    if (due && now >= pausedUntil_) yield(now);
+    if (due && now >= pausedUntil_ && timedYield() >= kLong) pausedUntil_ = now + kPause;
   }
 
  private:
-  void yield(uint64_t now) {
-    uint64_t before = microseconds();
-    sched_yield();
-    if (microseconds() - before >= kLong) pausedUntil_ = now + kPause;
-  }
-  static uint64_t microseconds() {
-    timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return uint64_t(ts.tv_sec) * 1000000 + uint64_t(ts.tv_nsec) / 1000;
-  }
-
   // In milliseconds; longer than the distance of requests whose latency is of interest.
   static constexpr uint64_t kAlone = 100;
   static constexpr uint32_t kShared = 512 * 1024;
-  // In microseconds. A peer rarely takes that long for a queue; what only computes keeps the processor until a tick of the
+  // In nanoseconds. A peer rarely takes that long for a queue; what only computes keeps the processor until a tick of the
   // scheduler, several milliseconds.
-  static constexpr uint64_t kLong = 2000;
+  static constexpr uint64_t kLong = 2000000;
   // In milliseconds.
   static constexpr uint64_t kPause = 100;
   // The size of a segment on loopback.

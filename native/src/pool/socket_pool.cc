@@ -75,7 +75,7 @@ bool SocketPool::nextRequest(wire::Request* request) {
     sockets.capacity = std::min(most_, sockets.capacity == 0 ? kFirst : busy ? 2 * sockets.capacity : sockets.capacity);
     sockets.grownAt = now;
     if (sockets.capacity <= sockets.ready.size()) continue;
-    size_t count = std::min({sockets.capacity - sockets.ready.size(), kBatch});
+    size_t count = std::min(sockets.capacity - sockets.ready.size(), kBatch);
     if (!budget_->hasSpare(count)) continue;
     awaited_ = nextId_++;
     awaitedFamily_ = &sockets == &of(AF_INET) ? AF_INET : AF_INET6;

@@ -2,20 +2,12 @@
 
 #include <errno.h>
 #include <netinet/udp.h>
-#include <sched.h>
 #include <string.h>
-#include <time.h>
 #include <algorithm>
 
-namespace rn {
+#include "loop/timed_yield.h"
 
-namespace {
-uint64_t monotonicNs() {
-  timespec ts;
-  clock_gettime(CLOCK_MONOTONIC, &ts);
-  return uint64_t(ts.tv_sec) * 1000000000 + uint64_t(ts.tv_nsec);
-}
-}  // namespace
+namespace rn {
 
 UdpBatch::UdpBatch() {
   for (int i = 0; i < kMax; i++) {
@@ -80,9 +72,8 @@ bool UdpBatch::worthAnother(int n) {
   if (n < 2) return false;
   uint64_t now = monotonicNs();
   if (now - yieldEnded_ < yieldLasted_) return true;
-  sched_yield();
-  yieldEnded_ = monotonicNs();
-  yieldLasted_ = yieldEnded_ - now;
+  yieldLasted_ = timedYield();
+  yieldEnded_ = now + yieldLasted_;
   return true;
 }
 
