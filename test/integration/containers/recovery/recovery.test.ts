@@ -100,7 +100,7 @@ class Subject {
   async isGone(what: string): Promise<void> {
     await waitFor(async () => (await this.stack.containers.inspect('web')).status !== 'running', { what });
     await onlyLeft(this.stack, this.stopped, what);
-    assert.deepEqual(this.lines('web'), [], what);
+    await waitFor(() => this.lines('web').length === 0, { what: `the name to be gone: ${what}` });
     assert.equal(await accepts('127.0.0.2', this.parts.port), false, what);
   }
 

@@ -84,9 +84,9 @@ export const connections: Group = (suite) => {
           await Promise.all(Array.from({ length: 100 }, () => tcpRequest('127.0.0.2', published.port, 'x')));
         }
         await waitFor(async () => (await stack().counters(published.id)).open === 0, { what: 'all to be closed' });
-        // A few are node's own, for the API.
+        // At most 256 sockets wait for connections to come, for some time; a few are node's own, for the API.
         const left = (await descriptors()).stdout.split('\n').length - before;
-        assert.ok(left < 20, `${left} descriptors more than before`);
+        assert.ok(left < 256 + 20, `${left} descriptors more than before`);
       });
 
     if (observable)
