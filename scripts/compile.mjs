@@ -50,6 +50,8 @@ async function writeBundles() {
         'import.meta.url': 'bundleURL',
         // msgpackr has a native part for strings in bulk, of which our messages have none; finding it takes milliseconds.
         'process.env.MSGPACKR_NATIVE_ACCELERATION_DISABLED': '"true"',
+        // The same for ws, whose native part is not installed.
+        'process.env.WS_NO_BUFFER_UTIL': '"true"',
       },
       // A function, so that load-bundle.cjs need not make another string of that length.
       banner: {

@@ -11,7 +11,11 @@ exports.codeCacheFile = (directory, name) => `${directory}/${name}.${process.ver
  * need none of them. Bundles refer to what they import as `module.name`, each time; those that import() one copy its names,
  * which does not work with these.
  */
-const LAZY = ['node:child_process', 'node:fs/promises', 'node:net', 'node:timers/promises'];
+const LAZY = [
+  ...['node:child_process', 'node:fs/promises', 'node:net', 'node:timers/promises'],
+  // The package ws needs them for what is not used here: encryption, compression.
+  ...['https', 'querystring', 'tls', 'zlib'],
+];
 exports.LAZY = LAZY;
 
 function lazily(name, require) {
@@ -25,6 +29,9 @@ function read(file) {
     return undefined;
   }
 }
+
+/** The scripts of the bundles that were loaded, by name. */
+exports.scripts = new Map();
 
 /**
  * Runs a bundle, and on demand the packages that are bundles of their own. Returns its script.
@@ -45,6 +52,7 @@ exports.load = (directory, name, packages, require) => {
     });
     const module = { exports: {} };
     loaded.set(name, module);
+    exports.scripts.set(name, script);
     script.runInThisContext()(requireModule, module, filename);
     return script;
   };

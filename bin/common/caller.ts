@@ -23,7 +23,7 @@ export interface Caller {
 const VARIABLE = 'ROOTLESS_NET_FRONT';
 
 /** Delay in ms after which ps(1) shows the command line as it was typed instead of Node's. */
-const COMMAND_LINE_DELAY = 20;
+const COMMAND_LINE_DELAY = 100;
 
 let caller: Caller | undefined;
 

@@ -7,7 +7,6 @@ import { spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { execa } from 'execa';
 import { native } from '../../native/index.js';
 import { StackClient } from '../../parent/client/stack-client.js';
 import { UserError } from '../../parent/errors.js';
@@ -37,6 +36,7 @@ const IDLE_TIME = 5;
 export async function startDefaultStack(socket: string, keep: boolean): Promise<string> {
   const unit = join(configHome(), 'systemd', 'user', SERVICE);
   if (existsSync(unit)) {
+    const { execa } = await import('execa');
     const result = await execa('systemctl', ['--user', 'start', SERVICE], { reject: false, stdin: 'ignore' });
     if (result.exitCode !== 0) {
       throw new UserError(`cannot start ${SERVICE}: ${result.stderr.split('\n')[0]}`, {

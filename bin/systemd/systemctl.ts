@@ -1,9 +1,9 @@
 /** Calls systemctl(1) for the service manager of the user and that of the system. */
-import { execa } from 'execa';
 import { UserError } from '../../parent/errors.js';
 import { SERVICE } from '../../parent/systemd/units.js';
 
 async function call(args: readonly string[]) {
+  const { execa } = await import('execa');
   const result = await execa('systemctl', args, { reject: false, all: true, stdin: 'ignore' });
   return {
     ok: result.exitCode === 0,

@@ -30,7 +30,8 @@ export async function forward(backend: Backend, request: IncomingMessage, respon
   const { 'transfer-encoding': _, ...given } = request.headers;
   const headers = { ...given, connection: 'close', 'content-length': body.length };
   await new Promise<void>((resolve, reject) => {
-    const options = { socketPath: backend.socketPath, method, path: url, headers, agent: false };
+    const createConnection = () => connect(backend.socketPath);
+    const options = { createConnection, method, path: url, headers };
     const onward = httpRequest(options, (answer) => {
       response.writeHead(answer.statusCode ?? 500, answer.headers);
       answer.pipe(response);

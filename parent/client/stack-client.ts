@@ -126,7 +126,9 @@ export class StackClient {
       };
       const headers =
         body === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) };
-      const options = { socketPath: this.socketPath, method, path, headers, agent: false, ...(signal && { signal }) };
+      // Not by an agent of node:http, which looks whether the host is an address: compiling that pattern takes milliseconds.
+      const createConnection = () => connect(this.socketPath);
+      const options = { createConnection, method, path, headers, ...(signal && { signal }) };
       const request = httpRequest(options, (response) => {
         readText(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), unreachable);
       });
