@@ -9,13 +9,14 @@ import { join } from 'node:path';
 import { shortId } from '../../protocol/containers/short-id.js';
 import { errorText } from '../../protocol/errors/error-text.js';
 import { statePath } from '../../protocol/state/state-layout.js';
-import type { ContainersConfig, HostAspect, HostInfo, HostNetwork, Message } from '../../protocol/wire/messages.js';
+import type { ContainersConfig, HostAspect, Message } from '../../protocol/wire/messages.js';
 import type { ReturnPath } from '../source-address/source-addresses.js';
 import { ContainerStreams } from './api/exec-streams.js';
 import { OCIHooks } from './api/oci-hooks.js';
 import { makeServer } from './api/server.js';
 import type { Services } from './api/services.js';
 import { ExecRunner } from './exec/exec-runner.js';
+import { Host } from './host.js';
 import { ContainerLiveness } from './lifecycle/gc/container-liveness.js';
 import { GarbageCollector } from './lifecycle/gc/garbage-collector.js';
 import { ContainerManager } from './lifecycle/manager.js';
@@ -117,24 +118,6 @@ interface Environment {
   changed: () => void;
   send: (message: Message) => void;
   warn: (line: string) => void;
-}
-
-/** What the parent knows of the host. */
-class Host {
-  #last: HostInfo | undefined;
-
-  constructor(private readonly parent: ParentLink) {}
-
-  /** The current information. */
-  readonly info = async (): Promise<HostInfo> => {
-    this.#last = await this.parent.request('host-info', {});
-    return this.#last;
-  };
-
-  readonly networks = async (): Promise<HostNetwork[]> => (await this.parent.request('host-networks', {})).networks;
-
-  /** MTU of the stack's network, by the last info(); 0 if it is unknown. */
-  readonly mtu = (): number => this.#last?.mtu ?? 0;
 }
 
 type Stores = ReturnType<typeof makeStores>;
@@ -350,6 +333,7 @@ class Runtime implements ContainerRuntime {
   }
 
   onHostChanged(what: HostAspect): void {
+    this.env.host.forget();
     void this.#followHost(what);
   }
 

@@ -213,14 +213,14 @@ export class RouteSocket implements Disposable {
     this.#socket.send(upMessage(index));
   }
 
+  /** From here on nothing is sent or received through it. Does nothing if the device does not exist. */
+  setDown(name: string): void {
+    this.#socket.send(deviceMessage(RTM.NEWLINK, 'take down', name, linkHeader({ up: false })));
+  }
+
   /** Does nothing if the device does not exist. */
   deleteLink(name: string): void {
-    this.#socket.send({
-      type: RTM.DELLINK,
-      payload: Buffer.concat([linkHeader(), attribute(IFLA.IFNAME, name)]),
-      what: `remove the device ${name}`,
-      accept: ['ENODEV'],
-    });
+    this.#socket.send(deviceMessage(RTM.DELLINK, 'remove', name));
   }
 
   /**
@@ -236,12 +236,9 @@ export class RouteSocket implements Disposable {
       what: `put the device ${name} into a group`,
       accept: ['ENODEV'],
     });
-    await this.#socket.sendAside(...names.map(join), {
-      type: RTM.DELLINK,
-      payload: Buffer.concat([linkHeader(), attribute(IFLA.GROUP, group)]),
-      what: `remove the devices ${names.join(', ')}`,
-      accept: ['ENODEV'],
-    });
+    const payload = Buffer.concat([linkHeader(), attribute(IFLA.GROUP, group)]);
+    const what = `remove the devices ${names.join(', ')}`;
+    await this.#socket.sendAside(...names.map(join), { type: RTM.DELLINK, payload, what, accept: ['ENODEV'] });
   }
 
   /** Brings up a device and the loopback device, and adds addresses and default routes, in one go. */
@@ -289,6 +286,12 @@ export class RouteSocket implements Disposable {
   }
 }
 
+/** To a device that need not exist. */
+function deviceMessage(type: number, what: string, name: string, header = linkHeader()): Message {
+  const payload = Buffer.concat([header, attribute(IFLA.IFNAME, name)]);
+  return { type, payload, what: `${what} the device ${name}`, accept: ['ENODEV'] };
+}
+
 function upMessage(index: number): Message {
   return { type: RTM.NEWLINK, payload: linkHeader({ index, up: true }), what: 'bring up the device' };
 }
@@ -316,15 +319,13 @@ function defaultRouteMessage(index: number, gateway: string): Message {
   };
 }
 
-/** struct ifinfomsg. */
-function linkHeader({ family = 0, index = 0, up = false } = {}): Buffer {
+/** struct ifinfomsg; without `up` the device stays as it is. */
+function linkHeader({ family = 0, index = 0, up }: { family?: number; index?: number; up?: boolean } = {}): Buffer {
   const header = Buffer.alloc(16);
   header[0] = family;
   header.writeInt32LE(index, 4);
-  if (up) {
-    header.writeUInt32LE(IFF_UP, 8);
-    header.writeUInt32LE(IFF_UP, 12);
-  }
+  if (up) header.writeUInt32LE(IFF_UP, 8);
+  if (up !== undefined) header.writeUInt32LE(IFF_UP, 12);
   return header;
 }
 

@@ -175,6 +175,12 @@ export class ContainerClient {
     return checked(await this.#stack.call('POST', `/v1/gc?repair=${repair}`), isListOf(isGarbageReport));
   }
 
+  /** Loads what attach(), logs() and exec() need, which takes milliseconds: to be called while an answer is awaited anyway. */
+  prepareStreams(): void {
+    // A failure is that of the call itself.
+    import('ws').catch(() => {});
+  }
+
   /** Follows a container's streams until it ends; with `start` it is started first. */
   attach(name: string, options: AttachOptions = {}): Promise<ContainerStream> {
     const { start = false, logs = false, follow = true, size } = options;

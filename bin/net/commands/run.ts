@@ -25,7 +25,9 @@ async function run({ stack, report }: NetDeps, command: string[], options: RunOp
   report.runsProgram();
   const request = toRequest(command, options);
   const containers = await stack.connect();
-  const { id } = await create(containers, request, options);
+  const created = create(containers, request, options);
+  if (!options.detach) containers.prepareStreams();
+  const { id } = await created;
   const remove = async () => {
     await containers.remove(id, { force: true }).catch((error: unknown) => {
       printErrorLine(`the container ${shortId(id)} was not removed: ${errorText(error)}`);

@@ -43,7 +43,9 @@ export async function cleanUpRun(ctx: EngineContext, record: ContainerRecord, ru
   const hasEnded = !runs && !processes.isPopulated(run);
   if (!hasEnded) await end;
   if (runs) await untilReported(ctx, id, run);
-  const detached = step('detach', () => ctx.attacher.detach(id, { addresses: false, own: true })).catch(
+  // Of one that is removed next nothing is recorded any more that its removal would take away again.
+  const { autoRemove } = request;
+  const detached = step('detach', () => ctx.attacher.detach(id, { addresses: autoRemove, own: !autoRemove })).catch(
     (error: unknown) => {
       ctx.warn(`cannot detach ${name} from its networks, gc retries: ${errorText(error)}`);
     },
@@ -54,17 +56,18 @@ export async function cleanUpRun(ctx: EngineContext, record: ContainerRecord, ru
   const code = await files.exitCode(id);
   ctx.inputs.close(id);
   const ended = endedRun(run, { code, killed: ctx.killed.delete(id), unknown: earlier ? STACK_LOST : MONITOR_LOST });
-  await step('status', () => store.writeRun(id, ended)).catch((error: unknown) => {
+  const writeStatus = async () => (autoRemove ? store.setRunInMemory(id, ended) : store.writeRun(id, ended));
+  await step('status', writeStatus).catch((error: unknown) => {
     // It has ended anyway, and the next stack finds that out by itself.
     if (!fileErrorOf(error)) throw error;
     store.setRunInMemory(id, ended);
     ctx.warn(`cannot record the end of ${name}: ${errorText(error)}`);
   });
-  if (!request.autoRemove) ctx.restarts.onEnd(record, ended);
+  if (!autoRemove) ctx.restarts.onEnd(record, ended);
   try {
     await removePidFile(request.pidFile, run.pid);
     await step('files', () => files.remove(id));
-    if (request.autoRemove) await removeContainer(ctx, record, { force: true });
+    if (autoRemove) await removeContainer(ctx, record, { force: true });
   } finally {
     ctx.exits.notify(id, code);
   }

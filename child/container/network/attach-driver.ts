@@ -24,6 +24,11 @@ export interface Attachment {
 export interface AttachDriver {
   /** Runs the steps of attach, in order; the result is complete after the last one. */
   attach(attachment: Attachment, step: StepRunner): Promise<CNIResult>;
+  /**
+   * Ends all communication through an interface at once, so that its address can be given away before detach() has removed
+   * it, for which the kernel waits.
+   */
+  cutOff?(attachment: Attachment): void;
   /** Removes everything but the reserved address, which the container keeps. */
   detach(attachment: Attachment): Promise<void>;
   /** Releases the addresses that the container has on the network, of any interface. */

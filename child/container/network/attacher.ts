@@ -24,7 +24,7 @@ import type { PortPublisher } from '../ports/port-publisher.js';
 import type { FaultInjector, Step } from '../storage/fault-injection.js';
 import type { Journal, JournalEntry } from '../storage/journal.js';
 import type { Sweep, Sweepable } from '../storage/sweepable.js';
-import type { AttachDriver, StepRunner } from './attach-driver.js';
+import type { AttachDriver, Attachment, StepRunner } from './attach-driver.js';
 import { type AttachRequest, aliasesOf, attachmentReport, attachmentsOf } from './attach-request.js';
 import { type AttachmentStore, type AttachState, listedAddress } from './attachment-store.js';
 import { LiveAttachments } from './live-attachments.js';
@@ -59,6 +59,8 @@ export class Attacher implements Sweepable {
   readonly #published = new Map<string, readonly CNIPortMapping[]>();
   /** What remains to be done of detach(), by container. */
   readonly #finishing = new Map<string, Promise<void>>();
+  /** Interfaces that are cut off, and that the kernel has yet to remove. */
+  readonly #removals = new Set<Promise<void>>();
   readonly #live: LiveAttachments;
 
   constructor(private readonly deps: AttacherDeps) {
@@ -154,7 +156,8 @@ export class Attacher implements Sweepable {
 
   /**
    * Detaches a container from all of its networks, whatever of that exists; with `addresses` it also releases its addresses.
-   * Can be repeated. Throws ContainerError if something could not be removed; it then remains in the journal.
+   * An interface may exist a moment longer, cut off; see finished(). Can be repeated. Throws ContainerError if something could
+   * not be removed; it then remains in the journal.
    */
   async detach(id: string, options: DetachOptions): Promise<void> {
     await this.#finishing.get(id);
@@ -182,9 +185,11 @@ export class Attacher implements Sweepable {
     return this.#finishing.has(id);
   }
 
-  /** Resolves when no container is. */
+  /** Resolves when no container is, and the interfaces of those that were detached are gone. */
   async finished(): Promise<void> {
-    while (this.#finishing.size > 0) await Promise.all(this.#finishing.values());
+    while (this.#finishing.size + this.#removals.size > 0) {
+      await Promise.all([...this.#finishing.values(), ...this.#removals]);
+    }
   }
 
   /** The steps of detach() for which nothing is waited; resolves with what is left to be undone. */
@@ -215,7 +220,7 @@ export class Attacher implements Sweepable {
         // With a removed bridge network, its devices are removed, too.
         if (!network) continue;
         const attachment = { containerId: id, ifname, network, netns: '', defaultRoute: false };
-        await step(`device:${ifname}`, () => this.driverOf(network).detach(attachment));
+        await step(`device:${ifname}`, () => this.#removeInterface(attachment));
         if (addresses) await step(`address:${ifname}`, () => this.driverOf(network).release(attachment));
       } catch (error) {
         failure ??= error;
@@ -223,6 +228,21 @@ export class Attacher implements Sweepable {
     }
     if (failure !== undefined) throw failure;
     await journal.end(id);
+  }
+
+  /** Resolves when it is gone or, where the driver can cut it off, at once: the kernel takes time to remove it. */
+  async #removeInterface(attachment: Attachment): Promise<void> {
+    const { containerId, ifname, network } = attachment;
+    const driver = this.driverOf(network);
+    if (!driver.cutOff) return driver.detach(attachment);
+    driver.cutOff(attachment);
+    const removal = driver
+      .detach(attachment)
+      .catch((error: unknown) => {
+        this.deps.warn(`cannot remove ${ifname} of ${shortId(containerId)}, gc retries: ${errorText(error)}`);
+      })
+      .finally(() => this.#removals.delete(removal));
+    this.#removals.add(removal);
   }
 
   /** Releases the addresses that a container holds without being attached, on all networks or on one. */

@@ -8,7 +8,6 @@
  *   <stateDir>/oci/<id>/                  the OCI runtime's own state
  */
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { statePath } from '../../../protocol/state/state-layout.js';
 import type { Spec } from '../oci/bundle.js';
@@ -83,7 +82,7 @@ export class RunFiles {
   async remove(id: string): Promise<void> {
     await remove(this.#runDirectory(id));
     await this.copies.drop(id);
-    await rm(this.exitFile(id), { force: true });
+    await remove(this.exitFile(id));
   }
 
   /** Removes those of all containers that do not run. */

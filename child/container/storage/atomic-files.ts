@@ -8,8 +8,11 @@
 import {
   appendFileSync,
   closeSync,
+  constants,
   existsSync,
   fchmodSync,
+  fstatSync,
+  ftruncateSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -104,15 +107,20 @@ function makeDirectoryOf(path: string): void {
 
 /** Writes a file in place, not atomically, with that mode whatever the umask. Throws FileError. */
 export function write(path: string, text: string, mode = 0o600): void {
-  onFile(path, () => writeWithMode(path, text, { mode, flag: 'w' }));
+  onFile(path, () => writeWithMode(path, text, { mode, flag: constants.O_WRONLY | constants.O_CREAT }));
 }
 
-/** With fchmod(2), since open(2) applies the umask. */
-function writeWithMode(path: string, text: string, { mode, flag }: { mode: number; flag: 'w' | 'wx' }): void {
+/**
+ * With fchmod(2), since open(2) applies the umask. A file that exists is not emptied first: at its end ext4 would wait until
+ * the new content is on its way to the disk (ext4(5), auto_da_alloc).
+ */
+function writeWithMode(path: string, text: string, { mode, flag }: { mode: number; flag: number | 'wx' }): void {
   const fd = openSync(path, flag, mode);
   try {
     fchmodSync(fd, mode);
     writeFileSync(fd, text);
+    const length = Buffer.byteLength(text);
+    if (flag !== 'wx' && fstatSync(fd).size > length) ftruncateSync(fd, length);
   } finally {
     closeSync(fd);
   }
@@ -158,7 +166,6 @@ export async function remove(path: string): Promise<void> {
     unlinkSync(path);
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes(errnoName(error))) return;
-    // A directory may be large.
-    await rm(path, { recursive: true, force: true });
+    rmSync(path, { recursive: true, force: true });
   }
 }

@@ -77,6 +77,13 @@ export class BridgeDriver implements AttachDriver {
     });
   }
 
+  cutOff({ containerId, ifname }: Attachment): void {
+    withBridgeErrors(() => {
+      using socket = new RouteSocket();
+      socket.setDown(deviceOf(containerId, ifname));
+    });
+  }
+
   async detach({ containerId, ifname }: Attachment): Promise<void> {
     await this.#removal.remove(deviceOf(containerId, ifname)).catch((error: unknown) => {
       throw bridgeError(error);

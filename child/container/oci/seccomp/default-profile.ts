@@ -88,11 +88,16 @@ export function seccompFrom(profile: SeccompProfile, capabilities: readonly stri
   return withoutReserved(configOf(profile, capabilities), capabilities);
 }
 
+/** The system's profile that was used last: parsing it takes milliseconds, and each start needs it. */
+let parsed: { text: string; profile: SeccompProfile } | undefined;
+
 /** Undefined if none exists, or none is valid. */
 function systemProfile(warn: (line: string) => void): SeccompProfile | undefined {
   for (const path of SYSTEM_PROFILES) {
     try {
-      return parseProfile(readRegularFile(path), path);
+      const text = readRegularFile(path);
+      if (parsed?.text !== text) parsed = { text, profile: parseProfile(text, path) };
+      return parsed.profile;
     } catch (error) {
       if (errnoName(error) !== 'ENOENT') warn(`cannot use ${path} for containers: ${errorText(error)}`);
     }
