@@ -1,7 +1,7 @@
 {
   'variables': {
     # Set by scripts/build-native.mjs.
-    'bench%': 0,
+    'checkout%': 0,
     'werror%': 0,
   },
   'target_defaults': {
@@ -73,6 +73,10 @@
         'src/process/process.cc',
         'src/process/process_signal.cc',
         'src/process/service_manager.cc',
+        'src/policy/peek/client_hello.cc',
+        'src/policy/peek/first_bytes.cc',
+        'src/policy/peek/host_name.cc',
+        'src/policy/peek/http_head.cc',
         'src/process/shown_words.c',
         'src/return_path/local_address.cc',
         'src/return_path/return_paths.cc',
@@ -150,7 +154,7 @@
   ],
   'conditions': [
     [
-      'bench==1',
+      'checkout==1',
       {
         'targets': [
           {
@@ -170,6 +174,20 @@
               '../bench/load/udp_flows.c',
             ],
             'libraries': ['-pthread'],
+          },
+          {
+            # What unit tests call of the engine's parts, without the engine.
+            'target_name': 'native_test',
+            'type': 'executable',
+            'sources': [
+              '../test/programs/native/hex.cc',
+              '../test/programs/native/main.cc',
+              '../test/programs/native/policy_peek.cc',
+              'src/policy/peek/client_hello.cc',
+              'src/policy/peek/first_bytes.cc',
+              'src/policy/peek/host_name.cc',
+              'src/policy/peek/http_head.cc',
+            ],
           },
         ],
       },

@@ -6,7 +6,7 @@ import { accessSync, constants, existsSync, realpathSync, rmSync, statSync } fro
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
-  benchLoad,
+  checkoutOutputs,
   isNativeBuilt,
   nativeFingerprint,
   nativeOutputs,
@@ -16,16 +16,17 @@ import {
 } from './build-state.mjs';
 import { installFront } from './install-front.mjs';
 import { findNodeDir } from './node-headers.mjs';
-import { makeSanitizedTree, sanitizedTargets, sanitizerEnvironment } from './sanitized-tree.mjs';
+import { makeSanitizedTree, sanitizedOutputs, sanitizedTargets, sanitizerEnvironment } from './sanitized-tree.mjs';
 
 const checkout = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const sanitize = process.argv.includes('--sanitize');
 const root = sanitize ? makeSanitizedTree(checkout) : checkout;
 const native = join(root, 'native');
 const verbose = process.argv.includes('--verbose');
-// In a checkout: the load generator of bench/ is built as well, and CI accepts no warnings. Users get neither.
+// In a checkout: the load generator of bench/ and the program of the tests are built as well, and CI accepts no warnings.
+// Users get neither.
 const isCheckout = existsSync(join(root, 'bench', 'load'));
-const gypVariables = isCheckout ? ['-Dbench=1', `-Dwerror=${process.env.CI ? 1 : 0}`] : [];
+const gypVariables = isCheckout ? ['-Dcheckout=1', `-Dwerror=${process.env.CI ? 1 : 0}`] : [];
 
 /** The first executable file of that name in PATH (or the name itself, if it is a path). */
 function findProgram(name) {
@@ -110,8 +111,8 @@ if (!existsSync(join(native, 'binding.gyp'))) fail(`Cannot build the native part
 
 const release = await takeBuildLock(`${native} node-gyp`, () => process.stderr.write('Waiting for another build …\n'));
 const force = process.argv.includes('--force');
-const outputs = isCheckout ? [...nativeOutputs, benchLoad] : nativeOutputs;
-if (force || !isNativeBuilt(root, sanitize ? sanitizedTargets.map((name) => `${name}.node`) : outputs)) {
+const outputs = isCheckout ? [...nativeOutputs, ...checkoutOutputs] : nativeOutputs;
+if (force || !isNativeBuilt(root, sanitize ? sanitizedOutputs : outputs)) {
   const missing = missingTools();
   if (missing.length > 0) {
     fail(`Cannot build the native part: no ${missing.join(', no ')}; install: apt-get install gcc g++ make python3`);

@@ -48,10 +48,9 @@ export function writeStamp(stamp, value) {
 export function nativeFingerprint(root) {
   const native = join(root, 'native');
   const gypFiles = readdirSync(native).filter((name) => /\.gypi?$/.test(name));
-  // An installed package has no bench/.
-  const sources = [join(native, 'src'), join(root, 'bench', 'load')].flatMap((directory) =>
-    listFiles(directory, (name) => /\.(c|cc|h)$/.test(name)),
-  );
+  // An installed package has no bench/ and no test/.
+  const directories = [join(native, 'src'), join(root, 'bench', 'load'), join(root, 'test', 'programs', 'native')];
+  const sources = directories.flatMap((directory) => listFiles(directory, (name) => /\.(c|cc|h)$/.test(name)));
   return `${process.arch} ${fingerprint(root, [...gypFiles.map((name) => join(native, name)), ...sources])}`;
 }
 
@@ -63,8 +62,8 @@ export function nativeStamp(root) {
 /** The files in native/build/Release that the other parts load or execute. */
 export const nativeOutputs = ['rootless_net.node', 'front', 'launcher', 'container_monitor', 'oci_hook'];
 
-/** The load generator of bench/, which is built in checkouts only. */
-export const benchLoad = 'bench_load';
+/** What is built in checkouts only: the load generator of bench/, and the program of test/programs/native/. */
+export const checkoutOutputs = ['bench_load', 'native_test'];
 
 /** True if the native part is built and no source has changed since. Any supported node can load it. */
 export function isNativeBuilt(root, outputs = nativeOutputs) {

@@ -77,7 +77,9 @@ function tidy(file, headers) {
 }
 
 const isSource = (name) => /\.(c|cc|h)$/.test(name);
-const files = ['native/src', 'bench/load'].flatMap((directory) => listFiles(join(root, directory), isSource));
+const files = ['native/src', 'bench/load', 'test/programs/native'].flatMap((directory) =>
+  listFiles(join(root, directory), isSource),
+);
 const settings = ['.clang-format', '.clang-tidy', 'scripts/lint-native.mjs'].map((name) => join(root, name));
 const stamp = join(root, 'native', 'build', '.lint-stamp');
 const fix = process.argv.includes('--fix');

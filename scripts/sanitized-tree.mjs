@@ -1,19 +1,22 @@
 // A second tree for building the native part with AddressSanitizer and UndefinedBehaviorSanitizer: native/build-sanitize
 // links to the sources, so that the ordinary build is left alone.
 import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
-/** The targets that are built there: those that run in the tests' process. */
-export const sanitizedTargets = ['rootless_net'];
+/** The targets that are built there: what runs in the tests' process, and what they call of the rest. */
+export const sanitizedTargets = ['rootless_net', 'native_test'];
+
+/** What these targets leave in native/build/Release. */
+export const sanitizedOutputs = ['rootless_net.node', 'native_test'];
 
 /** Creates the tree and returns its path; it has a folder native/ as the checkout does. */
 export function makeSanitizedTree(checkout) {
   const tree = join(checkout, 'native', 'build-sanitize');
-  mkdirSync(join(tree, 'native'), { recursive: true });
-  for (const name of ['binding.gyp', 'src']) {
-    const link = join(tree, 'native', name);
-    rmSync(link, { force: true });
-    symlinkSync(join(checkout, 'native', name), link);
+  for (const path of ['native/binding.gyp', 'native/src', 'bench/load', 'test/programs/native']) {
+    const link = join(tree, path);
+    mkdirSync(dirname(link), { recursive: true });
+    rmSync(link, { recursive: true, force: true });
+    symlinkSync(join(checkout, path), link);
   }
   return tree;
 }

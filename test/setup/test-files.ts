@@ -34,7 +34,10 @@ export function testFiles(kind: Kind): string[] {
     .sort();
 }
 
-/** Whether a test calls the native part in its own process: its file loads it, or what makes engines for tests. */
+/**
+ * Whether a test calls the native part: in its own process, since its file loads it or what makes engines for tests, or
+ * through native_test.
+ */
 export function usesNativePart(file: string): boolean {
-  return /native\/index\.js|\/engine-side\.js/.test(readFileSync(file, 'utf8'));
+  return /native\/index\.js|\/native-test\.js|\/engine-side\.js/.test(readFileSync(file, 'utf8'));
 }
