@@ -56,6 +56,26 @@ export interface EngineCounters {
   sourceHidden: number;
 }
 
+/** See src/outbound/gateway.h. Addresses are '' for a family that there is no network of. */
+export interface GatewayOptions {
+  /** Index of the gateway's device, in its namespace. */
+  index: number;
+  /** Of both devices, `52:55:0a:00:02:02`. */
+  childMac: string;
+  gatewayMac: string;
+  child4: string;
+  gateway4: string;
+  dns4: string;
+  /** Prefix length. */
+  prefix4: number;
+  child6: string;
+  gateway6: string;
+  dns6: string;
+  prefix6: number;
+  /** Whether the gateway's addresses lead to the host's loopback: 1, or 0. */
+  hostLoopback: 0 | 1;
+}
+
 /** Threads with an epoll loop each; see src/engine/engine.h. Descriptors that are passed in belong to it from then on. */
 export interface Engine {
   /** Packets of a SOCK_SEQPACKET socket become `message` events with this channel number. */
@@ -92,6 +112,13 @@ export interface Engine {
    * also after changes of routes and rules. Where that cannot be done `complaint` is logged, unless it is empty.
    */
   watchAddresses(routes: boolean, complaint: string): void;
+  /**
+   * Parent: the network of the driver builtin, once. `fds` are the sockets that the launcher has made in the gateway's
+   * namespace: packets in, packets out, TCP and UDP of IPv4, and where there is IPv6, TCP and UDP of IPv6.
+   */
+  openGateway(fds: readonly number[], options: GatewayOptions): void;
+  /** Parent: ends the network, and all connections through it. */
+  closeGateway(): void;
   /**
    * Parent: gives programs below process `root` sockets of the host for published ports; see src/bypass/bypass.h. `fd` is
    * the socket that the command's process sends its hello on.

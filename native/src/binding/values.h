@@ -37,6 +37,9 @@ class Args {
   std::vector<Address> addresses(int i, uint16_t port) const;
   // Sets *value to property `name` of argument `i`; leaves it alone where there is no such argument or property.
   void override(int i, const char* name, uint64_t* value) const;
+  // Property `name` of argument `i`; empty, or 0, where there is none.
+  std::string text(int i, const char* name) const { return stringOf(property(values_[i], name)); }
+  uint32_t numberAt(int i, const char* name) const { return numberOf(property(values_[i], name)); }
   // SOCK_DGRAM for "udp", else SOCK_STREAM.
   int socketType(int i) const { return string(i) == "udp" ? SOCK_DGRAM : SOCK_STREAM; }
 

@@ -38,6 +38,9 @@ Engine::Engine(EventSink& events, const EngineOptions& options)
                                 auto it = channels_.find(channel);
                                 if (it != channels_.end()) it->second->send(std::move(data), std::move(fds));
                               }}) {
+  loop_.onTick([this] {
+    if (gateway_) gateway_->tick();
+  });
   for (const auto& thread : threads_) {
     bool first = thread == threads_.front();
     thread->loop().onRoundEnd([this, first, agents = &thread->agents()] {
@@ -76,6 +79,7 @@ Engine::~Engine() { stop(); }
 void Engine::stop() {
   if (stopped_) return;
   stopped_ = true;
+  closeGateway();
   for (const auto& thread : threads_) thread->loop().post([&thread] { thread->closeAll(); });
   // Parts of ports are closed by the tasks of others.
   settle();
@@ -280,6 +284,19 @@ void Engine::watchAddresses(bool routes, std::string complaint) {
     // Changes until now were missed.
     events_.emit(Event{Event::Kind::addressesChanged});
     if (!addressWatch_->open() && !complaint.empty()) log(complaint);
+  });
+}
+
+void Engine::openGateway(GatewayOptions options) {
+  auto shared = std::make_shared<GatewayOptions>(std::move(options));
+  loop_.post([this, shared] {
+    if (!gateway_) gateway_ = std::make_unique<Gateway>(threads_.front()->context(), std::move(*shared));
+  });
+}
+
+void Engine::closeGateway() {
+  loop_.post([this] {
+    if (gateway_) gateway_->close();
   });
 }
 

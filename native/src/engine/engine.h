@@ -16,6 +16,7 @@
 #include "engine/port.h"
 #include "engine/port_thread.h"
 #include "loop/loop.h"
+#include "outbound/gateway.h"
 
 namespace rn {
 
@@ -55,6 +56,10 @@ class Engine : public PacketChannel::Owner {
   // Reports changes of this namespace's addresses, and of `routes` and rules too, until the engine ends. If that fails,
   // `complaint` is logged, unless it is empty.
   void watchAddresses(bool routes, std::string complaint);
+
+  // Parent: the network of the driver builtin, once; it ends with the engine, or before.
+  void openGateway(GatewayOptions options);
+  void closeGateway();
 
   // Child: the channel whose other end is the parent.
   void serveConnects(uint32_t id);
@@ -100,6 +105,8 @@ class Engine : public PacketChannel::Owner {
   Dialer dialer_;
   std::unordered_map<uint32_t, PacketChannel*> channels_;
   AddressWatch* addressWatch_ = nullptr;
+  // Its connections on other threads may outlive its end.
+  std::unique_ptr<Gateway> gateway_;
   uint32_t agentChannel_ = 0;
   uint32_t servedChannel_ = 0;
   // Of the channels that the parent has added to that one.

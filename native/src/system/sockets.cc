@@ -29,6 +29,19 @@ std::string Address::ip() const {
   return text;
 }
 
+std::string_view Address::ipBytes() const {
+  if (family() == AF_INET) return {reinterpret_cast<const char*>(&v4.sin_addr), sizeof v4.sin_addr};
+  return {reinterpret_cast<const char*>(&v6.sin6_addr), sizeof v6.sin6_addr};
+}
+
+in6_addr Address::mapped() const {
+  if (family() == AF_INET6) return v6.sin6_addr;
+  in6_addr out{};
+  out.s6_addr[10] = out.s6_addr[11] = 0xff;
+  memcpy(&out.s6_addr[12], &v4.sin_addr, sizeof v4.sin_addr);
+  return out;
+}
+
 uint16_t Address::port() const { return ntohs(family() == AF_INET ? v4.sin_port : v6.sin6_port); }
 
 void Address::setPort(uint16_t port) { (family() == AF_INET ? v4.sin_port : v6.sin6_port) = htons(port); }

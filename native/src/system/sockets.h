@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "system/fd.h"
 
@@ -23,6 +24,10 @@ struct Address {
   bool isLoopback() const;
   // Without port; v4-mapped addresses as IPv4.
   std::string ip() const;
+  // Without port, in network byte order: 4 or 16 bytes. Valid as long as this object is.
+  std::string_view ipBytes() const;
+  // IPv4 addresses as v4-mapped ones.
+  in6_addr mapped() const;
   uint16_t port() const;
   void setPort(uint16_t port);
   // A v4-mapped address as IPv4.

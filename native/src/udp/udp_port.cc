@@ -13,15 +13,6 @@ namespace {
 
 constexpr size_t kMaxFlows = 16 * 1024;
 
-// A socket of both families has IPv4 addresses as v4-mapped ones.
-in6_addr mapped(const Address& address) {
-  if (address.family() == AF_INET6) return address.v6.sin6_addr;
-  in6_addr out{};
-  out.s6_addr[10] = out.s6_addr[11] = 0xff;
-  memcpy(&out.s6_addr[12], &address.v4.sin_addr, 4);
-  return out;
-}
-
 }  // namespace
 
 bool UdpPort::Key::operator==(const Key& o) const { return memcmp(bytes, o.bytes, sizeof bytes) == 0; }
@@ -77,7 +68,7 @@ void UdpPort::advanceFlows(int family, uint32_t attempt) {
 
 UdpFlow* UdpPort::flowFor(Listener* listener, const Address& client, const in6_addr& asked) {
   Key key;
-  in6_addr ip = mapped(client);
+  in6_addr ip = client.mapped();
   uint16_t port = client.port();
   memcpy(key.bytes, &ip, 16);
   memcpy(key.bytes + 16, &port, 2);

@@ -1,0 +1,60 @@
+// Methods of the JavaScript class Engine about the gateway namespace (outbound/gateway.h).
+#include <algorithm>
+#include <cstdio>
+
+#include "binding/engine_object.h"
+#include "binding/exports.h"
+
+namespace rn {
+
+namespace {
+
+Mac macOf(const std::string& text) {
+  Mac mac{};
+  unsigned bytes[6] = {};
+  int n = sscanf(text.c_str(), "%x:%x:%x:%x:%x:%x", &bytes[0], &bytes[1], &bytes[2], &bytes[3], &bytes[4], &bytes[5]);
+  if (n == 6) std::copy(std::begin(bytes), std::end(bytes), mac.begin());
+  return mac;
+}
+
+Destinations::Subnet subnetOf(const Args& args, const std::string& family) {
+  Destinations::Subnet subnet;
+  auto address = [&](const char* name, Address* out) { Address::parse(args.text(1, (name + family).c_str()), 0, out); };
+  address("child", &subnet.child);
+  address("gateway", &subnet.gateway);
+  address("dns", &subnet.dns);
+  subnet.prefix = uint8_t(args.numberAt(1, ("prefix" + family).c_str()));
+  return subnet;
+}
+
+napi_value openGateway(EngineObject& object, napi_env, const Args& args) {
+  // (fds, {index, childMac, gatewayMac, hostLoopback, child4, gateway4, dns4, prefix4, … the same with 6})
+  GatewayOptions options;
+  std::vector<Fd> fds = args.fds(0);
+  fds.resize(6);
+  Fd* places[] = {&options.packets, &options.out.socket, &options.tcp4, &options.udp4, &options.tcp6, &options.udp6};
+  for (size_t i = 0; i < fds.size(); i++) *places[i] = std::move(fds[i]);
+  options.out.device = int(args.numberAt(1, "index"));
+  options.out.child = macOf(args.text(1, "childMac"));
+  options.out.gateway = macOf(args.text(1, "gatewayMac"));
+  options.destinations.v4 = subnetOf(args, "4");
+  options.destinations.v6 = subnetOf(args, "6");
+  options.destinations.hostLoopback = args.numberAt(1, "hostLoopback") != 0;
+  options.out.own4 = options.destinations.v4.gateway;
+  options.out.own6 = options.destinations.v6.gateway;
+  object.engine().openGateway(std::move(options));
+  return nullptr;
+}
+
+napi_value closeGateway(EngineObject& object, napi_env, const Args&) {
+  object.engine().closeGateway();
+  return nullptr;
+}
+
+}  // namespace
+
+std::vector<napi_property_descriptor> gatewayMethods() {
+  return {method<openGateway>("openGateway"), method<closeGateway>("closeGateway")};
+}
+
+}  // namespace rn

@@ -1,0 +1,46 @@
+// Where an address that a program inside connects to leads on the host.
+#pragma once
+#include <cstdint>
+
+#include "system/sockets.h"
+
+namespace rn {
+
+struct Destination {
+  enum class Kind {
+    host,  // this address, from the host's network namespace
+    dns,   // the DNS forwarder
+    none,  // nowhere; `error` is the errno that the program is to see
+  };
+  Kind kind = Kind::none;
+  Address address;
+  int error = 0;
+};
+
+class Destinations {
+ public:
+  // Of one family.
+  struct Subnet {
+    // The child's address; family 0 where there is no network of that family.
+    Address child;
+    uint8_t prefix = 0;
+    // The gateway, which stands for the host, and the DNS server.
+    Address gateway, dns;
+  };
+  struct Options {
+    Subnet v4, v6;
+    // Whether the gateway's address leads to the host's loopback.
+    bool hostLoopback = false;
+  };
+
+  explicit Destinations(const Options& options) : options_(options) {}
+
+  // `protocol` is IPPROTO_TCP, IPPROTO_UDP, or IPPROTO_ICMP for an echo request of either family. The packet may have any
+  // address: programs inside can forge those that the kernel would never route, such as the host's loopback.
+  Destination find(const Address& inside, uint8_t protocol) const;
+
+ private:
+  Options options_;
+};
+
+}  // namespace rn

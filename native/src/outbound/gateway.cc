@@ -1,0 +1,46 @@
+#include "outbound/gateway.h"
+
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <utility>
+
+namespace rn {
+
+Gateway::Gateway(Context& context, GatewayOptions options)
+    : context_(context),
+      packets_(std::move(options.packets)),
+      out_(std::move(options.out)),
+      destinations_(options.destinations),
+      tcp_({context, out_, destinations_, *this, [this](Fd client) { serveDns(std::move(client)); }},
+           std::move(options.tcp4), std::move(options.tcp6)) {
+  context_.loop.watch(packets_.get(), EPOLLIN, this);
+}
+
+void Gateway::close() {
+  context_.loop.unwatch(this);
+  packets_.reset();
+  tcp_.close();
+}
+
+void Gateway::onEvents(uint32_t) {
+  char* buffer = context_.buffer.get();
+  static_assert(kPacket <= Context::kBufferSize);
+  for (int i = 0; i < kPacketsAtOnce && packets_.valid(); i++) {
+    ssize_t n = recv(packets_.get(), buffer, kPacket, MSG_DONTWAIT);
+    if (n < 0) return;
+    progress();
+    Packet packet;
+    if (parseFrame({buffer, size_t(n)}, &packet)) onPacket(packet);
+  }
+}
+
+void Gateway::onPacket(const Packet& packet) {
+  if (packet.isSyn()) tcp_.onSyn(packet);
+}
+
+void Gateway::serveDns(Fd client) {
+  sockets::closeWithReset(std::move(client));
+  context_.fds.release(this, HeldSyns::kDescriptors);
+}
+
+}  // namespace rn

@@ -1,0 +1,61 @@
+// The gateway namespace, seen from the parent: outbound network of the driver builtin.
+//
+// Theory of operation. The launcher has made a second network namespace, which a veth pair joins to the child's; no process is
+// there, only sockets, which all belong to this object (gateway/gateway.h has the rules there). Whatever programs inside send
+// to other hosts arrives there, and ends at one of the sockets:
+//
+//   packets    a packet socket gets a copy of each SYN, which the packet filter drops, and each echo request
+//   listeners  accept connections to any address, once their SYN was admitted (tcp/)
+//   datagrams  a UDP socket receives datagrams to any address (udp/)
+//
+// and what programs inside are to receive is sent by another packet socket (frames/packet_out.h), or by a connection. Towards
+// the host and beyond, ordinary sockets of this process are used. So no TCP stack but the kernel's is involved, and no other
+// process is on the way.
+//
+// The namespace belongs to the child's user namespace: root inside can send anything there, from any address. Nothing that
+// arrives is trusted; where it may lead is decided in destinations.h, by the address that the host will connect to.
+//
+// It belongs to the engine's first thread, apart from TCP connections, which any thread may relay.
+#pragma once
+#include <memory>
+
+#include "engine/context.h"
+#include "outbound/destinations.h"
+#include "outbound/frames/packet_out.h"
+#include "outbound/tcp/outbound_tcp.h"
+#include "system/fd.h"
+
+namespace rn {
+
+struct GatewayOptions {
+  // The packet socket for input, and the listeners; those of IPv6 invalid where there is none.
+  Fd packets, tcp4, udp4, tcp6, udp6;
+  PacketOut::Options out;
+  Destinations::Options destinations;
+};
+
+class Gateway : public Handler, public FdBudget::Holder {
+ public:
+  Gateway(Context& context, GatewayOptions options);
+  // Ends everything; it may be deleted when the round of events is over, and all threads are done with what they were given.
+  void close();
+  void onEvents(uint32_t events) override;
+  void tick() { tcp_.tick(); }
+  CounterTotals counters() const { return tcp_.counters(); }
+
+ private:
+  static constexpr int kPacketsAtOnce = 64;
+  // The largest that the filter lets pass is an echo request.
+  static constexpr size_t kPacket = 65536 + 64;
+
+  void onPacket(const Packet& packet);
+  void serveDns(Fd client);
+
+  Context& context_;
+  Fd packets_;
+  PacketOut out_;
+  Destinations destinations_;
+  OutboundTcp tcp_;
+};
+
+}  // namespace rn

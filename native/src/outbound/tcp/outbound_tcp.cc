@@ -1,0 +1,134 @@
+#include "outbound/tcp/outbound_tcp.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <algorithm>
+#include <utility>
+
+#include "system/sockets.h"
+#include "tcp/tcp_relay.h"
+
+namespace rn {
+
+namespace {
+constexpr int kAcceptsAtOnce = 64;
+}  // namespace
+
+class OutboundConnection : public TcpRelay {
+ public:
+  OutboundConnection(std::shared_ptr<OutboundPart> part, FdBudget::Holder& holder, Fd client, Fd host)
+      : TcpRelay(part->context, part->counters), part_(std::move(part)), holder_(holder) {
+    fds_[kClient] = std::move(client);
+    fds_[kChild] = std::move(host);
+  }
+
+  void start() {
+    part_->connections.insert(this);
+    counters_.open++;
+    counters_.opened++;
+    if (!startRelay()) finish(true);
+  }
+
+ protected:
+  void onFinished() override {
+    context_.fds.release(&holder_, HeldSyns::kDescriptors);
+    context_.load--;
+    counters_.open--;
+    part_->connections.erase(this);
+  }
+
+ private:
+  std::shared_ptr<OutboundPart> part_;
+  FdBudget::Holder& holder_;
+};
+
+class OutboundTcp::Listener : public Handler {
+ public:
+  Listener(OutboundTcp* owner, Fd socket) : fd(std::move(socket)), owner_(owner) {}
+  void onEvents(uint32_t) override { owner_->accept(this); }
+  using Handler::progress;
+  Fd fd;
+
+ private:
+  OutboundTcp* owner_;
+};
+
+OutboundTcp::OutboundTcp(Deps deps, Fd listener4, Fd listener6)
+    : deps_(std::move(deps)), held_({deps_.context, deps_.out, deps_.destinations, deps_.holder}) {
+  for (Context* thread : deps_.context.shared.threads) {
+    parts_.push_back(std::make_shared<OutboundPart>(*thread));
+  }
+  for (Fd* listener : {&listener4, &listener6}) {
+    if (!listener->valid()) continue;
+    sockets::prepareListener(listener->get(), listener == &listener4 ? AF_INET : AF_INET6, SOCK_STREAM, false);
+    listeners_.push_back(std::make_unique<Listener>(this, std::move(*listener)));
+    deps_.context.loop.watch(listeners_.back()->fd.get(), EPOLLIN, listeners_.back().get());
+  }
+}
+
+OutboundTcp::~OutboundTcp() = default;
+
+void OutboundTcp::accept(Listener* listener) {
+  for (int i = 0; i < kAcceptsAtOnce; i++) {
+    Address address;
+    address.length = sizeof address.v6;
+    Fd client(accept4(listener->fd.get(), &address.sa, &address.length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    // Without descriptors it is retried: the loop backs off (loop.h).
+    if (!client.valid()) return;
+    listener->progress();
+    accepted(std::move(client), address);
+  }
+}
+
+void OutboundTcp::accepted(Fd client, const Address& address) {
+  Address destination;
+  destination.length = sizeof destination.v6;
+  if (getsockname(client.get(), &destination.sa, &destination.length) != 0) return;
+  Admitted admitted = held_.take(FourTuple(address, destination));
+  if (!admitted.found) {
+    sockets::closeWithReset(std::move(client));
+  } else if (admitted.destination.kind == Destination::Kind::dns) {
+    deps_.serveDns(std::move(client));
+  } else {
+    relay(std::move(client), std::move(admitted), address);
+  }
+}
+
+void OutboundTcp::relay(Fd client, Admitted admitted, const Address&) {
+  Context& chosen = deps_.context.shared.leastLoaded(deps_.context);
+  chosen.load++;
+  auto part = *std::find_if(parts_.begin(), parts_.end(), [&](const auto& one) { return &one->context == &chosen; });
+  auto* connection = new OutboundConnection(part, deps_.holder, std::move(client), std::move(admitted.host));
+  if (&chosen == &deps_.context) {
+    connection->start();
+    return;
+  }
+  // After close() has ended the others.
+  chosen.loop.post([connection, part] { part->closed ? connection->finish(true) : connection->start(); });
+}
+
+void OutboundTcp::close() {
+  held_.close();
+  for (const auto& listener : listeners_) {
+    deps_.context.loop.unwatch(listener.get());
+    listener->fd.reset();
+  }
+  for (const auto& part : parts_) {
+    auto end = [part] {
+      part->closed = true;
+      auto connections = std::move(part->connections);
+      part->connections.clear();
+      for (OutboundConnection* connection : connections) connection->finish(true);
+    };
+    if (&part->context == &deps_.context) end();
+    else part->context.loop.post(end);
+  }
+}
+
+CounterTotals OutboundTcp::counters() const {
+  CounterTotals totals;
+  for (const auto& part : parts_) part->counters.addTo(&totals);
+  return totals;
+}
+
+}  // namespace rn

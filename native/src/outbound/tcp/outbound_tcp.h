@@ -1,0 +1,62 @@
+// TCP connections from the namespace to the host and beyond.
+//
+// Theory of operation. The gateway's listeners accept what held_syns.h has admitted: a connection whose local address is the
+// destination that the program wanted (ip(7), IP_TRANSPARENT). It is joined with the host's socket by a TcpRelay, on the
+// thread with fewest connections, and stays there. What is accepted without having been admitted is reset: programs inside
+// own the namespace of the gateway, and can send there what they want.
+#pragma once
+#include <functional>
+#include <memory>
+#include <unordered_set>
+#include <vector>
+
+#include "engine/context.h"
+#include "outbound/tcp/held_syns.h"
+
+namespace rn {
+
+class OutboundConnection;
+
+// The connections of one thread; used there.
+struct OutboundPart {
+  explicit OutboundPart(Context& of) : context(of) {}
+  Context& context;
+  Counters counters;
+  std::unordered_set<OutboundConnection*> connections;
+  bool closed = false;
+};
+
+class OutboundTcp {
+ public:
+  struct Deps {
+    Context& context;
+    PacketOut& out;
+    const Destinations& destinations;
+    FdBudget::Holder& holder;
+    // Takes over a connection to the DNS server, and releases its descriptors (HeldSyns::kDescriptors).
+    std::function<void(Fd)> serveDns;
+  };
+
+  // The listeners of both families; invalid ones for none.
+  OutboundTcp(Deps deps, Fd listener4, Fd listener6);
+  ~OutboundTcp();
+  void onSyn(const Packet& syn) { held_.onSyn(syn); }
+  void tick() { held_.tick(); }
+  void close();
+  CounterTotals counters() const;
+
+ private:
+  class Listener;
+
+  void accept(Listener* listener);
+  void accepted(Fd client, const Address& address);
+  void relay(Fd client, Admitted admitted, const Address& address);
+
+  Deps deps_;
+  HeldSyns held_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  // One of each thread. Their connections may outlive this object.
+  std::vector<std::shared_ptr<OutboundPart>> parts_;
+};
+
+}  // namespace rn
