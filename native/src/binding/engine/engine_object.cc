@@ -1,4 +1,4 @@
-#include "binding/engine_object.h"
+#include "binding/engine/engine_object.h"
 
 #include <utility>
 

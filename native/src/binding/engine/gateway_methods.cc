@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "binding/engine_object.h"
+#include "binding/engine/engine_object.h"
 #include "binding/exports.h"
 
 namespace rn {

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "binding/engine_object.h"
+#include "binding/engine/engine_object.h"
 #include "binding/exports.h"
 
 namespace rn {

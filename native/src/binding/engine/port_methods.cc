@@ -1,5 +1,5 @@
 // Methods of the JavaScript class Engine about published ports: relayed ones, and those of the port driver bypass.
-#include "binding/engine_object.h"
+#include "binding/engine/engine_object.h"
 #include "binding/exports.h"
 
 namespace rn {
