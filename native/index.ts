@@ -56,6 +56,22 @@ export interface EngineCounters {
   sourceHidden: number;
 }
 
+/** A connection or flow out of the namespace; addresses as `address:port`. See src/outbound/flow.h. */
+export interface OutboundFlow {
+  protocol: 'tcp' | 'udp';
+  /** The program's address inside, and the one that it connected to. */
+  client: string;
+  destination: string;
+  /** Where that led to on the host. */
+  host: string;
+  /** Of the destination; '' where it is unknown. */
+  name: string;
+  bytesSent: number;
+  bytesReceived: number;
+  /** In milliseconds. */
+  age: number;
+}
+
 /** See src/outbound/gateway.h. Addresses are '' for a family that there is no network of. */
 export interface GatewayOptions {
   /** Index of the gateway's device, in its namespace. */
@@ -74,6 +90,8 @@ export interface GatewayOptions {
   prefix6: number;
   /** Whether the gateway's addresses lead to the host's loopback: 1, or 0. */
   hostLoopback: 0 | 1;
+  /** Lines such as `tcp 5432 127.0.0.1 5432`: ports of the gateway that lead to the host; protocol, port, address, port. */
+  hostPorts: string;
 }
 
 /** Threads with an epoll loop each; see src/engine/engine.h. Descriptors that are passed in belong to it from then on. */
@@ -119,6 +137,8 @@ export interface Engine {
   openGateway(fds: readonly number[], options: GatewayOptions): void;
   /** Parent: ends the network, and all connections through it. */
   closeGateway(): void;
+  /** Parent: connections and flows through it. */
+  outboundFlows(): OutboundFlow[];
   /**
    * Parent: gives programs below process `root` sockets of the host for published ports; see src/bypass/bypass.h. `fd` is
    * the socket that the command's process sends its hello on.

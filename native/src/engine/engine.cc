@@ -300,6 +300,19 @@ void Engine::closeGateway() {
   });
 }
 
+std::vector<FlowReport> Engine::outboundFlows() {
+  std::vector<FlowReport> all;
+  for (const auto& thread : threads_) {
+    auto answer = std::make_shared<std::promise<std::vector<FlowReport>>>();
+    // The gateway is made on the first thread, which is asked first.
+    thread->loop().post([this, answer, context = &thread->context()] {
+      answer->set_value(gateway_ ? gateway_->flows(*context) : std::vector<FlowReport>());
+    });
+    for (FlowReport& flow : answer->get_future().get()) all.push_back(std::move(flow));
+  }
+  return all;
+}
+
 void Engine::serveConnects(uint32_t id) {
   loop_.post([this, id] { servedChannel_ = id; });
 }

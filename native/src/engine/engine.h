@@ -60,6 +60,8 @@ class Engine : public PacketChannel::Owner {
   // Parent: the network of the driver builtin, once; it ends with the engine, or before.
   void openGateway(GatewayOptions options);
   void closeGateway();
+  // Connections and flows out of the namespace. Any thread but the engine's: it blocks.
+  std::vector<FlowReport> outboundFlows();
 
   // Child: the channel whose other end is the parent.
   void serveConnects(uint32_t id);

@@ -45,14 +45,19 @@ Destination none(int error) { return {Destination::Kind::none, {}, error}; }
 
 }  // namespace
 
+Destination Destinations::ofGateway(const Address& inside, uint8_t protocol) const {
+  for (const HostPort& one : options_.hostPorts) {
+    if (one.protocol == protocol && one.port == inside.port()) return {Destination::Kind::host, one.address, 0};
+  }
+  // There is no service at all, as on a host with all ports closed.
+  if (!options_.hostLoopback && protocol != IPPROTO_ICMP) return none(ECONNREFUSED);
+  return {Destination::Kind::host, loopback(inside), 0};
+}
+
 Destination Destinations::find(const Address& inside, uint8_t protocol) const {
   const Subnet& subnet = inside.family() == AF_INET ? options_.v4 : options_.v6;
   if (subnet.child.family() == 0 || isUnroutable(inside)) return none(EHOSTUNREACH);
-  if (sameIp(inside, subnet.gateway)) {
-    // There is no service at all, as on a host with all ports closed.
-    if (!options_.hostLoopback && protocol != IPPROTO_ICMP) return none(ECONNREFUSED);
-    return {Destination::Kind::host, loopback(inside), 0};
-  }
+  if (sameIp(inside, subnet.gateway)) return ofGateway(inside, protocol);
   if (sameIp(inside, subnet.dns)) {
     if (protocol == IPPROTO_ICMP) return {Destination::Kind::host, loopback(inside), 0};
     if (inside.port() != kDnsPort) return none(ECONNREFUSED);

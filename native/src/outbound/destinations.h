@@ -1,6 +1,7 @@
 // Where an address that a program inside connects to leads on the host.
 #pragma once
 #include <cstdint>
+#include <vector>
 
 #include "system/sockets.h"
 
@@ -27,19 +28,29 @@ class Destinations {
     // The gateway, which stands for the host, and the DNS server.
     Address gateway, dns;
   };
+  // A port of the gateway's addresses that leads to the host.
+  struct HostPort {
+    // IPPROTO_TCP or IPPROTO_UDP.
+    uint8_t protocol = 0;
+    uint16_t port = 0;
+    Address address;
+  };
   struct Options {
     Subnet v4, v6;
+    std::vector<HostPort> hostPorts;
     // Whether the gateway's address leads to the host's loopback.
     bool hostLoopback = false;
   };
 
-  explicit Destinations(const Options& options) : options_(options) {}
+  explicit Destinations(Options options) : options_(std::move(options)) {}
 
   // `protocol` is IPPROTO_TCP, IPPROTO_UDP, or IPPROTO_ICMP for an echo request of either family. The packet may have any
   // address: programs inside can forge those that the kernel would never route, such as the host's loopback.
   Destination find(const Address& inside, uint8_t protocol) const;
 
  private:
+  Destination ofGateway(const Address& inside, uint8_t protocol) const;
+
   Options options_;
 };
 

@@ -10,7 +10,7 @@ Gateway::Gateway(Context& context, GatewayOptions options)
     : context_(context),
       packets_(std::move(options.packets)),
       out_(std::move(options.out)),
-      destinations_(options.destinations),
+      destinations_(std::move(options.destinations)),
       tcp_({context, out_, destinations_, *this, [this](Fd client) { serveDns(std::move(client)); }},
            std::move(options.tcp4), std::move(options.tcp6)) {
   context_.loop.watch(packets_.get(), EPOLLIN, this);
@@ -36,6 +36,12 @@ void Gateway::onEvents(uint32_t) {
 
 void Gateway::onPacket(const Packet& packet) {
   if (packet.isSyn()) tcp_.onSyn(packet);
+}
+
+std::vector<FlowReport> Gateway::flows(const Context& thread) const {
+  std::vector<FlowReport> flows;
+  tcp_.listFlows(thread, &flows);
+  return flows;
 }
 
 void Gateway::serveDns(Fd client) {

@@ -42,6 +42,8 @@ class Gateway : public Handler, public FdBudget::Holder {
   void onEvents(uint32_t events) override;
   void tick() { tcp_.tick(); }
   CounterTotals counters() const { return tcp_.counters(); }
+  // Those of the calling thread, which that context is of.
+  std::vector<FlowReport> flows(const Context& thread) const;
 
  private:
   static constexpr int kPacketsAtOnce = 64;

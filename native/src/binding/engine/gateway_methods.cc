@@ -1,6 +1,7 @@
 // Methods of the JavaScript class Engine about the gateway namespace (outbound/gateway.h).
 #include <algorithm>
 #include <cstdio>
+#include <sstream>
 
 #include "binding/engine/engine_object.h"
 #include "binding/exports.h"
@@ -27,8 +28,21 @@ Destinations::Subnet subnetOf(const Args& args, const std::string& family) {
   return subnet;
 }
 
+// Lines such as "tcp 5432 127.0.0.1 5432": protocol, port of the gateway, address of the host.
+std::vector<Destinations::HostPort> hostPortsOf(const std::string& text) {
+  std::vector<Destinations::HostPort> ports;
+  std::istringstream lines(text);
+  std::string protocol, ip;
+  uint16_t port, hostPort;
+  while (lines >> protocol >> port >> ip >> hostPort) {
+    Destinations::HostPort one{uint8_t(protocol == "udp" ? IPPROTO_UDP : IPPROTO_TCP), port, {}};
+    if (Address::parse(ip, hostPort, &one.address)) ports.push_back(one);
+  }
+  return ports;
+}
+
 napi_value openGateway(EngineObject& object, napi_env, const Args& args) {
-  // (fds, {index, childMac, gatewayMac, hostLoopback, child4, gateway4, dns4, prefix4, … the same with 6})
+  // (fds, {index, childMac, gatewayMac, hostLoopback, hostPorts, child4, gateway4, dns4, prefix4, … the same with 6})
   GatewayOptions options;
   std::vector<Fd> fds = args.fds(0);
   fds.resize(6);
@@ -39,6 +53,7 @@ napi_value openGateway(EngineObject& object, napi_env, const Args& args) {
   options.out.gateway = macOf(args.text(1, "gatewayMac"));
   options.destinations.v4 = subnetOf(args, "4");
   options.destinations.v6 = subnetOf(args, "6");
+  options.destinations.hostPorts = hostPortsOf(args.text(1, "hostPorts"));
   options.destinations.hostLoopback = args.numberAt(1, "hostLoopback") != 0;
   options.out.own4 = options.destinations.v4.gateway;
   options.out.own6 = options.destinations.v6.gateway;
@@ -51,10 +66,30 @@ napi_value closeGateway(EngineObject& object, napi_env, const Args&) {
   return nullptr;
 }
 
+napi_value outboundFlows(EngineObject& object, napi_env env, const Args&) {
+  napi_value list;
+  napi_create_array(env, &list);
+  uint32_t i = 0;
+  for (const FlowReport& flow : object.engine().outboundFlows()) {
+    napi_value one = makeObject(env);
+    set(env, one, "protocol", makeString(env, flow.protocol == IPPROTO_UDP ? "udp" : "tcp"));
+    set(env, one, "client", makeString(env, flow.client.text()));
+    set(env, one, "destination", makeString(env, flow.destination.text()));
+    set(env, one, "host", makeString(env, flow.host.text()));
+    set(env, one, "name", makeString(env, flow.name));
+    set(env, one, "bytesSent", makeNumber(env, double(flow.sent)));
+    set(env, one, "bytesReceived", makeNumber(env, double(flow.received)));
+    set(env, one, "age", makeNumber(env, double(flow.age)));
+    napi_set_element(env, list, i++, one);
+  }
+  return list;
+}
+
 }  // namespace
 
 std::vector<napi_property_descriptor> gatewayMethods() {
-  return {method<openGateway>("openGateway"), method<closeGateway>("closeGateway")};
+  return {method<openGateway>("openGateway"), method<closeGateway>("closeGateway"),
+          method<outboundFlows>("outboundFlows")};
 }
 
 }  // namespace rn

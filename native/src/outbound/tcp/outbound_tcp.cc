@@ -16,17 +16,31 @@ constexpr int kAcceptsAtOnce = 64;
 
 class OutboundConnection : public TcpRelay {
  public:
-  OutboundConnection(std::shared_ptr<OutboundPart> part, FdBudget::Holder& holder, Fd client, Fd host)
-      : TcpRelay(part->context, part->counters), part_(std::move(part)), holder_(holder) {
-    fds_[kClient] = std::move(client);
-    fds_[kChild] = std::move(host);
+  struct Ends {
+    Fd client, host;
+    FlowReport flow;
+  };
+
+  OutboundConnection(std::shared_ptr<OutboundPart> part, FdBudget::Holder& holder, Ends ends)
+      : TcpRelay(part->context, part->counters), part_(std::move(part)), holder_(holder), flow_(std::move(ends.flow)) {
+    fds_[kClient] = std::move(ends.client);
+    fds_[kChild] = std::move(ends.host);
   }
 
   void start() {
     part_->connections.insert(this);
     counters_.open++;
     counters_.opened++;
+    begunAt_ = context_.loop.now();
     if (!startRelay()) finish(true);
+  }
+
+  FlowReport report() const {
+    FlowReport flow = flow_;
+    flow.sent = bytesIn();
+    flow.received = bytesOut();
+    flow.age = context_.loop.now() - begunAt_;
+    return flow;
   }
 
  protected:
@@ -40,6 +54,8 @@ class OutboundConnection : public TcpRelay {
  private:
   std::shared_ptr<OutboundPart> part_;
   FdBudget::Holder& holder_;
+  FlowReport flow_;
+  uint64_t begunAt_ = 0;
 };
 
 class OutboundTcp::Listener : public Handler {
@@ -90,15 +106,25 @@ void OutboundTcp::accepted(Fd client, const Address& address) {
   } else if (admitted.destination.kind == Destination::Kind::dns) {
     deps_.serveDns(std::move(client));
   } else {
-    relay(std::move(client), std::move(admitted), address);
+    FlowReport flow;
+    flow.protocol = IPPROTO_TCP;
+    flow.client = address;
+    flow.destination = destination;
+    flow.host = admitted.destination.address;
+    relay(std::move(client), std::move(admitted), std::move(flow));
   }
 }
 
-void OutboundTcp::relay(Fd client, Admitted admitted, const Address&) {
+const std::shared_ptr<OutboundPart>& OutboundTcp::partOf(const Context& thread) const {
+  return *std::find_if(parts_.begin(), parts_.end(), [&](const auto& one) { return &one->context == &thread; });
+}
+
+void OutboundTcp::relay(Fd client, Admitted admitted, FlowReport flow) {
   Context& chosen = deps_.context.shared.leastLoaded(deps_.context);
   chosen.load++;
-  auto part = *std::find_if(parts_.begin(), parts_.end(), [&](const auto& one) { return &one->context == &chosen; });
-  auto* connection = new OutboundConnection(part, deps_.holder, std::move(client), std::move(admitted.host));
+  std::shared_ptr<OutboundPart> part = partOf(chosen);
+  auto* connection =
+      new OutboundConnection(part, deps_.holder, {std::move(client), std::move(admitted.host), std::move(flow)});
   if (&chosen == &deps_.context) {
     connection->start();
     return;
@@ -123,6 +149,10 @@ void OutboundTcp::close() {
     if (&part->context == &deps_.context) end();
     else part->context.loop.post(end);
   }
+}
+
+void OutboundTcp::listFlows(const Context& thread, std::vector<FlowReport>* flows) const {
+  for (const OutboundConnection* connection : partOf(thread)->connections) flows->push_back(connection->report());
 }
 
 CounterTotals OutboundTcp::counters() const {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/context.h"
+#include "outbound/flow.h"
 #include "outbound/tcp/held_syns.h"
 
 namespace rn {
@@ -44,13 +45,16 @@ class OutboundTcp {
   void tick() { held_.tick(); }
   void close();
   CounterTotals counters() const;
+  // Adds the connections of the calling thread, which that context is of.
+  void listFlows(const Context& thread, std::vector<FlowReport>* flows) const;
 
  private:
   class Listener;
 
   void accept(Listener* listener);
   void accepted(Fd client, const Address& address);
-  void relay(Fd client, Admitted admitted, const Address& address);
+  void relay(Fd client, Admitted admitted, FlowReport flow);
+  const std::shared_ptr<OutboundPart>& partOf(const Context& thread) const;
 
   Deps deps_;
   HeldSyns held_;
