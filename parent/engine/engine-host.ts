@@ -8,7 +8,8 @@ const BYPASS_PATIENCE_MS = 10_000;
 export interface PacketChannel {
   readonly id: number;
   send(data: Uint8Array, fds?: number[]): void;
-  onMessage(listener: (data: Buffer) => void): void;
+  /** Descriptors that come with a message belong to the listener; there are none unless open() was to accept them. */
+  onMessage(listener: (data: Buffer, fds: number[]) => void): void;
   /** Called when the other side closes its end, or sends an invalid packet; not after close(). */
   onClose(listener: (reason: string) => void): void;
   close(): void;
@@ -22,6 +23,13 @@ export interface PortEvents {
   onConnection(event: ConnectionEvent): void;
 }
 
+interface Listeners {
+  message: (data: Buffer, fds: number[]) => void;
+  close: (reason: string) => void;
+  /** Otherwise they are closed. */
+  acceptsFds: boolean;
+}
+
 export interface EngineHostOptions {
   /** Whether ports may be bypassed. */
   bypass?: boolean;
@@ -31,7 +39,7 @@ export interface EngineHostOptions {
 /** The engine of the parent's process; passes its events to the listeners of channels and ports. */
 export class EngineHost {
   readonly engine: Engine;
-  readonly #channels = new Map<number, { message: (data: Buffer) => void; close: (reason: string) => void }>();
+  readonly #channels = new Map<number, Listeners>();
   readonly #closedPorts = new Map<number, () => void>();
   readonly #endedBypasses = new Map<number, () => void>();
   #nextChannel = 1;
@@ -59,19 +67,20 @@ export class EngineHost {
     this.engine.confine();
   }
 
-  /** Takes over the descriptor. */
-  open(fd: number): PacketChannel {
+  /** Takes over the descriptor. Messages have descriptors of the other side's only where these are accepted. */
+  open(fd: number, { acceptsFds = false } = {}): PacketChannel {
     const id = this.#nextChannel++;
     // Buffers events until a listener is attached: a program may end before its start is reported.
-    const early: Buffer[] = [];
+    const early: { data: Buffer; fds: number[] }[] = [];
     let closed: string | undefined;
-    const listeners = {
-      message: (data: Buffer): void => {
-        early.push(data);
+    const listeners: Listeners = {
+      message: (data, fds) => {
+        early.push({ data, fds });
       },
-      close: (reason: string) => {
+      close: (reason) => {
         closed = reason;
       },
+      acceptsFds,
     };
     this.#channels.set(id, listeners);
     this.engine.openChannel(id, fd);
@@ -80,7 +89,7 @@ export class EngineHost {
       send: (data, fds) => this.engine.send(id, data, fds),
       onMessage: (listener) => {
         listeners.message = listener;
-        for (const data of early.splice(0)) listener(data);
+        for (const { data, fds } of early.splice(0)) listener(data, fds);
       },
       onClose: (listener) => {
         listeners.close = listener;
@@ -88,6 +97,7 @@ export class EngineHost {
       },
       close: () => {
         this.#channels.delete(id);
+        for (const { fds } of early.splice(0)) discard(fds);
         this.engine.closeChannel(id);
       },
     };
@@ -147,11 +157,12 @@ export class EngineHost {
 
   #handle(event: EngineEvent): void {
     switch (event.type) {
-      case 'message':
-        // Messages of this kind have no descriptors.
-        for (const fd of event.fds) native().discardFd(fd);
-        this.#channels.get(event.channel)?.message(event.data);
+      case 'message': {
+        const channel = this.#channels.get(event.channel);
+        if (!channel?.acceptsFds) discard(event.fds);
+        channel?.message(event.data, channel.acceptsFds ? event.fds : []);
         break;
+      }
       case 'channel-closed': {
         const listeners = this.#channels.get(event.channel);
         this.#channels.delete(event.channel);
@@ -182,4 +193,8 @@ export class EngineHost {
         this.portEvents?.onConnection({ ...event, reason: printable(event.reason) });
     }
   }
+}
+
+function discard(fds: readonly number[]): void {
+  for (const fd of fds) native().discardFd(fd);
 }

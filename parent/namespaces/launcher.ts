@@ -72,6 +72,12 @@ export interface LauncherOptions {
   started?: StartedLauncher | undefined;
 }
 
+/** What the launcher replies with. */
+export interface Reply {
+  words: string[];
+  fds: number[];
+}
+
 interface LauncherProcess {
   /** Our end of the control socket. */
   control: number;
@@ -103,7 +109,7 @@ function startLauncher(): LauncherProcess {
 }
 
 export class Launcher {
-  readonly #replies: { resolve: (words: string[]) => void; reject: (error: Error) => void }[] = [];
+  readonly #replies: { resolve: (reply: Reply) => void; reject: (error: Error) => void; wantsFds: boolean }[] = [];
   readonly #results: ((result: CommandResult | undefined) => void)[] = [];
   #result: CommandResult | undefined;
   #over = false;
@@ -119,7 +125,7 @@ export class Launcher {
     private readonly processId: number | undefined,
     private readonly process: Promise<ProgramEnd>,
   ) {
-    channel.onMessage((data) => this.#onMessage(data.toString('utf8').split('\0').slice(0, -1)));
+    channel.onMessage((data, fds) => this.#onMessage(data.toString('utf8').split('\0').slice(0, -1), fds));
     channel.onClose(() => this.#onClosed());
   }
 
@@ -127,7 +133,7 @@ export class Launcher {
   static async start({ engineHost, namespaces, planIdMap, env, started }: LauncherOptions): Promise<Launcher> {
     inheritOrphans();
     const { control, pid, ended } = started ? adopt(started) : startLauncher();
-    const launcher = new Launcher(engineHost.open(control), pid, ended);
+    const launcher = new Launcher(engineHost.open(control, { acceptsFds: true }), pid, ended);
     const unshared = launcher.#reply();
     unshared.catch(() => {});
     try {
@@ -171,13 +177,18 @@ export class Launcher {
 
   /** Sends a request; resolves with the words of the reply. Throws LauncherRequestError. Requests are served in order. */
   async request(...words: string[]): Promise<string[]> {
-    return this.#send(words, []);
+    return (await this.#send(words, [])).words;
   }
 
   /** Starts a program in the namespaces, with `fd` (which is closed here) as its descriptor 3. Resolves with its pid. */
   async startHelper(command: readonly string[], fd: number): Promise<number> {
-    const [pid] = await this.#send(['start', ...command], [fd]);
-    return Number(pid);
+    const { words } = await this.#send(['start', ...command], [fd]);
+    return Number(words[0]);
+  }
+
+  /** Like request(), where descriptors come with the reply; they belong to the caller. */
+  async requestFds(...words: string[]): Promise<Reply> {
+    return this.#send(words, [], true);
   }
 
   /** Kills a helper, which may hang. Does nothing if it has ended. */
@@ -275,25 +286,28 @@ export class Launcher {
     }
   }
 
-  async #send(words: readonly string[], fds: number[]): Promise<string[]> {
+  async #send(words: readonly string[], fds: number[], wantsFds = false): Promise<Reply> {
     if (this.#over) {
       for (const fd of fds) native().closeFd(fd);
       throw new LauncherEndedError();
     }
     this.#write(words, fds);
-    return this.#reply();
+    return this.#reply(wantsFds);
   }
 
   #write(words: readonly string[], fds: number[]): void {
     this.channel.send(encodeArguments(words), fds);
   }
 
-  #reply(): Promise<string[]> {
-    return new Promise((resolve, reject) => this.#replies.push({ resolve, reject }));
+  /** Descriptors that come with a reply which is to have none are closed. */
+  #reply(wantsFds = false): Promise<Reply> {
+    return new Promise((resolve, reject) => this.#replies.push({ resolve, reject, wantsFds }));
   }
 
-  #onMessage(words: string[]): void {
-    const [first, ...rest] = words;
+  #onMessage([first, ...rest]: string[], fds: number[]): void {
+    if (first !== 'ok' || !this.#replies[0]?.wantsFds) {
+      for (const fd of fds.splice(0)) native().discardFd(fd);
+    }
     if (first === 'signal') {
       this.#onSignal(Number(rest[0]));
       return;
@@ -308,7 +322,7 @@ export class Launcher {
     if (first === 'error') {
       waiting?.reject(new LauncherRequestError(errnoName(Number(rest[0])), rest[1] ?? '', rest[2]));
     } else {
-      waiting?.resolve(rest);
+      waiting?.resolve({ words: rest, fds });
     }
   }
 

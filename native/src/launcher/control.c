@@ -13,20 +13,44 @@ struct request request;
 
 static char packet[MAX_PACKET];
 
-void send_words(const char *first, ...) {
+/* Sends `first` and the words after it, with descriptors. */
+static void send_packet(const int *fds, int fd_count, const char *first, va_list words) {
   char out[1024];
-  size_t used = 0;
-  va_list args;
-  va_start(args, first);
-  for (const char *word = first; word != NULL; word = va_arg(args, const char *)) {
+  char cmsg_space[CMSG_SPACE(sizeof(int) * MAX_REPLY_FDS)] = {0};
+  struct iovec iov = {out, 0};
+  struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+  for (const char *word = first; word != NULL; word = va_arg(words, const char *)) {
     size_t length = strlen(word) + 1;
-    if (used + length > sizeof out) break;
-    memcpy(out + used, word, length);
-    used += length;
+    if (iov.iov_len + length > sizeof out) break;
+    memcpy(out + iov.iov_len, word, length);
+    iov.iov_len += length;
   }
-  va_end(args);
-  while (send(control, out, used, MSG_NOSIGNAL) < 0 && errno == EINTR) {
+  if (fd_count > 0) {
+    size_t size = sizeof(int) * (size_t)fd_count;
+    msg.msg_control = cmsg_space;
+    msg.msg_controllen = CMSG_SPACE(size);
+    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(size);
+    memcpy(CMSG_DATA(c), fds, size);
   }
+  while (sendmsg(control, &msg, MSG_NOSIGNAL) < 0 && errno == EINTR) {
+  }
+}
+
+void send_words(const char *first, ...) {
+  va_list words;
+  va_start(words, first);
+  send_packet(NULL, 0, first, words);
+  va_end(words);
+}
+
+void send_with_fds(const int *fds, int fd_count, const char *first, ...) {
+  va_list words;
+  va_start(words, first);
+  send_packet(fds, fd_count, first, words);
+  va_end(words);
 }
 
 void send_number(const char *word, long number) {

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-enum { MAX_PACKET = 192 * 1024, MAX_WORDS = 4096, MAX_FDS = 4 };
+enum { MAX_PACKET = 192 * 1024, MAX_WORDS = 4096, MAX_FDS = 4, MAX_REPLY_FDS = 8 };
 
 /* --- control.c: the control socket ------------------------------------------------------------------------------- */
 
@@ -23,6 +23,8 @@ extern int control;
 
 /* Sends words as one packet; the list ends with NULL. */
 void send_words(const char *first, ...);
+/* The same, with at most MAX_REPLY_FDS descriptors, which stay open here. */
+void send_with_fds(const int *fds, int fd_count, const char *first, ...);
 void send_number(const char *word, long number);
 /* Replies that a request failed: errno, what was done ("mount tmpfs on"), and to what, or NULL. */
 void reply_error(int error, const char *what, const char *object);
@@ -71,6 +73,7 @@ enum outcome request_large_segments(void);
 enum outcome request_tap(void);
 enum outcome request_multicast(void);
 enum outcome request_has_default_route(void);
+enum outcome request_gateway(void);
 
 /* --- mounts.c, copy_up.c ------------------------------------------------------------------------------------------ */
 

@@ -1,14 +1,19 @@
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "gateway/gateway.h"
 #include "launcher/launcher.h"
+#include "system/congestion_control.h"
 #include "system/large_segments.h"
 
 static enum outcome outcome_of(int error, const char *what, const char *object) {
@@ -28,26 +33,9 @@ static int bring_up_loopback(void) {
 
 enum outcome request_loopback_up(void) { return outcome_of(in_netns(bring_up_loopback), "bring up lo", NULL); }
 
-static int choose_congestion_control(void) {
-  char now[64] = "";
-  int fd = open("/proc/sys/net/ipv4/tcp_congestion_control", O_RDWR | O_CLOEXEC);
-  if (fd < 0) return errno;
-  ssize_t n = read(fd, now, sizeof now - 1);
-  int error = n < 0 ? errno : 0;
-  if (n > 0 && strncmp(now, "bbr", 3) == 0) {
-    for (int i = 1; i < request.count; i++) {
-      error = pwrite(fd, request.words[i], strlen(request.words[i]), 0) < 0 ? errno : 0;
-      if (error == 0) break;
-    }
-  }
-  close(fd);
-  return error;
-}
+static int choose_congestion_control(void) { return avoid_pacing((const char *const *)&request.words[1]); }
 
-/*
- * congestion-control NAME NAME: sets the first that this network namespace may use, if its default paces (bbr; inherited
- * from the initial namespace, not from the parent's). Pacing makes loopback several times slower.
- */
+/* congestion-control NAME NAME: sets the first that this network namespace may use, if its default paces. */
 enum outcome request_congestion_control(void) {
   return outcome_of(in_netns(choose_congestion_control), "choose the congestion control", NULL);
 }
@@ -119,4 +107,63 @@ enum outcome request_has_default_route(void) {
   if (error != 0 && error != ENOENT) return fail(error, "read the routes", NULL);
   send_words("ok", error == 0 ? "yes" : "no", NULL);
   return REPLIED;
+}
+
+/* CHILD PREFIX GATEWAY DNS of a family. Returns an errno. */
+static int parse_addresses(char *const words[4], int family, struct gateway_addresses *out) {
+  long prefix = atol(words[1]);
+  if (prefix < 1 || prefix > (family == AF_INET ? 31 : 127)) return EINVAL;
+  out->family = family;
+  out->prefix = (unsigned char)prefix;
+  int valid = inet_pton(family, words[0], out->child) == 1 && inet_pton(family, words[2], out->gateway) == 1 &&
+              inet_pton(family, words[3], out->dns) == 1;
+  return valid ? 0 : EINVAL;
+}
+
+static void hardware_address(const unsigned char address[HARDWARE_ADDRESS], char text[18]) {
+  const unsigned char *a = address;
+  snprintf(text, 18, "%02x:%02x:%02x:%02x:%02x:%02x", a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+/* In a process of its own, since the network namespace that it comes to is not the launcher's. Sends the reply. */
+static void reply_with_gateway(const struct gateway_plan *plan) {
+  struct gateway gateway = {0};
+  const char *what = "enter the network namespace";
+  int error = enter_detached_netns();
+  if (error == 0) error = make_gateway(plan, &gateway, &what);
+  if (error != 0) {
+    reply_error(error, what, NULL);
+    return;
+  }
+  char index[16], child[18], other[18];
+  snprintf(index, sizeof index, "%u", gateway.index);
+  hardware_address(gateway.child_mac, child);
+  hardware_address(gateway.gateway_mac, other);
+  send_with_fds(gateway.sockets, gateway.socket_count, "ok", index, child, other, NULL);
+}
+
+/*
+ * gateway IFNAME MTU MARK CHILD PREFIX GATEWAY DNS [CHILD PREFIX GATEWAY DNS]: connects the network namespace to a gateway
+ * namespace (gateway/gateway.h) over IPv4, and over IPv6 if there are words for it. Replies with the index of the gateway's
+ * device, the hardware addresses of the child's and of the gateway's, and with the sockets in this order: packet-in,
+ * packet-out, TCP and UDP over IPv4, TCP and UDP over IPv6.
+ */
+enum outcome request_gateway(void) {
+  struct gateway_plan plan = {.ifname = request.words[1],
+                              .mtu = (uint32_t)atol(request.words[2]),
+                              .mark = (uint32_t)strtoul(request.words[3], NULL, 10)};
+  int error = request.count == 8 || request.count == 12 ? 0 : EINVAL;
+  if (error == 0) error = parse_addresses(&request.words[4], AF_INET, &plan.ipv4);
+  if (error == 0 && request.count == 12) error = parse_addresses(&request.words[8], AF_INET6, &plan.ipv6);
+  if (error != 0) return fail(error, "understand the addresses of", "gateway");
+  pid_t pid = fork();
+  if (pid < 0) return fail(errno, "fork", NULL);
+  if (pid == 0) {
+    reply_with_gateway(&plan);
+    _exit(0);
+  }
+  int status;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? REPLIED : fail(EIO, "make the gateway", NULL);
 }

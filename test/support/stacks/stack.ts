@@ -61,7 +61,15 @@ export interface RunningStack extends AsyncDisposable {
   below(text: string): ProcessInfo[];
 }
 
-export type ProgramName = 'tcp-server' | 'udp-server' | 'daemon' | 'starter' | 'cni-noop' | 'cni-run' | 'netlink-run';
+export type ProgramName =
+  | 'tcp-server'
+  | 'udp-server'
+  | 'daemon'
+  | 'starter'
+  | 'cni-noop'
+  | 'cni-run'
+  | 'gateway-run'
+  | 'netlink-run';
 
 export function programPath(name: ProgramName): string {
   return fileURLToPath(new URL(`../../programs/${name}.js`, import.meta.url));

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeSync } from 'node:fs';
+import { fstatSync, writeSync } from 'node:fs';
 import { native } from '../../../native/index.js';
 import { EngineHost } from '../../../parent/engine/engine-host.js';
 
@@ -19,6 +19,30 @@ describe('the engine host', () => {
       const reason = await new Promise<string>((resolve) => channel.onClose(resolve));
       assert.deepEqual(messages, ['one', 'two']);
       assert.equal(typeof reason, 'string');
+    } finally {
+      engineHost.close();
+    }
+  });
+
+  it('passes on descriptors where they are accepted, and closes them elsewhere', async () => {
+    const engineHost = new EngineHost('', () => {});
+    try {
+      const received = async (options: { acceptsFds?: boolean }): Promise<number[]> => {
+        const [ours, theirs] = native().socketpair();
+        const [readEnd, writeEnd] = native().pipe();
+        const receiver = engineHost.open(ours, options);
+        const sender = engineHost.open(theirs);
+        const fds = new Promise<number[]>((resolve) => receiver.onMessage((_, fds) => resolve(fds)));
+        sender.send(Buffer.from('a pipe'), [readEnd, writeEnd]);
+        return fds;
+      };
+      const accepted = await received({ acceptsFds: true });
+      assert.equal(accepted.length, 2);
+      for (const fd of accepted) {
+        assert.ok(fstatSync(fd).isFIFO());
+        native().closeFd(fd);
+      }
+      assert.deepEqual(await received({}), []);
     } finally {
       engineHost.close();
     }

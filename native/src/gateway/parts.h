@@ -1,0 +1,90 @@
+/* What the files of this folder share: each has one part of the gateway. Errors are an errno, with the step in *what. */
+#pragma once
+#include <stdint.h>
+
+#include "gateway/gateway.h"
+#include "gateway/message.h"
+
+/* --- links.c: the pair of devices: eth0 (under another name, if wanted) in the child's namespace, gw0 in the gateway's --- */
+
+#define GATEWAY_DEVICE "gw0"
+
+enum {
+  /* lo is the first device of every network namespace. */
+  LOOPBACK_INDEX = 1,
+  /*
+   * Of gw0. Unlike that of the other end: where both are the same, the kernel may take a second until it marks the child's
+   * device as running (linkwatch_urgent_event() in its net/core/link_watch.c).
+   */
+  GATEWAY_INDEX = 1000,
+};
+
+/*
+ * For the gateway namespace: makes the pair. `child_netns` is a descriptor of the child's network namespace. The hardware
+ * addresses are made of the IPv4 addresses.
+ */
+void put_pair(struct batch *batch, const struct gateway_plan *plan, const struct gateway *gateway, int child_netns);
+void make_hardware_addresses(const struct gateway_plan *plan, struct gateway *gateway);
+
+/* The index of a device in the namespace of that socket; 0 with an errno. */
+uint32_t index_of(int socket, const char *name);
+
+/* Brings up a device, without addresses that the kernel makes up (IPv6 link-local, which are probed for duplicates). */
+void put_up(struct batch *batch, uint32_t index);
+
+/* Gives a device of one of the two namespaces its addresses, and the hardware addresses of those at the other end. */
+void put_child_addresses(struct batch *batch, const struct gateway_plan *plan, const struct gateway *gateway,
+                         uint32_t index);
+void put_gateway_addresses(struct batch *batch, const struct gateway_plan *plan, const struct gateway *gateway);
+
+/* --- routing.c: routes and rules (ip-route(8), ip-rule(8)) ------------------------------------------------------- */
+
+/* What comes from the child, and SYNs that are sent again, are for the gateway namespace itself, whatever the destination. */
+void put_gateway_routing(struct batch *batch, const struct gateway_plan *plan);
+/* The default routes of the child. */
+void put_child_routes(struct batch *batch, const struct gateway_plan *plan, uint32_t index);
+
+/* --- settings.c: /proc/sys/net of the gateway namespace ---------------------------------------------------------- */
+
+/* Returns 0, or an errno, and the step that failed in *what. */
+int apply_gateway_settings(const char **what);
+
+/* --- packet_filter.c --------------------------------------------------------------------------------------------- */
+
+/*
+ * The rules of nf_tables in the gateway namespace, loaded in one transaction without nft(8). As that would list them:
+ *
+ *   table inet gateway {
+ *     chain prerouting {
+ *       type filter hook prerouting priority -149
+ *       iif gw0 tcp flags & (fin|syn|rst|ack) == syn drop
+ *       meta mark MARK meta l4proto tcp tproxy to :1 accept
+ *       iif gw0 meta l4proto udp tproxy to :1 accept
+ *       iif gw0 meta l4proto tcp accept
+ *       iif gw0 icmp type echo-request drop
+ *       iif gw0 icmpv6 type echo-request drop
+ *       iif gw0 meta l4proto { icmp, icmpv6 } accept
+ *       iif gw0 drop
+ *     }
+ *   }
+ */
+
+/* Where TPROXY leads: the port that the sockets in the gateway namespace are bound to. */
+enum { TPROXY_PORT = 1 };
+
+/* `index` is that of gw0. Returns 0, or an errno, and the step that failed in *what. */
+int load_packet_filter(uint32_t index, uint32_t mark, const char **what);
+
+/* --- sockets.c: the sockets that the parent takes over ----------------------------------------------------------- */
+
+/*
+ * Opens them in the order of `sockets` in struct gateway, whose index is set:
+ *
+ *   packet-in    whole frames from the child that are a SYN of TCP, or an echo request (neither in fragments)
+ *   packet-out   sends frames, with a struct virtio_net_hdr before each (PACKET_VNET_HDR in packet(7)), to any device there
+ *   TCP, UDP     bound to the port of TPROXY; UDP has the original destination as a control message (IP_RECVORIGDSTADDR),
+ *                and may have several datagrams in one (UDP_GRO)
+ *
+ * Returns 0, or an errno, and the step that failed in *what.
+ */
+int open_gateway_sockets(const struct gateway_plan *plan, struct gateway *gateway, const char **what);

@@ -1,0 +1,59 @@
+#include "gateway/parts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "system/congestion_control.h"
+
+/* Devices that are made later begin with what `default` has. Values of `all` hold for each device (ip-sysctl.rst). */
+static const struct {
+  const char *path;
+  const char *value;
+  /* Why nothing works without it; NULL where it is only better with it. */
+  const char *required;
+} settings[] = {
+    /* A SYN that is sent again comes from lo, with an address that lies behind gw0. */
+    {"/proc/sys/net/ipv4/conf/all/rp_filter", "0", "switch off net.ipv4.conf.all.rp_filter"},
+    {"/proc/sys/net/ipv4/conf/default/rp_filter", "0", "switch off net.ipv4.conf.default.rp_filter"},
+    {"/proc/sys/net/ipv4/conf/lo/rp_filter", "0", "switch off net.ipv4.conf.lo.rp_filter"},
+    /* Each SYN that comes this far belongs to a connection that was made on the host. */
+    {"/proc/sys/net/ipv4/tcp_syncookies", "0", NULL},
+    {"/proc/sys/net/ipv4/conf/all/forwarding", "0", NULL},
+    /* The child does not choose routes of this namespace. */
+    {"/proc/sys/net/ipv4/conf/all/accept_redirects", "0", NULL},
+    {"/proc/sys/net/ipv4/conf/default/accept_redirects", "0", NULL},
+    {"/proc/sys/net/ipv6/conf/default/accept_redirects", "0", NULL},
+    {"/proc/sys/net/ipv6/conf/default/accept_ra", "0", NULL},
+};
+
+/* In containers /proc/sys is often read-only: then it does where the value is right already. Returns an errno. */
+static int set(const char *path, const char *value) {
+  char now[16] = "";
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return errno;
+  ssize_t n = read(fd, now, sizeof now - 1);
+  int error = n < 0 ? errno : 0;
+  close(fd);
+  if (error != 0) return error;
+  now[strcspn(now, "\n")] = '\0';
+  if (strcmp(now, value) == 0) return 0;
+  fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return errno;
+  error = write(fd, value, strlen(value)) < 0 ? errno : 0;
+  close(fd);
+  return error;
+}
+
+int apply_gateway_settings(const char **what) {
+  for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+    int error = set(settings[i].path, settings[i].value);
+    if (error == 0 || settings[i].required == NULL) continue;
+    *what = settings[i].required;
+    return error;
+  }
+  avoid_pacing((const char *const[]){"cubic", "reno", NULL});
+  return 0;
+}
