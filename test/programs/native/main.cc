@@ -11,6 +11,8 @@ struct Part {
 };
 // Arguments begin with the part's name.
 constexpr Part kParts[] = {
+    {"dns-fuzz", rn::test::dnsFuzz},
+    {"dns-message", rn::test::dnsMessage},
     {"policy-peek", rn::test::policyPeek},
 };
 }  // namespace

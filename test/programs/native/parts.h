@@ -7,6 +7,8 @@ namespace rn {
 
 namespace test {
 
+int dnsFuzz(int argc, char** argv);
+int dnsMessage(int argc, char** argv);
 int policyPeek(int argc, char** argv);
 
 std::string toHex(std::string_view bytes);
