@@ -1,5 +1,5 @@
 // Builds the native part with node-gyp; npm runs it on install. On success it prints only the compiler's warnings; with
-// --verbose all output of node-gyp. With --sanitize the addon is built into a tree of its own, for the tests; see
+// --verbose all output of node-gyp. With --sanitize=NAME the addon is built into a tree of its own, for the tests; see
 // sanitized-tree.mjs.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, realpathSync, rmSync, statSync } from 'node:fs';
@@ -16,11 +16,17 @@ import {
 } from './build-state.mjs';
 import { installFront } from './install-front.mjs';
 import { findNodeDir } from './node-headers.mjs';
-import { makeSanitizedTree, sanitizedOutputs, sanitizedTargets, sanitizerEnvironment } from './sanitized-tree.mjs';
+import {
+  makeSanitizedTree,
+  sanitizedOutputs,
+  sanitizedTargets,
+  sanitizerEnvironment,
+  sanitizerIn,
+} from './sanitized-tree.mjs';
 
 const checkout = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-const sanitize = process.argv.includes('--sanitize');
-const root = sanitize ? makeSanitizedTree(checkout) : checkout;
+const sanitize = sanitizerIn(process.argv);
+const root = sanitize ? makeSanitizedTree(checkout, sanitize) : checkout;
 const native = join(root, 'native');
 const verbose = process.argv.includes('--verbose');
 // In a checkout: the load generator of bench/ and the program of the tests are built as well, and CI accepts no warnings.
@@ -86,7 +92,7 @@ function runNodeGyp(nodeGyp, command, nodeDir) {
   if (command === 'build') args.push('--jobs', 'max', ...(sanitize ? sanitizedTargets : []));
   const result = spawnSync(program, args, {
     encoding: 'utf8',
-    env: sanitize ? { ...process.env, ...sanitizerEnvironment } : process.env,
+    env: sanitize ? { ...process.env, ...sanitizerEnvironment(sanitize) } : process.env,
     stdio: verbose ? 'inherit' : 'pipe',
     maxBuffer: 2 ** 28,
   });

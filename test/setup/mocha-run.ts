@@ -1,7 +1,7 @@
 // One run of mocha, in a process of its own: node mocha-run.js KIND [--shard N/COUNT] [--grep PATTERN] [--native]. Writes
 // its counts to the file that the environment names. It is not made to exit: what keeps the process alive after the last test is a leak (a
 // socket, a child, a timer), and is reported as a failure. With --native it runs those tests alone that call the native
-// part in their own process.
+// part in their own process, and what is loaded before it (a sanitizer) is for that process alone.
 import { parseArgs } from 'node:util';
 import Mocha from 'mocha';
 import { detachedVariable } from '../support/stacks/containers.js';
@@ -27,6 +27,7 @@ const kind = positionals[0] as Kind;
 if (kind === 'detached') process.env[detachedVariable] = 'yes';
 // Leaks are searched in this process, and not in what the tests start, which reads its options anew.
 if (process.env.ASAN_OPTIONS) process.env.ASAN_OPTIONS += ':detect_leaks=0';
+if (values.native) delete process.env.LD_PRELOAD;
 const ci = Boolean(process.env.CI);
 const mocha = new Mocha({
   reporter: 'spec',

@@ -1,12 +1,20 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { native } from '../../../native/index.js';
 
-const SENDER = fileURLToPath(new URL('../../programs/send-fds.js', import.meta.url));
+/**
+ * Connects, and sends two descriptors of the socket over descriptor 3, with a message of the control plane (an empty map in
+ * MessagePack).
+ */
+const CONNECT = `
+import os, socket, sys
+kind = socket.SOCK_STREAM if sys.argv[3] == 'tcp' else socket.SOCK_DGRAM
+s = socket.socket(socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET, kind)
+s.connect((sys.argv[1], int(sys.argv[2])))
+socket.send_fds(socket.socket(fileno=3), [b'\\x80'], [s.fileno(), os.dup(s.fileno())])`;
 
 /**
  * A connected socket as two bare descriptors of it, for tests of what takes descriptors. Node keeps those of its own
- * sockets to itself, so a shell connects (which leaves the socket in blocking mode), and another process sends it here.
+ * sockets to itself, so another process connects, which leaves the socket in blocking mode, and sends it here.
  */
 export async function connectedSocket(
   host: string,
@@ -27,9 +35,8 @@ export async function connectedSocket(
       }
     });
     engine.openChannel(1, ours);
-    const script = `exec 4<>/dev/${protocol}/$0/$1 && exec 5<&4 && exec "$2" "$3"`;
-    const words = ['-c', script, host, String(port), process.execPath, SENDER];
-    spawn('bash', words, { stdio: ['ignore', 'inherit', 'inherit', theirs] }).once('error', reject);
+    const words = ['-c', CONNECT, host, String(port), protocol];
+    spawn('python3', words, { stdio: ['ignore', 'inherit', 'inherit', theirs] }).once('error', reject);
     native().closeFd(theirs);
   });
 }
