@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
-import { native } from '../../../native/index.js';
+import { type EngineOptions, native } from '../../../native/index.js';
 import { encodeTarget } from '../../../protocol/wire/messages.js';
 import { pythonProgram } from '../paths.js';
 import { waitFor } from '../wait-for.js';
@@ -60,12 +60,17 @@ const TARGET = {
 
 /** The parent's engine, and an agent that makes sockets for its pool. Ends with the block. */
 export class PoolPair implements AsyncDisposable {
-  readonly parent = new EngineSide();
+  readonly parent: EngineSide;
   readonly #agents: PoolAgent[] = [];
   #ports = 0;
 
-  static async make(): Promise<{ pair: PoolPair; agent: PoolAgent } & AsyncDisposable> {
-    const pair = new PoolPair();
+  private constructor(options: EngineOptions) {
+    this.parent = new EngineSide(options);
+  }
+
+  /** @param options of the parent's engine, which is made before this returns */
+  static async make(options: EngineOptions = {}): Promise<{ pair: PoolPair; agent: PoolAgent } & AsyncDisposable> {
+    const pair = new PoolPair(options);
     const agent = await pair.newAgent();
     return { pair, agent, [Symbol.asyncDispose]: () => pair[Symbol.asyncDispose]() };
   }
@@ -127,5 +132,18 @@ export function greeting(port: number, host = '127.0.0.1'): Promise<string> {
     });
     socket.on('error', () => {});
     socket.on('close', () => resolve(text.trim()));
+  });
+}
+
+/** An open connection, once its server has greeted it. Rejects where it has not. */
+export function greeted(port: number, host = '127.0.0.1'): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, host);
+    socket.once('data', () => {
+      socket.removeAllListeners('close');
+      resolve(socket);
+    });
+    socket.once('error', reject);
+    socket.once('close', () => reject(new Error('closed')));
   });
 }

@@ -30,6 +30,20 @@ def serve(name, ip='127.0.0.1', port=0):
     threading.Thread(target=run, daemon=True).start()
     return listener.getsockname()[1]
 
+def serve_echo(name):
+    """A server that greets as serve() does, and then sends back what it receives, until the client ends."""
+    listener = socket.create_server(('127.0.0.1', 0), backlog=1024)
+    def echo(peer, address):
+        with peer:
+            data = f'{name} {address[0]}\n'.encode()
+            while data:
+                peer.sendall(data)
+                data = peer.recv(65536)
+    def run():
+        while True: threading.Thread(target=echo, args=listener.accept(), daemon=True).start()
+    threading.Thread(target=run, daemon=True).start()
+    return listener.getsockname()[1]
+
 def serve_apart(name):
     """As serve(), in a process that outlives this one until the test ends (descriptor 4)."""
     r, w = os.pipe()
@@ -106,7 +120,7 @@ state.batches = 0         # sockets for the pool
 state.ips = ['127.0.0.1']
 state.per_client = state.keep = state.mark = 0
 state.epoch = 1
-state.page = None
+state.pages = []          # one for each thread of the parent
 state.answers = True      # to requests for routes
 state.route = None        # where routes lead, if not to the addresses above
 make = lambda family, count: [fresh(socket.AF_INET if family == 4 else socket.AF_INET6) for _ in range(count)]
@@ -118,7 +132,7 @@ def put(name, value):
 
 def advance(current=True):
     """All routes are invalid now, and what is sent from now on too where it is not the `current` one."""
-    state.page[0:4] = struct.pack('I', state.epoch + (1 if current else 2))
+    for page in state.pages: page[0:4] = struct.pack('I', state.epoch + (1 if current else 2))
     if current: state.epoch += 1
 
 def pack(value):
@@ -143,47 +157,51 @@ def unpack(data, at):
     size = {0xcc: 1, 0xcd: 2, 0xce: 4}[kind]
     return int.from_bytes(data[at:at + size], 'big'), at + size
 
-def send(message, sockets=()):
+def send(message, sockets=(), to=up):
     fds = array.array('i', [s.fileno() for s in sockets])
-    up.sendmsg([pack(message)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)] if fds else [])
+    to.sendmsg([pack(message)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)] if fds else [])
 
-def connect(id, port):
+def connect(channel, id, port):
     state.connects += 1
     s = fresh()
     error = s.connect_ex((state.ips[0], port))
     if error == 115: error = s.connect_ex((state.ips[0], port))
-    if error in (0, 106): send([2, id], [s])
-    else: send([2, id, error, 'as the agent reports it'])
+    if error in (0, 106): send([2, id], [s], channel)
+    else: send([2, id, error, 'as the agent reports it'], to=channel)
     s.close()
 
-def handle(message, fds):
+def handle(channel, message, fds):
+    if message == [8]:
+        threading.Thread(target=data_plane, args=(socket.socket(fileno=fds[0]),), daemon=True).start()
+        return
     kind, id, *rest = message
-    if kind == 1: connect(id, rest[1])
+    if kind == 1: connect(channel, id, rest[1])
     if kind == 4:
         state.batches += 1
         made = state.make(*rest)
         given.extend(made)
-        send([4, id], made)
+        send([4, id], made, channel)
     if kind == 5:
         state.routes += 1
         if state.answers: send([5, id, state.epoch, state.per_client, state.keep, state.mark,
-                                state.ips if state.route is None else state.route])
+                                state.ips if state.route is None else state.route], to=channel)
     if kind == 6:
-        state.page = mmap.mmap(fds[0], 4096)
-        state.page[0:4] = struct.pack('I', state.epoch)
+        page = mmap.mmap(fds[0], 4096)
+        page[0:4] = struct.pack('I', state.epoch)
+        state.pages.append(page)
 
-def data_plane():
+def data_plane(channel):
     while True:
-        data, control, _, _ = up.recvmsg(65536, 1024)
+        data, control, _, _ = channel.recvmsg(65536, 1024)
         if not data: os._exit(0)
         fds = array.array('i')
         for _, _, bytes_ in control: fds.frombytes(bytes_)
         at = 0
         while at < len(data) and data[at] & 0xf0 == 0x90:
             message, at = unpack(data, at)
-            handle(message, fds)
+            handle(channel, message, fds)
 
-threading.Thread(target=data_plane, daemon=True).start()
+threading.Thread(target=data_plane, args=(up,), daemon=True).start()
 for line in sys.stdin:
     try: print(json.dumps(eval(line), default=str), flush=True)
     except Exception: print(json.dumps(traceback.format_exc()), flush=True)
