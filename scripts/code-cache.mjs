@@ -40,6 +40,7 @@ call('POST', '/v1/ports', '{"proto":"tcp","parentIP":"127.0.0.1","parentPort":0,
 const stack = ['--port-driver=builtin', '--copy-up=/etc', '--publish=127.0.0.1:0:80/tcp', '--'];
 stack.push(process.execPath, '--eval', useAPI);
 const starts = [
+  ['--net=builtin', ...stack],
   ['--net=slirp4netns', ...stack],
   ['--net=none', ...stack],
 ];

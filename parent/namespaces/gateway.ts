@@ -1,22 +1,16 @@
+/** The launcher's part of the network driver `builtin`: the gateway namespace (native/src/gateway/gateway.h). */
+import type { GatewayAddresses } from '../network/driver.js';
 import type { Launcher } from './launcher.js';
 
-/** The gateway namespace of the network driver `builtin` (native/src/gateway/gateway.h). */
+/** SO_MARK of packets that are sent into the gateway namespace; any but 0, since nothing else sets marks there. */
+const MARK = 0x524e;
+
 export interface GatewayRequest {
   /** Name of the device in the child. */
   ifname: string;
   mtu: number;
-  /** SO_MARK of packets that are sent into the gateway namespace. */
-  mark: number;
   ipv4: GatewayAddresses;
   ipv6?: GatewayAddresses | undefined;
-}
-
-export interface GatewayAddresses {
-  child: string;
-  gateway: string;
-  dns: string;
-  /** Prefix length. */
-  prefix: number;
 }
 
 /** What a gateway namespace consists of. */
@@ -35,14 +29,14 @@ export interface Gateway {
  * is the step that failed.
  */
 export async function makeGateway(launcher: Launcher, request: GatewayRequest): Promise<Gateway> {
-  const { ifname, mtu, mark, ipv4, ipv6 } = request;
+  const { ifname, mtu, ipv4, ipv6 } = request;
   const families = (ipv6 ? [ipv4, ipv6] : [ipv4]).flatMap(({ child, prefix, gateway, dns }) => [
     child,
     String(prefix),
     gateway,
     dns,
   ]);
-  const { words, fds } = await launcher.requestFds('gateway', ifname, String(mtu), String(mark), ...families);
+  const { words, fds } = await launcher.requestFds('gateway', ifname, String(mtu), String(MARK), ...families);
   const [index, childMac = '', gatewayMac = ''] = words;
   return { index: Number(index), childMac, gatewayMac, fds };
 }

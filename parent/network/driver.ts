@@ -15,7 +15,10 @@ export interface NetworkOptions {
   hostLoopback: boolean;
   /** Whether the start fails where the network cannot deny that access; otherwise a line is logged. */
   refuseHostLoopback?: boolean;
+  /** Requested by the user. */
   ipv6: boolean;
+  /** Where it is not requested: a driver may have IPv6 all the same, if the host has. */
+  autoIPv6?: boolean;
   slirp4netns: { binary: string; sandbox: Switch; seccomp: Switch };
   pasta: { binary: string };
   lxcUserNic: { binary?: string; bridge: string };
@@ -23,6 +26,30 @@ export interface NetworkOptions {
 
 /** `auto` is on where the program and the other options allow it. */
 export type Switch = 'auto' | 'on' | 'off';
+
+/** A gateway's addresses of one family; `prefix` is the prefix length of the network that all of them are in. */
+export interface GatewayAddresses {
+  child: string;
+  gateway: string;
+  dns: string;
+  prefix: number;
+}
+
+export interface GatewayOptions {
+  /** Name of the device in the child. */
+  ifname: string;
+  mtu: number;
+  hostLoopback: boolean;
+  ipv4: GatewayAddresses;
+  ipv6?: GatewayAddresses;
+}
+
+/** The child's way out through the engine. */
+export interface Gateway {
+  /** Where names are resolved on the host: addresses, which may have a zone. */
+  setResolvers(ips: readonly string[]): void;
+  close(): void;
+}
 
 /** The namespaces that a network is set up for. */
 export interface ChildNamespaces {
@@ -43,6 +70,11 @@ export interface ChildNamespaces {
   keepTap(name: string, kept: boolean): Promise<boolean>;
   /** Sets the flag MULTICAST of a device in the child's network namespace. Resolves with false where that fails. */
   allowMulticast(name: string): Promise<boolean>;
+  /**
+   * Makes a device in the child's network namespace, and routes to it, by which the engine gets what is for other hosts.
+   * Throws LauncherRequestError, and then nothing of it is left.
+   */
+  openGateway(options: GatewayOptions): Promise<Gateway>;
   /**
    * Starts a program in the child's network namespace, as root there. Its descriptor 3 is the other end of the channel,
    * which is closed when the program ends; the program is not ended with the channel.

@@ -4,6 +4,7 @@
  */
 import { NetworkError, problemText, UsageError } from '../errors.js';
 import type { ChildNamespaces, Network, NetworkDemands, NetworkDriver, NetworkOptions } from './driver.js';
+import { builtin } from './drivers/builtin/index.js';
 import { host } from './drivers/host.js';
 import { lxcUserNic } from './drivers/lxc-user-nic.js';
 import { none } from './drivers/none.js';
@@ -11,7 +12,10 @@ import { pasta } from './drivers/pasta.js';
 import { slirp4netns } from './drivers/slirp4netns.js';
 import { RestartingNetwork } from './restart.js';
 
-const drivers = { slirp4netns, pasta, 'lxc-user-nic': lxcUserNic, none, host } satisfies Record<string, NetworkDriver>;
+const drivers = { builtin, slirp4netns, pasta, 'lxc-user-nic': lxcUserNic, none, host } satisfies Record<
+  string,
+  NetworkDriver
+>;
 
 /** Drivers that `auto` tries, in this order. */
 const automatic: readonly NetworkDriver[] = [slirp4netns, pasta, none];

@@ -3,9 +3,10 @@ import { native } from '../../native/index.js';
 import { statePath } from '../../protocol/state/state-layout.js';
 import type { EngineHost } from '../engine/engine-host.js';
 import { NamespaceError, problemText } from '../errors.js';
+import { makeGateway } from '../namespaces/gateway.js';
 import { type IdMap, planIdMap } from '../namespaces/id-map.js';
 import { Launcher, LauncherRequestError, type Namespace } from '../namespaces/launcher.js';
-import type { ChildNamespaces } from '../network/driver.js';
+import type { ChildNamespaces, Gateway, GatewayOptions } from '../network/driver.js';
 import { withSystemDirectories } from '../programs/find-program.js';
 import type { StateDir } from '../state/state-dir.js';
 import { hasOwnNetwork, type StackLog, type StackOptions, type StartContext } from './options.js';
@@ -53,6 +54,7 @@ export async function makeChildNamespaces(
       return launcher.ended;
     },
     hasDefaultRoute: async () => (await launcher.request('has-default-route'))[0] === 'yes',
+    openGateway: (settings) => openGateway({ engineHost, launcher }, settings),
     async start(command) {
       const [ours, theirs] = native().socketpair();
       const channel = engineHost.open(ours);
@@ -64,6 +66,29 @@ export async function makeChildNamespaces(
   const path = statePath(stateDir.path, 'netns');
   await expectOk(launcher, 'detach-netns', path);
   return Object.assign(child, { netns: `/proc/${launcher.pid}/root${path}` });
+}
+
+async function openGateway(
+  { engineHost: { engine }, launcher }: { engineHost: EngineHost; launcher: Launcher },
+  { ifname, mtu, hostLoopback, ipv4, ipv6 }: GatewayOptions,
+): Promise<Gateway> {
+  const { fds, index, childMac, gatewayMac } = await makeGateway(launcher, { ifname, mtu, ipv4, ipv6 });
+  engine.openGateway(fds, {
+    index,
+    childMac,
+    gatewayMac,
+    child4: ipv4.child,
+    gateway4: ipv4.gateway,
+    dns4: ipv4.dns,
+    prefix4: ipv4.prefix,
+    child6: ipv6?.child ?? '',
+    gateway6: ipv6?.gateway ?? '',
+    dns6: ipv6?.dns ?? '',
+    prefix6: ipv6?.prefix ?? 0,
+    hostLoopback: hostLoopback ? 1 : 0,
+    hostPorts: '',
+  });
+  return { setResolvers: () => {}, close: () => engine.closeGateway() };
 }
 
 /** What the launcher can set up before the network is known. Throws NamespaceError. */

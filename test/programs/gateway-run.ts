@@ -18,7 +18,6 @@ try {
   const gateway = await makeGateway(launcher, {
     ifname,
     mtu: 65520,
-    mark: 0x524e,
     ipv4: { child: '10.0.2.100', gateway: '10.0.2.2', dns: '10.0.2.3', prefix: 24 },
     ipv6: { child: 'fd00::100', gateway: 'fd00::2', dns: 'fd00::3', prefix: 64 },
   });

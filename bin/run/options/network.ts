@@ -41,6 +41,8 @@ export function toNetworkOptions(
     // RootlessKit gives no such guarantee, and Docker's script asks for it with any driver.
     ...(isRootlessRun && values.disableHostLoopback && { refuseHostLoopback: true }),
     ipv6: values.ipv6 ?? false,
+    // Under RootlessKit's name callers rely on what they have requested.
+    autoIPv6: isRootlessRun,
     slirp4netns: {
       binary: values.slirp4netnsBinary,
       sandbox: SWITCHES[values.slirp4netnsSandbox] ?? 'auto',

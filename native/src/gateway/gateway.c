@@ -8,7 +8,40 @@
 
 #include "gateway/parts.h"
 
-/* Connects both namespaces; `sockets` are those of rtnetlink in the child's and in this one. */
+/* What does not need the pair of devices: without it a failure leaves nothing in the child's namespace. */
+static int set_up_here(const struct gateway_plan *plan, struct gateway *gateway, int here, const char **what) {
+  struct batch batch;
+  batch_clear(&batch);
+  put_up(&batch, LOOPBACK_INDEX);
+  put_gateway_routing(&batch, plan);
+  int error = apply_gateway_settings(what);
+  if (error == 0) error = send_batch(&batch, here, what);
+  if (error == 0) error = load_packet_filter(plan->mark, what);
+  if (error == 0) error = open_gateway_sockets(plan, gateway, what);
+  return error;
+}
+
+/* Once the pair exists: its addresses and routes; `sockets` are those of rtnetlink in the child's namespace and in this. */
+static int set_up_pair(const struct gateway_plan *plan, struct gateway *gateway, const int sockets[2],
+                       const char **what) {
+  int child = sockets[0], here = sockets[1];
+  struct batch batch;
+  *what = "find the veth pair";
+  uint32_t child_index = index_of(child, plan->ifname);
+  if (child_index == 0) return errno;
+  batch_clear(&batch);
+  put_up(&batch, gateway->index);
+  put_gateway_addresses(&batch, plan, gateway);
+  int error = send_batch(&batch, here, what);
+  if (error != 0) return error;
+  batch_clear(&batch);
+  put_up(&batch, child_index);
+  put_child_addresses(&batch, plan, gateway, child_index);
+  put_child_routes(&batch, plan, child_index);
+  error = send_batch(&batch, child, what);
+  return error != 0 ? error : bind_packet_in(gateway, what);
+}
+
 static int connect_namespaces(const struct gateway_plan *plan, struct gateway *gateway, const int sockets[2],
                               const char **what) {
   int child = sockets[0], here = sockets[1];
@@ -21,29 +54,19 @@ static int connect_namespaces(const struct gateway_plan *plan, struct gateway *g
   put_pair(&batch, plan, gateway, child_netns);
   int error = send_batch(&batch, here, what);
   if (error != 0) return error;
-
-  *what = "find the veth pair";
-  gateway->index = GATEWAY_INDEX;
-  uint32_t child_index = index_of(child, plan->ifname);
-  if (child_index == 0) return errno;
-
+  error = set_up_pair(plan, gateway, sockets, what);
+  if (error == 0) return 0;
+  /* At once: with this namespace it would go later, when another network may have been set up. */
+  const char *ignored;
   batch_clear(&batch);
-  put_up(&batch, LOOPBACK_INDEX);
-  put_up(&batch, gateway->index);
-  put_gateway_addresses(&batch, plan, gateway);
-  put_gateway_routing(&batch, plan);
-  error = send_batch(&batch, here, what);
-  if (error != 0) return error;
-
-  batch_clear(&batch);
-  put_up(&batch, child_index);
-  put_child_addresses(&batch, plan, gateway, child_index);
-  put_child_routes(&batch, plan, child_index);
-  return send_batch(&batch, child, what);
+  put_removal(&batch, gateway->index);
+  send_batch(&batch, here, &ignored);
+  return error;
 }
 
 int make_gateway(const struct gateway_plan *plan, struct gateway *gateway, const char **what) {
   int sockets[2];
+  gateway->index = GATEWAY_INDEX;
   *what = "open a netlink socket";
   sockets[0] = open_netlink(NETLINK_ROUTE);
   if (sockets[0] < 0) return errno;
@@ -53,9 +76,6 @@ int make_gateway(const struct gateway_plan *plan, struct gateway *gateway, const
   sockets[1] = open_netlink(NETLINK_ROUTE);
   if (sockets[1] < 0) return errno;
 
-  int error = apply_gateway_settings(what);
-  if (error == 0) error = connect_namespaces(plan, gateway, sockets, what);
-  if (error == 0) error = load_packet_filter(gateway->index, plan->mark, what);
-  if (error == 0) error = open_gateway_sockets(plan, gateway, what);
-  return error;
+  int error = set_up_here(plan, gateway, sockets[1], what);
+  return error != 0 ? error : connect_namespaces(plan, gateway, sockets, what);
 }

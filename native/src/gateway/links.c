@@ -46,6 +46,12 @@ void put_pair(struct batch *batch, const struct gateway_plan *plan, const struct
   end_nest(batch, info);
 }
 
+void put_removal(struct batch *batch, uint32_t index) {
+  struct ifinfomsg device = {.ifi_family = AF_UNSPEC, .ifi_index = (int)index};
+  begin(batch, RTM_DELLINK, 0, "remove a veth pair");
+  put(batch, &device, sizeof device);
+}
+
 uint32_t index_of(int socket, const char *name) {
   struct ifreq ifr = {0};
   size_t length = strlen(name);

@@ -95,7 +95,10 @@ static void match_meta(struct batch *batch, uint32_t key, const void *value, siz
   compare(batch, value, size);
 }
 
-static void match_device(struct batch *batch, uint32_t index) { match_meta(batch, NFT_META_IIF, &index, sizeof index); }
+static void match_device(struct batch *batch) {
+  const uint32_t gw0 = GATEWAY_INDEX;
+  match_meta(batch, NFT_META_IIF, &gw0, sizeof gw0);
+}
 
 static void match_protocol(struct batch *batch, unsigned char protocol) {
   match_meta(batch, NFT_META_L4PROTO, &protocol, sizeof protocol);
@@ -151,7 +154,7 @@ static void end_rule(struct batch *batch, size_t rule, uint32_t verdict) {
 
 static const char loading[] = "load the packet filter", loading_tproxy[] = "load the packet filter: tproxy";
 
-static void put_tproxy_rules(struct batch *batch, uint32_t index, uint32_t mark) {
+static void put_tproxy_rules(struct batch *batch, uint32_t mark) {
   size_t syn = begin_rule(batch, loading_tproxy);
   match_meta(batch, NFT_META_MARK, &mark, sizeof mark);
   match_protocol(batch, IPPROTO_TCP);
@@ -159,42 +162,42 @@ static void put_tproxy_rules(struct batch *batch, uint32_t index, uint32_t mark)
   end_rule(batch, syn, NF_ACCEPT);
 
   size_t udp = begin_rule(batch, loading_tproxy);
-  match_device(batch, index);
+  match_device(batch);
   match_protocol(batch, IPPROTO_UDP);
   put_tproxy(batch);
   end_rule(batch, udp, NF_ACCEPT);
 }
 
-static void put_syn_rule(struct batch *batch, uint32_t index) {
+static void put_syn_rule(struct batch *batch) {
   size_t rule = begin_rule(batch, loading);
-  match_device(batch, index);
+  match_device(batch);
   match_protocol(batch, IPPROTO_TCP);
   match_byte(batch, TCP_FLAGS_OFFSET, TH_FIN | TH_SYN | TH_RST | TH_ACK, TH_SYN);
   end_rule(batch, rule, NF_DROP);
 }
 
-static void put_protocol_rule(struct batch *batch, uint32_t index, unsigned char protocol) {
+static void put_protocol_rule(struct batch *batch, unsigned char protocol) {
   size_t rule = begin_rule(batch, loading);
-  match_device(batch, index);
+  match_device(batch);
   match_protocol(batch, protocol);
   end_rule(batch, rule, NF_ACCEPT);
 }
 
-static void put_echo_rule(struct batch *batch, uint32_t index, unsigned char protocol, unsigned char type) {
+static void put_echo_rule(struct batch *batch, unsigned char protocol, unsigned char type) {
   size_t rule = begin_rule(batch, loading);
-  match_device(batch, index);
+  match_device(batch);
   match_protocol(batch, protocol);
   match_byte(batch, 0, 0xff, type);
   end_rule(batch, rule, NF_DROP);
 }
 
-static void put_last_rule(struct batch *batch, uint32_t index) {
+static void put_last_rule(struct batch *batch) {
   size_t rule = begin_rule(batch, loading);
-  match_device(batch, index);
+  match_device(batch);
   end_rule(batch, rule, NF_DROP);
 }
 
-int load_packet_filter(uint32_t index, uint32_t mark, const char **what) {
+int load_packet_filter(uint32_t mark, const char **what) {
   *what = "load the packet filter: nfnetlink";
   int fd = open_netlink(NETLINK_NETFILTER);
   if (fd < 0) return errno;
@@ -202,14 +205,14 @@ int load_packet_filter(uint32_t index, uint32_t mark, const char **what) {
   batch_clear(&batch);
   put_bracket(&batch, NFNL_MSG_BATCH_BEGIN);
   put_chain(&batch);
-  put_syn_rule(&batch, index);
-  put_tproxy_rules(&batch, index, mark);
-  put_protocol_rule(&batch, index, IPPROTO_TCP);
-  put_echo_rule(&batch, index, IPPROTO_ICMP, ICMP_ECHO);
-  put_echo_rule(&batch, index, IPPROTO_ICMPV6, ICMP6_ECHO_REQUEST);
-  put_protocol_rule(&batch, index, IPPROTO_ICMP);
-  put_protocol_rule(&batch, index, IPPROTO_ICMPV6);
-  put_last_rule(&batch, index);
+  put_syn_rule(&batch);
+  put_tproxy_rules(&batch, mark);
+  put_protocol_rule(&batch, IPPROTO_TCP);
+  put_echo_rule(&batch, IPPROTO_ICMP, ICMP_ECHO);
+  put_echo_rule(&batch, IPPROTO_ICMPV6, ICMP6_ECHO_REQUEST);
+  put_protocol_rule(&batch, IPPROTO_ICMP);
+  put_protocol_rule(&batch, IPPROTO_ICMPV6);
+  put_last_rule(&batch);
   put_bracket(&batch, NFNL_MSG_BATCH_END);
   int error = send_batch(&batch, fd, what);
   close(fd);

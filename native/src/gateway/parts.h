@@ -26,6 +26,9 @@ enum {
 void put_pair(struct batch *batch, const struct gateway_plan *plan, const struct gateway *gateway, int child_netns);
 void make_hardware_addresses(const struct gateway_plan *plan, struct gateway *gateway);
 
+/* Removes a device, and with it the other end. */
+void put_removal(struct batch *batch, uint32_t index);
+
 /* The index of a device in the namespace of that socket; 0 with an errno. */
 uint32_t index_of(int socket, const char *name);
 
@@ -46,7 +49,7 @@ void put_child_routes(struct batch *batch, const struct gateway_plan *plan, uint
 
 /* --- settings.c: /proc/sys/net of the gateway namespace ---------------------------------------------------------- */
 
-/* Returns 0, or an errno, and the step that failed in *what. */
+/* Before there are devices other than lo. */
 int apply_gateway_settings(const char **what);
 
 /* --- packet_filter.c --------------------------------------------------------------------------------------------- */
@@ -72,19 +75,19 @@ int apply_gateway_settings(const char **what);
 /* Where TPROXY leads: the port that the sockets in the gateway namespace are bound to. */
 enum { TPROXY_PORT = 1 };
 
-/* `index` is that of gw0. Returns 0, or an errno, and the step that failed in *what. */
-int load_packet_filter(uint32_t index, uint32_t mark, const char **what);
+/* Before gw0 exists, which its rules name by its index. */
+int load_packet_filter(uint32_t mark, const char **what);
 
 /* --- sockets.c: the sockets that the parent takes over ----------------------------------------------------------- */
 
 /*
- * Opens them in the order of `sockets` in struct gateway, whose index is set:
+ * Opens them in the order of `sockets` in struct gateway:
  *
  *   packet-in    whole frames from the child that are a SYN of TCP, or an echo request (neither in fragments)
  *   packet-out   sends frames, with a struct virtio_net_hdr before each (PACKET_VNET_HDR in packet(7)), to any device there
  *   TCP, UDP     bound to the port of TPROXY; UDP has the original destination as a control message (IP_RECVORIGDSTADDR),
  *                and may have several datagrams in one (UDP_GRO)
- *
- * Returns 0, or an errno, and the step that failed in *what.
  */
 int open_gateway_sockets(const struct gateway_plan *plan, struct gateway *gateway, const char **what);
+/* To gw0. */
+int bind_packet_in(const struct gateway *gateway, const char **what);

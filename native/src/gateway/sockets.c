@@ -82,12 +82,9 @@ static int set(int fd, int level, int option, int value) {
   return setsockopt(fd, level, option, &value, sizeof value) == 0 ? 0 : errno;
 }
 
+/* It receives nothing before it is bound. */
 static int open_packet_in(struct gateway *gateway) {
   struct sock_fprog program = {sizeof frames / sizeof *frames, frames};
-  struct sockaddr_ll address = {.sll_family = AF_PACKET,
-                                .sll_protocol = htons(ETH_P_ALL),
-                                .sll_ifindex = (int)gateway->index};
-  /* It receives nothing before it is bound. */
   int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   int error = keep(gateway, fd);
   if (error != 0) return error;
@@ -95,7 +92,15 @@ static int open_packet_in(struct gateway *gateway) {
   /* Only saves work: the filter drops these, too. */
   set(fd, SOL_PACKET, IGNORE_OUTGOING, 1);
   set(fd, SOL_SOCKET, SO_RCVBUF, BUFFER);
-  return bind(fd, (struct sockaddr *)&address, sizeof address) == 0 ? 0 : errno;
+  return 0;
+}
+
+int bind_packet_in(const struct gateway *gateway, const char **what) {
+  struct sockaddr_ll address = {.sll_family = AF_PACKET,
+                                .sll_protocol = htons(ETH_P_ALL),
+                                .sll_ifindex = (int)gateway->index};
+  *what = "bind a packet socket";
+  return bind(gateway->sockets[0], (struct sockaddr *)&address, sizeof address) == 0 ? 0 : errno;
 }
 
 static int open_packet_out(struct gateway *gateway, uint32_t mark) {

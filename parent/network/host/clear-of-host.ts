@@ -3,10 +3,10 @@ import { formatSubnet, nextFreeSubnet, parseCIDR, type Subnet } from '../../../p
 import { errorText } from '../../errors.js';
 import type { NetworkOptions } from '../driver.js';
 import type { NetworkName } from '../index.js';
-import { collisionWith, hostNetworks, SLIRP_IPV6 } from './networks.js';
+import { collisionWith, hostNetworks, USER_MODE_IPV6 } from './networks.js';
 
 /** Drivers with a network of their own. */
-const USER_MODE: readonly NetworkName[] = ['auto', 'slirp4netns', 'pasta'];
+const USER_MODE: readonly NetworkName[] = ['auto', 'builtin', 'slirp4netns', 'pasta'];
 
 interface Log {
   debug(line: string): void;
@@ -18,9 +18,9 @@ export function clearOfHost(net: NetworkName, options: NetworkOptions, log: Log)
   if (options.hostNetworks === undefined || !USER_MODE.includes(net)) return options;
   try {
     const networks = hostNetworks();
-    const ofIPv6 = options.ipv6 && net !== 'pasta' ? collisionWith(SLIRP_IPV6, networks) : undefined;
+    const ofIPv6 = options.ipv6 && net !== 'pasta' ? collisionWith(USER_MODE_IPV6, networks) : undefined;
     if (ofIPv6) {
-      log.warn(`with --ipv6 slirp4netns has ${SLIRP_IPV6}, which overlaps ${ofIPv6.what}; hint: use --net=pasta`);
+      log.warn(`with --ipv6 the network has ${USER_MODE_IPV6}, which overlaps ${ofIPv6.what}; hint: use --net=pasta`);
     }
     const hit = collisionWith(options.cidr, networks);
     if (!hit) return options;

@@ -9,8 +9,8 @@ import { hostRoutes } from './routes.js';
 /** As many as fit a message to the agent; hosts with more are routers. */
 const MAX_NETWORKS = 1000;
 const RESOLV_CONF = ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf'];
-/** Network of slirp4netns with --enable-ipv6. */
-export const SLIRP_IPV6 = 'fd00::/64';
+/** Network of builtin and slirp4netns over IPv6. */
+export const USER_MODE_IPV6 = 'fd00::/64';
 
 /** The host's networks, the most specific first. Throws NetlinkError, and system errors where no socket can be made. */
 export function hostNetworks(): HostNetwork[] {
@@ -23,7 +23,7 @@ export function stackNetworks(info: NetworkDriverInfo | undefined): HostNetwork[
   const own = parseCIDR(`${info.childIP}/${info.prefix}`)?.subnet;
   const subnets = [
     ...(own ? [formatSubnet(own)] : []),
-    ...(info.driver === 'slirp4netns' && info.ipv6 ? [SLIRP_IPV6] : []),
+    ...((info.driver === 'builtin' || info.driver === 'slirp4netns') && info.ipv6 ? [USER_MODE_IPV6] : []),
   ];
   return subnets.map((subnet) => ({ subnet, what: `the stack's own network ${subnet} (${info.driver})`, own: true }));
 }

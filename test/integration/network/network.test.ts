@@ -46,13 +46,17 @@ describe('the network', () => {
     });
   }
 
-  for (const driver of ['slirp4netns', 'pasta']) {
+  for (const [driver, device] of [
+    ['builtin', 'eth0'],
+    ['slirp4netns', 'tap0'],
+    ['pasta', 'tap0'],
+  ]) {
     it(`of ${driver} reaches the outside, and has its addresses`, async function () {
       // Only a run as root makes one; see test/setup/isolated.ts.
       if (!hostAddresses.v4) return this.skip();
       await using server = await greeter(hostAddresses.v4, 'from outside');
       const { stdout, stderr, code } = await sh(
-        `ip -br addr show tap0; cat /etc/resolv.conf; ip link show tap0; socat -T5 - TCP:${hostAddresses.v4}:${server.port}`,
+        `ip -br addr show ${device}; cat /etc/resolv.conf; ip link show ${device}; socat -T5 - TCP:${hostAddresses.v4}:${server.port}`,
         [`--net=${driver}`, '--mtu=4000', '--cidr=10.77.0.0/24'],
       );
       assert.deepEqual([code, stderr], [0, '']);

@@ -6,7 +6,7 @@ const portDriverArgs = ['--port-driver=builtin'];
 portDriverSuite('port driver builtin, without a network', { netArgs: ['--net=none'], portDriverArgs, capabilities });
 
 // What depends on the network: which addresses there are in the child.
-for (const net of ['slirp4netns', 'pasta']) {
+for (const net of ['builtin', 'slirp4netns', 'pasta']) {
   portDriverSuite(
     `port driver builtin, with ${net}`,
     { netArgs: [`--net=${net}`], portDriverArgs, capabilities, childAddress: '10.0.2.100' },

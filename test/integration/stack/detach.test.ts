@@ -11,7 +11,7 @@ const inNetns = 'nsenter -n"$ROOTLESSKIT_STATE_DIR/netns"';
 const echoServer = (host: string) => `${process.execPath} ${programPath('tcp-server')} echo ${host} 7002`;
 
 describe('a detached network namespace', () => {
-  for (const net of ['slirp4netns', 'pasta', 'none', 'host'] as const) {
+  for (const net of ['builtin', 'slirp4netns', 'pasta', 'none', 'host'] as const) {
     it(`is pinned to the state directory, and the command is in the host's (${net})`, async () => {
       const script = `readlink /proc/self/ns/net; ${inNetns} sh -c 'readlink /proc/self/ns/net; ip -4 -br addr'`;
       const { stdout, stderr, code } = await runScript(script, [`--net=${net}`, '--detach-netns']);
@@ -20,7 +20,8 @@ describe('a detached network namespace', () => {
       assert.equal(own, readlinkSync('/proc/self/ns/net'));
       assert.notEqual(inside, own);
       assert.match(addresses[0] ?? '', /^lo .*127\.0\.0\.1\/8/);
-      if (net === 'slirp4netns' || net === 'pasta') assert.match(addresses[1] ?? '', /^tap0 .*10\.0\.2\.100\/24/);
+      if (net === 'builtin') assert.match(addresses[1] ?? '', /^eth0@\S+ .*10\.0\.2\.100\/24/);
+      else if (net === 'slirp4netns' || net === 'pasta') assert.match(addresses[1] ?? '', /^tap0 .*10\.0\.2\.100\/24/);
       else assert.equal(addresses.length, 1);
     });
   }
@@ -34,7 +35,7 @@ describe('a detached network namespace', () => {
     assert.match(await execIn(stack, 'two', 'cat', '/etc/hosts'), /localhost/);
   });
 
-  for (const net of ['slirp4netns', 'pasta', 'none']) {
+  for (const net of ['builtin', 'slirp4netns', 'pasta', 'none']) {
     it(`has its ports published, with any directories copied up (${net})`, async () => {
       // As /run is where the state directory is in /run/user/UID.
       const above = tempDir();

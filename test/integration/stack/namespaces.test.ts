@@ -118,11 +118,15 @@ describe('the namespaces', () => {
     assert.deepEqual([stdout, stderr, code], ['0x9\n', '', 0]);
   });
 
-  for (const driver of ['slirp4netns', 'pasta']) {
+  for (const [driver, devices] of [
+    ['builtin', 'eth0\nlo'],
+    ['slirp4netns', 'lo\ntap0'],
+    ['pasta', 'lo\ntap0'],
+  ]) {
     it(`show their own devices below /sys, and the host's cgroups (${driver})`, async () => {
       const { stdout } = await runScript('ls /sys/class/net; echo; ls /sys/fs/cgroup', [`--net=${driver}`]);
-      const [devices = '', cgroups = ''] = stdout.split('\n\n');
-      assert.equal(devices, 'lo\ntap0');
+      const [found = '', cgroups = ''] = stdout.split('\n\n');
+      assert.equal(found, devices);
       assert.deepEqual(cgroups.split('\n').filter(Boolean), readdirSync('/sys/fs/cgroup').sort());
     });
   }
@@ -162,7 +166,7 @@ describe('the namespaces', () => {
 });
 
 describe('a command in a terminal', () => {
-  for (const driver of ['slirp4netns', 'pasta']) {
+  for (const driver of ['builtin', 'slirp4netns', 'pasta']) {
     it(`keeps its network and its ports when Ctrl-C is typed (${driver})`, async () => {
       const server = createServer((socket) => socket.on('error', () => {}).end('still here'));
       await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

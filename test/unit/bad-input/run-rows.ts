@@ -23,12 +23,12 @@ export const RUN_ROWS: readonly Row[] = [
   [
     'rootless-run --net=bridge true',
     125,
-    'unknown network mode: bridge (--net); choose one of auto, slirp4netns, pasta, lxc-user-nic, none, host',
+    'unknown network mode: bridge (--net); choose one of auto, builtin, slirp4netns, pasta, lxc-user-nic, none, host',
   ],
   [
     'rootless-run --net= true',
     125,
-    'unknown network mode:  (--net); choose one of auto, slirp4netns, pasta, lxc-user-nic, none, host',
+    'unknown network mode:  (--net); choose one of auto, builtin, slirp4netns, pasta, lxc-user-nic, none, host',
   ],
   ['rootless-run --net', 125, "option '--net <driver>' argument missing; hint: rootless-run --help"],
   [
@@ -316,7 +316,7 @@ export const RUN_ROWS: readonly Row[] = [
   [
     'rootless-run serve --net=bridge',
     125,
-    'unknown network mode: bridge (--net); choose one of auto, slirp4netns, pasta, lxc-user-nic, none, host',
+    'unknown network mode: bridge (--net); choose one of auto, builtin, slirp4netns, pasta, lxc-user-nic, none, host',
   ],
   ['rootless-run serve true', 125, 'unexpected command: true'],
   ['rootless-run serve --mtu=10', 125, 'invalid --mtu "10": expected 0, or at least 68'],

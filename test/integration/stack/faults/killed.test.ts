@@ -8,6 +8,7 @@ describe('when rootless-run is killed', () => {
   const networks = [
     ['--net=none'],
     ['--net=slirp4netns'],
+    ['--net=builtin'],
     ['--net=pasta'],
     ['--net=none', '--pidns'],
     ['--net=slirp4netns', '--detach-netns'],
