@@ -13,6 +13,7 @@ export const EXIT_BY_CODE: Readonly<Record<string, number>> = {
   usage: EXIT.notStarted,
   invalid: EXIT.notStarted,
   'invalid-port': EXIT.notStarted,
+  'invalid-rule': EXIT.notStarted,
   'command-not-found': EXIT.notFound,
   'command-not-executable': EXIT.notExecutable,
 };
