@@ -13,6 +13,8 @@ struct Part {
 constexpr Part kParts[] = {
     {"dns-fuzz", rn::test::dnsFuzz},
     {"dns-message", rn::test::dnsMessage},
+    {"policy", rn::test::policyDecisions},
+    {"policy-fuzz", rn::test::policyFuzz},
     {"policy-peek", rn::test::policyPeek},
 };
 }  // namespace
