@@ -119,11 +119,12 @@ export class NetlinkSocket implements Disposable {
     check(messages, first, await native().netlinkExchangeAsync(this.#fd, this.#packets(messages), messages.length));
   }
 
-  /** One object; undefined if the error is an accepted one. Throws NetlinkError. */
-  get(message: Message): Answer | undefined {
+  /** One object, after other messages in the same go; undefined if the error is an accepted one. Throws NetlinkError. */
+  get(message: Message, ...before: readonly Message[]): Answer | undefined {
     const first = this.#sequence;
-    const answers = native().netlinkExchange(this.#fd, this.#packets([message]), 1);
-    check([message], first, answers);
+    const messages = [...before, message];
+    const answers = native().netlinkExchange(this.#fd, this.#packets(messages), messages.length);
+    check(messages, first, answers);
     return parse(answers).find(({ type }) => type !== NLMSG_ERROR);
   }
 

@@ -254,7 +254,7 @@ function makeEngine({ config, parent, host, warn }: Environment, stores: Stores,
   const garbage = new GarbageCollector(sweepOrder, liveness, () => attacher.finished(), warn);
   const hooks = new OCIHooks({
     ...{ containers, attacher, journal, warn, locks: foreignLocks },
-    sweep: () => liveness.detachDead(),
+    sweep: (recently) => liveness.detachDead(recently),
   });
   const streams = new ContainerStreams(containers, new ExecRunner(containers));
   const networkAdmin = new NetworkAdmin({

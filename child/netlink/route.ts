@@ -108,9 +108,7 @@ export class RouteSocket implements Disposable {
   }
 
   link(name: string): Link | undefined {
-    const payload = Buffer.concat([linkHeader(), attribute(IFLA.IFNAME, name)]);
-    const what = `find the device ${name}`;
-    const answer = this.#socket.get({ type: RTM.GETLINK, payload, what, accept: ['ENODEV'] });
+    const answer = this.#socket.get(deviceMessage(RTM.GETLINK, 'find', name));
     return answer && parseLink(answer.payload);
   }
 
@@ -155,8 +153,11 @@ export class RouteSocket implements Disposable {
     return bridge.index;
   }
 
-  /** Creates a veth pair: one end a port of a bridge here, the other in another namespace, not up yet. */
-  makeVeth({ name, peerName, peerNetns, mtu, peerMac, master, alias }: VethOptions): void {
+  /**
+   * Creates a veth pair: one end a port of a bridge here, the other in another namespace, not up yet. Returns the end here;
+   * undefined where another program has removed it at once.
+   */
+  makeVeth({ name, peerName, peerNetns, mtu, peerMac, master, alias }: VethOptions): Link | undefined {
     // The peer cannot be brought up before the pair exists: veth(4) fails with ENOTCONN.
     const peer = Buffer.concat([
       linkHeader(),
@@ -169,7 +170,7 @@ export class RouteSocket implements Disposable {
       attribute(IFLA_INFO.KIND, 'veth'),
       attribute(IFLA_INFO.DATA | NLA_F_NESTED, attribute(VETH_INFO_PEER | NLA_F_NESTED, peer)),
     ];
-    this.#socket.send({
+    const create: Message = {
       type: RTM.NEWLINK,
       flags: NLM_F.CREATE | NLM_F.EXCL,
       payload: Buffer.concat([
@@ -180,12 +181,11 @@ export class RouteSocket implements Disposable {
         attribute(IFLA.LINKINFO | NLA_F_NESTED, Buffer.concat(info)),
       ]),
       what: `create the device ${name}`,
-    });
-    this.#socket.send({
-      type: RTM.NEWLINK,
-      payload: Buffer.concat([linkHeader(), attribute(IFLA.IFNAME, name), attribute(IFLA.IFALIAS, Buffer.from(alias))]),
-      what: `set the alias of the device ${name}`,
-    });
+    };
+    const named = Buffer.concat([linkHeader(), attribute(IFLA.IFALIAS, Buffer.from(alias))]);
+    const describe = deviceMessage(RTM.NEWLINK, 'set the alias of', name, named);
+    const answer = this.#socket.get(deviceMessage(RTM.GETLINK, 'find', name), create, describe);
+    return answer && parseLink(answer.payload);
   }
 
   /** Isolates a port: isolated ports do not see each other (bridge(8), `isolated`). */

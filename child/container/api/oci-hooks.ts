@@ -19,8 +19,9 @@ import { parseAttachmentRequest, parseHostname, parseName } from '../../../proto
 import { errorText } from '../../../protocol/errors/error-text.js';
 import { cniMappingOf } from '../../../protocol/ports/cni-json.js';
 import { parsePublish } from '../../../protocol/ports/grammar.js';
-import { ContainerError } from '../errors.js';
+import { ConflictError, ContainerError } from '../errors.js';
 import type { ContainerManager } from '../lifecycle/manager.js';
+import type { AttachRequest } from '../network/attach-request.js';
 import type { Attacher } from '../network/attacher.js';
 import { DEFAULT_NETWORK } from '../network/network.js';
 import type { Journal } from '../storage/journal.js';
@@ -37,6 +38,8 @@ const stateSchema = z.looseObject({
 type State = z.infer<typeof stateSchema>;
 
 const PREFIX = 'rootless-net/';
+/** How long nobody looks again for containers that have ended without poststop, in ms. */
+const RECENTLY = 25;
 
 export interface OCIHooksDeps {
   containers: Pick<ContainerManager, 'store' | 'onCreateRuntime' | 'onPoststop'>;
@@ -44,8 +47,8 @@ export interface OCIHooksDeps {
   journal: Journal;
   /** Held for containers of other OCI runtimes. */
   locks: KeyedLock;
-  /** Removes what containers that ended without poststop have left. */
-  sweep: () => Promise<void>;
+  /** Removes what containers that ended without poststop have left; see ContainerLiveness.detachDead(). */
+  sweep: (recently?: number) => Promise<boolean>;
   warn: (line: string) => void;
 }
 
@@ -97,20 +100,30 @@ export class OCIHooks {
     const name = checked('name', parseName) ?? id;
     const hostname = checked('hostname', parseHostname) ?? name;
     const domainname = checked('domainname', parseHostname);
-    await this.deps.sweep();
-    return this.deps.locks.run(id, async () => {
-      await this.deps.attacher.attach({
-        id,
-        own: false,
-        name,
-        hostname,
-        domainname,
-        extraHosts: [],
-        netns: `/proc/${pid}/ns/net`,
-        pid,
-        networks,
-        publish,
-      });
+    const request: AttachRequest = {
+      id,
+      own: false,
+      name,
+      hostname,
+      domainname,
+      extraHosts: [],
+      netns: `/proc/${pid}/ns/net`,
+      pid,
+      networks,
+      publish,
+    };
+    // Looking for the dead takes long where many are attached at once. What is in the way may have ended since.
+    const swept = await this.deps.sweep(RECENTLY);
+    await this.#attach(request).catch(async (error: unknown) => {
+      if (swept || !(error instanceof ConflictError)) throw error;
+      await this.deps.sweep();
+      await this.#attach(request);
+    });
+  }
+
+  #attach(request: AttachRequest): Promise<void> {
+    return this.deps.locks.run(request.id, async () => {
+      await this.deps.attacher.attach(request);
     });
   }
 

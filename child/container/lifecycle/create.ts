@@ -1,7 +1,6 @@
 /** Creation of containers: checks the request, and records it by names that last. */
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { existsSync, mkdirSync } from 'node:fs';
 import { shortId } from '../../../protocol/containers/short-id.js';
 import type { ContainerNetwork, ContainerRequest } from '../../../protocol/containers/types.js';
 import { errorText } from '../../../protocol/errors/error-text.js';
@@ -27,7 +26,7 @@ export async function createContainer(ctx: EngineContext, request: ContainerRequ
   const network = await withLastingNames(ctx, request.network);
   const name = request.name ?? shortId(id);
   const hostname = request.hostname ?? (await sharedHostname(ctx, network)) ?? shortId(id);
-  await mkdir(store.directoryOf(id), { recursive: true, mode: 0o755 });
+  mkdirSync(store.directoryOf(id), { recursive: true, mode: 0o755 });
   const record = { id, name, hostname, created: new Date().toISOString(), request: { ...request, network } };
   try {
     await names.exclusively(async () => {

@@ -8,7 +8,7 @@
  * successor finds the run `starting`, and cleans up.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { shortId } from '../../../protocol/containers/short-id.js';
 import type { TerminalSize } from '../../../protocol/containers/types.js';
@@ -196,7 +196,7 @@ class StartRun {
 
   async #writeBundle(spec: Spec): Promise<void> {
     const bundle = this.ctx.files.bundle(this.#id);
-    await mkdir(bundle, { recursive: true, mode: 0o700 });
+    mkdirSync(bundle, { recursive: true, mode: 0o700 });
     write(join(bundle, 'config.json'), stringifySpec(spec));
   }
 
@@ -223,7 +223,7 @@ class StartRun {
     const { files, warn } = this.ctx;
     const { id, name, request } = this.input.record;
     const pidFile = files.pidFile(id);
-    await rm(pidFile, { force: true });
+    rmSync(pidFile, { force: true });
     const output = await this.#runtime.create({
       id,
       container,

@@ -4,7 +4,6 @@ import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
-import { execa } from 'execa';
 import { CONTAINER_MONITOR } from '../../../native/index.js';
 import type { LogOptions } from '../../../protocol/containers/log-options.js';
 import { shortId } from '../../../protocol/containers/short-id.js';
@@ -16,6 +15,11 @@ import { setupFailure, withoutPrefix } from './failures/setup-failure.js';
 
 /** The variables that OCI runtimes get of this process's environment, and with them all that they start. */
 const PASSED_ON = ['HOME', 'LANG', 'TMPDIR', 'XDG_RUNTIME_DIR'];
+
+/** How long a command of a runtime may take, hooks included, in ms. */
+const TIMEOUT = 120_000;
+/** Characters of its output that are read at least, where there are more. */
+const MAX_OUTPUT = 64 * 1024;
 
 /** The runtime failed, or is not installed. */
 export class OCIRuntimeError extends ProgramError {
@@ -169,14 +173,8 @@ export class OCIRuntime {
 
   async #run(command: string, container: NamedCommand, ...args: string[]): Promise<void> {
     const [program = '', ...words] = this.#global();
-    const result = await execa(program, [...words, command, ...args], {
-      reject: false,
-      env: runtimeEnvironment(),
-      extendEnv: false,
-      stdin: 'ignore',
-      timeout: 120_000,
-    });
-    if (result.exitCode !== 0) throw this.failure(command, result.stderr || String(result.shortMessage), container);
+    const { code, output } = await execute(program, [...words, command, ...args]);
+    if (code !== 0) throw this.failure(command, output, container);
   }
 
   /** The error for a command of the runtime that failed with that output. */
@@ -231,6 +229,24 @@ function readReport(stream: Readable): Promise<string> {
       if (length !== undefined && report.length >= head.length + Number(length)) resolve(report.toString());
     });
     stream.once('close', () => resolve(report.toString()));
+  });
+}
+
+/** Runs a runtime's command. Never rejects; the output is that to standard error, or why there is none. */
+function execute(program: string, words: readonly string[]): Promise<{ code: number | null; output: string }> {
+  return new Promise((resolve) => {
+    const options = { env: runtimeEnvironment(), timeout: TIMEOUT };
+    const child = spawn(program, words, { ...options, stdio: ['ignore', 'ignore', 'pipe'] });
+    let output = '';
+    // Without free descriptors (EMFILE) there is none, despite its type.
+    (child.stderr as Readable | null | undefined)?.setEncoding('utf8').on('data', (text: string) => {
+      if (output.length < MAX_OUTPUT) output += text;
+    });
+    child.once('error', (error) => resolve({ code: null, output: error.message }));
+    child.once('close', (code, signal) => {
+      const ended = signal === null ? `exit code ${code}` : signal;
+      resolve({ code, output: output || `it ended with ${ended}, without output` });
+    });
   });
 }
 

@@ -13,9 +13,11 @@ import {
   fchmodSync,
   fstatSync,
   ftruncateSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   unlinkSync,
@@ -43,6 +45,8 @@ export async function writeAtomic(
   text: string,
   { mode = 0o600, durable = false }: { mode?: number | undefined; durable?: boolean } = {},
 ): Promise<void> {
+  // Replacing a file makes ext4 wait for the disk (ext4(5), auto_da_alloc), and often it would be replaced by the same.
+  if (!durable && onFile(path, () => hasContent(path, text, mode))) return;
   const temporary = temporaryPath(path);
   if (!existsSync(dirname(path))) makeDirectoryOf(path);
   // With `lasting`, synced: a rename may reach the disk before the content, and leave an empty file. `wx`, since no file
@@ -55,6 +59,12 @@ export async function writeAtomic(
     rmSync(temporary, { force: true });
     throw error;
   }
+}
+
+function hasContent(path: string, text: string, mode: number): boolean {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (!stats?.isFile() || stats.size !== Buffer.byteLength(text) || (stats.mode & 0o7777) !== mode) return false;
+  return readFileSync(path, 'utf8') === text;
 }
 
 export async function writeJSON(path: string, value: unknown, mode?: number): Promise<void> {

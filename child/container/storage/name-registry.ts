@@ -6,7 +6,7 @@
  * acquires the new name, records it with the container, and then releases the old one; after a crash in between the
  * container's record decides (see stale()).
  */
-import { link, mkdir, rm } from 'node:fs/promises';
+import { linkSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { shortId } from '../../../protocol/containers/short-id.js';
 import { errnoName } from '../../../protocol/errors/error-text.js';
@@ -27,13 +27,13 @@ export class NameRegistry implements Sweepable {
 
   /** Can be repeated for the same id. Throws ConflictError if another container has the name. */
   async acquire(name: string, id: string): Promise<void> {
-    await mkdir(this.directory, { recursive: true, mode: 0o700 });
+    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
     const temporary = temporaryPath(join(this.directory, name));
     write(temporary, id);
     try {
       for (;;) {
         try {
-          await link(temporary, join(this.directory, name));
+          linkSync(temporary, join(this.directory, name));
           return;
         } catch (error) {
           if (errnoName(error) !== 'EEXIST') throw error;
@@ -46,10 +46,10 @@ export class NameRegistry implements Sweepable {
           );
         }
         // An empty file, which other programs may have left, belongs to no container.
-        await rm(join(this.directory, name), { force: true });
+        rmSync(join(this.directory, name), { force: true });
       }
     } finally {
-      await rm(temporary, { force: true });
+      rmSync(temporary, { force: true });
     }
   }
 
@@ -61,7 +61,7 @@ export class NameRegistry implements Sweepable {
 
   /** Does nothing if the name belongs to another container. */
   async release(name: string, id: string): Promise<void> {
-    if ((await this.owner(name)) === id) await rm(join(this.directory, name), { force: true });
+    if ((await this.owner(name)) === id) rmSync(join(this.directory, name), { force: true });
   }
 
   /** The names for which `belongs` is false. */
@@ -89,6 +89,6 @@ export class NameRegistry implements Sweepable {
 
   /** Removes a name, whichever container has it. */
   async drop(name: string): Promise<void> {
-    await rm(join(this.directory, name), { force: true });
+    rmSync(join(this.directory, name), { force: true });
   }
 }

@@ -50,6 +50,16 @@ describe('the code cache of a program', () => {
 });
 
 describe('the bundles of programs', () => {
+  it('do not load packages that a container on a running stack does not need', async () => {
+    const script = `
+      const { load, scripts } = require(${JSON.stringify(join(scripts, 'load-bundle.cjs'))});
+      process.argv.splice(1, process.argv.length, 'rootless-net', 'version');
+      process.on('exit', () => console.error([...scripts.keys()].join()));
+      load(${JSON.stringify(join(repoRoot, 'dist/programs'))}, 'rootless-net', ['execa', 'ws'], require);`;
+    const { code, stdout, stderr } = await run(process.execPath, ['-e', script]);
+    assert.deepEqual([code, stderr.trim()], [0, 'rootless-net'], stdout);
+  });
+
   it('refer by name to each of the modules that are loaded when first used', () => {
     const { LAZY } = createRequire(import.meta.url)(join(scripts, 'load-bundle.cjs')) as { LAZY: string[] };
     assert(LAZY.length > 0);

@@ -22,6 +22,8 @@ export class ContainerLiveness implements LiveContainers {
   /** The last one that was begun, see detachDead(). */
   #sweep: Promise<void> = Promise.resolve();
   #nextSweep: Promise<void> | undefined;
+  /** When it was begun. */
+  #swept = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly deps: ContainerLivenessDeps) {}
 
@@ -76,11 +78,18 @@ export class ContainerLiveness implements LiveContainers {
 
   /**
    * Takes away what containers of other OCI runtimes have left whose process is gone. Requests that come while one is carried
-   * out share the next one.
+   * out share the next one. Resolves with false, having done nothing, where that was done less than `recently` ms ago.
    */
-  detachDead(): Promise<void> {
+  async detachDead(recently = 0): Promise<boolean> {
+    if (performance.now() - this.#swept < recently) return false;
+    await this.#sweepDead();
+    return true;
+  }
+
+  #sweepDead(): Promise<void> {
     this.#nextSweep ??= this.#sweep.then(() => {
       this.#nextSweep = undefined;
+      this.#swept = performance.now();
       const sweep = this.#detachDead();
       this.#sweep = sweep.catch(() => {});
       return sweep;

@@ -12,7 +12,7 @@ import { NetlinkError } from '../../../../native/netlink.js';
 import { errorText } from '../../../../protocol/errors/error-text.js';
 import { addressOf, defaultRouteOf } from '../../../../protocol/net/cidr.js';
 import { canonical } from '../../../../protocol/net/ip.js';
-import { type Link, RouteSocket } from '../../../netlink/route.js';
+import { type Link, RouteSocket, type VethOptions } from '../../../netlink/route.js';
 import { ContainerError } from '../../errors.js';
 import { KeyedLock } from '../../storage/lock.js';
 import type { AttachDriver, Attachment, StepRunner } from '../attach-driver.js';
@@ -41,6 +41,8 @@ export class BridgeDriver implements AttachDriver {
   readonly #bridges = new Map<string, number>();
   readonly #removal = new DeviceRemoval();
   #forwarding = false;
+  /** For as long as the agent runs. */
+  #socket: RouteSocket | undefined;
 
   constructor(
     private readonly ipam: Ipam,
@@ -78,10 +80,7 @@ export class BridgeDriver implements AttachDriver {
   }
 
   cutOff({ containerId, ifname }: Attachment): void {
-    withBridgeErrors(() => {
-      using socket = new RouteSocket();
-      socket.setDown(deviceOf(containerId, ifname));
-    });
+    withBridgeErrors(() => this.#here().setDown(deviceOf(containerId, ifname)));
   }
 
   async detach({ containerId, ifname }: Attachment): Promise<void> {
@@ -191,16 +190,20 @@ export class BridgeDriver implements AttachDriver {
     });
   }
 
+  #here(): RouteSocket {
+    this.#socket ??= new RouteSocket();
+    return this.#socket;
+  }
+
   #connect(attachment: Attachment, bridge: BridgeNetwork, index: number, leases: readonly IpamAddress[]): CNIResult {
     const { containerId, ifname, netns, mac, defaultRoute } = attachment;
     const device = deviceOf(containerId, ifname);
-    using socket = new RouteSocket();
-    // A leftover of an earlier attempt; its peer is removed with it.
-    socket.deleteLink(device);
+    const socket = this.#here();
     using inside = new RouteSocket(netns);
     const file = openSync(netns, 'r');
+    let port: Link | undefined;
     try {
-      socket.makeVeth({
+      port = makeVeth(socket, {
         name: device,
         peerName: ifname,
         peerNetns: file,
@@ -213,7 +216,7 @@ export class BridgeDriver implements AttachDriver {
     } finally {
       closeSync(file);
     }
-    const port = requireLink(socket, device);
+    if (!port) throw disappeared(device);
     if (!bridge.icc) socket.isolatePort(port.index);
     const link = requireLink(inside, ifname);
     const gateways = bridge.internal ? [] : leases.map(({ gateway }) => gateway);
@@ -285,8 +288,23 @@ function gatewaysOf({ rangeSets }: BridgeNetwork): string[] {
 
 function requireLink(socket: RouteSocket, name: string): Link {
   const link = socket.link(name);
-  if (!link) throw new BridgeError(`the device ${name} has disappeared`);
+  if (!link) throw disappeared(name);
   return link;
+}
+
+function disappeared(name: string): BridgeError {
+  return new BridgeError(`the device ${name} has disappeared`);
+}
+
+/** Replaces a leftover of an earlier attempt; its peer is removed with it. */
+function makeVeth(socket: RouteSocket, veth: VethOptions): Link | undefined {
+  try {
+    return socket.makeVeth(veth);
+  } catch (error) {
+    if (!(error instanceof NetlinkError && error.code === 'EEXIST')) throw error;
+    socket.deleteLink(veth.name);
+    return socket.makeVeth(veth);
+  }
 }
 
 /** Runs a task; its errors become BridgeErrors. */

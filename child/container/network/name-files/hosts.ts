@@ -1,6 +1,6 @@
 /** The hosts(5) file of containers: the user's lines, and a generated section between two marks. */
 
-import { type FileHandle, open } from 'node:fs/promises';
+import { closeSync, fchmodSync, ftruncateSync, openSync, writeFileSync } from 'node:fs';
 import { codedReasonText, errnoName } from '../../../../protocol/errors/error-text.js';
 import { compareIPs, type IPAddress, parseIP } from '../../../../protocol/net/ip.js';
 import { quote } from '../../../../protocol/ports/port-text.js';
@@ -119,12 +119,12 @@ function namesOf({ name, hostname, domainname }: HostsContainer, network: HostsN
  */
 export async function writeInPlace(path: string, text: string): Promise<void> {
   try {
-    const file = await openOrCreate(path);
+    const file = openOrCreate(path);
     try {
-      await file.writeFile(text);
-      await file.truncate(Buffer.byteLength(text));
+      writeFileSync(file, text);
+      ftruncateSync(file, Buffer.byteLength(text));
     } finally {
-      await file.close();
+      closeSync(file);
     }
   } catch (error) {
     throw new HostsError(`cannot write ${path}: ${codedReasonText(error)}`, 500, { cause: error });
@@ -132,14 +132,14 @@ export async function writeInPlace(path: string, text: string): Promise<void> {
 }
 
 /** A new file is readable by all users of the container, regardless of the umask. */
-async function openOrCreate(path: string): Promise<FileHandle> {
+function openOrCreate(path: string): number {
   try {
-    return await open(path, 'r+');
+    return openSync(path, 'r+');
   } catch (error) {
     if (errnoName(error) !== 'ENOENT') throw error;
   }
-  const file = await open(path, 'w', 0o644);
-  await file.chmod(0o644);
+  const file = openSync(path, 'w', 0o644);
+  fchmodSync(file, 0o644);
   return file;
 }
 
