@@ -2,9 +2,11 @@
 import { containers } from './measure/containers.js';
 import { growth } from './measure/growth.js';
 import { memory } from './measure/memory.js';
+import { outbound } from './measure/outbound.js';
 import { ports } from './measure/ports.js';
 import { startUp } from './measure/start-up.js';
-import { processorColumns, type Traffic, traffic } from './measure/traffic.js';
+import { type Traffic, traffic } from './measure/traffic.js';
+import { processorColumns } from './measure/work.js';
 import type { Column, Row } from './model.js';
 import { iperf3 } from './programs/iperf3.js';
 import { connections, datagrams, flows, mixed, pings, streams } from './programs/load.js';
@@ -31,24 +33,44 @@ function tcp(title: string, ...options: string[]): Omit<Traffic, 'pinned' | 'rem
   return { title: `TCP, ${title}`, columns, program: iperf3(...options), work: 'bytes' };
 }
 
-function flood(size: number): Row {
-  return traffic({
+function flood(size: number): Traffic {
+  return {
     title: `UDP, a flood of ${size} bytes each, as received`,
     columns: { rate: perSecond('packets/s'), lost, ...processorColumns('datagrams') },
     program: datagrams(size),
     work: 'datagrams',
-  });
+  };
 }
 
-function newConnections(title: string, atOnce: number, more: Partial<Traffic> = {}): Row {
-  return traffic({
+function newConnections(title: string, atOnce: number, more: Partial<Traffic> = {}): Traffic {
+  return {
     title: `New TCP connections, ${title}`,
     columns: { rate: perSecond('conn/s'), ...percentiles, ...processorColumns('connections') },
     program: connections(atOnce),
     work: 'connections',
     ...more,
-  });
+  };
 }
+
+/** Rows in which the client is inside. */
+const outboundRows: Readonly<Record<string, Row>> = {
+  'out-tcp': outbound(tcp('outbound, one stream to the server')),
+  'out-tcp-reverse': outbound(tcp('outbound, one stream from the server', '--reverse')),
+  'out-connections': outbound(newConnections('outbound, 32 at once, one byte each way', 32)),
+  'out-connect-latency': outbound(
+    newConnections('outbound, one at a time, from connect to the first byte, all on one processor', 1, {
+      pinned: true,
+    }),
+  ),
+  'out-udp': outbound({ ...flood(1400), title: 'UDP, outbound, a flood of 1400 bytes each, as received' }),
+  'out-dns': outbound({
+    title: "dnsperf, 32 clients that ask the network's DNS server; the host's is dnsmasq",
+    columns: { rate: perSecond('queries/s'), lost, ...processorColumns('queries') },
+    program: dns(),
+    work: 'queries',
+    resolver: true,
+  }),
+};
 
 /** By name. */
 export const rows: Readonly<Record<string, Row>> = {
@@ -71,11 +93,13 @@ export const rows: Readonly<Record<string, Row>> = {
     },
     program: mixed(1),
   }),
-  connections: newConnections('32 at once, one byte each way', 32),
-  'connections-veth': newConnections('32 at once, one byte each way, client behind a veth', 32, { remote: true }),
-  'connect-latency': newConnections('one at a time, from connect to the first byte, all on one processor', 1, {
-    pinned: true,
-  }),
+  connections: traffic(newConnections('32 at once, one byte each way', 32)),
+  'connections-veth': traffic(
+    newConnections('32 at once, one byte each way, client behind a veth', 32, { remote: true }),
+  ),
+  'connect-latency': traffic(
+    newConnections('one at a time, from connect to the first byte, all on one processor', 1, { pinned: true }),
+  ),
   ping: traffic({
     title: 'One byte there and back over an open connection, all on one processor',
     columns: {
@@ -86,9 +110,9 @@ export const rows: Readonly<Record<string, Row>> = {
     program: pings(),
     pinned: true,
   }),
-  udp: flood(1400),
-  'udp-64': flood(64),
-  'udp-8k': flood(8192),
+  udp: traffic(flood(1400)),
+  'udp-64': traffic(flood(64)),
+  'udp-8k': traffic(flood(8192)),
   'udp-flows': traffic({
     title: 'UDP, 64 bytes there and back, 1,000 clients by turns, 64 at once',
     columns: {
@@ -127,6 +151,7 @@ export const rows: Readonly<Record<string, Row>> = {
     program: dns(),
     remote: true,
   }),
+  ...outboundRows,
   memory,
   ports,
   start: startUp,

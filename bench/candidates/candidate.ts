@@ -22,8 +22,16 @@ export interface Task {
 export interface StartCommands {
   /** Without a network. */
   alone?: readonly string[];
+  /** With the network driver builtin. */
+  builtin?: readonly string[];
   /** With slirp4netns, the builtin port driver and a copy-up, or what the candidate has in their place. */
   network: readonly string[];
+}
+
+/** How a candidate gives a namespace its network, for rows in which a client in there connects to a server elsewhere. */
+export interface Outbound extends Pick<Candidate, 'description' | 'programs' | 'command'> {
+  /** Address of the DNS server that programs in there ask. */
+  dns: string;
 }
 
 export interface Candidate {
@@ -46,6 +54,7 @@ export interface Candidate {
   /** Socket of its API, if it has RootlessKit's. */
   apiSocket?(directory: string): string;
   command(task: Task): string[];
+  outbound?: Outbound;
   start?(root: string): StartCommands;
 }
 

@@ -1,7 +1,8 @@
 // The kinds of candidates: the command lines by which each publishes a port of a server.
 import { spawnSync } from 'node:child_process';
 import { basename, join } from 'node:path';
-import type { Candidate, Task } from './candidate.js';
+import { resolverAddress } from '../environment/resolver.js';
+import type { Candidate, Outbound, Task } from './candidate.js';
 
 /**
  * Runs a server as root of its own namespace: sets the congestion control there (a new namespace has the machine's default,
@@ -29,14 +30,36 @@ const stateOption = ({ directory }: Task) => `--state-dir=${join(directory, 'sta
 const apiSocket = (directory: string) => join(directory, 'state', 'api.sock');
 const withNetwork = ['--net=slirp4netns', '--port-driver=builtin', '--copy-up=/etc'];
 
+const ownFile = 'dist/bin/rootless-run';
+
+/** Where slirp4netns has its DNS server; the other drivers of ours have it there, too. */
+const networkDNS = '10.0.2.3';
+
+/** This package with one of its network drivers, so that drivers alone are compared. */
+function outboundBy(driver: string, programs: readonly string[] = [], more: readonly string[] = []): Outbound {
+  return {
+    description: `this package, --net=${driver}`,
+    programs,
+    dns: networkDNS,
+    command: (task) => [
+      ...[join(task.root, ownFile), `--net=${driver}`, '--disable-host-loopback', ...more, stateOption(task), '--'],
+      ...inChild(task),
+    ],
+  };
+}
+
 /** The reference: nothing between client and server. */
 export const direct: Candidate = {
   description: 'client and server on loopback, nothing between them',
   programs: [],
   command: ({ server, port }) => server(port),
+  outbound: {
+    description: 'client on the host',
+    programs: [],
+    dns: resolverAddress,
+    command: ({ server, port }) => server(port),
+  },
 };
-
-const ownFile = 'dist/bin/rootless-run';
 
 /** This package with one of its port drivers. */
 function own(portDriver: string, ...more: readonly string[]): Pick<Candidate, 'programs' | 'file' | 'command'> {
@@ -56,8 +79,10 @@ export const ownBuiltin: Candidate = {
   manyPorts: true,
   ofThisPackage: true,
   apiSocket,
+  outbound: outboundBy('builtin'),
   start: (root) => ({
     alone: [join(root, ownFile), '--net=none', '--'],
+    builtin: [join(root, ownFile), '--net=builtin', '--'],
     network: [join(root, ownFile), ...withNetwork, '--'],
   }),
   ...own('builtin'),
@@ -124,6 +149,7 @@ function pasta(program: string): Candidate {
       const published = [own, pastaPorts(task), other, 'none', '--tcp-ns', 'none', '--udp-ns', 'none'];
       return [program, ...options, ...published, '--', ...inChild(task)];
     },
+    outbound: outboundBy('pasta', [program], binaryOption('pasta', program)),
     start: () => ({ network: [program, '--config-net', '--'] }),
   };
 }
@@ -175,8 +201,17 @@ function slirp4netns(program: string): Candidate {
   if (basename(program).startsWith('rootlesskit')) {
     return { ...rootlesskit(program, 'slirp4netns'), programs: [program, 'slirp4netns'] };
   }
-  const more = program === 'slirp4netns' ? [] : [`--slirp4netns-binary=${program}`];
-  return { ...rootlesskit('rootlesskit', 'slirp4netns', more), programs: [program, 'rootlesskit'] };
+  const more = binaryOption('slirp4netns', program);
+  return {
+    ...rootlesskit('rootlesskit', 'slirp4netns', more),
+    programs: [program, 'rootlesskit'],
+    outbound: outboundBy('slirp4netns', [program], more),
+  };
+}
+
+/** For a program that is not the installed one. */
+function binaryOption(name: string, program: string): string[] {
+  return program === name ? [] : [`--${name}-binary=${program}`];
 }
 
 /** The other projects' programs: makes a candidate of the program with that name or path. */

@@ -22,8 +22,10 @@ export const startUp: Row = {
   title: 'Start and end: the time that `true` takes, and the part of it after the end of the command',
   columns: {
     alone: { title: 'without a network', unit: 'ms', decimals: 1, less: true },
+    builtin: { title: 'network driver builtin', unit: 'ms', decimals: 1, less: true },
     network: { title: 'slirp4netns, builtin port driver, copy-up of /etc', unit: 'ms', decimals: 1, less: true },
     end: { title: 'end without a network', unit: 'ms', decimals: 1, less: true },
+    endBuiltin: { title: 'end with the network driver builtin', unit: 'ms', decimals: 1, less: true },
     endNetwork: { title: 'end with slirp4netns', unit: 'ms', decimals: 1, less: true },
   },
   unavailable: ({ root }) => unavailable({ programs: [], file: loadProgram }, root),
@@ -45,7 +47,7 @@ export const startUp: Row = {
 async function measureNode(where: Environment): Promise<Figure> {
   const command = runAs(where.account(nodeName), [where.node, '-e', '0']);
   const took = median(await times(() => timed(command)));
-  return { values: { alone: took, network: took } };
+  return { values: { alone: took, builtin: took, network: took } };
 }
 
 async function measure(name: string, where: Environment): Promise<Figure> {
@@ -53,9 +55,10 @@ async function measure(name: string, where: Environment): Promise<Figure> {
   const account = where.account(name);
   const values: Record<string, number> = {};
   const notes: string[] = [];
-  const { alone, network } = candidate.start?.(rootOf(candidate, where)) ?? { network: [] };
+  const { alone, builtin, network } = candidate.start?.(rootOf(candidate, where)) ?? { network: [] };
   for (const [column, endColumn, command] of [
     ['alone', 'end', alone],
+    ['builtin', 'endBuiltin', builtin],
     ['network', 'endNetwork', network],
   ] as const) {
     if (command === undefined) continue;
@@ -64,7 +67,7 @@ async function measure(name: string, where: Environment): Promise<Figure> {
       const clock = [join(where.root, loadProgram), 'now'];
       values[endColumn] = median(await times(() => timedEnd(runAs(account, [...command, ...clock]))));
     } catch {
-      // Older versions of RootlessKit do not have --net=none.
+      // Older versions of RootlessKit do not have --net=none, and of this package --net=builtin.
       notes.push(`does not support ${command.join(' ')}`);
     }
   }

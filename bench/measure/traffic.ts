@@ -17,7 +17,7 @@ import {
   takeRounds,
   writeFiles,
 } from '../running/start-candidate.js';
-import { processorSeconds, processorTime } from './processor.js';
+import { type Work, withProcessorTime } from './work.js';
 
 /** A server, its client, and the parser of the client's output. */
 export interface Program extends Needs {
@@ -49,24 +49,6 @@ export interface Traffic {
   defaultCongestion?: 'bbr';
   /** The client is in another network namespace, behind a veth. */
   remote?: true;
-}
-
-/** What processor time is given for: so much of what the figures' details count. */
-const work = {
-  bytes: { amount: 1e9, unit: 'CPU s/GB', decimals: 3 },
-  datagrams: { amount: 1e6, unit: 'CPU s/M datagrams', decimals: 2 },
-  connections: { amount: 1e5, unit: 'CPU s/100k connections', decimals: 1 },
-} as const;
-
-export type Work = keyof typeof work;
-
-/** Processor time of the forwarder's processes, and of the whole machine: client, server and kernel included. */
-export function processorColumns(of: Work): Readonly<Record<'cpu' | 'machine', Column>> {
-  const { unit, decimals } = work[of];
-  return {
-    cpu: { title: 'relay', unit, decimals, less: true, beside: true },
-    machine: { title: 'machine', unit, decimals, less: true, beside: true },
-  };
 }
 
 export function traffic(row: Traffic): Row {
@@ -147,35 +129,17 @@ function remoteOf(row: Traffic, { network }: Environment): RemoteClient | undefi
   return row.remote ? network.remote : undefined;
 }
 
-function pin(pinned = false): string[] {
+/** Command prefix that keeps a program on one processor. */
+export function pin(pinned = false): string[] {
   return pinned ? ['taskset', '--cpu-list', String(availableParallelism() - 1)] : [];
 }
 
 /** Adds what is seen from outside: the relay's processor time, the address that the server saw. */
 async function measureRunning(row: Traffic, running: Running, seconds: number, where: Environment): Promise<Figure> {
-  const before = { cpu: processorSeconds(running.relay()), machine: processorTime().busy };
-  const figure = await measureOnce(row, running, seconds, where);
-  const used = {
-    cpu: running.relay().length === 0 ? undefined : processorSeconds(running.relay()) - before.cpu,
-    machine: processorTime().busy - before.machine,
-  };
+  const take = () => measureOnce(row, running, seconds, where);
+  const figure = await withProcessorTime(row.work, () => running.relay(), take);
   const remote = remoteOf(row, where);
-  return {
-    ...withProcessor(row, figure, used),
-    ...(remote && addressSeen(running, remote.address)),
-  };
-}
-
-/** Seconds of processor time; `cpu` is undefined if nothing forwards. */
-function withProcessor(row: Traffic, figure: Figure, used: { cpu: number | undefined; machine: number }): Figure {
-  const done = row.work && figure.details?.[row.work];
-  if (row.work === undefined || typeof done !== 'number' || done === 0) return figure;
-  const each = done / work[row.work].amount;
-  const machine = used.machine / each;
-  return {
-    ...figure,
-    values: { ...figure.values, machine, ...(used.cpu !== undefined && { cpu: used.cpu / each }) },
-  };
+  return { ...figure, ...(remote && addressSeen(running, remote.address)) };
 }
 
 /** The last client's address in iperf3's output; other servers do not print it. */
@@ -187,16 +151,20 @@ function addressSeen({ name, started }: Running, address: string): Pick<Figure, 
   return name === ownName && !kept ? { caveat: text } : { note: text };
 }
 
-async function measureOnce(
-  row: Traffic,
+function measureOnce(row: Traffic, target: Target, seconds: number, where: Environment): Promise<Figure> {
+  const prefix = [...(remoteOf(row, where)?.prefix ?? []), ...pin(row.pinned)];
+  return runClient(row.program, target, { prefix, seconds }, where);
+}
+
+/** Runs a program's client; `prefix` is that of its command. */
+export async function runClient(
+  program: Program,
   { address, port }: Target,
-  seconds: number,
+  { prefix, seconds }: { prefix: readonly string[]; seconds: number },
   where: Environment,
 ): Promise<Figure> {
-  const { program } = row;
   const place = { root: where.root, directory: where.client.directory };
   if (program.files) writeFiles(program.files(place.directory), where.client);
-  const prefix = [...(remoteOf(row, where)?.prefix ?? []), ...pin(row.pinned)];
   const own = runAs(where.client, program.client(address, port, seconds, place));
   const [command = '', ...args] = [...prefix, ...own];
   const { code, stdout, stderr } = await run(command, args, { timeout: (seconds * 4 + 15) * 1000 });
@@ -206,7 +174,7 @@ async function measureOnce(
 }
 
 /** The first column, for the progress line. */
-function summary({ columns }: Traffic, { values }: Figure): string {
+export function summary({ columns }: Pick<Row, 'columns'>, { values }: Figure): string {
   const [[name, { decimals, unit }] = ['', { decimals: 0, unit: '' }]] = Object.entries(columns);
   return `${values[name]?.toFixed(decimals)} ${unit}`;
 }

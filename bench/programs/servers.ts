@@ -133,5 +133,6 @@ export function parseDnsperf(output: string): Figure {
   const rate = Number(/Queries per second:\s+([\d.]+)/.exec(output)?.[1]);
   if (!(rate > 0)) throw new Error(`nothing was answered: ${output.trim().split('\n').at(-1)}`);
   const lost = Number(/Queries lost:\s+\d+ \(([\d.]+)%\)/.exec(output)?.[1] ?? 0);
-  return { values: { rate, lost } };
+  const queries = Number(/Queries completed:\s+(\d+)/.exec(output)?.[1] ?? 0);
+  return { values: { rate, lost }, details: { queries } };
 }

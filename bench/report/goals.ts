@@ -28,7 +28,8 @@ function bypassed(ratio: number): Goal {
 const before = (ratio: number): Goal => ({ than: 'before', ratio });
 const ofDirect = (ratio: number): Goal => ({ than: 'direct', ratio });
 const eachPeer = (ratio: number): Goal => ({ thanEachPeer: ratio });
-const pasta: Goal = { than: 'pasta', ratio: 1 };
+const pasta = (ratio: number): Goal => ({ than: 'pasta', ratio });
+const slirp4netns = (ratio: number): Goal => ({ than: 'slirp4netns', ratio });
 const rootlesskit: Goal = { than: 'rootlesskit', ratio: 1 };
 
 /** Throughput, latency and memory as with one; 2 KiB each is what a connection may take in the row "memory". */
@@ -42,7 +43,7 @@ function flat(of: string, at: number): Record<string, readonly Goal[]> {
 }
 
 export const goals: Readonly<Record<string, Readonly<Record<string, readonly Goal[]>>>> = {
-  tcp: { rate: [before(1.12), ofDirect(0.93), eachPeer(1), bypassed(0.97)], cpu: [before(0.7), pasta] },
+  tcp: { rate: [before(1.12), ofDirect(0.93), eachPeer(1), bypassed(0.97)], cpu: [before(0.7), pasta(1)] },
   'tcp-reverse': { rate: [before(1.12), ofDirect(0.98), eachPeer(1), bypassed(0.97)] },
   'tcp-4': { rate: [eachPeer(1)] },
   'tcp-16': { rate: [eachPeer(1)] },
@@ -58,6 +59,12 @@ export const goals: Readonly<Record<string, Readonly<Record<string, readonly Goa
   'udp-64': { rate: [ofDirect(0.95), eachPeer(1)] },
   'udp-8k': { rate: [ofDirect(0.95), eachPeer(1)] },
   'udp-flows': { rate: [eachPeer(1)], first: [eachPeer(1)] },
+  'out-tcp': { rate: [ofDirect(0.7), slirp4netns(4), pasta(1.8)], cpu: [{ value: 0.1 }] },
+  'out-tcp-reverse': { rate: [ofDirect(0.8), slirp4netns(4), pasta(1.8)], cpu: [{ value: 0.1 }] },
+  'out-connections': { rate: [eachPeer(1.4)] },
+  'out-connect-latency': { rate: [eachPeer(1.4)] },
+  'out-udp': { rate: [eachPeer(3)] },
+  'out-dns': { rate: [eachPeer(1)] },
   memory: { idle: [{ value: 32 }], each: [{ value: 2 }], held: [{ value: 9500 }] },
   ports: {
     oneByOne: [rootlesskit],
@@ -69,8 +76,10 @@ export const goals: Readonly<Record<string, Readonly<Record<string, readonly Goa
   },
   start: {
     alone: [{ than: 'node', plus: 15 }],
+    builtin: [{ than: 'node', plus: 20 }],
     network: [{ than: 'node', plus: 30 }],
     end: [{ value: 5 }],
+    endBuiltin: [{ value: 5 }],
     endNetwork: [{ value: 5 }],
   },
   growth: {

@@ -16,12 +16,12 @@ export interface Run {
   seconds: number;
 }
 
-/** Rows with a section of their own; the others share one. */
+/** Rows with a section of their own; the others share two. */
 const ownSections = ['start', 'growth', 'container'];
-const sharedSection = 'traffic';
 
 function sectionOf(row: string): string {
-  return ownSections.includes(row) ? row : sharedSection;
+  if (ownSections.includes(row)) return row;
+  return row.startsWith('out-') ? 'outbound' : 'traffic';
 }
 
 /** Replaces the sections of these reports in a file; returns the sections' names. */

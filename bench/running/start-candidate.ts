@@ -30,7 +30,7 @@ export interface StartRequest
   /** Prefix of the candidate's command, such as prlimit or taskset. */
   prefix?: readonly string[];
   /** Rejects until clients reach the server; also warms up. */
-  tryOut(address: string, port: number): Promise<unknown>;
+  tryOut(address: string, port: number, started: Started): Promise<unknown>;
 }
 
 /** A running candidate. */
@@ -93,7 +93,7 @@ export async function startCandidate(request: StartRequest, where: Environment):
   try {
     await waitFor(
       async () => {
-        await request.tryOut(address, port);
+        await request.tryOut(address, port, started);
         return true;
       },
       { what: `a first measurement with ${name}` },

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { beforeName, type Task } from '../../../bench/candidates/candidate.js';
 import { makeCandidates, parsePeer } from '../../../bench/candidates/candidates.js';
 import { findVersion } from '../../../bench/conditions.js';
+import { outboundCandidates } from '../../../bench/measure/outbound.js';
 import { parseOptions, UsageError } from '../../../bench/options.js';
 import { goals } from '../../../bench/report/goals.js';
 import { rows } from '../../../bench/rows.js';
@@ -107,6 +108,32 @@ describe("the benchmark's peers", () => {
     };
     assert.equal(pasta('  --host-lo-to-ns-lo  translate', 'new'), true);
     assert.equal(pasta('  --config-net', 'old'), false);
+  });
+});
+
+describe("the benchmark's outbound rows", () => {
+  const task: Task = {
+    ...{ server: () => ['serve'], protocol: 'tcp' as const, address: '127.0.0.1', port: 1 },
+    ...{ morePorts: [], congestion: 'reno', directory: '/d', root: '/r' },
+  };
+
+  it('compare the network drivers of this package, each with its own program', () => {
+    const all = outboundCandidates(makeCandidates([{ name: 'slirp4netns-new', path: '/bin/true' }]));
+    const named = Object.keys(all);
+    assert.deepEqual(named, ['direct', 'rootless-run', 'slirp4netns', 'pasta', 'slirp4netns-new']);
+    assert.deepEqual(all.direct?.command(task), ['serve']);
+    for (const [name, driver] of [
+      ['rootless-run', 'builtin'],
+      ['slirp4netns', 'slirp4netns'],
+      ['pasta', 'pasta'],
+    ] as const) {
+      const command = all[name]?.command(task) ?? [];
+      assert.deepEqual(command.slice(0, 2), ['/r/dist/bin/rootless-run', `--net=${driver}`]);
+      assert.equal(command.at(-1), 'serve');
+      assert(!command.includes('-p'), command.join(' '));
+    }
+    assert(all['slirp4netns-new']?.command(task).includes('--slirp4netns-binary=/bin/true'));
+    assert.deepEqual(all.slirp4netns?.programs, ['slirp4netns']);
   });
 });
 

@@ -81,6 +81,7 @@ describe('the figures of', () => {
   it('dnsperf', () => {
     const output = '  Queries sent: 100\n  Queries lost:         1 (1.00%)\n\n  Queries per second:   54321.5\n';
     assert.deepEqual(parseDnsperf(output).values, { rate: 54_321.5, lost: 1 });
+    assert.equal(parseDnsperf(`${output}  Queries completed:    99 (99.00%)\n`).details?.queries, 99);
     assert.throws(() => parseDnsperf('Queries per second:   0.000000'), /nothing was answered/);
   });
 });

@@ -71,7 +71,7 @@ describe("the benchmark's tables in Markdown", () => {
 describe("the benchmark's README", () => {
   it('has the sections that its runs write', () => {
     const text = readFileSync(join(repoRoot, 'bench', 'README.md'), 'utf8');
-    for (const name of ['traffic', 'start', 'growth', 'container'])
+    for (const name of ['traffic', 'outbound', 'start', 'growth', 'container'])
       assert.match(replaceSection(text, name, 'x'), /\n\nx\n\n/);
   });
 
@@ -95,6 +95,15 @@ describe("the benchmark's README", () => {
     assert(!traffic.includes('old'));
     assert.equal(start, `${section('start')}after\n`);
     assert.throws(() => replaceSection(text, 'growth', ''), /There is no section/);
+  });
+
+  it('has the rows of outbound traffic in a section of their own', () => {
+    const file = join(tempDir(), 'README.md');
+    writeFileSync(file, '<!-- bench outbound -->\nold\n<!-- end of bench outbound -->\n');
+    const columns = { rate };
+    const out = reportRow('out-connections', { title: 'New ones', columns }, [result('direct', { rate: 1 })]);
+    assert.deepEqual(writeSections(file, [out], run), ['outbound']);
+    assert.match(readFileSync(file, 'utf8'), /^\| out-connections/m);
   });
 
   it('has the command without the paths of the machine', () => {
