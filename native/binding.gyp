@@ -40,6 +40,7 @@
         'src/binding/descriptors.cc',
         'src/binding/engine/engine_methods.cc',
         'src/binding/engine/engine_object.cc',
+        'src/binding/engine/flow_methods.cc',
         'src/binding/engine/gateway_methods.cc',
         'src/binding/network.cc',
         'src/binding/engine/port_methods.cc',

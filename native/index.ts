@@ -32,6 +32,7 @@ export type EngineEvent =
   | { type: 'bypass-ended'; port: number }
   | { type: 'port-state'; port: number; reason: string }
   | { type: 'addresses-changed' }
+  | { type: 'outbound-opened' | 'outbound-closed'; flow: OutboundFlow }
   | { type: 'log'; text: string }
   | {
       type: 'connection-opened' | 'connection-refused' | 'connection-closed';
@@ -44,6 +45,20 @@ export type EngineEvent =
       bytesIn: number;
       bytesOut: number;
     };
+
+/** An open connection or flow of a published port; see src/engine/port.h. */
+export interface PortFlow {
+  port: number;
+  protocol: 'tcp' | 'udp';
+  connection: number;
+  /** `address:port`. */
+  client: string;
+  /** From the client, and to it. */
+  bytesIn: number;
+  bytesOut: number;
+  /** In milliseconds. */
+  age: number;
+}
 
 export interface EngineCounters {
   open: number;
@@ -58,6 +73,8 @@ export interface EngineCounters {
 
 /** A connection or flow out of the namespace; addresses as `address:port`. See src/outbound/flow.h. */
 export interface OutboundFlow {
+  /** Counts from 1, over all connections of the engine; 0 where it is not counted. */
+  connection: number;
   protocol: 'tcp' | 'udp';
   /** The program's address inside, and the one that it connected to. */
   client: string;
@@ -137,8 +154,10 @@ export interface Engine {
   openGateway(fds: readonly number[], options: GatewayOptions): void;
   /** Parent: ends the network, and all connections through it. */
   closeGateway(): void;
-  /** Parent: connections and flows through it. */
-  outboundFlows(): OutboundFlow[];
+  /** Parent: connections and flows through it, up to that many. */
+  outboundFlows(most: number): OutboundFlow[];
+  /** Parent: open connections and flows of published ports, up to that many. */
+  portFlows(most: number): PortFlow[];
   /**
    * Parent: gives programs below process `root` sockets of the host for published ports; see src/bypass/bypass.h. `fd` is
    * the socket that the command's process sends its hello on.

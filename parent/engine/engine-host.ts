@@ -16,6 +16,7 @@ export interface PacketChannel {
 }
 
 export type ConnectionEvent = Extract<EngineEvent, { connection: number }>;
+export type OutboundFlowEvent = Extract<EngineEvent, { type: 'outbound-opened' | 'outbound-closed' }>;
 
 /** Events of the engine about ports. */
 export interface PortEvents {
@@ -46,6 +47,7 @@ export class EngineHost {
   readonly #log: RateLimitedLog;
   portEvents: PortEvents | undefined;
   #onAddresses: (() => void)[] = [];
+  onOutbound: (event: OutboundFlowEvent) => void = () => {};
 
   /** Threads that relay connections. */
   readonly threads: number;
@@ -185,6 +187,10 @@ export class EngineHost {
         break;
       case 'log':
         this.#log.log(printable(event.text));
+        break;
+      case 'outbound-opened':
+      case 'outbound-closed':
+        this.onOutbound(event);
         break;
       case 'plan-wanted':
       case 'client-wanted':

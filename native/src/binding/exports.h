@@ -13,6 +13,7 @@ struct NamedFunction {
 // Sets the class Engine on `exports`.
 void defineEngine(napi_env env, napi_value exports);
 std::vector<napi_property_descriptor> portMethods();
+std::vector<napi_property_descriptor> flowMethods();
 std::vector<napi_property_descriptor> gatewayMethods();
 
 std::vector<NamedFunction> descriptorFunctions();

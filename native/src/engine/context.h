@@ -18,6 +18,8 @@
 
 namespace rn {
 
+struct FlowReport;
+
 // An event that is reported to JavaScript.
 struct Event {
   enum class Kind {
@@ -31,6 +33,8 @@ struct Event {
     connectionOpened,   // id: port; connection; text: client
     connectionRefused,  // id: port; connection; text: client; reason
     connectionClosed,   // id: port; connection; in; out
+    outboundOpened,     // flow
+    outboundClosed,     // flow
     addressesChanged,   // of this network namespace
     log,                // text
   };
@@ -42,6 +46,7 @@ struct Event {
   std::string text;
   std::string data;
   std::vector<int> fds;
+  std::shared_ptr<const FlowReport> flow;
   // Of a message: its channel's account; Engine::handled() settles it when the message has been handled.
   std::shared_ptr<Unread> unread;
 };

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <future>
+#include <iterator>
 #include <utility>
 
 #include "connect/wire.h"
@@ -258,12 +259,17 @@ void Engine::settle() {
   done->get_future().wait();
 }
 
+template <typename Question>
+auto Engine::ask(PortThread& thread, Question question) {
+  auto answer = std::make_shared<std::promise<decltype(question())>>();
+  thread.loop().post([question, answer] { answer->set_value(question()); });
+  return answer->get_future().get();
+}
+
 template <typename T>
 T Engine::ask(uint32_t id, T (*question)(Port*)) {
-  auto answer = std::make_shared<std::promise<T>>();
   PortThread& home = homeOf(id);
-  home.loop().post([&home, id, question, answer] { answer->set_value(question(home.find(id))); });
-  return answer->get_future().get();
+  return ask(home, [&home, id, question] { return question(home.find(id)); });
 }
 
 void Engine::watchConnections(bool wanted) {
@@ -303,14 +309,42 @@ void Engine::closeGateway() {
 std::vector<FlowReport> Engine::outboundFlows() {
   std::vector<FlowReport> all;
   for (const auto& thread : threads_) {
-    auto answer = std::make_shared<std::promise<std::vector<FlowReport>>>();
     // The gateway is made on the first thread, which is asked first.
-    thread->loop().post([this, answer, context = &thread->context()] {
-      answer->set_value(gateway_ ? gateway_->flows(*context) : std::vector<FlowReport>());
+    auto flows = ask(*thread, [this, context = &thread->context()] {
+      return gateway_ ? gateway_->flows(*context) : std::vector<FlowReport>();
     });
-    for (FlowReport& flow : answer->get_future().get()) all.push_back(std::move(flow));
+    std::move(flows.begin(), flows.end(), std::back_inserter(all));
   }
   return all;
+}
+
+std::vector<PortFlow> Engine::portFlows() {
+  struct Found {
+    std::vector<PortFlow> flows;
+    // On other threads, which are asked next.
+    std::vector<std::shared_ptr<Port>> parts;
+  };
+  Found all;
+  for (const auto& thread : threads_) {
+    Found found = ask(*thread, [port = thread.get()] {
+      Found here;
+      port->listFlows(&here.flows, &here.parts);
+      return here;
+    });
+    all.flows.insert(all.flows.end(), found.flows.begin(), found.flows.end());
+    all.parts.insert(all.parts.end(), found.parts.begin(), found.parts.end());
+  }
+  for (const auto& thread : threads_) {
+    auto flows = ask(*thread, [&all, context = &thread->context()] {
+      std::vector<PortFlow> here;
+      for (const auto& part : all.parts) {
+        if (&part->context() == context) part->listFlows(&here);
+      }
+      return here;
+    });
+    all.flows.insert(all.flows.end(), flows.begin(), flows.end());
+  }
+  return all.flows;
 }
 
 void Engine::serveConnects(uint32_t id) {

@@ -62,6 +62,8 @@ class Engine : public PacketChannel::Owner {
   void closeGateway();
   // Connections and flows out of the namespace. Any thread but the engine's: it blocks.
   std::vector<FlowReport> outboundFlows();
+  // Open connections and flows of published ports. As above.
+  std::vector<PortFlow> portFlows();
 
   // Child: the channel whose other end is the parent.
   void serveConnects(uint32_t id);
@@ -88,6 +90,8 @@ class Engine : public PacketChannel::Owner {
   std::shared_ptr<Port> makePort(PortOptions options);
   // Calls `then` on some thread when all earlier tasks of all threads are done.
   void afterAll(const std::function<void()>& then);
+  template <typename Question>
+  static auto ask(PortThread& thread, Question question);
   template <typename T>
   T ask(uint32_t id, T (*question)(Port*));
   // The first thread; null if there is no agent.

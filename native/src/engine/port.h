@@ -21,11 +21,26 @@ struct PortOptions {
   uint32_t owner = 0;
 };
 
+// An open connection or flow of a port, for reports.
+struct PortFlow {
+  uint32_t port = 0;
+  // IPPROTO_TCP or IPPROTO_UDP.
+  uint8_t protocol = 0;
+  // As in events.
+  uint64_t connection = 0;
+  Address client;
+  // From the client, and to it.
+  uint64_t in = 0, out = 0;
+  // In milliseconds.
+  uint64_t age = 0;
+};
+
 class Port : public FdBudget::Holder, public std::enable_shared_from_this<Port> {
  public:
   Port(Context& context, PortOptions options);
   ~Port() override = default;
   uint32_t id() const { return id_; }
+  const Context& context() const { return context_; }
   // Any thread.
   virtual CounterTotals counters() const;
   // Begins to accept connections: open() accounts for the listeners, on the loop's thread; watch() watches them, on any.
@@ -44,6 +59,11 @@ class Port : public FdBudget::Holder, public std::enable_shared_from_this<Port> 
   int resume();
   // Stops listening for good, and returns the listener as a program would have made it.
   Fd transfer();
+  // Adds what this thread relays; and the parts of the port on other threads, if it has any.
+  void listFlows(std::vector<PortFlow>* flows) const {
+    if (!isDirect()) addFlows(flows);
+  }
+  virtual void listParts(std::vector<std::shared_ptr<Port>>*) const {}
   // Called about every 100 ms, while wantTicks(true).
   void tick() { onTick(); }
 
@@ -67,6 +87,7 @@ class Port : public FdBudget::Holder, public std::enable_shared_from_this<Port> 
   virtual int listenAgain(Listener* listener) = 0;
   virtual void onTick() = 0;
   virtual void closeConnections() = 0;
+  virtual void addFlows(std::vector<PortFlow>* flows) const = 0;
 
   // Reports why the port does not accept connections; "" when it does.
   void reportState(const std::string& why);

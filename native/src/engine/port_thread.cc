@@ -75,6 +75,13 @@ Port* PortThread::find(uint32_t id) {
   return it == ports_.end() ? nullptr : it->second.get();
 }
 
+void PortThread::listFlows(std::vector<PortFlow>* flows, std::vector<std::shared_ptr<Port>>* parts) const {
+  for (const auto& [id, port] : ports_) {
+    port->listFlows(flows);
+    port->listParts(parts);
+  }
+}
+
 void PortThread::closeAll() {
   for (auto& [id, port] : ports_) port->close();
   ports_.clear();

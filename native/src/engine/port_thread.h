@@ -54,6 +54,8 @@ class PortThread : public PacketChannel::Owner {
 
   // This thread only. Null where its home is another one.
   Port* find(uint32_t id);
+  // Adds what ports that have their home here relay here, and their parts on other threads.
+  void listFlows(std::vector<PortFlow>* flows, std::vector<std::shared_ptr<Port>>* parts) const;
   void closeAll();
 
   void onPacket(PacketChannel* channel, std::string_view data, std::vector<Fd> fds, bool lostFds) override;

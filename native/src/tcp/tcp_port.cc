@@ -44,6 +44,7 @@ class TcpConnection : public TcpRelay, public Dial {
     counters_.open++;
     counters_.opened++;
     open_ = true;
+    openedAt_ = context_.loop.now();
     counters_.countSource(address_, fds_[kChild].get());
     report(Event::Kind::connectionOpened, "");
     if (!sendProxyHeader() || !startRelay()) finish(true);
@@ -60,6 +61,11 @@ class TcpConnection : public TcpRelay, public Dial {
     counters_.refused++;
     report(Event::Kind::connectionRefused, std::string(message));
     finish(true);
+  }
+
+  bool isOpen() const { return open_; }
+  PortFlow flow() const {
+    return {port_->id_, IPPROTO_TCP, number_, address_, bytesIn(), bytesOut(), context_.loop.now() - openedAt_};
   }
 
  protected:
@@ -105,8 +111,19 @@ class TcpConnection : public TcpRelay, public Dial {
   uint64_t number_;
   uint32_t dialId_ = 0;
   int waits_ = 0;
+  uint64_t openedAt_ = 0;
   bool open_ = false;
 };
+
+void TcpPort::addFlows(std::vector<PortFlow>* flows) const {
+  for (const TcpConnection* connection : connections_) {
+    if (connection->isOpen()) flows->push_back(connection->flow());
+  }
+}
+
+void TcpPort::listParts(std::vector<std::shared_ptr<Port>>* parts) const {
+  if (parts_) parts->insert(parts->end(), parts_->begin(), parts_->end());
+}
 
 void TcpPort::closeConnections() {
   waiting_.clear();

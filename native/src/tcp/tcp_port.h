@@ -27,6 +27,7 @@ class TcpPort : public Port {
  public:
   using Port::Port;
   CounterTotals counters() const override;
+  void listParts(std::vector<std::shared_ptr<Port>>* parts) const override;
 
  protected:
   void onReadable(Listener* listener) override;
@@ -34,6 +35,7 @@ class TcpPort : public Port {
   int listenAgain(Listener* listener) override;
   void onTick() override;
   void closeConnections() override;
+  void addFlows(std::vector<PortFlow>* flows) const override;
 
  private:
   friend class TcpConnection;

@@ -291,6 +291,10 @@ void UdpFlow::closeChild() {
   child_.reset();
 }
 
+PortFlow UdpFlow::flow() const {
+  return {port_->id_, IPPROTO_UDP, number_, client_, in_, out_, port_->context_.loop.now() - openedAt_};
+}
+
 void UdpFlow::report(Event::Kind kind, std::string reason) {
   if (!port_->context_.watchConnections || port_->isDirect()) return;
   Event event{kind};

@@ -56,6 +56,8 @@ class UdpFlow : public Handler, public DeferredDelete, public Dial {
     return state_ == State::open && !settled_ && familyIndex(client_) == family && attempt_ == attempt;
   }
   void tryNextAddress();
+  bool isOpen() const { return state_ == State::open; }
+  PortFlow flow() const;
 
  private:
   enum class State { dialing, open, refused };

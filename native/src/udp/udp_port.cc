@@ -36,6 +36,12 @@ void UdpPort::closeConnections() {
   context_.fds.setEvictable(this, false);
 }
 
+void UdpPort::addFlows(std::vector<PortFlow>* flows) const {
+  for (const auto& [key, flow] : flows_) {
+    if (flow->isOpen()) flows->push_back(flow->flow());
+  }
+}
+
 void UdpPort::onReadable(Listener* listener) {
   UdpBatch& in = sharedBatch();
   for (int round = 0; round < 4 && !closed_; round++) {

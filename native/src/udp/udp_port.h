@@ -39,6 +39,7 @@ class UdpPort : public Port {
   int listenAgain(Listener* listener) override;
   void onTick() override;
   void closeConnections() override;
+  void addFlows(std::vector<PortFlow>* flows) const override;
 
  private:
   friend class UdpFlow;

@@ -116,6 +116,36 @@ describe('an engine with several threads', () => {
     assert.equal(pair.parent.engine.counters(id)?.opened, 4 * THREADS);
   });
 
+  it('lists the connections and flows of all of them', async () => {
+    using pair = new Pair();
+    const web = pair.publish(server.port);
+    const silent = createSocket('udp4');
+    await new Promise<void>((resolve) => silent.bind(0, '127.0.0.1', resolve));
+    const dns = pair.publish(silent.address().port, 'udp');
+    const sockets = await open(web.port, 2 * THREADS);
+    const datagrams = createSocket('udp4').on('error', () => {});
+    try {
+      datagrams.connect(dns.port, '127.0.0.1', () => datagrams.send('hello'));
+      const list = () => pair.parent.engine.portFlows(100);
+      await waitFor(() => list().some(({ protocol }) => protocol === 'udp'), { what: 'the flow of UDP' });
+      const tcp = list().filter(({ protocol }) => protocol === 'tcp');
+      assert.deepEqual(
+        tcp.map(({ client }) => client).sort(),
+        sockets.map(({ localPort }) => `127.0.0.1:${localPort}`).sort(),
+      );
+      assert.equal(new Set(tcp.map(({ connection }) => connection)).size, tcp.length);
+      for (const { port, bytesIn, bytesOut } of tcp) assert.deepEqual([port, bytesIn, bytesOut], [web.id, 5, 5]);
+      assert.equal(pair.parent.engine.portFlows(3).length, 3);
+      assert.deepEqual(pair.parent.engine.outboundFlows(100), []);
+      for (const socket of sockets) socket.destroy();
+      await waitFor(() => list().every(({ protocol }) => protocol === 'udp'), { what: 'the end of the connections' });
+    } finally {
+      datagrams.close();
+      silent.close();
+      for (const socket of sockets) socket.destroy();
+    }
+  });
+
   it('numbers connections once, and reports each', async () => {
     using pair = new Pair();
     pair.parent.engine.watchConnections(true);

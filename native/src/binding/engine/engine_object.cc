@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "binding/engine/flow_values.h"
+
 namespace rn {
 
 namespace {
@@ -18,6 +20,8 @@ const char* nameOf(Event::Kind kind) {
     case Event::Kind::connectionOpened: return "connection-opened";
     case Event::Kind::connectionRefused: return "connection-refused";
     case Event::Kind::connectionClosed: return "connection-closed";
+    case Event::Kind::outboundOpened: return "outbound-opened";
+    case Event::Kind::outboundClosed: return "outbound-closed";
     case Event::Kind::addressesChanged: return "addresses-changed";
     case Event::Kind::log: return "log";
   }
@@ -27,7 +31,8 @@ const char* nameOf(Event::Kind kind) {
 // Events that are only reported. All others are waited for, and bounded by what was requested.
 bool isReport(Event::Kind kind) {
   return kind == Event::Kind::log || kind == Event::Kind::connectionOpened || kind == Event::Kind::connectionRefused ||
-         kind == Event::Kind::connectionClosed;
+         kind == Event::Kind::connectionClosed || kind == Event::Kind::outboundOpened ||
+         kind == Event::Kind::outboundClosed;
 }
 
 napi_value convert(napi_env env, const Event& event) {
@@ -56,6 +61,8 @@ napi_value convert(napi_env env, const Event& event) {
       set(env, object, "reason", makeString(env, event.text));
       break;
     case Event::Kind::addressesChanged: break;
+    case Event::Kind::outboundOpened:
+    case Event::Kind::outboundClosed: set(env, object, "flow", makeFlow(env, *event.flow)); break;
     case Event::Kind::log: set(env, object, "text", makeString(env, event.text)); break;
     case Event::Kind::connectionOpened:
     case Event::Kind::connectionRefused:

@@ -66,30 +66,10 @@ napi_value closeGateway(EngineObject& object, napi_env, const Args&) {
   return nullptr;
 }
 
-napi_value outboundFlows(EngineObject& object, napi_env env, const Args&) {
-  napi_value list;
-  napi_create_array(env, &list);
-  uint32_t i = 0;
-  for (const FlowReport& flow : object.engine().outboundFlows()) {
-    napi_value one = makeObject(env);
-    set(env, one, "protocol", makeString(env, flow.protocol == IPPROTO_UDP ? "udp" : "tcp"));
-    set(env, one, "client", makeString(env, flow.client.text()));
-    set(env, one, "destination", makeString(env, flow.destination.text()));
-    set(env, one, "host", makeString(env, flow.host.text()));
-    set(env, one, "name", makeString(env, flow.name));
-    set(env, one, "bytesSent", makeNumber(env, double(flow.sent)));
-    set(env, one, "bytesReceived", makeNumber(env, double(flow.received)));
-    set(env, one, "age", makeNumber(env, double(flow.age)));
-    napi_set_element(env, list, i++, one);
-  }
-  return list;
-}
-
 }  // namespace
 
 std::vector<napi_property_descriptor> gatewayMethods() {
-  return {method<openGateway>("openGateway"), method<closeGateway>("closeGateway"),
-          method<outboundFlows>("outboundFlows")};
+  return {method<openGateway>("openGateway"), method<closeGateway>("closeGateway")};
 }
 
 }  // namespace rn

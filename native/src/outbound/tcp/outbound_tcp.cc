@@ -32,6 +32,8 @@ class OutboundConnection : public TcpRelay {
     counters_.open++;
     counters_.opened++;
     begunAt_ = context_.loop.now();
+    open_ = true;
+    if (context_.watchConnections) reportFlow(context_, Event::Kind::outboundOpened, report());
     if (!startRelay()) finish(true);
   }
 
@@ -47,8 +49,10 @@ class OutboundConnection : public TcpRelay {
   void onFinished() override {
     context_.fds.release(&holder_, HeldSyns::kDescriptors);
     context_.load--;
-    counters_.open--;
     part_->connections.erase(this);
+    if (!open_) return;
+    counters_.open--;
+    if (context_.watchConnections) reportFlow(context_, Event::Kind::outboundClosed, report());
   }
 
  private:
@@ -56,6 +60,7 @@ class OutboundConnection : public TcpRelay {
   FdBudget::Holder& holder_;
   FlowReport flow_;
   uint64_t begunAt_ = 0;
+  bool open_ = false;
 };
 
 class OutboundTcp::Listener : public Handler {
@@ -108,6 +113,7 @@ void OutboundTcp::accepted(Fd client, const Address& address) {
   } else {
     FlowReport flow;
     flow.protocol = IPPROTO_TCP;
+    flow.connection = deps_.context.shared.nextConnection++;
     flow.client = address;
     flow.destination = destination;
     flow.host = admitted.destination.address;
