@@ -1,6 +1,6 @@
 /**
- * rootlessctl: client of a running stack, with the commands and outputs of RootlessKit's rootlessctl, plus `events` and
- * `list-ports --counters`. Results go to stdout, everything else to stderr. Exit code 0; 1 after an `error: …` line; 3 for an
+ * rootlessctl: client of a running stack, with the commands and outputs of RootlessKit's rootlessctl, plus `events`, `flows`
+ * and `list-ports --counters`. Results go to stdout, everything else to stderr. Exit code 0; 1 after an `error: …` line; 3 for an
  * unknown command.
  */
 import { Command, Option } from 'commander';
@@ -13,6 +13,7 @@ import { ignoreEmptyOptions } from '../rootlesskit-compat/empty-options.js';
 import { normalizeGoFlags } from '../rootlesskit-compat/go-flags.js';
 import { ROOTLESSKIT_VERSION } from '../rootlesskit-compat/rootlesskit-face.js';
 import { type ConnectStack, connectToStack, type StackOptions } from './connection.js';
+import { makeFlowsCommand } from './flows.js';
 import { makeAddPortsCommand, makeListPortsCommand, makeRemovePortsCommand } from './ports.js';
 import { eventText, infoText } from './stack-text.js';
 
@@ -24,7 +25,7 @@ class UnknownCommandError extends UsageError {
 }
 
 const LONG_OPTIONS = {
-  booleans: ['debug', 'json', 'counters', 'persist', 'help', 'version'],
+  booleans: ['debug', 'json', 'counters', 'persist', 'follow', 'help', 'version'],
   valued: ['socket', 'stack', 'name'],
 };
 
@@ -56,6 +57,7 @@ export function makeRootlessctlCommand({ connect }: CtlDeps = { connect: connect
     makeRemovePortsCommand,
     makeInfoCommand,
     makeEventsCommand,
+    makeFlowsCommand,
   ]) {
     program.addCommand(make(stack).allowExcessArguments());
   }

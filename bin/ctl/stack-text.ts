@@ -1,4 +1,4 @@
-import type { Info, PortReport, StackEvent } from '../../protocol/api/types.js';
+import type { Info, OutboundEvent, PortReport, StackEvent } from '../../protocol/api/types.js';
 import { formatPortMapping } from '../../protocol/ports/grammar.js';
 import { type PortSpec, parsePortSpecJSON } from '../../protocol/ports/rootlesskit-json.js';
 import { MAX_LINE, printable, printableJSON } from '../../protocol/text/printable-text.js';
@@ -72,6 +72,10 @@ function describe(event: StackEvent): string {
       return `port ${event.port} connection ${event.connection} refused from ${event.client}: ${event.reason}`;
     case 'connection-closed':
       return `port ${event.port} connection ${event.connection} closed: ${event.bytesIn} bytes in, ${event.bytesOut} out`;
+    case 'outbound-opened':
+      return `outbound connection ${event.connection} opened from ${event.client} to ${destinationText(event)}`;
+    case 'outbound-closed':
+      return `outbound connection ${event.connection} closed: ${event.bytesSent} bytes sent, ${event.bytesReceived} received`;
     case 'driver-state':
       return `port driver ${event.driver} ${event.state}${event.reason === undefined ? '' : `: ${event.reason}`}`;
     default:
@@ -83,6 +87,12 @@ function describe(event: StackEvent): string {
 /** As `add-ports` takes it. */
 function specText(spec: PortSpec): string {
   return formatPortMapping(parsePortSpecJSON(spec));
+}
+
+/** `10.0.2.2:5432/tcp`, and where that led to on the host if it was elsewhere. */
+function destinationText({ destination, host, name, protocol }: OutboundEvent): string {
+  const named = name === undefined ? '' : ` (${name})`;
+  return `${destination}/${protocol}${named}${host === destination ? '' : ` at ${host}`}`;
 }
 
 function bypassText({ bypass, bypassReason }: PortReport): string {

@@ -96,7 +96,7 @@ export const rootlessctlManual: ManualText = {
     ],
     [
       'Examples',
-      ' rootlessctl add-ports 127.0.0.2:9090:90/tcp\n rootlessctl list-ports --counters\n rootlessctl remove-ports 1',
+      ' rootlessctl add-ports 127.0.0.2:9090:90/tcp\n rootlessctl list-ports --counters\n rootlessctl remove-ports 1\n rootlessctl flows -f',
     ],
   ],
   seeAlso: ['rootless-run(1)'],

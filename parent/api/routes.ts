@@ -1,7 +1,9 @@
 /** Which function answers which method and path. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Info } from '../../protocol/api/types.js';
+import type { Flow, Info } from '../../protocol/api/types.js';
 import type { ErrorBody } from '../../protocol/errors/error-body.js';
+import { ExpectedError } from '../../protocol/errors/expected-error.js';
+import { printable } from '../../protocol/text/printable-text.js';
 import { type Backend, forward, isForwarded } from './forward.js';
 import { addPorts, removePorts } from './port-lists.js';
 import { addPort, listPorts, type PortsAPIOptions, parsePortId, removePort } from './ports.js';
@@ -10,9 +12,15 @@ import { type Reply, send } from './response.js';
 
 export interface RouteOptions extends PortsAPIOptions {
   info: () => Info;
+  /** Open connections and flows, so many of each direction at most; `undefined` for none. */
+  flows?: (most: number) => Promise<Flow[]>;
   /** `undefined` where the stack runs no containers: requests about them are then answered with 404. */
   containers?: Backend | undefined;
 }
+
+/** As many flows of each direction as are listed unless requested otherwise, and at most. */
+const USUAL_FLOWS = 1000;
+const MAX_FLOWS = 100_000;
 
 export const NO_CONTAINERS: ErrorBody = {
   message: 'this stack runs no containers',
@@ -74,6 +82,10 @@ function routesOf(options: RouteOptions, { target, body }: APIRequest): Routes |
       }),
     };
   }
+  if (pathname === '/v1/flows') {
+    const most = parseLimit(query.get('limit'));
+    return { GET: async () => ({ status: 200, body: (await options.flows?.(most)) ?? [] }) };
+  }
   const id = /^\/v1\/ports\/([^/]+)$/.exec(pathname)?.[1];
   if (id !== undefined) {
     return {
@@ -87,6 +99,20 @@ function routesOf(options: RouteOptions, { target, body }: APIRequest): Routes |
   if (pathname === '/v1/events')
     return { GET: () => ({ status: 426, body: { message: 'expected a WebSocket', code: 'not-a-websocket' } }) };
   return undefined;
+}
+
+/** Throws InvalidLimitError. */
+function parseLimit(text: string | null): number {
+  if (text === null) return USUAL_FLOWS;
+  const limit = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (limit >= 1 && limit <= MAX_FLOWS) return limit;
+  throw new InvalidLimitError(`invalid limit ${printable(text)}: expected a number from 1 to ${MAX_FLOWS}`);
+}
+
+class InvalidLimitError extends ExpectedError {
+  override name = 'InvalidLimitError';
+  override readonly code: string = 'invalid';
+  override readonly httpStatus = 400;
 }
 
 export type Target = Pick<URL, 'pathname' | 'searchParams'>;

@@ -1,8 +1,8 @@
 /** Client of the part of the API that RootlessKit has too: information, ports and events. */
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
-import { isInfo, isListOf, isPortReport } from '../../protocol/api/report-shapes.js';
-import type { Info, PortReport, StackEvent } from '../../protocol/api/types.js';
+import { isFlow, isInfo, isListOf, isPortReport } from '../../protocol/api/report-shapes.js';
+import type { Flow, Info, PortReport, StackEvent } from '../../protocol/api/types.js';
 import type { PortSpec, PortStatus } from '../../protocol/ports/rootlesskit-json.js';
 import { apiError, checked, readText } from './answer.js';
 import { APIError, codeOf, StackUnreachableError } from './errors.js';
@@ -30,6 +30,12 @@ export class StackClient {
   async listPorts({ counters = false } = {}): Promise<PortReport[]> {
     const list = await this.call('GET', counters ? '/v1/ports?counters=true' : '/v1/ports');
     return checked(list ?? [], isListOf(isPortReport));
+  }
+
+  /** Open connections and flows, up to `limit` of each direction. RootlessKit's API does not have that, and answers with 404. */
+  async flows({ limit }: { limit?: number } = {}): Promise<Flow[]> {
+    const path = limit === undefined ? '/v1/flows' : `/v1/flows?limit=${limit}`;
+    return checked(await this.call('GET', path), isListOf(isFlow));
   }
 
   /**

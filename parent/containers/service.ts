@@ -9,6 +9,7 @@
  */
 
 import { existsSync } from 'node:fs';
+import { isContainerReport, isListOf } from '../../protocol/api/report-shapes.js';
 import type { NetworkDriverInfo } from '../../protocol/api/types.js';
 import { mappingOf } from '../../protocol/ports/cni-json.js';
 import { statePath } from '../../protocol/state/state-layout.js';
@@ -47,6 +48,9 @@ const HOST_SETTLE_MS = 500;
 
 /** How long the agent may take to get ready, restoring what an earlier run has left included, in ms. */
 const READY_TIMEOUT = 60_000;
+
+/** How long the agent may take to list containers, in ms. */
+const LIST_TIMEOUT = 1_000;
 
 /** How long the agent may take to count the running containers, in ms. */
 const COUNT_TIMEOUT = 5_000;
@@ -144,6 +148,16 @@ export class ContainerService {
       waiting.reject(error instanceof Error ? error : new ContainersError(String(error)));
     });
     return waiting;
+  }
+
+  /** Containers that run, as the agent reports them; none where that does not answer at once. */
+  async running(): Promise<{ name: string; pid: number }[]> {
+    if (!this.#serving) return [];
+    const { StackClient } = await import('../client/stack-client.js');
+    const agent = new StackClient(this.socketPath);
+    const list = await agent.call('GET', '/v1/containers', undefined, LIST_TIMEOUT).catch(() => []);
+    if (!isListOf(isContainerReport)(list)) return [];
+    return list.flatMap(({ name, pid }) => (pid === undefined ? [] : [{ name, pid }]));
   }
 
   /** How many containers run, or are about to; undefined if the agent does not answer. */

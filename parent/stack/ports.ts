@@ -6,6 +6,7 @@ import type { AgentSupervisor } from '../agent/agent.js';
 import type { EventBus } from '../api/event-bus.js';
 import type { EngineHost } from '../engine/engine-host.js';
 import { errorText } from '../errors.js';
+import { outboundEvent } from '../flows/outbound-event.js';
 import type { Launcher } from '../namespaces/launcher.js';
 import type { Network } from '../network/driver.js';
 import type { PortDriver } from '../port/driver.js';
@@ -50,7 +51,9 @@ export class StackPorts {
     });
     this.driver = driver;
     if (driver) undo.push('close the published ports', () => driver.close());
-    events.onWatched = (watched) => driver?.watchConnections(watched);
+    // Also for connections out of the namespaces, which need no port driver.
+    events.onWatched = (watched) => (driver ?? engineHost.engine).watchConnections(watched);
+    engineHost.onOutbound = (event) => events.emit(outboundEvent(event));
     network.onRestored?.(() => {
       driver?.restore?.().catch((error: unknown) => log.warn(errorText(error)));
     });

@@ -16,6 +16,7 @@ import { ContainerService } from '../containers/service.js';
 import { EngineHost } from '../engine/engine-host.js';
 import { availableCPUs, usualPortThreads } from '../engine/threads.js';
 import { ContainersError, errorText, NamespaceError, NetworkError } from '../errors.js';
+import type { FlowsDeps } from '../flows/index.js';
 import { divideCgroup, evacuateCgroup } from '../namespaces/cgroup.js';
 import { type Launcher, LauncherEndedError } from '../namespaces/launcher.js';
 import { clearOfHost } from '../network/host/clear-of-host.js';
@@ -128,9 +129,18 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
 
   stateDir.write('childPid', String(launcher.pid), 0o444);
   const info = () => stackInfo({ options, stateDir, launcher, network, ports: ports.driver });
+  const flowsDeps: FlowsDeps = {
+    engine: engineHost.engine,
+    ports: () => ports.driver?.list() ?? [],
+    root: launcher.pid,
+    netns: child.netns,
+    containers: async () => (await containers?.running()) ?? [],
+  };
   const api = new APIServer({
     socketPath: stateDir.socket,
     info,
+    // Loaded when it is needed first.
+    flows: async (most) => (await import('../flows/index.js')).listFlows(flowsDeps, most),
     ports: ports.driver,
     persistentPorts: ports.persistent,
     waiting: ports.waiting,

@@ -4,7 +4,7 @@
  */
 
 import type { ContainerReport, GarbageReport, NetworkReport } from '../containers/types.js';
-import type { Info, PortReport } from './types.js';
+import type { Flow, Info, PortReport } from './types.js';
 
 type Fields = Record<string, unknown>;
 
@@ -28,6 +28,17 @@ export function isInfo(value: unknown): value is Info {
 
 export function isPortReport(value: unknown): value is PortReport {
   return isFields(value) && isFields(value.spec);
+}
+
+export function isFlow(value: unknown): value is Flow {
+  if (!isFields(value)) return false;
+  const { program, name, container } = value;
+  return (
+    ['protocol', 'direction', 'client', 'destination', 'host', 'verdict'].every((field) => isText(value[field])) &&
+    ['connection', 'bytesSent', 'bytesReceived', 'since'].every((field) => isNumber(value[field])) &&
+    [name, container].every(optional(isText)) &&
+    optional(isFields)(program)
+  );
 }
 
 type Test = (value: unknown) => boolean;

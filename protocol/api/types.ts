@@ -59,6 +59,35 @@ export interface PortReport extends PortStatus {
   persistent?: boolean;
 }
 
+/** An entry of `GET /v1/flows`: an open connection, or a UDP flow. Addresses are `address:port`, `[address]:port` for IPv6. */
+export interface Flow {
+  protocol: 'tcp' | 'udp';
+  /** Out of the namespaces, or in through a published port. */
+  direction: 'out' | 'in';
+  /** Its number in events. */
+  connection: number;
+  /** Id of the published port; absent for outbound ones. */
+  port?: number;
+  /** Who began it: a program inside, or outside. */
+  client: string;
+  /** Inside: what a program connected to, or where a published port leads; without an address that is decided by the server. */
+  destination: string;
+  /** On the host: where the destination led, or the published address; without an address that is all of them. */
+  host: string;
+  /** What the destination is called, where that is known. */
+  name?: string;
+  /** The program inside: it has chosen its name itself. Absent where it was not found. */
+  program?: { pid: number; name: string };
+  /** Name of its container. */
+  container?: string;
+  /** By the program inside, and by the other side. */
+  bytesSent: number;
+  bytesReceived: number;
+  /** In ms since the epoch. */
+  since: number;
+  verdict: 'allowed';
+}
+
 /** A message of `GET /v1/events`, one JSON object a WebSocket text frame. `time` is in ms since the epoch. */
 export type StackEvent = { time: number } & (
   | { type: 'port-added'; id: number; spec: PortSpec }
@@ -67,5 +96,10 @@ export type StackEvent = { time: number } & (
   | { type: 'connection-opened'; port: number; connection: number; client: string }
   | { type: 'connection-refused'; port: number; connection: number; client: string; reason: string }
   | { type: 'connection-closed'; port: number; connection: number; bytesIn: number; bytesOut: number }
+  | ({ type: 'outbound-opened' } & OutboundEvent)
+  | ({ type: 'outbound-closed'; bytesSent: number; bytesReceived: number } & OutboundEvent)
   | { type: 'driver-state'; driver: string; state: 'ready' | 'lost' | 'stopped'; reason?: string }
 );
+
+/** As in a Flow. */
+export type OutboundEvent = Pick<Flow, 'protocol' | 'connection' | 'client' | 'destination' | 'host' | 'name'>;

@@ -3,7 +3,7 @@ import { EventBus } from '../../../parent/api/event-bus.js';
 import type { Backend } from '../../../parent/api/forward.js';
 import { type APIServer, startAPIServer } from '../../../parent/api/server.js';
 import type { PortDriver } from '../../../parent/port/driver.js';
-import type { Info } from '../../../protocol/api/types.js';
+import type { Flow, Info } from '../../../protocol/api/types.js';
 import { tempDir } from '../temp-dir.js';
 import { FakePortDriver } from './fake-port-driver.js';
 
@@ -30,7 +30,12 @@ export interface FakeStack extends AsyncDisposable {
 
 /** With `ports: undefined` the stack has no port driver. */
 export async function startFakeStack(
-  options: { ports?: PortDriver | undefined; info?: () => Info; containers?: Backend } = {},
+  options: {
+    ports?: PortDriver | undefined;
+    info?: () => Info;
+    flows?: (most: number) => Promise<Flow[]>;
+    containers?: Backend;
+  } = {},
 ): Promise<FakeStack> {
   const ports = new FakePortDriver();
   const events = new EventBus();
@@ -40,6 +45,7 @@ export async function startFakeStack(
     socketPath,
     info: options.info ?? (() => FAKE_INFO),
     ports: 'ports' in options ? options.ports : ports,
+    ...(options.flows && { flows: options.flows }),
     containers: options.containers,
     events,
     log: (line) => log.push(line),

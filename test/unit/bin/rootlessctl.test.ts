@@ -200,7 +200,7 @@ describe('rootlessctl', function () {
     for (const args of [[], ['--help'], ['-h']]) {
       const { code, stdout, stderr } = await rootlessctl(args);
       assert.deepEqual([code, stderr], [0, '']);
-      for (const word of ['list-ports', 'add-ports', 'remove-ports', 'info', 'events', '--socket']) {
+      for (const word of ['list-ports', 'add-ports', 'remove-ports', 'info', 'events', 'flows', '--socket']) {
         assert(stdout.includes(word), `${word} is missing in:\n${stdout}`);
       }
     }
@@ -277,6 +277,33 @@ describe('text of rootlessctl', () => {
       [
         { time, type: 'connection-closed', port: 1, connection: 7, bytesIn: 10, bytesOut: 20 },
         'port 1 connection 7 closed: 10 bytes in, 20 out',
+      ],
+      [
+        {
+          time,
+          type: 'outbound-opened',
+          protocol: 'tcp',
+          connection: 8,
+          client: '10.0.2.100:5',
+          destination: '10.0.2.2:80',
+          host: '127.0.0.1:8080',
+        },
+        'outbound connection 8 opened from 10.0.2.100:5 to 10.0.2.2:80/tcp at 127.0.0.1:8080',
+      ],
+      [
+        {
+          time,
+          type: 'outbound-closed',
+          protocol: 'tcp',
+          connection: 8,
+          client: '10.0.2.100:5',
+          destination: '192.0.2.1:80',
+          host: '192.0.2.1:80',
+          name: 'x.example',
+          bytesSent: 1,
+          bytesReceived: 2,
+        },
+        'outbound connection 8 closed: 1 bytes sent, 2 received',
       ],
       [{ time, type: 'driver-state', driver: 'builtin', state: 'lost', reason: 'so' }, 'port driver builtin lost: so'],
     ];

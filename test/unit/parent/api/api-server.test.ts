@@ -40,6 +40,33 @@ describe('API server', () => {
     });
   });
 
+  describe('GET /v1/flows', () => {
+    it('answers with as many as requested', async () => {
+      const limits: number[] = [];
+      await using other = await startFakeStack({
+        flows: async (most) => {
+          limits.push(most);
+          return [];
+        },
+      });
+      for (const path of ['/v1/flows', '/v1/flows?limit=5']) {
+        const { status, body } = await ask(other, 'GET', path);
+        assert.deepEqual([status, body], [200, '[]']);
+      }
+      assert.deepEqual(limits, [1000, 5]);
+    });
+    it('answers with none where the stack lists none', async () => {
+      assert.equal((await ask(stack, 'GET', '/v1/flows')).body, '[]');
+    });
+    it('refuses other limits', async () => {
+      for (const limit of ['0', '-1', 'x', '', '100001']) {
+        const { status, body } = await ask(stack, 'GET', `/v1/flows?limit=${limit}`);
+        assert.equal(status, 400);
+        assert.match(body, /invalid limit .*: expected a number from 1 to 100000/);
+      }
+    });
+  });
+
   it('answers 405 without a body to other methods', async () => {
     for (const [method, path] of [
       ['PUT', '/v1/ports'],

@@ -1,0 +1,87 @@
+/** `rootlessctl flows`: open connections and UDP flows, and with -f those that begin and end from then on. */
+import { Command } from 'commander';
+import type { StackClient } from '../../parent/client/stack-client.js';
+import type { Flow, StackEvent } from '../../protocol/api/types.js';
+import { printJSON, printLine } from '../common/print.js';
+import type { ConnectStack } from './connection.js';
+import { flowLine, flowTable } from './flow-text.js';
+
+/** Shortest time between two requests for the list, which has the programs, in ms. */
+const LIST_INTERVAL_MS = 250;
+
+export function makeFlowsCommand(stack: ConnectStack): Command {
+  return new Command('flows')
+    .description('list connections out of the namespaces (with --net=builtin), and those of published ports')
+    .option('-f, --follow', 'then print those that are opened and closed, until the stack ends')
+    .option('--json', 'one JSON object per line')
+    .action(async ({ follow = false, json = false }: { follow?: boolean; json?: boolean }) => {
+      const client = await stack();
+      const flows = await client.flows();
+      if (json) for (const flow of flows) printJSON(follow ? { change: 'open', ...flow } : flow);
+      else process.stdout.write(flowTable(flows, Date.now()));
+      if (!follow) return;
+      const abort = new AbortController();
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort());
+      const print = (change: string, flow: Flow, time: number) =>
+        json ? printJSON({ change, time, ...flow }) : printLine(flowLine(change, flow, time));
+      await followFlows(client, { flows, print, signal: abort.signal });
+    });
+}
+
+interface Following {
+  /** That are open now. */
+  flows: readonly Flow[];
+  print: (change: 'opened' | 'closed', flow: Flow, time: number) => void;
+  signal: AbortSignal;
+}
+
+/** Throws EventStreamError. */
+export async function followFlows(client: StackClient, { flows, print, signal }: Following): Promise<void> {
+  const open = new Map(flows.map((flow) => [flow.connection, flow]));
+  let listed = Date.now();
+  for await (const event of client.events({ signal })) {
+    if (event.type === 'outbound-opened' || event.type === 'connection-opened') {
+      // Events do not have the program, and it is too late to look for it when the connection is closed.
+      if (!open.has(event.connection) && Date.now() - listed >= LIST_INTERVAL_MS) {
+        for (const flow of await client.flows()) open.set(flow.connection, flow);
+        listed = Date.now();
+      }
+      const flow = open.get(event.connection) ?? flowOf(event);
+      open.set(event.connection, flow);
+      print('opened', flow, event.time);
+    } else if (event.type === 'outbound-closed' || event.type === 'connection-closed') {
+      const flow = open.get(event.connection) ?? ('client' in event ? flowOf(event) : undefined);
+      open.delete(event.connection);
+      if (flow) print('closed', { ...flow, ...finalCounts(event) }, event.time);
+    }
+  }
+}
+
+type Begun = Extract<StackEvent, { type: 'outbound-opened' | 'outbound-closed' | 'connection-opened' }>;
+type Ended = Extract<StackEvent, { type: 'outbound-closed' | 'connection-closed' }>;
+
+/** What an event has of a flow. */
+function flowOf(event: Begun): Flow {
+  const { connection, client, time } = event;
+  const counts = { bytesSent: 0, bytesReceived: 0, since: time, verdict: 'allowed' } as const;
+  if (event.type === 'connection-opened') {
+    const { port } = event;
+    return { protocol: 'tcp', direction: 'in', connection, port, client, destination: '', host: '', ...counts };
+  }
+  const { protocol, destination, host, name } = event;
+  return {
+    protocol,
+    direction: 'out',
+    connection,
+    client,
+    destination,
+    host,
+    ...(name !== undefined && { name }),
+    ...counts,
+  };
+}
+
+function finalCounts(event: Ended): Pick<Flow, 'bytesSent' | 'bytesReceived'> {
+  if (event.type === 'connection-closed') return { bytesSent: event.bytesOut, bytesReceived: event.bytesIn };
+  return { bytesSent: event.bytesSent, bytesReceived: event.bytesReceived };
+}
