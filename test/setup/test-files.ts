@@ -39,5 +39,5 @@ export function testFiles(kind: Kind): string[] {
  * through native_test.
  */
 export function usesNativePart(file: string): boolean {
-  return /native\/index\.js|\/native-test\.js|\/engine-side\.js/.test(readFileSync(file, 'utf8'));
+  return /native\/index\.js|\/(native-test|dns-serve|engine-side)\.js/.test(readFileSync(file, 'utf8'));
 }

@@ -1,10 +1,10 @@
 // DNS messages (RFC 1035, RFC 3596, RFC 6891), read within fixed limits: the peer may send anything.
 //
-// Theory of operation. A message is read where it lies, by a cursor that never leaves it. The records of a message come one
-// after the other; names are decompressed only where they are asked for. A compression pointer has to lead to before the
-// piece of the name that it ends, so no name is endless. But many records may lead to the same long name: each label and
-// each pointer that is read counts against a limit for the whole message (kMaxSteps), and so do records (kMaxRecords). A
-// message beyond these limits, of which real ones stay far away, is malformed.
+// Theory of operation. A message is read where it lies, by a cursor that never leaves it. The records of a message come
+// one after the other; names are decompressed only where they are asked for. A compression pointer has to lead to
+// before the piece of the name that it ends, so no name is endless. But many records may lead to the same long name:
+// each label and each pointer that is read counts against a limit for the whole message (kMaxSteps), and so do records
+// (kMaxRecords). A message beyond these limits, of which real ones stay far away, is malformed.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -65,7 +65,8 @@ struct Header {
   Rcode rcode() const { return Rcode(flags & 0xf); }
 };
 
-// A domain name without compression, in lower case: labels with their lengths, the root's last. Equal names have equal bytes.
+// A domain name without compression, in lower case: labels with their lengths, the root's last. Equal names have equal
+// bytes.
 struct Name {
   static constexpr size_t kMaxLength = 255;
   uint8_t length = 0;
@@ -88,8 +89,8 @@ class Cursor {
   void moveTo(size_t at) { at_ = at; }
   bool number16(uint16_t* value);
   bool bytes(size_t count, std::string_view* value);
-  // `name` may be null, to skip it. `pointerAt` gets the place of the compression pointer that the name ends with here, 0 if
-  // there is none; it may be null as well.
+  // `name` may be null, to skip it. `pointerAt` gets the place of the compression pointer that the name ends with here,
+  // 0 if there is none; it may be null as well.
   bool name(Name* name, size_t* pointerAt = nullptr);
 
  private:
@@ -162,12 +163,12 @@ bool readQuestion(std::string_view message, Question* out);
 // Sets the id of a message that is longer than a header.
 void setId(std::string* message, uint16_t id);
 
-// What is wrong with a query that is to be forwarded to a resolver; noError for nothing. It has to be a question (opcode 0)
-// with additional records at most, and complete; transfers of zones are not implemented.
+// What is wrong with a query that is to be forwarded to a resolver; noError for nothing. It has to be a question
+// (opcode 0) with additional records at most, and complete; transfers of zones are not implemented.
 Rcode checkQuery(std::string_view query);
 
-// An answer without records: id, question and flags are the query's, and where it can be read an EDNS record with the reason.
-// "" where `query` has no header or is an answer itself: there is nobody who waits for an answer then.
+// An answer without records: id, question and flags are the query's, and where it can be read an EDNS record with the
+// reason. "" where `query` has no header or is an answer itself: there is nobody who waits for an answer then.
 std::string errorReply(std::string_view query, Rcode rcode, Reason reason = Reason::none);
 
 }  // namespace dns

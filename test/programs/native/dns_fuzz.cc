@@ -1,6 +1,7 @@
-// native_test dns-fuzz FILE SEED COUNT: calls all functions for DNS messages with so many changed copies of the messages in
-// the file (see dns-samples.txt), the same ones for the same seed, and prints how many nanoseconds each function took at most,
-// with the first bytes of that message. A call that took long is made again, since the processor may have been elsewhere.
+// native_test dns-fuzz FILE SEED COUNT: calls all functions for DNS messages with so many changed copies of the
+// messages in the file (see dns-samples.txt), the same ones for the same seed, and prints how many nanoseconds each
+// function took at most, with the first bytes of that message. A call that took long is made again, since the processor
+// may have been elsewhere.
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

@@ -1,5 +1,5 @@
-// native_test dns-message: reads lines from standard input, "CALL HEX" with a message, or "error RCODE REASON HEX"; prints a
-// line of JSON with the result of each.
+// native_test dns-message: reads lines from standard input, "CALL HEX" with a message, or "error RCODE REASON HEX";
+// prints a line of JSON with the result of each.
 #include "dns/message.h"
 
 #include <iostream>

@@ -11,11 +11,8 @@ struct Part {
 };
 // Arguments begin with the part's name.
 constexpr Part kParts[] = {
-    {"dns-fuzz", rn::test::dnsFuzz},
-    {"dns-message", rn::test::dnsMessage},
-    {"policy", rn::test::policyDecisions},
-    {"policy-fuzz", rn::test::policyFuzz},
-    {"policy-peek", rn::test::policyPeek},
+    {"dns-fuzz", rn::test::dnsFuzz},       {"dns-message", rn::test::dnsMessage}, {"dns-serve", rn::test::dnsServe},
+    {"policy", rn::test::policyDecisions}, {"policy-fuzz", rn::test::policyFuzz}, {"policy-peek", rn::test::policyPeek},
 };
 }  // namespace
 

@@ -2,8 +2,8 @@
 //
 // Theory of operation. Only records of the asked name count, and of the last of those names that it leads to by CNAME
 // records: an address that an answer holds for any other name was not asked for. The CNAME records may be in any order.
-// HTTPS and SVCB records (RFC 9460) hold addresses, too, which browsers connect to (ipv4hint, ipv6hint), and names of other
-// servers of the same service. An answer with more of something than the limits below is malformed.
+// HTTPS and SVCB records (RFC 9460) hold addresses, too, which browsers connect to (ipv4hint, ipv6hint), and names of
+// other servers of the same service. An answer with more of something than the limits below is malformed.
 #pragma once
 #include <cstdint>
 #include <string_view>

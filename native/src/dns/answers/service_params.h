@@ -1,8 +1,9 @@
-// HTTPS and SVCB records (RFC 9460): a priority, a server's name, and parameters, each once, in the order of their keys.
+// HTTPS and SVCB records (RFC 9460): a priority, a server's name, and parameters, each once, in the order of their
+// keys.
 //
-// The keys for encrypted ClientHello in them (parameter 5, "ech") would hide from rules by name which server a client connects
-// to. Removing them moves what follows, so compression pointers that lead behind them are adjusted. Names in the data of
-// records are compressed in few types only, and readers do not expect them in others (RFC 3597, 4).
+// The keys for encrypted ClientHello in them (parameter 5, "ech") would hide from rules by name which server a client
+// connects to. Removing them moves what follows, so compression pointers that lead behind them are adjusted. Names in
+// the data of records are compressed in few types only, and readers do not expect them in others (RFC 3597, 4).
 #pragma once
 #include <cstdint>
 #include <string>
@@ -44,7 +45,8 @@ class ServiceParams {
 
 enum class EchResult { none, removed, malformed };
 
-// Removes the keys of encrypted ClientHello from all records of an answer. `out` gets the new message where there were any.
+// Removes the keys of encrypted ClientHello from all records of an answer. `out` gets the new message where there were
+// any.
 EchResult removeEch(std::string_view reply, std::string* out);
 
 }  // namespace dns
