@@ -4,6 +4,8 @@
 #include <sys/socket.h>
 #include <utility>
 
+#include "loop/closer.h"
+
 namespace rn {
 
 Gateway::Gateway(Context& context, GatewayOptions options)
@@ -18,7 +20,9 @@ Gateway::Gateway(Context& context, GatewayOptions options)
 
 void Gateway::close() {
   context_.loop.unwatch(this);
-  packets_.reset();
+  // The kernel waits for all processors before a packet socket is closed, about 12 ms.
+  closer::close(std::move(packets_));
+  out_.close();
   tcp_.close();
 }
 

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <string>
 
+#include "loop/closer.h"
 #include "outbound/frames/checksum.h"
 #include "outbound/frames/offload.h"
 
@@ -194,5 +195,7 @@ void PacketOut::sendToChild(std::string_view ip) {
   ethernet.ether_type = etherType(ip);
   sendFrame(options_.socket.get(), options_.device, Offload{}, ethernet, ip);
 }
+
+void PacketOut::close() { closer::close(std::move(options_.socket)); }
 
 }  // namespace rn

@@ -39,6 +39,8 @@ class PacketOut {
   void unreachable(std::string_view ip, int error);
   // In reply to an echo request: the same with that payload.
   void echoReply(const Packet& request, std::string_view payload);
+  // From here on nothing is sent.
+  void close();
 
  private:
   void icmp4(std::string_view ip, unsigned char code);
