@@ -70,13 +70,31 @@ async function ownNamespace({ pid }: ChildProcess): Promise<number> {
 }
 
 /** Runs `action` with another congestion control, if we may set it. */
-export async function withCongestion<T>(network: BenchNetwork, name: string, action: () => Promise<T>): Promise<T> {
+export function withCongestion<T>(network: BenchNetwork, name: string, action: () => Promise<T>): Promise<T> {
+  return withSetting(network, congestionFile, name, action);
+}
+
+/**
+ * Runs `action` in a network that remembers few ended connections, if we may set that. A forwarder that ends its connections by
+ * a FIN leaves one for a minute each; some ten thousand to one server, and a connection takes milliseconds to find a port, for
+ * each candidate that shares the host's network.
+ */
+export function withFewEndedConnections<T>(network: BenchNetwork, action: () => Promise<T>): Promise<T> {
+  return withSetting(network, '/proc/sys/net/ipv4/tcp_max_tw_buckets', '16', action);
+}
+
+async function withSetting<T>(
+  network: BenchNetwork,
+  file: string,
+  value: string,
+  action: () => Promise<T>,
+): Promise<T> {
   if (!network.own) return action();
-  const before = congestionControl();
-  writeFileSync(congestionFile, name);
+  const before = readFileSync(file, 'utf8').trim();
+  writeFileSync(file, value);
   try {
     return await action();
   } finally {
-    writeFileSync(congestionFile, before);
+    writeFileSync(file, before);
   }
 }

@@ -3,6 +3,7 @@ import { processTree } from '../../test/support/process-info.js';
 import { type Started, start } from '../../test/support/start.js';
 import { unavailable } from '../availability.js';
 import type { Candidates } from '../candidates/candidate.js';
+import { withFewEndedConnections } from '../environment/network.js';
 import { resolverAddress, resolverPort, withResolver } from '../environment/resolver.js';
 import { runAs } from '../environment/users.js';
 import type { CandidateResult, Environment, Figure, Plan, Row, Target } from '../model.js';
@@ -36,7 +37,8 @@ export function outbound(row: OutboundTraffic): Row {
       (where.network.remote ? undefined : 'creating the network of the server needs root'),
     measure: (plan, where) => {
       const candidates = outboundCandidates(where.candidates);
-      const act = () => new Measurement(row, plan, { ...where, candidates }).take();
+      const take = () => new Measurement(row, plan, { ...where, candidates }).take();
+      const act = () => withFewEndedConnections(where.network, take);
       return row.resolver ? withResolver(where.client.directory, act) : act();
     },
   };
