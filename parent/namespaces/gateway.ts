@@ -1,6 +1,8 @@
 /** The launcher's part of the network driver `builtin`: the gateway namespace (native/src/gateway/gateway.h). */
+import { native } from '../../native/index.js';
+import type { EngineHost, PacketChannel } from '../engine/engine-host.js';
 import type { GatewayAddresses } from '../network/driver.js';
-import type { Launcher } from './launcher.js';
+import { type Launcher, LauncherRequestError, refusalIn, wordsOf } from './launcher.js';
 
 /** SO_MARK of packets that are sent into the gateway namespace; any but 0, since nothing else sets marks there. */
 const MARK = 0x524e;
@@ -25,10 +27,13 @@ export interface Gateway {
 }
 
 /**
- * Has the launcher connect the child's network namespace with a gateway namespace. Throws LauncherRequestError, whose `what`
- * is the step that failed.
+ * Has the launcher connect the child's network namespace with a gateway namespace, while it serves other requests. Throws
+ * LauncherRequestError, whose `what` is the step that failed.
  */
-export async function makeGateway(launcher: Launcher, request: GatewayRequest): Promise<Gateway> {
+export async function makeGateway(
+  { engineHost, launcher }: { engineHost: EngineHost; launcher: Launcher },
+  request: GatewayRequest,
+): Promise<Gateway> {
   const { ifname, mtu, ipv4, ipv6 } = request;
   const families = (ipv6 ? [ipv4, ipv6] : [ipv4]).flatMap(({ child, prefix, gateway, dns }) => [
     child,
@@ -36,7 +41,26 @@ export async function makeGateway(launcher: Launcher, request: GatewayRequest): 
     gateway,
     dns,
   ]);
-  const { words, fds } = await launcher.requestFds('gateway', ifname, String(mtu), String(MARK), ...families);
-  const [index, childMac = '', gatewayMac = ''] = words;
-  return { index: Number(index), childMac, gatewayMac, fds };
+  const [ours, theirs] = native().socketpair();
+  const channel = engineHost.open(ours, { acceptsFds: true });
+  try {
+    const reply = firstReply(channel);
+    reply.catch(() => {});
+    await launcher.requestWith(theirs, 'gateway', ifname, String(mtu), String(MARK), ...families);
+    const { words, fds } = await reply;
+    const refusal = refusalIn(words);
+    if (refusal) throw refusal;
+    const [, index, childMac = '', gatewayMac = ''] = words;
+    return { index: Number(index), childMac, gatewayMac, fds };
+  } finally {
+    channel.close();
+  }
+}
+
+/** Throws LauncherRequestError where there is none. */
+function firstReply(channel: PacketChannel): Promise<{ words: string[]; fds: number[] }> {
+  return new Promise((resolve, reject) => {
+    channel.onMessage((data, fds) => resolve({ words: wordsOf(data), fds }));
+    channel.onClose(() => reject(new LauncherRequestError('EIO', 'make the gateway')));
+  });
 }

@@ -72,12 +72,6 @@ export interface LauncherOptions {
   started?: StartedLauncher | undefined;
 }
 
-/** What the launcher replies with. */
-export interface Reply {
-  words: string[];
-  fds: number[];
-}
-
 interface LauncherProcess {
   /** Our end of the control socket. */
   control: number;
@@ -109,7 +103,7 @@ function startLauncher(): LauncherProcess {
 }
 
 export class Launcher {
-  readonly #replies: { resolve: (reply: Reply) => void; reject: (error: Error) => void; wantsFds: boolean }[] = [];
+  readonly #replies: { resolve: (words: string[]) => void; reject: (error: Error) => void }[] = [];
   readonly #results: ((result: CommandResult | undefined) => void)[] = [];
   #result: CommandResult | undefined;
   #over = false;
@@ -125,7 +119,7 @@ export class Launcher {
     private readonly processId: number | undefined,
     private readonly process: Promise<ProgramEnd>,
   ) {
-    channel.onMessage((data, fds) => this.#onMessage(data.toString('utf8').split('\0').slice(0, -1), fds));
+    channel.onMessage((data) => this.#onMessage(wordsOf(data)));
     channel.onClose(() => this.#onClosed());
   }
 
@@ -133,7 +127,7 @@ export class Launcher {
   static async start({ engineHost, namespaces, planIdMap, env, started }: LauncherOptions): Promise<Launcher> {
     inheritOrphans();
     const { control, pid, ended } = started ? adopt(started) : startLauncher();
-    const launcher = new Launcher(engineHost.open(control, { acceptsFds: true }), pid, ended);
+    const launcher = new Launcher(engineHost.open(control), pid, ended);
     const unshared = launcher.#reply();
     unshared.catch(() => {});
     try {
@@ -177,18 +171,18 @@ export class Launcher {
 
   /** Sends a request; resolves with the words of the reply. Throws LauncherRequestError. Requests are served in order. */
   async request(...words: string[]): Promise<string[]> {
-    return (await this.#send(words, [])).words;
+    return this.#send(words, []);
   }
 
   /** Starts a program in the namespaces, with `fd` (which is closed here) as its descriptor 3. Resolves with its pid. */
   async startHelper(command: readonly string[], fd: number): Promise<number> {
-    const { words } = await this.#send(['start', ...command], [fd]);
-    return Number(words[0]);
+    const [pid] = await this.#send(['start', ...command], [fd]);
+    return Number(pid);
   }
 
-  /** Like request(), where descriptors come with the reply; they belong to the caller. */
-  async requestFds(...words: string[]): Promise<Reply> {
-    return this.#send(words, [], true);
+  /** Like request(), with a descriptor, which is closed here. */
+  async requestWith(fd: number, ...words: string[]): Promise<string[]> {
+    return this.#send(words, [fd]);
   }
 
   /** Kills a helper, which may hang. Does nothing if it has ended. */
@@ -286,28 +280,25 @@ export class Launcher {
     }
   }
 
-  async #send(words: readonly string[], fds: number[], wantsFds = false): Promise<Reply> {
+  async #send(words: readonly string[], fds: number[]): Promise<string[]> {
     if (this.#over) {
       for (const fd of fds) native().closeFd(fd);
       throw new LauncherEndedError();
     }
     this.#write(words, fds);
-    return this.#reply(wantsFds);
+    return this.#reply();
   }
 
   #write(words: readonly string[], fds: number[]): void {
     this.channel.send(encodeArguments(words), fds);
   }
 
-  /** Descriptors that come with a reply which is to have none are closed. */
-  #reply(wantsFds = false): Promise<Reply> {
-    return new Promise((resolve, reject) => this.#replies.push({ resolve, reject, wantsFds }));
+  #reply(): Promise<string[]> {
+    return new Promise((resolve, reject) => this.#replies.push({ resolve, reject }));
   }
 
-  #onMessage([first, ...rest]: string[], fds: number[]): void {
-    if (first !== 'ok' || !this.#replies[0]?.wantsFds) {
-      for (const fd of fds.splice(0)) native().discardFd(fd);
-    }
+  #onMessage(words: string[]): void {
+    const [first, ...rest] = words;
     if (first === 'signal') {
       this.#onSignal(Number(rest[0]));
       return;
@@ -319,11 +310,9 @@ export class Launcher {
       return;
     }
     const waiting = this.#replies.shift();
-    if (first === 'error') {
-      waiting?.reject(new LauncherRequestError(errnoName(Number(rest[0])), rest[1] ?? '', rest[2]));
-    } else {
-      waiting?.resolve({ words: rest, fds });
-    }
+    const error = refusalIn(words);
+    if (error) waiting?.reject(error);
+    else waiting?.resolve(rest);
   }
 
   #onClosed(): void {
@@ -332,6 +321,16 @@ export class Launcher {
     for (const { reject } of this.#replies.splice(0)) reject(new LauncherEndedError());
     for (const resolve of this.#results.splice(0)) resolve(this.#result);
   }
+}
+
+/** The words of a packet from the launcher. */
+export function wordsOf(packet: Buffer): string[] {
+  return packet.toString('utf8').split('\0').slice(0, -1);
+}
+
+/** The error that a reply of the launcher reports, if it is one. */
+export function refusalIn([first, errno, what = '', object]: readonly string[]): LauncherRequestError | undefined {
+  return first === 'error' ? new LauncherRequestError(errnoName(Number(errno)), what, object) : undefined;
 }
 
 function notStarted(problem: string): NamespaceError {

@@ -69,10 +69,11 @@ export async function makeChildNamespaces(
 }
 
 async function openGateway(
-  { engineHost: { engine }, launcher }: { engineHost: EngineHost; launcher: Launcher },
+  { engineHost, launcher }: { engineHost: EngineHost; launcher: Launcher },
   { ifname, mtu, hostLoopback, ipv4, ipv6 }: GatewayOptions,
 ): Promise<Gateway> {
-  const { fds, index, childMac, gatewayMac } = await makeGateway(launcher, { ifname, mtu, ipv4, ipv6 });
+  const { fds, index, childMac, gatewayMac } = await makeGateway({ engineHost, launcher }, { ifname, mtu, ipv4, ipv6 });
+  const { engine } = engineHost;
   engine.openGateway(fds, {
     index,
     childMac,

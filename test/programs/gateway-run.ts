@@ -15,12 +15,15 @@ const launcher = await Launcher.start({ engineHost, namespaces, planIdMap, env: 
 try {
   if (directory !== undefined) await launcher.request('detach-netns', join(directory, 'netns'));
   await launcher.request('loopback-up');
-  const gateway = await makeGateway(launcher, {
-    ifname,
-    mtu: 65520,
-    ipv4: { child: '10.0.2.100', gateway: '10.0.2.2', dns: '10.0.2.3', prefix: 24 },
-    ipv6: { child: 'fd00::100', gateway: 'fd00::2', dns: 'fd00::3', prefix: 64 },
-  });
+  const gateway = await makeGateway(
+    { engineHost, launcher },
+    {
+      ifname,
+      mtu: 65520,
+      ipv4: { child: '10.0.2.100', gateway: '10.0.2.2', dns: '10.0.2.3', prefix: 24 },
+      ipv6: { child: 'fd00::100', gateway: 'fd00::2', dns: 'fd00::3', prefix: 64 },
+    },
+  );
   const proc = `/proc/${launcher.pid}`;
   const net = directory === undefined ? `${proc}/ns/net` : `${proc}/root${directory}/netns`;
   const words = [pythonProgram('traffic/gateway-sockets'), `${proc}/ns/user`, net, String(gateway.index)];

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "gateway/gateway.h"
@@ -125,8 +124,14 @@ static void hardware_address(const unsigned char address[HARDWARE_ADDRESS], char
   snprintf(text, 18, "%02x:%02x:%02x:%02x:%02x:%02x", a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
-/* In a process of its own, since the network namespace that it comes to is not the launcher's. Sends the reply. */
+/*
+ * In a process of its own, since the network namespace that it comes to is not the launcher's. Replies on the socket that
+ * came with the request.
+ */
 static void reply_with_gateway(const struct gateway_plan *plan) {
+  close_inherited();
+  close(control);
+  control = request.fds[0];
   struct gateway gateway = {0};
   const char *what = "enter the network namespace";
   int error = enter_detached_netns();
@@ -144,9 +149,10 @@ static void reply_with_gateway(const struct gateway_plan *plan) {
 
 /*
  * gateway IFNAME MTU MARK CHILD PREFIX GATEWAY DNS [CHILD PREFIX GATEWAY DNS]: connects the network namespace to a gateway
- * namespace (gateway/gateway.h) over IPv4, and over IPv6 if there are words for it. Replies with the index of the gateway's
- * device, the hardware addresses of the child's and of the gateway's, and with the sockets in this order: packet-in,
- * packet-out, TCP and UDP over IPv4, TCP and UDP over IPv6.
+ * namespace (gateway/gateway.h) over IPv4, and over IPv6 if there are words for it. The result comes on the socket that comes
+ * with the request, while others are served: "ok", the index of the gateway's device, the hardware addresses of the child's
+ * and of the gateway's, and the sockets in this order: packet-in, packet-out, TCP and UDP over IPv4, TCP and UDP over IPv6;
+ * or "error" like a reply.
  */
 enum outcome request_gateway(void) {
   struct gateway_plan plan = {.ifname = request.words[1],
@@ -155,6 +161,7 @@ enum outcome request_gateway(void) {
   int error = request.count == 8 || request.count == 12 ? 0 : EINVAL;
   if (error == 0) error = parse_addresses(&request.words[4], AF_INET, &plan.ipv4);
   if (error == 0 && request.count == 12) error = parse_addresses(&request.words[8], AF_INET6, &plan.ipv6);
+  if (error == 0 && request.fd_count == 0) error = EBADF;
   if (error != 0) return fail(error, "understand the addresses of", "gateway");
   pid_t pid = fork();
   if (pid < 0) return fail(errno, "fork", NULL);
@@ -162,8 +169,5 @@ enum outcome request_gateway(void) {
     reply_with_gateway(&plan);
     _exit(0);
   }
-  int status;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? REPLIED : fail(EIO, "make the gateway", NULL);
+  return DONE;
 }
