@@ -118,11 +118,13 @@ function splitPorts(text: string, fail: Fail): { place: string; ports: string | 
 function parsePlace(text: string, protocol: string | undefined, fail: Fail): EgressPlace {
   if (text === '*') return { kind: 'any' };
   if (text === 'host') return { kind: 'host' };
-  if (/^\d+(-\d+)?$/.test(text)) fail(`an address or a name before a port, such as ${protocol ?? 'tcp'}:*:${text}`);
+  const refusePorts = (ports: string) => {
+    if (/^\d+(-\d+)?$/.test(ports)) fail(`an address or a name before a port, such as ${protocol ?? 'tcp'}:*:${ports}`);
+  };
+  refusePorts(text);
   if (text.includes('/') || text.includes(':') || /^[\d.]+$/.test(text)) {
     return { kind: 'network', subnet: parseNetwork(text, fail) };
   }
-  if (text === 'localhost') fail('"host" for what listens on the host; localhost is the sandbox itself');
   if (RESERVED_WORDS.includes(text)) fail(`"${text}" without port and protocol, or "${text}." for a host of that name`);
   const wildcard = text.startsWith('*.');
   const name = normalizeHostName(wildcard ? text.slice(2) : text);
@@ -130,7 +132,11 @@ function parsePlace(text: string, protocol: string | undefined, fail: Fail): Egr
     if (text.includes('*')) fail('* alone, or *. before a name, such as *.github.com');
     return fail(FORM);
   }
-  return wildcard ? { kind: 'subdomains', name } : { kind: 'name', name };
+  if (wildcard) return { kind: 'subdomains', name };
+  // As they are compared: other digits and letters are some of these, too.
+  refusePorts(name);
+  if (name === 'localhost') fail('"host" for what listens on the host; localhost is the sandbox itself');
+  return { kind: 'name', name };
 }
 
 function parseNetwork(text: string, fail: Fail): Subnet {
