@@ -111,6 +111,7 @@
         'src/tcp/tcp_relay.cc',
         'src/tcp/tcp_relay_ends.cc',
         'src/tcp/tcp_relay_splice.cc',
+        'src/udp/published_sources.cc',
         'src/udp/udp_batch.cc',
         'src/udp/udp_flow.cc',
         'src/netlink/udp_peers.cc',

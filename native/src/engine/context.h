@@ -15,6 +15,7 @@
 #include "loop/watchdog.h"
 #include "tcp/half_closed.h"
 #include "tcp/pipe_pool.h"
+#include "udp/published_sources.h"
 
 namespace rn {
 
@@ -102,6 +103,7 @@ struct Shared {
   std::atomic<uint64_t> nextConnection{1};
   // Bytes, see kept_datagrams.h.
   std::atomic<size_t> keptDatagrams{0};
+  PublishedSources publishedSources;
   // Of each thread; complete before there are ports.
   std::vector<Context*> threads;
 

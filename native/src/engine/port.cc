@@ -67,6 +67,7 @@ Fd Port::listener() const {
 int Port::suspend() {
   if (closed_ || suspended_ || listeners_.size() != 1 || !listeners_.front()->fd.valid()) return EBADF;
   Listener* listener = listeners_.front().get();
+  onListenersEnd();
   suspended_ = true;
   // Otherwise epoll would report the hang-up again and again.
   context_.loop.unwatch(listener);
@@ -79,6 +80,7 @@ int Port::suspend() {
 Fd Port::transfer() {
   Fd fd = listener();
   if (!fd.valid() || suspended_) return Fd();
+  onListenersEnd();
   suspended_ = transferred_ = true;
   context_.loop.unwatch(listeners_.front().get());
   watched_ = false;
@@ -133,6 +135,7 @@ void Port::watchListeners(uint32_t events) {
 void Port::close() {
   if (closed_) return;
   closed_ = true;
+  onListenersEnd();
   for (auto& listener : listeners_) {
     if (listener->fd.valid()) closeListener(listener.get());
   }
@@ -151,6 +154,7 @@ void Port::closeListener(Listener* listener) {
 
 void Port::endListener(Listener* listener, const std::string& why) {
   if (closed_ || !listener->fd.valid()) return;
+  onListenersEnd();
   closeListener(listener);
   reportState(why);
 }

@@ -88,6 +88,8 @@ class Port : public FdBudget::Holder, public std::enable_shared_from_this<Port> 
   virtual void onTick() = 0;
   virtual void closeConnections() = 0;
   virtual void addFlows(std::vector<PortFlow>* flows) const = 0;
+  // Before a listener is closed, or is used otherwise.
+  virtual void onListenersEnd() {}
 
   // Reports why the port does not accept connections; "" when it does.
   void reportState(const std::string& why);

@@ -129,6 +129,11 @@ uint64_t fdLimit() {
   return limit.rlim_cur;
 }
 
+bool isShortage(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM || error == EADDRNOTAVAIL ||
+         error == EAGAIN;
+}
+
 void keepUrgentInLine(int fd) { on(fd, SOL_SOCKET, SO_OOBINLINE); }
 
 void keepAlive(int fd, int seconds) {
@@ -150,6 +155,10 @@ void prepareListener(int fd, sa_family_t family, int type, bool dual) {
   // Replies must leave from the address that the client sent to (ip(7), ipv6(7)).
   if (family == AF_INET || dual) on(fd, IPPROTO_IP, IP_PKTINFO);
   if (family == AF_INET6) on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO);
+  prepareDatagrams(fd);
+}
+
+void prepareDatagrams(int fd) {
   on(fd, SOL_UDP, UDP_GRO);
   on(fd, SOL_SOCKET, SO_RCVBUF, kDatagramBuffer);
   on(fd, SOL_SOCKET, SO_SNDBUF, kDatagramBuffer);

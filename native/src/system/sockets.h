@@ -52,6 +52,8 @@ constexpr int kKeepAliveSeconds = 15;
 constexpr int kKeepAliveProbes = 9;
 // RLIMIT_NOFILE.
 uint64_t fdLimit();
+// Whether a socket could not be made or connected because this host lacks something now: the same may succeed later.
+bool isShortage(int error);
 
 struct ListenResult {
   Fd fd;
@@ -65,6 +67,9 @@ ListenResult listenOn(const Address& address, int type, bool dual);
 
 // Sets the options that the engine needs on a listener or a bound UDP socket, of any origin.
 void prepareListener(int fd, sa_family_t family, int type, bool dual);
+
+// Of a UDP socket that datagrams are relayed by: they may come coalesced (udp(7), UDP_GRO), and its buffers are large.
+void prepareDatagrams(int fd);
 
 // Keeps urgent data in line with the other bytes. Relays need it on both sockets; accepted ones inherit it.
 void keepUrgentInLine(int fd);

@@ -9,6 +9,22 @@
 
 namespace rn {
 
+namespace {
+
+in6_addr mapped(const in_addr& v4) {
+  in6_addr out{};
+  out.s6_addr[10] = out.s6_addr[11] = 0xff;
+  memcpy(&out.s6_addr[12], &v4, sizeof v4);
+  return out;
+}
+
+}  // namespace
+
+UdpBatch& sharedBatch() {
+  static thread_local UdpBatch instance;
+  return instance;
+}
+
 UdpBatch::UdpBatch() {
   for (int i = 0; i < kMax; i++) {
     iov_[i] = {buffer_.get() + size_t(i) * kDatagram, kDatagram};
@@ -38,33 +54,39 @@ int UdpBatch::receive(int fd) {
     m.segment = 0;
     m.from.length = h.msg_namelen;
     m.to = {};
-    for (cmsghdr* c = CMSG_FIRSTHDR(&h); c != nullptr; c = CMSG_NXTHDR(&h, c)) {
-      if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
-        int segment;
-        memcpy(&segment, CMSG_DATA(c), sizeof segment);
-        if (size_t(segment) < m.length) m.segment = uint16_t(segment);
-      } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
-        in_pktinfo info;
-        memcpy(&info, CMSG_DATA(c), sizeof info);
-        m.to.s6_addr[10] = m.to.s6_addr[11] = 0xff;
-        memcpy(&m.to.s6_addr[12], &info.ipi_spec_dst, 4);
-      } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
-        in6_pktinfo info;
-        memcpy(&info, CMSG_DATA(c), sizeof info);
-        m.to = info.ipi6_addr;
-      }
-    }
+    m.toPort = 0;
+    readControl(&h, &m);
   }
   return n;
 }
 
-void UdpBatch::dropErrors(int fd) {
-  char control[512];
-  for (int i = 0; i < kMax; i++) {
-    msghdr h{};
-    h.msg_control = control;
-    h.msg_controllen = sizeof control;
-    if (recvmsg(fd, &h, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return;
+void UdpBatch::readControl(msghdr* header, Message* message) {
+  Message& m = *message;
+  auto isAt = [](const cmsghdr* c, int level, int type) { return c->cmsg_level == level && c->cmsg_type == type; };
+  for (cmsghdr* c = CMSG_FIRSTHDR(header); c != nullptr; c = CMSG_NXTHDR(header, c)) {
+    if (isAt(c, SOL_UDP, UDP_GRO)) {
+      int segment;
+      memcpy(&segment, CMSG_DATA(c), sizeof segment);
+      if (size_t(segment) < m.length) m.segment = uint16_t(segment);
+    } else if (isAt(c, IPPROTO_IP, IP_PKTINFO)) {
+      in_pktinfo info;
+      memcpy(&info, CMSG_DATA(c), sizeof info);
+      m.to = mapped(info.ipi_spec_dst);
+    } else if (isAt(c, IPPROTO_IPV6, IPV6_PKTINFO)) {
+      in6_pktinfo info;
+      memcpy(&info, CMSG_DATA(c), sizeof info);
+      m.to = info.ipi6_addr;
+    } else if (isAt(c, IPPROTO_IP, IP_ORIGDSTADDR)) {
+      sockaddr_in original;
+      memcpy(&original, CMSG_DATA(c), sizeof original);
+      m.to = mapped(original.sin_addr);
+      m.toPort = ntohs(original.sin_port);
+    } else if (isAt(c, IPPROTO_IPV6, IPV6_ORIGDSTADDR)) {
+      sockaddr_in6 original;
+      memcpy(&original, CMSG_DATA(c), sizeof original);
+      m.to = original.sin6_addr;
+      m.toPort = ntohs(original.sin6_port);
+    }
   }
 }
 

@@ -21,18 +21,20 @@ class UdpBatch {
     // Size of each datagram in `data` where several came coalesced (UDP_GRO), else 0.
     uint16_t segment = 0;
     Address from;
-    // The local address that it was sent to, IPv4 as v4-mapped.
+    // The local address that it was sent to, IPv4 as v4-mapped; with a port where the socket reports the original
+    // destination (ip(7), IP_RECVORIGDSTADDR), else 0.
     in6_addr to{};
+    uint16_t toPort = 0;
     // Index of the next message of the same flow, or kNone. receive() makes one chain of all.
     int next = 0;
+
+    uint64_t datagrams() const { return segment == 0 ? 1 : (length + segment - 1) / segment; }
   };
 
   UdpBatch();
 
   // Returns the number of messages read, or -1 with an errno: EAGAIN where there are none now.
   int receive(int fd);
-  // Discards pending errors that no read returns (ip(7), IP_RECVERR; timestamps and the like).
-  static void dropErrors(int fd);
   const Message& operator[](int i) const { return messages_[i]; }
 
   // Makes `message` the next one after `previous`, or the first of a chain where that is kNone, and the last in any case.
@@ -66,6 +68,7 @@ class UdpBatch {
   // Of an address and of a segment size.
   static constexpr size_t kControl = 128;
 
+  static void readControl(msghdr* header, Message* message);
   static int sendVector(int fd, iovec* iov, int n, uint16_t segment, const Address* to, const in6_addr* source);
 
   std::unique_ptr<char[]> buffer_{new char[kMax * kDatagram]};
@@ -79,5 +82,8 @@ class UdpBatch {
   uint64_t yieldEnded_ = 0;
   uint64_t yieldLasted_ = 0;
 };
+
+// The batch that all flows of this thread share.
+UdpBatch& sharedBatch();
 
 }  // namespace rn

@@ -1,7 +1,8 @@
 #include "udp/udp_flow.h"
 
 #include <errno.h>
-#include <netinet/udp.h>
+
+#include "system/error_queue.h"
 
 namespace rn {
 
@@ -13,18 +14,8 @@ constexpr uint64_t kRefusedMs = 1000;
 constexpr uint64_t kSettleMs = 3500;
 // How long a refusal counts for other flows.
 constexpr uint64_t kHintMs = 1000;
-constexpr int kBufferSize = 4 << 20;
-
-uint64_t datagramsIn(const UdpBatch::Message& message) {
-  return message.segment == 0 ? 1 : (message.length + message.segment - 1) / message.segment;
-}
 
 }  // namespace
-
-UdpBatch& sharedBatch() {
-  static thread_local UdpBatch instance;
-  return instance;
-}
 
 int familyIndex(const Address& client) {
   return client.family() == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(&client.v6.sin6_addr) ? 1 : 0;
@@ -44,33 +35,22 @@ UdpFlow::UdpFlow(UdpPort* port, UdpPort::Listener* listener, const Ends& ends)
   dial();
 }
 
-bool UdpFlow::take(int message) {
-  bool isFirst = firstTaken_ == UdpBatch::kNone;
-  if (isFirst) firstTaken_ = message;
-  sharedBatch().chain(lastTaken_, message);
-  lastTaken_ = message;
-  return isFirst;
-}
-
 void UdpFlow::forwardTaken() {
-  UdpBatch& batch = sharedBatch();
-  int next = firstTaken_;
-  firstTaken_ = lastTaken_ = UdpBatch::kNone;
-  while (next != UdpBatch::kNone && !isDeleted()) {
-    int start = next;
-    int n = batch.run(start);
-    for (int k = 0; k < n; k++) next = batch[next].next;
+  taken_.drain(sharedBatch(), [this](int start, int n) {
+    // By what came before it.
+    if (isDeleted()) return false;
     forward(start, n);
-  }
+    return true;
+  });
 }
 
 void UdpFlow::forward(int start, int n) {
   UdpBatch& batch = sharedBatch();
-  used_ = port_->context_.loop.now();
+  conversation_.used = port_->context_.loop.now();
   size_t bytes = 0;
   for (int i = start, k = 0; k < n; i = batch[i].next, k++) {
     bytes += batch[i].length;
-    questions_ += datagramsIn(batch[i]);
+    conversation_.questions += batch[i].datagrams();
   }
   touch();
   if (state_ == State::refused) return;
@@ -101,11 +81,7 @@ void UdpFlow::onDialed(Fd fd) {
   child_ = std::move(fd);
   state_ = State::open;
   touch();
-  int on = 1;
-  setsockopt(child_.get(), SOL_UDP, UDP_GRO, &on, sizeof on);
-  int size = kBufferSize;
-  setsockopt(child_.get(), SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-  setsockopt(child_.get(), SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+  sockets::prepareDatagrams(child_.get());
   if (!reported_) {
     reported_ = true;
     port_->counters_.open++;
@@ -153,7 +129,8 @@ void UdpFlow::onEvents(uint32_t events) {
       if (errno == ECONNREFUSED && settled_) lost_ = true;
       if (errno == ECONNREFUSED && !settled_) onRefused();
       // Pending errors that reading does not clear: another holder of the socket must have set options on it.
-      else if (errno == EAGAIN && (events & EPOLLERR) && round == 0) UdpBatch::dropErrors(child_.get());
+      else if (errno == EAGAIN && (events & EPOLLERR) && round == 0)
+        errorQueue::take(child_.get(), [](const errorQueue::Entry&) {});
       return;
     }
     progress();
@@ -165,8 +142,8 @@ void UdpFlow::onEvents(uint32_t events) {
 
 void UdpFlow::sendReplies(int n) {
   UdpBatch& batch = sharedBatch();
-  used_ = port_->context_.loop.now();
-  for (int i = 0; i < n; i++) answers_ += datagramsIn(batch[i]);
+  conversation_.used = port_->context_.loop.now();
+  for (int i = 0; i < n; i++) conversation_.answers += batch[i].datagrams();
   touch();
   bool known = !IN6_IS_ADDR_UNSPECIFIED(&asked_);
   for (int i = 0; i < n;) {
@@ -193,9 +170,7 @@ bool UdpFlow::tick(uint64_t now) {
   // On loopback a refusal is there as soon as the datagram is sent; farther away it may take a moment: a neighbour that
   // does not answer at once is asked again each second, three times (ip-sysctl, mcast_solicit).
   if (state_ == State::open && !settled_ && now - openedAt_ > kSettleMs) settle();
-  const Timeouts& timeouts = port_->context_.timeouts;
-  uint64_t idle = answers_ == 0 ? timeouts.udpUnanswered : isStream() ? timeouts.udpStream : timeouts.udpAnswered;
-  return now - used_ < idle;
+  return !conversation_.isOver(now, port_->context_.timeouts);
 }
 
 void UdpFlow::end() {
@@ -215,7 +190,7 @@ void UdpFlow::touch() {
   if (list_ == nullptr) return;
   std::list<UdpFlow*>* list = &port_->young_;
   if (state_ == State::dialing) list = &port_->dialing_;
-  else if (isStream()) list = &port_->streams_;
+  else if (conversation_.isStream()) list = &port_->streams_;
   list->splice(list->end(), *list_, place_);
   list_ = list;
 }

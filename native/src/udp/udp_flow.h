@@ -7,14 +7,14 @@
 
 #include "connect/agent_link.h"
 #include "loop/loop.h"
+#include "udp/conversation.h"
 #include "udp/kept_datagrams.h"
+#include "udp/taken_messages.h"
 #include "udp/udp_batch.h"
 #include "udp/udp_port.h"
 
 namespace rn {
 
-// The batch that all flows of this thread share.
-UdpBatch& sharedBatch();
 // Index of the client's address family: 0 for IPv4 (v4-mapped addresses too), 1 for IPv6.
 int familyIndex(const Address& client);
 
@@ -32,7 +32,7 @@ class UdpFlow : public Handler, public DeferredDelete, public Dial {
 
   // Chains a message of the batch, which came from the client, behind those that were taken before. Returns whether it is
   // the first.
-  bool take(int message);
+  bool take(int message) { return taken_.take(sharedBatch(), message); }
   // Sends what was taken. Messages of clients that take turns leave together, too.
   void forwardTaken();
 
@@ -64,8 +64,6 @@ class UdpFlow : public Handler, public DeferredDelete, public Dial {
 
   // Sends n messages of the chain from `start` on.
   void forward(int start, int n);
-  // More than one question and its answer.
-  bool isStream() const { return answers_ > 0 && questions_ + answers_ > 2; }
   // In use: makes it the last of its list to be evicted.
   void touch();
   void dial();
@@ -104,11 +102,8 @@ class UdpFlow : public Handler, public DeferredDelete, public Dial {
   std::list<UdpFlow*>* list_ = nullptr;
   std::list<UdpFlow*>::iterator place_;
   // Of the present batch.
-  int firstTaken_ = UdpBatch::kNone;
-  int lastTaken_ = UdpBatch::kNone;
-  uint64_t questions_ = 0;
-  uint64_t answers_ = 0;
-  uint64_t used_ = 0;
+  TakenMessages taken_;
+  Conversation conversation_;
   uint64_t openedAt_ = 0;
   uint64_t forgetAt_ = 0;
   uint64_t in_ = 0;

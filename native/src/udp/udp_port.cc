@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <string>
+#include <utility>
 
 #include "udp/udp_batch.h"
 #include "udp/udp_flow.h"
@@ -19,6 +20,18 @@ bool UdpPort::Key::operator==(const Key& o) const { return memcmp(bytes, o.bytes
 
 size_t UdpPort::KeyHash::operator()(const Key& key) const {
   return std::hash<std::string_view>()(std::string_view(reinterpret_cast<const char*>(key.bytes), sizeof key.bytes));
+}
+
+UdpPort::UdpPort(Context& context, PortOptions options) : Port(context, std::move(options)) {
+  if (isDirect()) return;
+  for (const auto& listener : listeners_) sources_.push_back(listener->fd.get());
+  context_.shared.publishedSources.add(target_.port, sources_);
+}
+
+void UdpPort::onListenersEnd() {
+  if (sources_.empty()) return;
+  context_.shared.publishedSources.remove(target_.port, sources_, context_);
+  sources_.clear();
 }
 
 int UdpPort::stopListening(Listener* listener) { return sockets::connectToSelf(listener->fd.get()); }
@@ -43,20 +56,8 @@ void UdpPort::addFlows(std::vector<PortFlow>* flows) const {
 }
 
 void UdpPort::onReadable(Listener* listener) {
-  UdpBatch& in = sharedBatch();
-  for (int round = 0; round < 4 && !closed_; round++) {
-    int n = in.receive(listener->fd.get());
-    if (n < 0) return;
-    listener->progress();
-    UdpFlow* flows[UdpBatch::kMax];
-    int count = 0;
-    for (int i = 0; i < n; i++) {
-      UdpFlow* flow = flowFor(listener, in[i].from, in[i].to);
-      if (flow != nullptr && flow->take(i)) flows[count++] = flow;
-    }
-    for (int i = 0; i < count; i++) flows[i]->forwardTaken();
-    if (!in.worthAnother(n)) return;
-  }
+  readForFlows<UdpFlow>(listener,
+                        [&](const UdpBatch::Message& message) { return flowFor(listener, message.from, message.to); });
 }
 
 uint32_t UdpPort::firstAttempt(const Address& client) const {

@@ -30,7 +30,7 @@ class UdpFlow;
 
 class UdpPort : public Port {
  public:
-  using Port::Port;
+  UdpPort(Context& context, PortOptions options);
   bool evictOne() override;
 
  protected:
@@ -40,6 +40,7 @@ class UdpPort : public Port {
   void onTick() override;
   void closeConnections() override;
   void addFlows(std::vector<PortFlow>* flows) const override;
+  void onListenersEnd() override;
 
  private:
   friend class UdpFlow;
@@ -71,6 +72,8 @@ class UdpPort : public Port {
   std::list<UdpFlow*> dialing_, young_, streams_;
   uint64_t nextScan_ = 0;
   Hint hints_[2];
+  // Those whose addresses its server may send from.
+  std::vector<int> sources_;
 };
 
 }  // namespace rn
