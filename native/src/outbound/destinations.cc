@@ -35,6 +35,15 @@ bool isUnroutable(const Address& address) {
   return IN6_IS_ADDR_LINKLOCAL(&ip) || IN6_IS_ADDR_MULTICAST(&ip);
 }
 
+// To all or many hosts; no error may be sent in reply (RFC 1122, 3.2.2; RFC 4443, 2.4 e).
+bool isForMany(const Address& address, const Destinations::Subnet& subnet) {
+  if (address.family() == AF_INET6) return IN6_IS_ADDR_MULTICAST(&address.v6.sin6_addr);
+  uint32_t ip = ntohl(address.v4.sin_addr.s_addr);
+  uint32_t hosts = subnet.prefix < 32 ? 0xffffffffu >> subnet.prefix : 0;
+  return IN_MULTICAST(ip) || ip == INADDR_BROADCAST ||
+         (within(address, subnet.child, subnet.prefix) && hosts != 0 && (ip & hosts) == hosts);
+}
+
 Address loopback(const Address& like) {
   Address out;
   Address::parse(like.family() == AF_INET ? "127.0.0.1" : "::1", like.port(), &out);
@@ -54,8 +63,15 @@ Destination Destinations::ofGateway(const Address& inside, uint8_t protocol) con
   return {Destination::Kind::host, loopback(inside), 0};
 }
 
+const Destinations::Subnet& Destinations::subnetOf(const Address& inside) const {
+  return inside.family() == AF_INET ? options_.v4 : options_.v6;
+}
+
+bool Destinations::isChild(const Address& inside) const { return sameIp(inside, subnetOf(inside).child); }
+
 Destination Destinations::find(const Address& inside, uint8_t protocol) const {
-  const Subnet& subnet = inside.family() == AF_INET ? options_.v4 : options_.v6;
+  const Subnet& subnet = subnetOf(inside);
+  if (isForMany(inside, subnet)) return none(0);
   if (subnet.child.family() == 0 || isUnroutable(inside)) return none(EHOSTUNREACH);
   if (sameIp(inside, subnet.gateway)) return ofGateway(inside, protocol);
   if (sameIp(inside, subnet.dns)) {

@@ -11,7 +11,7 @@ struct Destination {
   enum class Kind {
     host,  // this address, from the host's network namespace
     dns,   // the DNS forwarder
-    none,  // nowhere; `error` is the errno that the program is to see
+    none,  // nowhere; `error` is the errno that the program is to see, 0 where it is to see none
   };
   Kind kind = Kind::none;
   Address address;
@@ -47,9 +47,12 @@ class Destinations {
   // `protocol` is IPPROTO_TCP, IPPROTO_UDP, or IPPROTO_ICMP for an echo request of either family. The packet may have any
   // address: programs inside can forge those that the kernel would never route, such as the host's loopback.
   Destination find(const Address& inside, uint8_t protocol) const;
+  // Whether it is the child's own address.
+  bool isChild(const Address& inside) const;
 
  private:
   Destination ofGateway(const Address& inside, uint8_t protocol) const;
+  const Subnet& subnetOf(const Address& inside) const;
 
   Options options_;
 };

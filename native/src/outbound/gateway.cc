@@ -14,7 +14,13 @@ Gateway::Gateway(Context& context, GatewayOptions options)
       out_(std::move(options.out)),
       destinations_(std::move(options.destinations)),
       tcp_({context, out_, destinations_, *this, [this](Fd client) { serveDns(std::move(client)); }},
-           std::move(options.tcp4), std::move(options.tcp6)) {
+           std::move(options.tcp4), std::move(options.tcp6)),
+      udp_({context, out_, destinations_,
+            [this](const std::string& query, const Address& client, const Address& dns) {
+              answerDns(query, client, dns);
+            }},
+           std::move(options.udp4), std::move(options.udp6)),
+      echo_({context, out_, destinations_}) {
   context_.loop.watch(packets_.get(), EPOLLIN, this);
 }
 
@@ -24,6 +30,20 @@ void Gateway::close() {
   closer::close(std::move(packets_));
   out_.close();
   tcp_.close();
+  udp_.close();
+  echo_.close();
+}
+
+CounterTotals Gateway::counters() const {
+  CounterTotals totals = tcp_.counters();
+  udp_.counters().addTo(&totals);
+  return totals;
+}
+
+void Gateway::tick() {
+  tcp_.tick();
+  udp_.tick();
+  echo_.tick();
 }
 
 void Gateway::onEvents(uint32_t) {
@@ -40,11 +60,13 @@ void Gateway::onEvents(uint32_t) {
 
 void Gateway::onPacket(const Packet& packet) {
   if (packet.isSyn()) tcp_.onSyn(packet);
+  else echo_.onPacket(packet);
 }
 
 std::vector<FlowReport> Gateway::flows(const Context& thread) const {
   std::vector<FlowReport> flows;
   tcp_.listFlows(thread, &flows);
+  if (&thread == &context_) udp_.listFlows(&flows);
   return flows;
 }
 
@@ -52,5 +74,7 @@ void Gateway::serveDns(Fd client) {
   sockets::closeWithReset(std::move(client));
   context_.fds.release(this, HeldSyns::kDescriptors);
 }
+
+void Gateway::answerDns(const std::string&, const Address&, const Address&) {}
 
 }  // namespace rn

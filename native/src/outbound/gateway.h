@@ -4,7 +4,7 @@
 // there, only sockets, which all belong to this object (gateway/gateway.h has the rules there). Whatever programs inside send
 // to other hosts arrives there, and ends at one of the sockets:
 //
-//   packets    a packet socket gets a copy of each SYN, which the packet filter drops, and each echo request
+//   packets    a packet socket gets a copy of each SYN, and of each echo request (echo.h); the packet filter drops both
 //   listeners  accept connections to any address, once their SYN was admitted (tcp/)
 //   datagrams  a UDP socket receives datagrams to any address (udp/)
 //
@@ -21,14 +21,16 @@
 
 #include "engine/context.h"
 #include "outbound/destinations.h"
+#include "outbound/echo.h"
 #include "outbound/frames/packet_out.h"
 #include "outbound/tcp/outbound_tcp.h"
+#include "outbound/udp/outbound_udp.h"
 #include "system/fd.h"
 
 namespace rn {
 
 struct GatewayOptions {
-  // The packet socket for input, and the listeners; those of IPv6 invalid where there is none.
+  // The packet socket for input, the listeners, and the sockets for datagrams; those of IPv6 invalid where there is none.
   Fd packets, tcp4, udp4, tcp6, udp6;
   PacketOut::Options out;
   Destinations::Options destinations;
@@ -40,8 +42,8 @@ class Gateway : public Handler, public FdBudget::Holder {
   // Ends everything; it may be deleted when the round of events is over, and all threads are done with what they were given.
   void close();
   void onEvents(uint32_t events) override;
-  void tick() { tcp_.tick(); }
-  CounterTotals counters() const { return tcp_.counters(); }
+  void tick();
+  CounterTotals counters() const;
   // Those of the calling thread, which that context is of.
   std::vector<FlowReport> flows(const Context& thread) const;
 
@@ -52,12 +54,15 @@ class Gateway : public Handler, public FdBudget::Holder {
 
   void onPacket(const Packet& packet);
   void serveDns(Fd client);
+  void answerDns(const std::string& query, const Address& client, const Address& dns);
 
   Context& context_;
   Fd packets_;
   PacketOut out_;
   Destinations destinations_;
   OutboundTcp tcp_;
+  OutboundUdp udp_;
+  Echo echo_;
 };
 
 }  // namespace rn

@@ -10,6 +10,7 @@ namespace test {
 int dnsFuzz(int argc, char** argv);
 int dnsMessage(int argc, char** argv);
 int dnsServe(int argc, char** argv);
+int framesFuzz(int argc, char** argv);
 int policyDecisions(int argc, char** argv);
 int policyFuzz(int argc, char** argv);
 int policyPeek(int argc, char** argv);

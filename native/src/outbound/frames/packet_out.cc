@@ -4,19 +4,23 @@
 #include <errno.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
+#include <net/if.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
 #include <netinet/ip_icmp.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <algorithm>
 #include <cstddef>
 #include <string>
+#include <utility>
 
 #include "loop/closer.h"
 #include "outbound/frames/checksum.h"
+#include "outbound/frames/ip_header.h"
 #include "outbound/frames/offload.h"
 
 namespace rn {
@@ -25,44 +29,18 @@ namespace {
 
 // Of the loopback device; each network namespace has it as its first.
 constexpr int kLoopback = 1;
-constexpr unsigned char kHops = 64;
+// What any network transports (RFC 8200, 5), and what most do.
+constexpr size_t kSafeMtu6 = 1280;
+constexpr size_t kUsualMtu = 1500;
 // The most of a packet that an error quotes (RFC 4443, 2.4 c; more than RFC 792 asks for, as RFC 1812, 4.3.2.3 does).
 constexpr size_t kQuoted4 = 548;
 constexpr size_t kQuoted6 = 1232;
-
-template <typename Header>
-std::string_view bytesOf(const Header& header) {
-  return {reinterpret_cast<const char*>(&header), sizeof header};
-}
 
 template <typename Header>
 Header headerAt(std::string_view bytes) {
   Header header{};
   memcpy(&header, bytes.data(), std::min(bytes.size(), sizeof header));
   return header;
-}
-
-std::string ipHeader(const Address& source, const Address& destination, uint8_t protocol, size_t length) {
-  if (source.family() == AF_INET) {
-    iphdr ip{};
-    ip.version = 4;
-    ip.ihl = sizeof ip / 4;
-    ip.tot_len = htons(uint16_t(sizeof ip + length));
-    ip.ttl = kHops;
-    ip.protocol = protocol;
-    ip.saddr = source.v4.sin_addr.s_addr;
-    ip.daddr = destination.v4.sin_addr.s_addr;
-    ip.check = checksum::finish(checksum::add(0, bytesOf(ip)));
-    return std::string(bytesOf(ip));
-  }
-  ip6_hdr ip{};
-  ip.ip6_vfc = 6 << 4;
-  ip.ip6_plen = htons(uint16_t(length));
-  ip.ip6_nxt = protocol;
-  ip.ip6_hlim = kHops;
-  ip.ip6_src = source.v6.sin6_addr;
-  ip.ip6_dst = destination.v6.sin6_addr;
-  return std::string(bytesOf(ip));
 }
 
 // An ICMP message with its checksum.
@@ -79,44 +57,64 @@ std::string icmpMessage(icmp6_hdr header, std::string_view payload, const Addres
   return std::string(bytesOf(header)).append(payload);
 }
 
-void sendFrame(int fd, int device, const Offload& offload, const ether_header& ethernet, std::string_view ip) {
-  sockaddr_ll to{};
-  to.sll_family = AF_PACKET;
-  to.sll_protocol = ethernet.ether_type;
-  to.sll_ifindex = device;
-  to.sll_halen = ETH_ALEN;
-  memcpy(to.sll_addr, ethernet.ether_dhost, ETH_ALEN);
-  iovec iov[] = {{const_cast<Offload*>(&offload), sizeof offload},
-                 {const_cast<ether_header*>(&ethernet), sizeof ethernet},
-                 {const_cast<char*>(ip.data()), ip.size()}};
+// What packet sockets are given with a frame: where it leaves.
+sockaddr_ll via(int device, uint16_t etherType, const Mac& to) {
+  sockaddr_ll address{};
+  address.sll_family = AF_PACKET;
+  address.sll_protocol = etherType;
+  address.sll_ifindex = device;
+  address.sll_halen = ETH_ALEN;
+  memcpy(address.sll_addr, to.data(), to.size());
+  return address;
+}
+
+// `parts`: Ethernet header, IP header, and what follows.
+void sendFrame(int fd, sockaddr_ll to, Offload offload, std::array<std::string_view, 3> parts) {
+  iovec iov[1 + parts.size()] = {{&offload, sizeof offload}};
+  for (size_t i = 0; i < parts.size(); i++) iov[1 + i] = {const_cast<char*>(parts[i].data()), parts[i].size()};
   msghdr message{};
   message.msg_name = &to;
   message.msg_namelen = sizeof to;
   message.msg_iov = iov;
-  message.msg_iovlen = 3;
+  message.msg_iovlen = 1 + parts.size();
   // What cannot be sent is lost, as on any network: its receiver tries again.
   while (sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EINTR) {
   }
 }
 
-uint16_t etherType(std::string_view ip) { return htons((ip[0] & 0xf0) == 0x40 ? ETHERTYPE_IP : ETHERTYPE_IPV6); }
+bool isV4(std::string_view ip) { return (ip[0] & 0xf0) == 0x40; }
+
+// Of the gateway's device; the socket is in its namespace (netdevice(7)).
+size_t mtuOf(int fd, int device) {
+  ifreq request{};
+  request.ifr_ifindex = device;
+  if (ioctl(fd, SIOCGIFNAME, &request) != 0 || ioctl(fd, SIOCGIFMTU, &request) != 0) return kUsualMtu;
+  return std::clamp<size_t>(size_t(request.ifr_mtu), kSafeMtu6, ip::kMaxLength);
+}
 
 }  // namespace
 
+PacketOut::PacketOut(Options options)
+    : options_(std::move(options)), mtu_(mtuOf(options_.socket.get(), options_.device)) {
+  int size = sockets::kDatagramBuffer;
+  setsockopt(options_.socket.get(), SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+}
+
 void PacketOut::inject(const Packet& packet) {
   ether_header ethernet{};
-  ethernet.ether_type = etherType(packet.ip);
+  ethernet.ether_type = ip::etherType(packet.family() == AF_INET);
   size_t start = packet.ip.size() - packet.transport.size();
-  std::string ip(packet.ip);
+  std::string transport(packet.transport);
   // The packet may have come without its checksum, as it does from another program's socket on this machine.
   uint16_t partial =
-      checksum::fold(checksum::pseudoHeader(packet.source, packet.destination, IPPROTO_TCP, packet.transport.size()));
-  memcpy(&ip[start + offsetof(tcphdr, check)], &partial, sizeof partial);
+      checksum::fold(checksum::pseudoHeader(packet.source, packet.destination, IPPROTO_TCP, transport.size()));
+  memcpy(&transport[offsetof(tcphdr, check)], &partial, sizeof partial);
   Offload offload;
   offload.flags = Offload::kNeedsChecksum;
   offload.checksumStart = uint16_t(sizeof ethernet + start);
   offload.checksumOffset = offsetof(tcphdr, check);
-  sendFrame(options_.socket.get(), kLoopback, offload, ethernet, ip);
+  sendFrame(options_.socket.get(), via(kLoopback, ethernet.ether_type, Mac{}), offload,
+            {bytesOf(ethernet), packet.ip.substr(0, start), transport});
 }
 
 void PacketOut::reset(const Packet& syn) {
@@ -128,12 +126,12 @@ void PacketOut::reset(const Packet& syn) {
   tcp.rst = tcp.ack = 1;
   uint64_t sum = checksum::pseudoHeader(syn.destination, syn.source, IPPROTO_TCP, sizeof tcp);
   tcp.check = checksum::finish(checksum::add(sum, bytesOf(tcp)));
-  sendToChild(ipHeader(syn.destination, syn.source, IPPROTO_TCP, sizeof tcp).append(bytesOf(tcp)));
+  send(syn.destination, syn.source, IPPROTO_TCP, bytesOf(tcp));
 }
 
 void PacketOut::unreachable(std::string_view ip, int error) {
   // What the receiver's kernel makes of a code: icmp_err_convert and icmpv6_err_convert in Linux.
-  bool v4 = etherType(ip) == htons(ETHERTYPE_IP);
+  bool v4 = isV4(ip);
   switch (error) {
     case ENETUNREACH: return v4 ? icmp4(ip, ICMP_NET_UNREACH) : icmp6(ip, ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOROUTE);
     case EHOSTUNREACH:
@@ -160,7 +158,7 @@ void PacketOut::icmp4(std::string_view ip, unsigned char code) {
   header.type = ICMP_DEST_UNREACH;
   header.code = code;
   std::string message = icmpMessage(header, ip.substr(0, kQuoted4));
-  sendToChild(ipHeader(options_.own4, sender, IPPROTO_ICMP, message.size()).append(message));
+  send(options_.own4, sender, IPPROTO_ICMP, message);
 }
 
 void PacketOut::icmp6(std::string_view ip, unsigned char type, unsigned char code) {
@@ -171,29 +169,56 @@ void PacketOut::icmp6(std::string_view ip, unsigned char type, unsigned char cod
   header.icmp6_type = type;
   header.icmp6_code = code;
   std::string message = icmpMessage(header, ip.substr(0, kQuoted6), options_.own6, sender);
-  sendToChild(ipHeader(options_.own6, sender, IPPROTO_ICMPV6, message.size()).append(message));
+  send(options_.own6, sender, IPPROTO_ICMPV6, message);
 }
 
-void PacketOut::echoReply(const Packet& request, std::string_view payload) {
-  std::string message;
-  if (request.family() == AF_INET) {
-    auto header = headerAt<icmphdr>(request.transport);
+void PacketOut::echoReply(const EchoReply& reply, std::string_view payload) {
+  if (reply.from.family() == AF_INET) {
+    icmphdr header{};
     header.type = ICMP_ECHOREPLY;
-    message = icmpMessage(header, payload);
-  } else {
-    auto header = headerAt<icmp6_hdr>(request.transport);
-    header.icmp6_type = ICMP6_ECHO_REPLY;
-    message = icmpMessage(header, payload, request.destination, request.source);
+    header.un.echo.id = htons(reply.id);
+    header.un.echo.sequence = htons(reply.sequence);
+    send(reply.from, reply.to, IPPROTO_ICMP, icmpMessage(header, payload));
+    return;
   }
-  sendToChild(ipHeader(request.destination, request.source, request.protocol, message.size()).append(message));
+  icmp6_hdr header{};
+  header.icmp6_type = ICMP6_ECHO_REPLY;
+  header.icmp6_id = htons(reply.id);
+  header.icmp6_seq = htons(reply.sequence);
+  send(reply.from, reply.to, IPPROTO_ICMPV6, icmpMessage(header, payload, reply.from, reply.to));
 }
 
-void PacketOut::sendToChild(std::string_view ip) {
+void PacketOut::send(const Address& from, const Address& to, uint8_t protocol, std::string_view message) {
+  bool v4 = from.family() == AF_INET;
+  if (message.size() > ip::kMaxLength - (v4 ? ip::headerSize(v4) : 0)) return;
+  std::string ethernet = ethernetToChild(v4);
+  sockaddr_ll target = via(options_.device, ip::etherType(v4), options_.child);
+  char header[ip::kMaxHeader];
+  ip::Fields fields{from, to, protocol, message.size(), nextId()};
+  if (message.size() <= mostInPacket(v4)) {
+    size_t size = ip::writeHeader(header, fields, nullptr);
+    sendFrame(options_.socket.get(), target, {}, {ethernet, {header, size}, message});
+    return;
+  }
+  size_t room = v4 ? mtu_ - ip::headerSize(v4) : kSafeMtu6 - ip::kMaxHeader;
+  room -= room % ip::kFragmentUnit;
+  for (size_t at = 0; at < message.size(); at += room) {
+    std::string_view bytes = message.substr(at, room);
+    fields.length = bytes.size();
+    ip::Part part{at, at + bytes.size() == message.size()};
+    size_t size = ip::writeHeader(header, fields, &part);
+    sendFrame(options_.socket.get(), target, {}, {ethernet, {header, size}, bytes});
+  }
+}
+
+size_t PacketOut::mostInPacket(bool v4) const { return (v4 ? mtu_ : std::min(mtu_, kUsualMtu)) - ip::headerSize(v4); }
+
+std::string PacketOut::ethernetToChild(bool v4) const {
   ether_header ethernet{};
   memcpy(ethernet.ether_dhost, options_.child.data(), options_.child.size());
   memcpy(ethernet.ether_shost, options_.gateway.data(), options_.gateway.size());
-  ethernet.ether_type = etherType(ip);
-  sendFrame(options_.socket.get(), options_.device, Offload{}, ethernet, ip);
+  ethernet.ether_type = ip::etherType(v4);
+  return std::string(bytesOf(ethernet));
 }
 
 void PacketOut::close() { closer::close(std::move(options_.socket)); }

@@ -2,9 +2,14 @@
 //
 // Frames leave by a packet socket (packet(7)) with a virtio_net_hdr in front (PACKET_VNET_HDR), so that the kernel completes
 // TCP and UDP checksums where anybody looks at them.
+//
+// A message that does not fit the device leaves in fragments. Packets may go on to networks inside whose MTU is smaller: those
+// of IPv4 are fragmented there; of IPv6 nobody may do that on the way (RFC 8200, 5), and nobody here receives the error, so
+// one that is larger than usual networks transport leaves in fragments that any network does.
 #pragma once
 #include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "outbound/frames/packet.h"
@@ -26,8 +31,13 @@ class PacketOut {
     // The gateway's own addresses, from which errors come; family 0 for none.
     Address own4, own6;
   };
+  struct EchoReply {
+    Address from, to;
+    uint16_t id;
+    uint16_t sequence;
+  };
 
-  explicit PacketOut(Options options) : options_(std::move(options)) {}
+  explicit PacketOut(Options options);
 
   // To the gateway, as if it had come from the child a second time.
   void inject(const Packet& packet);
@@ -35,20 +45,33 @@ class PacketOut {
   // In reply to a SYN: the connection is refused (RFC 9293, 3.10.7.1).
   void reset(const Packet& syn);
   // In reply to a packet: why it did not arrive, as the errno that its sender is to see (icmp(7), RFC 792, RFC 4443). An errno
-  // that no message leads to is ignored.
+  // that no message leads to is ignored. Of the packet it is enough to have the first 8 bytes after its IP header.
   void unreachable(std::string_view ip, int error);
-  // In reply to an echo request: the same with that payload.
-  void echoReply(const Packet& request, std::string_view payload);
+  void echoReply(const EchoReply& reply, std::string_view payload);
+  // A message of that protocol with its checksum. What is too large for a packet is dropped.
+  void send(const Address& from, const Address& to, uint8_t protocol, std::string_view message);
+
+  // For frames that are made elsewhere.
+  const Options& options() const { return options_; }
+  // The most that follows the IP header in a packet that is not fragmented.
+  size_t mostInPacket(bool v4) const;
+  // Of as many packets as that.
+  uint32_t nextId(uint32_t count = 1) {
+    nextId_ += count;
+    return nextId_ - count;
+  }
+  // The Ethernet header of what goes to the child.
+  std::string ethernetToChild(bool v4) const;
   // From here on nothing is sent.
   void close();
 
  private:
   void icmp4(std::string_view ip, unsigned char code);
   void icmp6(std::string_view ip, unsigned char type, unsigned char code);
-  // `ip` is a packet whose checksums are complete.
-  void sendToChild(std::string_view ip);
 
   Options options_;
+  size_t mtu_;
+  uint32_t nextId_ = 1;
 };
 
 }  // namespace rn

@@ -42,12 +42,6 @@ class HostSockets : public Sockets {
   const Context& context_;
 };
 
-// Of the host, which has to do without something now; the same attempt may succeed later.
-bool isShortage(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM || error == EADDRNOTAVAIL ||
-         error == EAGAIN;
-}
-
 }  // namespace
 
 class HeldSyn : public Handler, public DeferredDelete {
@@ -173,7 +167,7 @@ bool HeldSyns::hasRoomFor(const Address& client) const {
 }
 
 void HeldSyns::refuse(const Packet& syn, int error) {
-  if (isShortage(error)) return;
+  if (sockets::isShortage(error)) return;
   if (error == ECONNREFUSED || error == ECONNRESET) {
     deps_.out.reset(syn);
   } else {

@@ -23,9 +23,9 @@
 #include "connect/outgoing.h"
 #include "engine/context.h"
 #include "outbound/destinations.h"
+#include "outbound/four_tuple.h"
 #include "outbound/frames/packet.h"
 #include "outbound/frames/packet_out.h"
-#include "outbound/tcp/four_tuple.h"
 
 namespace rn {
 

@@ -1,4 +1,4 @@
-// Both ends of a TCP connection, as a key.
+// Both ends of a connection or a flow, as a key.
 #pragma once
 #include <string.h>
 #include <functional>
