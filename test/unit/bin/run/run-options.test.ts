@@ -36,6 +36,7 @@ describe('the command line of rootless-run', () => {
         hostNetworks: 'avoid',
         hostLoopback: false,
         ipv6: false,
+        autoIPv6: true,
         slirp4netns: { binary: 'slirp4netns', sandbox: 'auto', seccomp: 'auto' },
         pasta: { binary: 'pasta' },
         lxcUserNic: { bridge: 'lxcbr0' },
@@ -225,6 +226,7 @@ describe("the command line under RootlessKit's name", () => {
         ifname: 'eth0',
         hostLoopback: false,
         ipv6: true,
+        autoIPv6: false,
         // Of another network: they are not checked.
         slirp4netns: { binary: '/x', sandbox: 'off', seccomp: 'off' },
         pasta: { binary: '/p' },
