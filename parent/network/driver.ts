@@ -1,4 +1,5 @@
 import type { NetworkDriverInfo } from '../../protocol/api/types.js';
+import type { HostPort } from '../../protocol/ports/host-port.js';
 import type { PacketChannel } from '../engine/engine-host.js';
 import type { Problem } from '../errors.js';
 
@@ -13,6 +14,8 @@ export interface NetworkOptions {
   ifname?: string;
   /** Whether the child may reach the host's loopback through the gateway address. */
   hostLoopback: boolean;
+  /** Ports of the gateway's addresses that lead to the host all the same; the start fails where the network has none such. */
+  hostPorts?: readonly HostPort[];
   /** Whether the start fails where the network cannot deny that access; otherwise a line is logged. */
   refuseHostLoopback?: boolean;
   /** Requested by the user. */
@@ -40,6 +43,7 @@ export interface GatewayOptions {
   ifname: string;
   mtu: number;
   hostLoopback: boolean;
+  hostPorts: readonly HostPort[];
   ipv4: GatewayAddresses;
   ipv6?: GatewayAddresses;
 }

@@ -20,6 +20,11 @@ const drivers = { builtin, slirp4netns, pasta, 'lxc-user-nic': lxcUserNic, none,
 /** Drivers that `auto` tries, in this order. */
 const automatic: readonly NetworkDriver[] = [slirp4netns, pasta, none];
 
+/** Only this one leads single ports to the host. */
+function needsBuiltin({ hostPorts = [] }: NetworkOptions): boolean {
+  return hostPorts.length > 0;
+}
+
 export type NetworkName = 'auto' | keyof typeof drivers;
 
 /** Names that `--net` accepts. */
@@ -40,7 +45,8 @@ export function parseNetworkName(text: string): NetworkName {
 
 /** To be called while the namespaces are made, so that setupNetwork() takes less time. */
 export function prepareNetwork(name: NetworkName, options: NetworkOptions): void {
-  const driver: NetworkDriver | undefined = name === 'auto' ? automatic[0] : drivers[name];
+  const first = needsBuiltin(options) ? builtin : automatic[0];
+  const driver: NetworkDriver | undefined = name === 'auto' ? first : drivers[name];
   driver?.prepare?.(options);
 }
 
@@ -77,6 +83,10 @@ export async function setupNetwork({
     const again = driver.setupAgain?.bind(driver, child, options, demands);
     return new RestartingNetwork(network, { child, again, ...log });
   };
+  const single = needsBuiltin(options);
+  if (single && name !== 'auto' && name !== 'builtin') {
+    throw new NetworkError(`the network driver ${name} leads no single ports to the host; use --net=builtin`);
+  }
   if (name !== 'auto') {
     const chosen: NetworkDriver = drivers[name];
     const problem = await chosen.probe(options);
@@ -84,7 +94,7 @@ export async function setupNetwork({
     return start(chosen);
   }
   const problems: string[] = [];
-  for (const driver of automatic) {
+  for (const driver of single ? [builtin] : automatic) {
     const problem = await driver.probe(options);
     if (problem) {
       problems.push(problemText(problem));
@@ -99,5 +109,6 @@ export async function setupNetwork({
       problems.push(error.message);
     }
   }
-  throw new NetworkError(`no network driver works: ${problems.join('; ')}`);
+  const failure = single ? '--host-port requires --net=builtin' : 'no network driver works';
+  throw new NetworkError(`${failure}: ${problems.join('; ')}`);
 }

@@ -4,9 +4,10 @@
  */
 import { closeSync, ftruncateSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
+import type { NetworkDriverInfo } from '../../protocol/api/types.js';
 import { NetworkError } from '../errors.js';
 import { type Launcher, LauncherRequestError } from '../namespaces/launcher.js';
-import type { Network } from '../network/driver.js';
+import type { Network, NetworkOptions } from '../network/driver.js';
 import type { StateDir } from '../state/state-dir.js';
 import { hasOwnNetwork, type StartContext } from './options.js';
 
@@ -22,7 +23,7 @@ export async function writeNameFiles(
   const dns = network.info.dns ?? [];
   const text = resolvConf(dns);
   const files = [
-    ['/etc/hosts', 'hosts', hostsFile()],
+    ['/etc/hosts', 'hosts', hostsFile(hostNames(network.info, options.network))],
     ['/etc/resolv.conf', 'resolvConf', text],
   ] as const;
   const mounted = hasOwnNetwork(options);
@@ -55,10 +56,25 @@ function read(path: string): string | undefined {
   }
 }
 
-/** The child's /etc/hosts: the host's, and the host name on loopback. */
-function hostsFile(): string {
+/** By which programs inside find the host: ours, and those that Docker and Podman have. */
+const HOST_NAMES = 'host.rootless.internal host.docker.internal host.containers.internal';
+
+/** Lines of hosts(5) for names of the host; "" where nothing of it can be reached by the network driver builtin. */
+export function hostNames(
+  { driver, gateway }: NetworkDriverInfo,
+  { hostLoopback, hostPorts = [] }: Pick<NetworkOptions, 'hostLoopback' | 'hostPorts'>,
+): string {
+  if (driver !== 'builtin' || gateway === undefined || !(hostLoopback || hostPorts.length > 0)) return '';
+  return `${gateway} ${HOST_NAMES}\n`;
+}
+
+/**
+ * The child's /etc/hosts: the host's, and the host name on loopback. Names of the host come first: on the host, the same
+ * ones may lead elsewhere.
+ */
+function hostsFile(namesOfHost: string): string {
   const host = read('/etc/hosts') ?? '127.0.0.1 localhost\n::1 localhost\n';
-  return `${host}\n127.0.0.1 ${hostname()}\n::1 ${hostname()}\n`;
+  return `${namesOfHost}${host}\n127.0.0.1 ${hostname()}\n::1 ${hostname()}\n`;
 }
 
 /** The child's /etc/resolv.conf: the network driver's DNS servers, with the host's search list and options (resolv.conf(5)). */

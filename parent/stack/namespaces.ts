@@ -70,7 +70,7 @@ export async function makeChildNamespaces(
 
 async function openGateway(
   { engineHost, launcher }: { engineHost: EngineHost; launcher: Launcher },
-  { ifname, mtu, hostLoopback, ipv4, ipv6 }: GatewayOptions,
+  { ifname, mtu, hostLoopback, hostPorts, ipv4, ipv6 }: GatewayOptions,
 ): Promise<Gateway> {
   const { fds, index, childMac, gatewayMac } = await makeGateway({ engineHost, launcher }, { ifname, mtu, ipv4, ipv6 });
   const { engine } = engineHost;
@@ -87,7 +87,7 @@ async function openGateway(
     dns6: ipv6?.dns ?? '',
     prefix6: ipv6?.prefix ?? 0,
     hostLoopback: hostLoopback ? 1 : 0,
-    hostPorts: '',
+    hostPorts: hostPorts.map(({ transport, port, host }) => `${transport} ${port} ${host.ip} ${host.port}\n`).join(''),
   });
   return { setResolvers: () => {}, close: () => engine.closeGateway() };
 }

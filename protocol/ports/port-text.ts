@@ -68,7 +68,7 @@ export function checkAddress(text: string, what: string, fail: Fail): Address {
   const plain = plainAddress(text);
   if (/^fe[89ab]/i.test(plain)) fail(`${what} ${quote(text)} is link-local: it needs a zone, which is not supported`);
   const kind = groupKind(plain);
-  if (kind !== undefined) fail(`${what} ${quote(text)} is a ${kind} address; only unicast addresses can be published`);
+  if (kind !== undefined) fail(`${what} ${quote(text)} is a ${kind} address; only unicast addresses can be used`);
   return { family: isIPv4(plain) ? 4 : 6, unspecified: version === 4 ? plain === '0.0.0.0' : plain === '::' };
 }
 

@@ -4,6 +4,7 @@ import { MAX_PORT_THREADS } from '../../../parent/engine/threads.js';
 import { UsageError } from '../../../parent/errors.js';
 import { userModeAddresses } from '../../../parent/network/drivers/addresses.js';
 import { checkStackName } from '../../../parent/stack-discovery/choose.js';
+import { parseHostPort } from '../../../protocol/ports/host-port.js';
 import { parseGoInteger } from '../../rootlesskit-compat/go-flags.js';
 import type { CheckContext } from './rule.js';
 import { IncorrectUsageError } from './values.js';
@@ -61,6 +62,10 @@ export function checkPortThreads(text: string): void {
 
 export function checkCidr(text: string): void {
   userModeAddresses(text);
+}
+
+export function checkHostPort(text: string): void {
+  parseHostPort(text);
 }
 
 export function checkIfname(name: string, { dialect }: CheckContext): void {

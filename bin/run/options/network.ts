@@ -2,6 +2,7 @@
 import type { NetworkOptions, Switch } from '../../../parent/network/driver.js';
 import type { NetworkName } from '../../../parent/network/index.js';
 import { type RootlessKitFace, standInMtu } from '../../../parent/rootlesskit/stand-ins.js';
+import { checkHostPorts, parseHostPort } from '../../../protocol/ports/host-port.js';
 import { parseMtu } from './checks.js';
 import type { CommandLine, Values } from './values.js';
 
@@ -31,6 +32,8 @@ export function toNetworkOptions(
 ): NetworkOptions {
   const isRootlessRun = dialect.name === 'rootless-run';
   const { ifname, lxcUserNicBinary } = values;
+  const hostPorts = (values.hostPort ?? []).map(parseHostPort);
+  checkHostPorts(hostPorts);
   return {
     mtu: parseMtu(values.mtu, { dialect, values }) || standInMtu(face?.network),
     cidr: values.cidr,
@@ -38,6 +41,7 @@ export function toNetworkOptions(
     ...(isRootlessRun && { hostNetworks: given('cidr') ? 'report' : 'avoid' }),
     ...(ifname === undefined ? {} : { ifname }),
     hostLoopback,
+    hostPorts,
     // RootlessKit gives no such guarantee, and Docker's script asks for it with any driver.
     ...(isRootlessRun && values.disableHostLoopback && { refuseHostLoopback: true }),
     ipv6: values.ipv6 ?? false,

@@ -13,6 +13,7 @@ import {
   checkCgroupName,
   checkCidr,
   checkCopyUpDirectory,
+  checkHostPort,
   checkIfname,
   checkMtu,
   checkName,
@@ -124,6 +125,22 @@ const network: readonly OptionRule[] = [
     flags: '--disable-host-loopback',
     description: 'prohibit such connections',
     impliedDefault: ({ defaults }) => (defaults.hostLoopback ? undefined : 'prohibited'),
+  },
+  {
+    flags: '--host-port <spec>',
+    description:
+      "let programs in the namespace connect to a port of the host, as host.rootless.internal:PORT: port[:[ip:]hostPort][/udp], where ip is the host's 127.0.0.1 unless given; may be repeated; with --net=builtin",
+    list: true,
+    only: 'rootless-run',
+    check: checkHostPort,
+    conflicts: [
+      {
+        option: '--net',
+        values: networkNames.filter((name) => name !== 'auto' && name !== 'builtin'),
+        reason: 'only the network driver builtin leads single ports to the host',
+        hint: '--net=builtin',
+      },
+    ],
   },
   {
     flags: '--detach-netns',

@@ -14,6 +14,7 @@ export interface Values {
   ifname?: string;
   disableHostLoopback?: boolean;
   allowHostLoopback?: boolean;
+  hostPort?: string[];
   ipv6?: boolean;
   detachNetns?: boolean;
   slirp4netnsBinary: string;

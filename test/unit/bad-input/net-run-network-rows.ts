@@ -155,7 +155,7 @@ export const NET_RUN_NETWORK_ROWS: readonly Row[] = [
   [
     'rootless-net run --rootfs / -p 239.1.1.1:80:80/udp true',
     125,
-    `invalid published port "239.1.1.1:80:80/udp": host IP "239.1.1.1" is a multicast address; only unicast addresses can be published${PUBLISH}`,
+    `invalid published port "239.1.1.1:80:80/udp": host IP "239.1.1.1" is a multicast address; only unicast addresses can be used${PUBLISH}`,
   ],
   [
     'rootless-net run --rootfs / -p target= true',

@@ -4,6 +4,8 @@ import type { Row } from './row.js';
 const SPEC =
   '; expected [parentIP:]parentPort:[childIP:]childPort[/proto][+proxy1|+proxy2], such as 127.0.0.1:8080:80/tcp';
 
+const HOST_PORT = '; expected port[:[ip:]hostPort][/tcp|udp], such as 5432 or 5432:127.0.0.1:5433';
+
 export const RUN_ROWS: readonly Row[] = [
   ['rootless-run', 125, 'no command specified; for a shell: rootless-run -- bash'],
   ['rootless-run --', 125, 'no command specified; for a shell: rootless-run -- bash'],
@@ -121,6 +123,19 @@ export const RUN_ROWS: readonly Row[] = [
     'rootless-run --net=none --ifname=eth0 true',
     125,
     '--ifname and --net=none are mutually exclusive: no network device',
+  ],
+  ['rootless-run --host-port', 125, "option '--host-port <spec>' argument missing; hint: rootless-run --help"],
+  ['rootless-run --host-port=0 true', 125, `invalid --host-port "0": port 0 is not between 1 and 65535${HOST_PORT}`],
+  [
+    'rootless-run --host-port=80:::1:80 true',
+    125,
+    `invalid --host-port "80:::1:80": too many colons, an IPv6 address needs brackets${HOST_PORT}`,
+  ],
+  ['rootless-run --host-port=80 --host-port=80:81 true', 125, 'invalid --host-port: 80/tcp is given twice'],
+  [
+    'rootless-run --net=pasta --host-port=80 true',
+    125,
+    '--host-port and --net=pasta are mutually exclusive: only the network driver builtin leads single ports to the host; hint: --net=builtin',
   ],
   [
     'rootless-run --ifname=a/b true',
@@ -276,12 +291,12 @@ export const RUN_ROWS: readonly Row[] = [
   [
     'rootless-run -p 224.0.0.1:8080:80 true',
     125,
-    'invalid port "224.0.0.1:8080:80": parent IP "224.0.0.1" is a multicast address; only unicast addresses can be published',
+    'invalid port "224.0.0.1:8080:80": parent IP "224.0.0.1" is a multicast address; only unicast addresses can be used',
   ],
   [
     'rootless-run -p 255.255.255.255:8080:80 true',
     125,
-    'invalid port "255.255.255.255:8080:80": parent IP "255.255.255.255" is a broadcast address; only unicast addresses can be published',
+    'invalid port "255.255.255.255:8080:80": parent IP "255.255.255.255" is a broadcast address; only unicast addresses can be used',
   ],
   ['rootless-run -p 127.1:8080:80 true', 125, 'invalid port "127.1:8080:80": parent IP "127.1" is not an IP address'],
   ['rootless-run -p a:b:c true', 125, `invalid port "a:b:c": parent port "b" is not a number${SPEC}`],

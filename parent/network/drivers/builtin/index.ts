@@ -33,7 +33,13 @@ export const builtin: NetworkDriver = {
     const device = options.ifname ?? DEFAULT_IFNAME;
     const addresses = { ipv4, ...(ipv6 && { ipv6: IPV6 }) };
     const gateway = await child
-      .openGateway({ ifname: device, mtu, hostLoopback: options.hostLoopback, ...addresses })
+      .openGateway({
+        ifname: device,
+        mtu,
+        hostLoopback: options.hostLoopback,
+        hostPorts: options.hostPorts ?? [],
+        ...addresses,
+      })
       .catch((error: unknown) => {
         if (!(error instanceof LauncherRequestError)) throw error;
         throw new NetworkError(`--net=builtin cannot be used: ${problemText(explainGateway(error, device))}`);
