@@ -33,6 +33,8 @@ export type EngineEvent =
   | { type: 'port-state'; port: number; reason: string }
   | { type: 'addresses-changed' }
   | { type: 'outbound-opened' | 'outbound-closed'; flow: OutboundFlow }
+  /** `protocol` is that of IP, 0 for a name that was asked for; `rule` counts from 0, -1 is the default. */
+  | { type: 'egress-denied'; protocol: number; rule: number; client: string; destination: string; reason: string }
   | { type: 'log'; text: string }
   | {
       type: 'connection-opened' | 'connection-refused' | 'connection-closed';
@@ -69,6 +71,17 @@ export interface EngineCounters {
   /** Connections of clients that are not on loopback, by whether the server saw the client's address. */
   sourceKept: number;
   sourceHidden: number;
+}
+
+/** Of one rule of a policy. */
+export interface EgressCounters {
+  /** Connections, flows and echo requests. */
+  allowed: number;
+  denied: number;
+  /** Queries for names. */
+  names: number;
+  bytesSent: number;
+  bytesReceived: number;
 }
 
 /** A connection or flow out of the namespace; addresses as `address:port`. See src/outbound/flow.h. */
@@ -158,6 +171,15 @@ export interface Engine {
   outboundFlows(most: number): OutboundFlow[];
   /** Parent: open connections and flows of published ports, up to that many. */
   portFlows(most: number): PortFlow[];
+  /** Parent: where names are resolved on the host, in this order; IPv6 addresses may have a zone. */
+  setResolvers(addresses: readonly string[]): void;
+  /**
+   * Parent: what may be reached through it, as protocol/egress/encode.ts writes it; an empty policy allows everything.
+   * `hostAddresses` are the host's own. Open connections continue. Returns false for bytes that are not a policy.
+   */
+  setEgress(policy: Uint8Array, hostAddresses: readonly string[]): boolean;
+  /** Parent: of the default, and of each rule in their order. */
+  egressCounters(): EgressCounters[];
   /**
    * Parent: gives programs below process `root` sockets of the host for published ports; see src/bypass/bypass.h. `fd` is
    * the socket that the command's process sends its hello on.
@@ -234,6 +256,8 @@ interface Binding {
   listenOnPath(path: string, mode: number): number;
   /** Closes a descriptor from the untrusted side on another thread: its close may have been made slow on purpose. */
   discardFd(fd: number): void;
+  /** Of the process that has connected a Unix socket; 0 where it is not visible from here (unix(7), SO_PEERCRED). */
+  peerPid(fd: number): number;
   /** To a UNIX socket; a path that begins with `@` is an abstract name. */
   sendDatagram(path: string, text: string): void;
   /**

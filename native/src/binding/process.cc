@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 
 #include "binding/exports.h"
 #include "binding/values.h"
@@ -48,6 +49,17 @@ napi_value reapChild(napi_env env, napi_callback_info info) {
   return ended ? makeNumber(env, status) : undefined(env);
 }
 
+napi_value peerPid(napi_env env, napi_callback_info info) {
+  // (fd of a Unix socket) -> pid of the process that has connected (unix(7)), 0 where it is not visible
+  Args args(env, info);
+  ucred peer{};
+  socklen_t length = sizeof peer;
+  if (getsockopt(int(args.number(0)), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) {
+    return throwErrno(env, errno, "getsockopt");
+  }
+  return makeNumber(env, peer.pid);
+}
+
 napi_value setCommandLine(napi_env env, napi_callback_info info) {
   // (bytes)
   Args args(env, info);
@@ -60,9 +72,14 @@ napi_value setCommandLine(napi_env env, napi_callback_info info) {
 
 std::vector<NamedFunction> processFunctions() {
   return {
-      {"becomeSubreaper", becomeSubreaper}, {"confineProcess", confineProcess}, {"onSignal", onSignal},
-      {"signalProcess", signalProcess},     {"ignoreSignal", ignoreSignal},     {"reapChild", reapChild},
+      {"becomeSubreaper", becomeSubreaper},
+      {"confineProcess", confineProcess},
+      {"onSignal", onSignal},
+      {"signalProcess", signalProcess},
+      {"ignoreSignal", ignoreSignal},
+      {"reapChild", reapChild},
       {"setCommandLine", setCommandLine},
+      {"peerPid", peerPid},
   };
 }
 

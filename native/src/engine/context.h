@@ -37,7 +37,8 @@ struct Event {
     outboundOpened,     // flow
     outboundClosed,     // flow
     addressesChanged,   // of this network namespace
-    log,                // text
+    egressDenied,  // id: IP protocol, 0 for a name; connection: rule, -1 for the default; text: client; data: what, reason
+    log,           // text
   };
   Kind kind;
   uint32_t id = 0;

@@ -306,6 +306,26 @@ void Engine::closeGateway() {
   });
 }
 
+void Engine::setResolvers(std::vector<Address> resolvers) {
+  loop_.post([this, resolvers = std::move(resolvers)] {
+    if (gateway_) gateway_->names().setResolvers(resolvers);
+  });
+}
+
+bool Engine::setEgress(const std::string& encoded, const std::vector<Address>& host) {
+  return ask(*threads_.front(), [&] { return gateway_ && gateway_->egress().setPolicy(encoded, host); });
+}
+
+std::vector<RuleCounters> Engine::egressCounters() {
+  return ask(*threads_.front(), [this] {
+    std::vector<RuleCounters> all;
+    if (!gateway_) return all;
+    const Policy& policy = gateway_->egress().policy();
+    for (int rule = -1; rule < int(policy.ruleCount()); rule++) all.push_back(policy.counters(rule));
+    return all;
+  });
+}
+
 std::vector<FlowReport> Engine::outboundFlows() {
   std::vector<FlowReport> all;
   for (const auto& thread : threads_) {

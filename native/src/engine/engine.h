@@ -60,6 +60,11 @@ class Engine : public PacketChannel::Owner {
   // Parent: the network of the driver builtin, once; it ends with the engine, or before.
   void openGateway(GatewayOptions options);
   void closeGateway();
+  // The host's resolvers, which names inside are asked of.
+  void setResolvers(std::vector<Address> resolvers);
+  // Egress::setPolicy(), and the counters of its rules, the default's first. Any thread but the engine's: they block.
+  bool setEgress(const std::string& encoded, const std::vector<Address>& host);
+  std::vector<RuleCounters> egressCounters();
   // Connections and flows out of the namespace. Any thread but the engine's: it blocks.
   std::vector<FlowReport> outboundFlows();
   // Open connections and flows of published ports. As above.

@@ -56,7 +56,10 @@ Destination none(int error) { return {Destination::Kind::none, {}, error}; }
 
 Destination Destinations::ofGateway(const Address& inside, uint8_t protocol) const {
   for (const HostPort& one : options_.hostPorts) {
-    if (one.protocol == protocol && one.port == inside.port()) return {Destination::Kind::host, one.address, 0};
+    if (one.protocol != protocol || one.port != inside.port()) continue;
+    Destination destination{Destination::Kind::host, one.address, 0};
+    destination.granted = true;
+    return destination;
   }
   // There is no service at all, as on a host with all ports closed.
   if (!options_.hostLoopback && protocol != IPPROTO_ICMP) return none(ECONNREFUSED);

@@ -16,6 +16,10 @@ struct Destination {
   Kind kind = Kind::none;
   Address address;
   int error = 0;
+  // Whether the client has to show first which name it wants (egress.h).
+  bool needsPeek = false;
+  // Led there on purpose (HostPort): no policy is asked.
+  bool granted = false;
 };
 
 class Destinations {

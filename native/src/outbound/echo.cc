@@ -56,7 +56,7 @@ class EchoFlow : public Handler, public DeferredDelete {
     std::string_view message = request.transport;
     if (::send(socket_.get(), message.data(), message.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return;
     int error = errno;
-    if (reportErrors() == 0) all_->deps_.out.unreachable(request.ip, error);
+    if (reportErrors() == 0) all_->deps_.out.unreachable(request.ip, error, true);
   }
 
   void onEvents(uint32_t) override {
@@ -100,7 +100,7 @@ class EchoFlow : public Handler, public DeferredDelete {
       char header[ip::kMaxHeader];
       uint8_t protocol = asked_.family() == AF_INET ? uint8_t(IPPROTO_ICMP) : uint8_t(IPPROTO_ICMPV6);
       size_t size = ip::writeHeader(header, {client_, asked_, protocol, quoted.size(), 0}, nullptr);
-      all_->deps_.out.unreachable(std::string(header, size).append(quoted), entry.error);
+      all_->deps_.out.unreachable(std::string(header, size).append(quoted), entry.error, true);
     });
   }
 
@@ -122,9 +122,9 @@ class EchoFlow : public Handler, public DeferredDelete {
 void Echo::onPacket(const Packet& packet) {
   if (packet.protocol != IPPROTO_ICMP && packet.protocol != IPPROTO_ICMPV6) return;
   if (packet.transport.size() < kHeader || uint8_t(packet.transport[0]) != requestType(packet.family())) return;
-  Destination destination = deps_.destinations.find(packet.destination, IPPROTO_ICMP);
+  Destination destination = deps_.egress.find(packet.source, packet.destination, IPPROTO_ICMP);
   if (destination.kind != Destination::Kind::host) {
-    deps_.out.unreachable(packet.ip, destination.error);
+    deps_.out.unreachable(packet.ip, destination.error, true);
   } else if (destination.address.isLoopback()) {
     deps_.out.echoReply({packet.destination, packet.source, packet.at16(kId), packet.at16(kSequence)},
                         packet.transport.substr(kHeader));
@@ -149,7 +149,7 @@ EchoFlow* Echo::flowFor(const Packet& request, const Destination& destination) {
     return nullptr;
   }
   if (connect(socket.get(), &destination.address.sa, destination.address.length) != 0) {
-    if (!sockets::isShortage(errno)) deps_.out.unreachable(request.ip, errno);
+    if (!sockets::isShortage(errno)) deps_.out.unreachable(request.ip, errno, true);
     return nullptr;
   }
   if (flows_.empty()) {

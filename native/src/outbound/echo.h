@@ -8,7 +8,7 @@
 #include <unordered_map>
 
 #include "engine/context.h"
-#include "outbound/destinations.h"
+#include "outbound/egress.h"
 #include "outbound/four_tuple.h"
 #include "outbound/frames/packet.h"
 #include "outbound/frames/packet_out.h"
@@ -22,7 +22,7 @@ class Echo : public FdBudget::Holder {
   struct Deps {
     Context& context;
     PacketOut& out;
-    const Destinations& destinations;
+    Egress& egress;
   };
 
   explicit Echo(Deps deps) : deps_(deps) {}

@@ -12,15 +12,17 @@ Gateway::Gateway(Context& context, GatewayOptions options)
     : context_(context),
       packets_(std::move(options.packets)),
       out_(std::move(options.out)),
-      destinations_(std::move(options.destinations)),
-      tcp_({context, out_, destinations_, *this, [this](Fd client) { serveDns(std::move(client)); }},
+      egress_(context, std::move(options.destinations)),
+      names_(context, egress_),
+      tcp_({context, out_, egress_, *this,
+            [this](Fd client, const Address& address) { serveDns(std::move(client), address); }},
            std::move(options.tcp4), std::move(options.tcp6)),
-      udp_({context, out_, destinations_,
-            [this](const std::string& query, const Address& client, const Address& dns) {
-              answerDns(query, client, dns);
+      udp_({context, out_, egress_,
+            [this](std::string query, const Address& client, const Address& dns) {
+              answerDns(std::move(query), client, dns);
             }},
            std::move(options.udp4), std::move(options.udp6)),
-      echo_({context, out_, destinations_}) {
+      echo_({context, out_, egress_}) {
   context_.loop.watch(packets_.get(), EPOLLIN, this);
 }
 
@@ -31,6 +33,7 @@ void Gateway::close() {
   out_.close();
   tcp_.close();
   udp_.close();
+  names_.close();
   echo_.close();
 }
 
@@ -70,11 +73,14 @@ std::vector<FlowReport> Gateway::flows(const Context& thread) const {
   return flows;
 }
 
-void Gateway::serveDns(Fd client) {
-  sockets::closeWithReset(std::move(client));
-  context_.fds.release(this, HeldSyns::kDescriptors);
+void Gateway::serveDns(Fd connection, const Address& client) {
+  names_.serve(std::move(connection), client, [this] { context_.fds.release(this, HeldSyns::kDescriptors); });
 }
 
-void Gateway::answerDns(const std::string&, const Address&, const Address&) {}
+void Gateway::answerDns(std::string query, const Address& client, const Address& dns) {
+  names_.ask(std::move(query), client, [this, client, dns](const std::string& reply) {
+    if (!reply.empty() && packets_.valid()) udp_.send(dns, client, reply);
+  });
+}
 
 }  // namespace rn

@@ -20,9 +20,10 @@
 #include <memory>
 
 #include "engine/context.h"
-#include "outbound/destinations.h"
 #include "outbound/echo.h"
+#include "outbound/egress.h"
 #include "outbound/frames/packet_out.h"
+#include "outbound/names/name_server.h"
 #include "outbound/tcp/outbound_tcp.h"
 #include "outbound/udp/outbound_udp.h"
 #include "system/fd.h"
@@ -44,6 +45,9 @@ class Gateway : public Handler, public FdBudget::Holder {
   void onEvents(uint32_t events) override;
   void tick();
   CounterTotals counters() const;
+  // Of the first thread, as all but flows().
+  Egress& egress() { return egress_; }
+  NameServer& names() { return names_; }
   // Those of the calling thread, which that context is of.
   std::vector<FlowReport> flows(const Context& thread) const;
 
@@ -53,13 +57,14 @@ class Gateway : public Handler, public FdBudget::Holder {
   static constexpr size_t kPacket = 65536 + 64;
 
   void onPacket(const Packet& packet);
-  void serveDns(Fd client);
-  void answerDns(const std::string& query, const Address& client, const Address& dns);
+  void serveDns(Fd connection, const Address& client);
+  void answerDns(std::string query, const Address& client, const Address& dns);
 
   Context& context_;
   Fd packets_;
   PacketOut out_;
-  Destinations destinations_;
+  Egress egress_;
+  NameServer names_;
   OutboundTcp tcp_;
   OutboundUdp udp_;
   Echo echo_;

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <string.h>
@@ -62,7 +63,10 @@ std::string Address::text() const {
   return address + ":" + std::to_string(port());
 }
 
-bool Address::parse(const std::string& ip, uint16_t port, Address* out) {
+bool Address::parse(const std::string& text, uint16_t port, Address* out) {
+  // A link-local address is one of a device (RFC 4007, 11.2).
+  size_t zone = text.find('%');
+  std::string ip = text.substr(0, zone);
   if (inet_pton(AF_INET, ip.c_str(), &out->v4.sin_addr) == 1) {
     out->v4.sin_family = AF_INET;
     out->v4.sin_port = htons(port);
@@ -75,6 +79,7 @@ bool Address::parse(const std::string& ip, uint16_t port, Address* out) {
   out->v6.sin6_family = AF_INET6;
   out->v6.sin6_addr = v6;
   out->v6.sin6_port = htons(port);
+  if (zone != std::string::npos) out->v6.sin6_scope_id = if_nametoindex(text.c_str() + zone + 1);
   out->length = sizeof out->v6;
   return true;
 }

@@ -33,7 +33,8 @@ struct Address {
   // A v4-mapped address as IPv4.
   Address unmapped() const;
   std::string text() const;  // 127.0.0.1:80, [::1]:80
-  static bool parse(const std::string& ip, uint16_t port, Address* out);
+  // An IPv6 address may have a zone: the name of a device.
+  static bool parse(const std::string& text, uint16_t port, Address* out);
 };
 
 namespace sockets {

@@ -23,6 +23,7 @@ const char* nameOf(Event::Kind kind) {
     case Event::Kind::outboundOpened: return "outbound-opened";
     case Event::Kind::outboundClosed: return "outbound-closed";
     case Event::Kind::addressesChanged: return "addresses-changed";
+    case Event::Kind::egressDenied: return "egress-denied";
     case Event::Kind::log: return "log";
   }
   return "";
@@ -63,6 +64,15 @@ napi_value convert(napi_env env, const Event& event) {
     case Event::Kind::addressesChanged: break;
     case Event::Kind::outboundOpened:
     case Event::Kind::outboundClosed: set(env, object, "flow", makeFlow(env, *event.flow)); break;
+    case Event::Kind::egressDenied: {
+      size_t end = event.data.find('\n');
+      set(env, object, "protocol", makeNumber(env, event.id));
+      set(env, object, "rule", makeNumber(env, double(int64_t(event.connection))));
+      set(env, object, "client", makeString(env, event.text));
+      set(env, object, "destination", makeString(env, event.data.substr(0, end)));
+      set(env, object, "reason", makeString(env, event.data.substr(end + 1)));
+      break;
+    }
     case Event::Kind::log: set(env, object, "text", makeString(env, event.text)); break;
     case Event::Kind::connectionOpened:
     case Event::Kind::connectionRefused:

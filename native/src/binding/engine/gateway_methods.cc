@@ -5,6 +5,7 @@
 
 #include "binding/engine/engine_object.h"
 #include "binding/exports.h"
+#include "dns/message.h"
 
 namespace rn {
 
@@ -66,10 +67,39 @@ napi_value closeGateway(EngineObject& object, napi_env, const Args&) {
   return nullptr;
 }
 
+napi_value setResolvers(EngineObject& object, napi_env, const Args& args) {
+  object.engine().setResolvers(args.addresses(0, dns::kPort));
+  return nullptr;
+}
+
+napi_value setEgress(EngineObject& object, napi_env env, const Args& args) {
+  // (policy, hostAddresses) -> boolean
+  napi_value done;
+  napi_get_boolean(env, object.engine().setEgress(args.bytes(0), args.addresses(1, 0)), &done);
+  return done;
+}
+
+napi_value egressCounters(EngineObject& object, napi_env env, const Args&) {
+  napi_value list;
+  napi_create_array(env, &list);
+  uint32_t i = 0;
+  for (const RuleCounters& counters : object.engine().egressCounters()) {
+    napi_value one = makeObject(env);
+    set(env, one, "allowed", makeNumber(env, double(counters.allowed)));
+    set(env, one, "denied", makeNumber(env, double(counters.denied)));
+    set(env, one, "names", makeNumber(env, double(counters.names)));
+    set(env, one, "bytesSent", makeNumber(env, double(counters.bytesOut)));
+    set(env, one, "bytesReceived", makeNumber(env, double(counters.bytesIn)));
+    napi_set_element(env, list, i++, one);
+  }
+  return list;
+}
+
 }  // namespace
 
 std::vector<napi_property_descriptor> gatewayMethods() {
-  return {method<openGateway>("openGateway"), method<closeGateway>("closeGateway")};
+  return {method<openGateway>("openGateway"), method<closeGateway>("closeGateway"), method<setEgress>("setEgress"),
+          method<setResolvers>("setResolvers"), method<egressCounters>("egressCounters")};
 }
 
 }  // namespace rn

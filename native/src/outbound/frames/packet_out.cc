@@ -129,13 +129,17 @@ void PacketOut::reset(const Packet& syn) {
   send(syn.destination, syn.source, IPPROTO_TCP, bytesOf(tcp));
 }
 
-void PacketOut::unreachable(std::string_view ip, int error) {
+void PacketOut::unreachable(std::string_view ip, int error, bool soft) {
   // What the receiver's kernel makes of a code: icmp_err_convert and icmpv6_err_convert in Linux.
   bool v4 = isV4(ip);
   switch (error) {
-    case ENETUNREACH: return v4 ? icmp4(ip, ICMP_NET_UNREACH) : icmp6(ip, ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOROUTE);
+    case ENETUNREACH:
+      return v4 ? icmp4(ip, soft ? ICMP_NET_UNREACH : ICMP_NET_UNKNOWN)
+                : icmp6(ip, ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOROUTE);
     case EHOSTUNREACH:
-    case EHOSTDOWN: return v4 ? icmp4(ip, ICMP_HOST_UNREACH) : icmp6(ip, ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_ADDR);
+    case EHOSTDOWN:
+      return v4 ? icmp4(ip, soft ? ICMP_HOST_UNREACH : ICMP_HOST_ANO)
+                : icmp6(ip, ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_ADDR);
     case EACCES:
     case EPERM: return v4 ? icmp4(ip, ICMP_PKT_FILTERED) : icmp6(ip, ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_ADMIN);
     case ECONNREFUSED:

@@ -45,8 +45,9 @@ class PacketOut {
   // In reply to a SYN: the connection is refused (RFC 9293, 3.10.7.1).
   void reset(const Packet& syn);
   // In reply to a packet: why it did not arrive, as the errno that its sender is to see (icmp(7), RFC 792, RFC 4443). An errno
-  // that no message leads to is ignored. Of the packet it is enough to have the first 8 bytes after its IP header.
-  void unreachable(std::string_view ip, int error);
+  // that no message leads to is ignored. `soft`: datagram sockets are not to see it. Of the packet it is enough to have
+  // the first 8 bytes after its IP header.
+  void unreachable(std::string_view ip, int error, bool soft = false);
   void echoReply(const EchoReply& reply, std::string_view payload);
   // A message of that protocol with its checksum. What is too large for a packet is dropped.
   void send(const Address& from, const Address& to, uint8_t protocol, std::string_view message);

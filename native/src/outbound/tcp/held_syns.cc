@@ -48,14 +48,11 @@ class HeldSyn : public Handler, public DeferredDelete {
  public:
   HeldSyn(HeldSyns* all, const Packet& syn, const Destination& destination)
       : all_(all),
-        bytes_(syn.ip),
-        syn_(syn),
         destination_(destination),
         ends_(syn.source, syn.destination),
         connect_({SOCK_STREAM, destination.address.port()}, nullptr, 0),
         seenAt_(all->deps_.context.loop.now()) {
-    syn_.ip = bytes_;
-    syn_.transport = syn_.ip.substr(syn.ip.size() - syn.transport.size());
+    keep(syn);
   }
 
   const FourTuple& ends() const { return ends_; }
@@ -79,11 +76,12 @@ class HeldSyn : public Handler, public DeferredDelete {
     proceed(connect_.resume(*all_->sockets_));
   }
 
-  // It has come again.
+  // It has come again; or another one, where the client has given up and begins anew from the same port.
   void again(const Packet& syn) {
+    keep(syn);
     seenAt_ = all_->deps_.context.loop.now();
     times_++;
-    if (admitted_) all_->deps_.out.inject(syn);
+    if (admitted_) all_->deps_.out.inject(syn_);
   }
 
   bool isAbandoned(uint64_t now) const {
@@ -119,6 +117,13 @@ class HeldSyn : public Handler, public DeferredDelete {
     end();
   }
 
+  void keep(const Packet& syn) {
+    bytes_ = syn.ip;
+    syn_ = syn;
+    syn_.ip = bytes_;
+    syn_.transport = syn_.ip.substr(syn.ip.size() - syn.transport.size());
+  }
+
   void admit() {
     admitted_ = true;
     all_->deps_.out.inject(syn_);
@@ -146,7 +151,7 @@ void HeldSyns::onSyn(const Packet& syn) {
     it->second->again(syn);
     return;
   }
-  Destination destination = deps_.destinations.find(syn.destination, IPPROTO_TCP);
+  Destination destination = deps_.egress.find(syn.source, syn.destination, IPPROTO_TCP);
   if (destination.kind == Destination::Kind::none) {
     refuse(syn, destination.error);
     return;

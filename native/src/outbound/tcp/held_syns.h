@@ -22,7 +22,7 @@
 
 #include "connect/outgoing.h"
 #include "engine/context.h"
-#include "outbound/destinations.h"
+#include "outbound/egress.h"
 #include "outbound/four_tuple.h"
 #include "outbound/frames/packet.h"
 #include "outbound/frames/packet_out.h"
@@ -45,7 +45,7 @@ class HeldSyns {
   struct Deps {
     Context& context;
     PacketOut& out;
-    const Destinations& destinations;
+    Egress& egress;
     // Of the descriptors.
     FdBudget::Holder& holder;
   };

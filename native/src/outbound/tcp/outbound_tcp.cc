@@ -16,12 +16,7 @@ constexpr int kAcceptsAtOnce = 64;
 
 class OutboundConnection : public TcpRelay {
  public:
-  struct Ends {
-    Fd client, host;
-    FlowReport flow;
-  };
-
-  OutboundConnection(std::shared_ptr<OutboundPart> part, FdBudget::Holder& holder, Ends ends)
+  OutboundConnection(std::shared_ptr<OutboundPart> part, FdBudget::Holder& holder, PeekedConnection::Ends ends)
       : TcpRelay(part->context, part->counters), part_(std::move(part)), holder_(holder), flow_(std::move(ends.flow)) {
     fds_[kClient] = std::move(ends.client);
     fds_[kChild] = std::move(ends.host);
@@ -50,6 +45,7 @@ class OutboundConnection : public TcpRelay {
     context_.fds.release(&holder_, HeldSyns::kDescriptors);
     context_.load--;
     part_->connections.erase(this);
+    part_->first.loop.post([part = part_, destination = flow_.destination] { part->egress.closed(destination); });
     if (!open_) return;
     counters_.open--;
     if (context_.watchConnections) reportFlow(context_, Event::Kind::outboundClosed, report());
@@ -75,9 +71,9 @@ class OutboundTcp::Listener : public Handler {
 };
 
 OutboundTcp::OutboundTcp(Deps deps, Fd listener4, Fd listener6)
-    : deps_(std::move(deps)), held_({deps_.context, deps_.out, deps_.destinations, deps_.holder}) {
+    : deps_(std::move(deps)), held_({deps_.context, deps_.out, deps_.egress, deps_.holder}) {
   for (Context* thread : deps_.context.shared.threads) {
-    parts_.push_back(std::make_shared<OutboundPart>(*thread));
+    parts_.push_back(std::make_shared<OutboundPart>(*thread, deps_.context, deps_.egress));
   }
   for (Fd* listener : {&listener4, &listener6}) {
     if (!listener->valid()) continue;
@@ -109,7 +105,7 @@ void OutboundTcp::accepted(Fd client, const Address& address) {
   if (!admitted.found) {
     sockets::closeWithReset(std::move(client));
   } else if (admitted.destination.kind == Destination::Kind::dns) {
-    deps_.serveDns(std::move(client));
+    deps_.serveDns(std::move(client), address);
   } else {
     FlowReport flow;
     flow.protocol = IPPROTO_TCP;
@@ -117,20 +113,47 @@ void OutboundTcp::accepted(Fd client, const Address& address) {
     flow.client = address;
     flow.destination = destination;
     flow.host = admitted.destination.address;
-    relay(std::move(client), std::move(admitted), std::move(flow));
+    flow.name = deps_.egress.nameOf(destination);
+    PeekedConnection::Ends ends{std::move(client), std::move(admitted.host), std::move(flow)};
+    admitted.destination.needsPeek ? peek(std::move(ends)) : relay(std::move(ends));
   }
+}
+
+void OutboundTcp::peek(PeekedConnection::Ends ends) {
+  auto done = [this](PeekedConnection* self, PeekedConnection::Ends ends, const Peeked& peeked) {
+    peeked_.erase(self);
+    if (peeked_.empty()) deps_.context.loop.wantTicks(false);
+    if (deps_.egress.decidePeeked(ends.flow.client, ends.flow.destination, peeked)) {
+      ends.flow.name = peeked.name;
+      relay(std::move(ends));
+      return;
+    }
+    sockets::closeWithReset(std::move(ends.client));
+    sockets::closeWithReset(std::move(ends.host));
+    deps_.context.fds.release(&deps_.holder, HeldSyns::kDescriptors);
+  };
+  auto* connection = new PeekedConnection(deps_.context.loop, std::move(ends), done);
+  if (peeked_.empty()) deps_.context.loop.wantTicks(true);
+  peeked_.insert(connection);
+  connection->begin();
+}
+
+void OutboundTcp::tick() {
+  held_.tick();
+  std::vector<PeekedConnection*> waiting(peeked_.begin(), peeked_.end());
+  for (PeekedConnection* connection : waiting) connection->tick(deps_.context.loop.now());
 }
 
 const std::shared_ptr<OutboundPart>& OutboundTcp::partOf(const Context& thread) const {
   return *std::find_if(parts_.begin(), parts_.end(), [&](const auto& one) { return &one->context == &thread; });
 }
 
-void OutboundTcp::relay(Fd client, Admitted admitted, FlowReport flow) {
+void OutboundTcp::relay(PeekedConnection::Ends ends) {
+  deps_.egress.opened(ends.flow.destination);
   Context& chosen = deps_.context.shared.leastLoaded(deps_.context);
   chosen.load++;
   std::shared_ptr<OutboundPart> part = partOf(chosen);
-  auto* connection =
-      new OutboundConnection(part, deps_.holder, {std::move(client), std::move(admitted.host), std::move(flow)});
+  auto* connection = new OutboundConnection(part, deps_.holder, std::move(ends));
   if (&chosen == &deps_.context) {
     connection->start();
     return;
@@ -141,6 +164,11 @@ void OutboundTcp::relay(Fd client, Admitted admitted, FlowReport flow) {
 
 void OutboundTcp::close() {
   held_.close();
+  if (!peeked_.empty()) deps_.context.loop.wantTicks(false);
+  for (PeekedConnection* connection : std::exchange(peeked_, {})) {
+    connection->end();
+    deps_.context.fds.release(&deps_.holder, HeldSyns::kDescriptors);
+  }
   for (const auto& listener : listeners_) {
     deps_.context.loop.unwatch(listener.get());
     listener->fd.reset();

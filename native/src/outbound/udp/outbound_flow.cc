@@ -89,10 +89,12 @@ void OutboundFlow::sendReplies(int n) {
 }
 
 int OutboundFlow::reportErrors() {
-  return errorQueue::take(host_.fd.get(), [this](const errorQueue::Entry& entry) { refused(entry.error); });
+  return errorQueue::take(host_.fd.get(), [this](const errorQueue::Entry& entry) {
+    all_->refuse(ends_.client, ends_.asked, {lastLength_, entry.error, entry.soft});
+  });
 }
 
-void OutboundFlow::refused(int error) { all_->refuse(ends_.client, ends_.asked, lastLength_, error); }
+void OutboundFlow::refused(int error) { all_->refuse(ends_.client, ends_.asked, {lastLength_, error}); }
 
 FlowReport OutboundFlow::report() const {
   FlowReport flow;

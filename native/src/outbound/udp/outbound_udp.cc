@@ -64,10 +64,10 @@ OutboundFlow* OutboundUdp::flowFor(const UdpBatch::Message& message) {
   // Nothing can be sent to port 0 (RFC 768), nor in reply to it.
   if (asked.port() == 0 || message.from.port() == 0) return nullptr;
   size_t length = message.segment != 0 ? message.segment : message.length;
-  Destination destination = deps_.destinations.find(asked, IPPROTO_UDP);
+  Destination destination = deps_.egress.find(message.from, asked, IPPROTO_UDP);
   switch (destination.kind) {
     case Destination::Kind::dns: answerDns(message, asked); return nullptr;
-    case Destination::Kind::none: refuse(message.from, asked, length, destination.error); return nullptr;
+    case Destination::Kind::none: refuse(message.from, asked, {length, destination.error}); return nullptr;
     case Destination::Kind::host: break;
   }
   return makeFlow(message.from, asked, destination, length);
@@ -77,9 +77,9 @@ OutboundFlow* OutboundUdp::makeFlow(const Address& client, const Address& asked,
                                     size_t length) {
   Context& context = deps_.context;
   if ((flows_.size() >= kMaxFlows || !context.fds.makeRoom(this, 1)) && !evictOne()) return nullptr;
-  HostSources::Socket host = sources_.connect(client, deps_.destinations.isChild(client), destination.address);
+  HostSources::Socket host = sources_.connect(client, deps_.egress.isChild(client), destination.address);
   if (!host.fd.valid()) {
-    if (!sockets::isShortage(host.error)) refuse(client, asked, length, host.error);
+    if (!sockets::isShortage(host.error)) refuse(client, asked, {length, host.error});
     return nullptr;
   }
   if (flows_.empty()) {
@@ -103,9 +103,10 @@ void OutboundUdp::answerDns(const UdpBatch::Message& message, const Address& dns
   }
 }
 
-void OutboundUdp::refuse(const Address& client, const Address& asked, size_t length, int error) {
+void OutboundUdp::refuse(const Address& client, const Address& asked, const Refusal& refusal) {
   counters_.refused++;
-  deps_.out.unreachable(quotedDatagram(client, asked, length), error == ENETDOWN ? ENETUNREACH : error);
+  deps_.out.unreachable(quotedDatagram(client, asked, refusal.length),
+                        refusal.error == ENETDOWN ? ENETUNREACH : refusal.error, refusal.soft);
 }
 
 void OutboundUdp::send(const Address& from, const Address& to, std::string_view datagram) {

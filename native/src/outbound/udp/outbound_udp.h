@@ -22,7 +22,7 @@
 #include <vector>
 
 #include "engine/context.h"
-#include "outbound/destinations.h"
+#include "outbound/egress.h"
 #include "outbound/flow.h"
 #include "outbound/four_tuple.h"
 #include "outbound/frames/packet_out.h"
@@ -39,7 +39,7 @@ class OutboundUdp : public FdBudget::Holder {
   struct Deps {
     Context& context;
     PacketOut& out;
-    const Destinations& destinations;
+    Egress& egress;
     // Answers a datagram to the DNS server with send().
     std::function<void(const std::string& query, const Address& client, const Address& dns)> onDnsQuery;
   };
@@ -56,6 +56,12 @@ class OutboundUdp : public FdBudget::Holder {
   void listFlows(std::vector<FlowReport>* flows) const;
 
  private:
+  // Of a datagram of that length; see PacketOut::unreachable().
+  struct Refusal {
+    size_t length;
+    int error;
+    bool soft = false;
+  };
   friend class OutboundFlow;
   class Listener;
 
@@ -66,7 +72,7 @@ class OutboundUdp : public FdBudget::Holder {
   OutboundFlow* flowFor(const UdpBatch::Message& message);
   OutboundFlow* makeFlow(const Address& client, const Address& asked, const Destination& destination, size_t length);
   void answerDns(const UdpBatch::Message& message, const Address& dns);
-  void refuse(const Address& client, const Address& asked, size_t length, int error);
+  void refuse(const Address& client, const Address& asked, const Refusal& refusal);
   void remove(OutboundFlow* flow);
   // Ends the flows that send from where that port inside is published.
   void endPublished(uint16_t inside);

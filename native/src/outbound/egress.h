@@ -1,0 +1,65 @@
+// What programs inside may reach, and where that is: destinations.h, and the policy on top.
+//
+// Theory of operation. Each attempt to reach an address is decided once, before anything is done for it on the host: find().
+// Without a policy everything is allowed. What a policy denies is refused like a host that is administratively prohibited,
+// and reported as an event, at most kReportsPerSecond times a second; the others are counted.
+//
+// Where a rule is about a name, its addresses are those that the DNS forwarder has answered with (answered()). Several names
+// may have one address: where the client sends the name first (TLS, HTTP), it is read before anything is forwarded
+// (tcp/peeked_connection.h), and decides (decidePeeked()).
+//
+// It belongs to the engine's first thread.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/context.h"
+#include "outbound/destinations.h"
+#include "policy/policy.h"
+
+namespace rn {
+
+class Egress {
+ public:
+  Egress(Context& context, Destinations::Options options)
+      : context_(context), options_(options), destinations_(std::move(options)) {}
+
+  // Replaces the policy; everything is allowed where `encoded` is empty. `host` are the host's own addresses. Returns false,
+  // and changes nothing, where that is not a policy.
+  bool setPolicy(std::string_view encoded, const std::vector<Address>& host);
+
+  // As Destinations::find(). An address that was found, and is used, is reported by opened(), and later by closed().
+  Destination find(const Address& client, const Address& inside, uint8_t protocol);
+  // Whether that is the child's own address, and not that of a network behind it.
+  bool isChild(const Address& inside) const { return destinations_.isChild(inside); }
+  // Of a destination that needs it; whether the connection may continue.
+  bool decidePeeked(const Address& client, const Address& inside, const Peeked& peeked);
+  void opened(const Address& inside) { policy_.opened(inside); }
+  void closed(const Address& inside) { policy_.closed(inside, context_.loop.now()); }
+
+  // A query for a name: whether it may be asked.
+  bool allowsName(const Address& client, std::string_view name, uint16_t type);
+  // The addresses that were the answer to it.
+  void answered(std::string_view name, const std::vector<Address>& addresses, uint32_t ttl);
+  bool hasPolicy() const { return policy_.active(); }
+  // Of an address that programs were given as an answer; "" for none.
+  std::string nameOf(const Address& inside);
+
+  Policy& policy() { return policy_; }
+
+ private:
+  static constexpr int kReportsPerSecond = 20;
+
+  void reportDenied(uint8_t protocol, const Address& client, const std::string& destination, const Decision& decision);
+
+  Context& context_;
+  Destinations::Options options_;
+  Destinations destinations_;
+  Policy policy_;
+  uint64_t second_ = 0;
+  int reports_ = 0;
+};
+
+}  // namespace rn

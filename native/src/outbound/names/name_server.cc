@@ -1,0 +1,72 @@
+#include "outbound/names/name_server.h"
+
+#include <memory>
+#include <utility>
+
+#include "dns/answers/addresses.h"
+#include "dns/answers/service_params.h"
+#include "dns/message.h"
+
+namespace rn {
+
+void NameServer::serve(Fd connection, const Address& client, std::function<void()> onEnd) {
+  auto self = std::make_shared<DnsStream*>(nullptr);
+  auto ask = [this, client](std::string query, DnsStream::Reply reply) {
+    answer(std::move(query), client, true, std::move(reply));
+  };
+  auto end = [this, self, onEnd = std::move(onEnd)] {
+    streams_.erase(*self);
+    onEnd();
+  };
+  *self = new DnsStream(context_.loop, std::move(connection), ask, end);
+  streams_.insert(*self);
+}
+
+void NameServer::close() {
+  for (DnsStream* stream : std::exchange(streams_, {})) stream->close();
+}
+
+void NameServer::answer(std::string query, const Address& client, bool tcp, Done done) {
+  dns::Question question;
+  dns::Rcode problem = dns::checkQuery(query);
+  if (problem != dns::Rcode::noError || !dns::readQuestion(query, &question)) {
+    done(dns::errorReply(query, problem == dns::Rcode::noError ? dns::Rcode::formErr : problem));
+    return;
+  }
+  if (!egress_.allowsName(client, question.name.text(), question.type)) {
+    done(dns::errorReply(query, dns::Rcode::refused, dns::Reason::blocked));
+    return;
+  }
+  std::string address(client.ipBytes());
+  size_t& waiting = waiting_[address];
+  if (waiting >= kMostOfClient) {
+    done(dns::errorReply(query, dns::Rcode::servFail, dns::Reason::notReady));
+    return;
+  }
+  waiting++;
+  auto asked = std::make_shared<const std::string>(query);
+  forwarder_.ask(std::move(query), tcp, [this, address, asked, done = std::move(done)](std::string reply) {
+    auto it = waiting_.find(address);
+    if (--it->second == 0) waiting_.erase(it);
+    done(reply.empty() ? reply : received(*asked, std::move(reply)));
+  });
+}
+
+std::string NameServer::received(std::string_view query, std::string reply) {
+  dns::Question question;
+  dns::Found found;
+  if (!dns::readQuestion(reply, &question) || !dns::findAddresses(reply, &found)) {
+    return egress_.hasPolicy() ? dns::errorReply(query, dns::Rcode::servFail) : reply;
+  }
+  if (!found.addresses.empty()) egress_.answered(question.name.text(), found.addresses, found.ttl);
+  if (!egress_.hasPolicy()) return reply;
+  std::string without;
+  switch (dns::removeEch(reply, &without)) {
+    case dns::EchResult::none: return reply;
+    case dns::EchResult::removed: return without;
+    case dns::EchResult::malformed: break;
+  }
+  return dns::errorReply(query, dns::Rcode::servFail);
+}
+
+}  // namespace rn

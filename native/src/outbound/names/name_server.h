@@ -1,0 +1,53 @@
+// The DNS server that programs inside have: answers come from the host's resolvers (dns/forwarder.h).
+//
+// Theory of operation. Queries come as datagrams to the gateway's DNS address, or over a connection to it. A name that the
+// egress policy does not allow is refused. Of each answer the addresses are remembered under the name that was asked, for the
+// policy and for reports. Where a policy is in effect, keys for Encrypted ClientHello are removed from answers, so that clients
+// show which name they connect to.
+//
+// Queries of one client that wait for an answer are limited, so that others are served beside it.
+#pragma once
+#include <functional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "dns/forwarder.h"
+#include "dns/tcp_server.h"
+#include "engine/context.h"
+#include "outbound/egress.h"
+
+namespace rn {
+
+class NameServer {
+ public:
+  using Done = std::function<void(std::string reply)>;
+
+  NameServer(Context& context, Egress& egress)
+      : context_(context), egress_(egress), forwarder_(context.loop, &context.fds) {}
+  // The host's; see DnsForwarder.
+  void setResolvers(const std::vector<Address>& resolvers) { forwarder_.setResolvers(resolvers); }
+  // A datagram of a client. `done` gets the answer, "" for none.
+  void ask(std::string query, const Address& client, Done done) {
+    answer(std::move(query), client, false, std::move(done));
+  }
+  // A connection of a client; `onEnd` is called when it is over.
+  void serve(Fd connection, const Address& client, std::function<void()> onEnd);
+  void close();
+
+ private:
+  static constexpr size_t kMostOfClient = 512;
+
+  void answer(std::string query, const Address& client, bool tcp, Done done);
+  std::string received(std::string_view query, std::string reply);
+
+  Context& context_;
+  Egress& egress_;
+  DnsForwarder forwarder_;
+  std::unordered_set<DnsStream*> streams_;
+  // Queries that wait, by the client's address.
+  std::unordered_map<std::string, size_t> waiting_;
+};
+
+}  // namespace rn
