@@ -13,6 +13,7 @@ import { ignoreEmptyOptions } from '../rootlesskit-compat/empty-options.js';
 import { normalizeGoFlags } from '../rootlesskit-compat/go-flags.js';
 import { ROOTLESSKIT_VERSION } from '../rootlesskit-compat/rootlesskit-face.js';
 import { type ConnectStack, connectToStack, type StackOptions } from './connection.js';
+import { makeEgressCommand } from './egress.js';
 import { makeFlowsCommand } from './flows.js';
 import { makeAddPortsCommand, makeListPortsCommand, makeRemovePortsCommand } from './ports.js';
 import { eventText, infoText } from './stack-text.js';
@@ -58,6 +59,7 @@ export function makeRootlessctlCommand({ connect }: CtlDeps = { connect: connect
     makeInfoCommand,
     makeEventsCommand,
     makeFlowsCommand,
+    makeEgressCommand,
   ]) {
     program.addCommand(make(stack).allowExcessArguments());
   }

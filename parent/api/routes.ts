@@ -4,6 +4,9 @@ import type { Flow, Info } from '../../protocol/api/types.js';
 import type { ErrorBody } from '../../protocol/errors/error-body.js';
 import { ExpectedError } from '../../protocol/errors/expected-error.js';
 import { printable } from '../../protocol/text/printable-text.js';
+import { type Egress, EgressError } from '../egress/egress.js';
+import { changeEgress, egressOf } from './egress/changes.js';
+import { isInside } from './egress/peer.js';
 import { type Backend, forward, isForwarded } from './forward.js';
 import { addPorts, removePorts } from './port-lists.js';
 import { addPort, listPorts, type PortsAPIOptions, parsePortId, removePort } from './ports.js';
@@ -14,6 +17,8 @@ export interface RouteOptions extends PortsAPIOptions {
   info: () => Info;
   /** Open connections and flows, so many of each direction at most; `undefined` for none. */
   flows?: (most: number) => Promise<Flow[]>;
+  /** `undefined` where the network has no policy. */
+  egress?: Egress | undefined;
   /** `undefined` where the stack runs no containers: requests about them are then answered with 404. */
   containers?: Backend | undefined;
 }
@@ -33,6 +38,8 @@ export interface APIRequest {
   method: string;
   /** See parseTarget(). */
   target: Target;
+  /** Whether the client is a process of this stack's namespaces, or may be. */
+  fromInside(): boolean;
   /** Throws RequestBodyError. */
   body(): Buffer | Promise<Buffer>;
 }
@@ -45,7 +52,15 @@ export async function handle(options: RouteOptions, request: IncomingMessage, re
     if (options.containers) return forward(options.containers, request, response);
     return send(response, { status: 404, body: NO_CONTAINERS });
   }
-  send(response, await answer(options, { method, target, body: () => readBody(request, MAX_BODY) }));
+  send(
+    response,
+    await answer(options, {
+      method,
+      target,
+      fromInside: () => isInside(request.socket),
+      body: () => readBody(request, MAX_BODY),
+    }),
+  );
 }
 
 /** Throws ExpectedError, and any error for a defect. */
@@ -59,7 +74,7 @@ export function answer(options: RouteOptions, request: APIRequest): Reply | Prom
 type Routes = Partial<Record<string, () => Reply | Promise<Reply>>>;
 
 /** The methods of a path; undefined for an unknown path. */
-function routesOf(options: RouteOptions, { target, body }: APIRequest): Routes | undefined {
+function routesOf(options: RouteOptions, { target, fromInside, body }: APIRequest): Routes | undefined {
   const { pathname, searchParams: query } = target;
   if (pathname === '/v1/info') return { GET: () => ({ status: 200, body: options.info() }) };
   if (pathname === '/v1/ports') {
@@ -85,6 +100,17 @@ function routesOf(options: RouteOptions, { target, body }: APIRequest): Routes |
   if (pathname === '/v1/flows') {
     const most = parseLimit(query.get('limit'));
     return { GET: async () => ({ status: 200, body: (await options.flows?.(most)) ?? [] }) };
+  }
+  if (pathname === '/v1/egress') {
+    const change = async (how: 'add' | 'remove') => {
+      if (fromInside()) throw new EgressError(403, 'the egress policy can be changed from outside of the stack only');
+      return { status: 200, body: changeEgress(options.egress, how, parseJSONBody(await body())) };
+    };
+    return {
+      GET: () => ({ status: 200, body: egressOf(options.egress).report() }),
+      POST: () => change('add'),
+      DELETE: () => change('remove'),
+    };
   }
   const id = /^\/v1\/ports\/([^/]+)$/.exec(pathname)?.[1];
   if (id !== undefined) {

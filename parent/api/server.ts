@@ -13,6 +13,7 @@ import type { StackEvent } from '../../protocol/api/types.js';
 import { refuseUpgrade } from '../../protocol/wire/refuse-upgrade.js';
 import type { PortDriver } from '../port/driver.js';
 import { answerBrokenRequest } from './broken-request.js';
+import { isInside } from './egress/peer.js';
 import type { EventBus } from './event-bus.js';
 import { EventStream } from './event-stream.js';
 import { forwardUpgrade, isForwarded } from './forward.js';
@@ -51,7 +52,8 @@ export async function startAPIServer(options: APIServerOptions): Promise<APIServ
 
 export class APIServer {
   readonly #stream: EventStream;
-  readonly #plain: PlainServer;
+  /** All but what depends on the connection. */
+  readonly #plain: Omit<PlainServer, 'answer'>;
   /** Loaded for the first request that is not plain. */
   #http: Promise<HTTPServer> | undefined;
   #listener: Listener | undefined;
@@ -72,7 +74,6 @@ export class APIServer {
     this.#stream = new EventStream(events, () => (ports ? [driverReady(ports)] : []));
     this.#plain = {
       serves: (path, bodyLength) => bodyLength <= MAX_BODY && !isForwarded(parseTarget(path).pathname),
-      answer: (method, path, body) => this.#answerPlain(method, path, body),
       takeOver: (socket, data) => this.#takeOver(socket, data),
       timeout: REQUEST_TIMEOUT,
     };
@@ -153,12 +154,17 @@ export class APIServer {
       this.#clients--;
       this.#lastLeft = performance.now();
     });
-    new PlainConnection(socket, this.#plain);
+    new PlainConnection(socket, { ...this.#plain, answer: this.#answerPlain.bind(this, socket) });
   }
 
-  async #answerPlain(method: string, path: string, body: Buffer): Promise<Reply> {
+  async #answerPlain(socket: Socket, method: string, path: string, body: Buffer): Promise<Reply> {
     try {
-      return await answer(this.options, { method, target: parseTarget(path), body: () => body });
+      return await answer(this.options, {
+        method,
+        target: parseTarget(path),
+        fromInside: () => isInside(socket),
+        body: () => body,
+      });
     } catch (error) {
       return answerTo(error, this.options.log);
     }

@@ -1,6 +1,7 @@
 /** Client of the part of the API that RootlessKit has too: information, ports and events. */
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
+import { type EgressReport, isEgressReport } from '../../protocol/api/egress.js';
 import { isFlow, isInfo, isListOf, isPortReport } from '../../protocol/api/report-shapes.js';
 import type { Flow, Info, PortReport, StackEvent } from '../../protocol/api/types.js';
 import type { PortSpec, PortStatus } from '../../protocol/ports/rootlesskit-json.js';
@@ -69,6 +70,16 @@ export class StackClient {
    */
   async removePorts(ids: readonly number[]): Promise<void> {
     if (ids.length > 0) await this.call('DELETE', `/v1/ports?ids=${formatIds(ids)}`);
+  }
+
+  /** The egress policy; a stack whose network has none answers with an error. */
+  async egress(): Promise<EgressReport> {
+    return checked(await this.call('GET', '/v1/egress'), isEgressReport);
+  }
+
+  /** Adds rules (POST), or removes them (DELETE): lines of an egress file. All or none. */
+  async changeEgress(method: 'POST' | 'DELETE', rules: readonly string[]): Promise<EgressReport> {
+    return checked(await this.call(method, '/v1/egress', { rules }), isEgressReport);
   }
 
   /**

@@ -15,6 +15,7 @@ export interface PacketChannel {
   close(): void;
 }
 
+export type EgressDeniedEvent = Extract<EngineEvent, { type: 'egress-denied' }>;
 export type ConnectionEvent = Extract<EngineEvent, { connection: number }>;
 export type OutboundFlowEvent = Extract<EngineEvent, { type: 'outbound-opened' | 'outbound-closed' }>;
 
@@ -46,6 +47,8 @@ export class EngineHost {
   #nextChannel = 1;
   readonly #log: RateLimitedLog;
   portEvents: PortEvents | undefined;
+  /** Gets what the egress policy denies; texts are cleaned. */
+  onEgressDenied: ((event: EgressDeniedEvent) => void) | undefined;
   #onAddresses: (() => void)[] = [];
   onOutbound: (event: OutboundFlowEvent) => void = () => {};
 
@@ -191,6 +194,9 @@ export class EngineHost {
       case 'outbound-opened':
       case 'outbound-closed':
         this.onOutbound(event);
+        break;
+      case 'egress-denied':
+        this.onEgressDenied?.({ ...event, destination: printable(event.destination), reason: printable(event.reason) });
         break;
       case 'plan-wanted':
       case 'client-wanted':

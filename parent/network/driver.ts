@@ -1,3 +1,4 @@
+import type { EgressCounters } from '../../native/index.js';
 import type { NetworkDriverInfo } from '../../protocol/api/types.js';
 import type { HostPort } from '../../protocol/ports/host-port.js';
 import type { PacketChannel } from '../engine/engine-host.js';
@@ -49,7 +50,7 @@ export interface GatewayOptions {
 }
 
 /** The child's way out through the engine. */
-export interface Gateway {
+export interface Gateway extends EgressGateway {
   /** Where names are resolved on the host: addresses, which may have a zone. */
   setResolvers(ips: readonly string[]): void;
   close(): void;
@@ -94,12 +95,22 @@ export interface NetworkDemands {
   implicitPorts: boolean;
 }
 
+/** A network that enforces an egress policy. */
+export interface EgressGateway {
+  /** As Engine.setEgress() in native/index.ts. */
+  setEgress(policy: Uint8Array, hostAddresses: readonly string[]): boolean;
+  /** Of the default, and of each rule in their order. */
+  egressCounters(): EgressCounters[];
+}
+
 /** A network that a driver has set up, for as long as the stack runs. */
 export interface Network {
   /** Undefined for the host's network. */
   readonly info?: NetworkDriverInfo | undefined;
   /** Called once if the driver's process ends by itself. */
   onLost(listener: (reason: string) => void): void;
+  /** Absent where it has no policy. */
+  readonly egress?: EgressGateway | undefined;
   /** Options that have no effect, a line each. */
   readonly warnings?: readonly string[];
   /** The listener is called each time that the network was lost and is up again. */

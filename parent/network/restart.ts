@@ -8,7 +8,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorText, NetworkError } from '../errors.js';
-import type { ChildNamespaces, Network } from './driver.js';
+import type { ChildNamespaces, EgressGateway, Network } from './driver.js';
 
 const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 30_000;
@@ -40,6 +40,10 @@ export class RestartingNetwork implements Network {
 
   get info(): Network['info'] {
     return this.#current.info;
+  }
+
+  get egress(): EgressGateway | undefined {
+    return this.#current.egress;
   }
 
   /** Never called: this class handles the loss. */

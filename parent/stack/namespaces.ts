@@ -89,7 +89,12 @@ async function openGateway(
     hostLoopback: hostLoopback ? 1 : 0,
     hostPorts: hostPorts.map(({ transport, port, host }) => `${transport} ${port} ${host.ip} ${host.port}\n`).join(''),
   });
-  return { setResolvers: () => {}, close: () => engine.closeGateway() };
+  return {
+    setResolvers: (ips) => engine.setResolvers(ips),
+    setEgress: (policy, hostAddresses) => engine.setEgress(policy, hostAddresses),
+    egressCounters: () => engine.egressCounters(),
+    close: () => engine.closeGateway(),
+  };
 }
 
 /** What the launcher can set up before the network is known. Throws NamespaceError. */

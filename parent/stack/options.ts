@@ -1,3 +1,4 @@
+import type { EgressRule } from '../../protocol/egress/rule.js';
 import type { PortMapping } from '../../protocol/ports/port-mapping.js';
 import type { SubIdSource } from '../namespaces/id-map.js';
 import type { StartedLauncher } from '../namespaces/launcher.js';
@@ -37,6 +38,8 @@ export interface StackOptions {
   name?: { text: string; lock: string };
   net: NetworkName;
   network: NetworkOptions;
+  /** What programs inside may reach; everything where absent. */
+  egress?: readonly EgressRule[];
   /** The command stays in the host's network namespace; the new one is pinned to the state directory's `netns`. */
   detachNetns: boolean;
   portDriver: PortDriverName;

@@ -13,6 +13,7 @@ import { AgentSupervisor } from '../agent/agent.js';
 import { EventBus } from '../api/event-bus.js';
 import { APIServer } from '../api/server.js';
 import { ContainerService } from '../containers/service.js';
+import { startEgress } from '../egress/start-egress.js';
 import { EngineHost } from '../engine/engine-host.js';
 import { availableCPUs, usualPortThreads } from '../engine/threads.js';
 import { ContainersError, errorText, NamespaceError, NetworkError } from '../errors.js';
@@ -114,6 +115,7 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
   const resolvConf = await writeNameFiles(context, { launcher, network, stateDir });
 
   const events = new EventBus();
+  const egress = startEgress(options.egress, (line) => log.warn(line), { engineHost, events, network });
   const agent = startSupervisor(context, engineHost, launcher);
   const ports = new StackPorts(context, { agent, engineHost, events, launcher, network, stateDir });
   const containers =
@@ -145,6 +147,7 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
     persistentPorts: ports.persistent,
     waiting: ports.waiting,
     containers,
+    egress,
     events,
     log: (line) => log.warn(line),
   });

@@ -88,6 +88,22 @@ export interface Flow {
   verdict: 'allowed';
 }
 
+/** What a program inside could not reach because of the egress policy. */
+export interface EgressDenied {
+  type: 'egress-denied';
+  /** `dns` for a name that was not resolved. */
+  protocol: 'tcp' | 'udp' | 'icmp' | 'dns';
+  /** `address:port` inside. */
+  client: string;
+  /** Name of the program, where it is known. */
+  program?: string;
+  /** `address:port`, with the name that the client wanted where it has shown one; or a name. */
+  destination: string;
+  reason: string;
+  /** The rule that denies it; absent for the default. */
+  rule?: string;
+}
+
 /** A message of `GET /v1/events`, one JSON object a WebSocket text frame. `time` is in ms since the epoch. */
 export type StackEvent = { time: number } & (
   | { type: 'port-added'; id: number; spec: PortSpec }
@@ -98,6 +114,7 @@ export type StackEvent = { time: number } & (
   | { type: 'connection-closed'; port: number; connection: number; bytesIn: number; bytesOut: number }
   | ({ type: 'outbound-opened' } & OutboundEvent)
   | ({ type: 'outbound-closed'; bytesSent: number; bytesReceived: number } & OutboundEvent)
+  | EgressDenied
   | { type: 'driver-state'; driver: string; state: 'ready' | 'lost' | 'stopped'; reason?: string }
 );
 

@@ -2,6 +2,9 @@
 import type { NetworkOptions, Switch } from '../../../parent/network/driver.js';
 import type { NetworkName } from '../../../parent/network/index.js';
 import { type RootlessKitFace, standInMtu } from '../../../parent/rootlesskit/stand-ins.js';
+import { readEgressFile } from '../../../protocol/egress/egress-file.js';
+import { parseRule } from '../../../protocol/egress/grammar.js';
+import type { EgressRule } from '../../../protocol/egress/rule.js';
 import { checkHostPorts, parseHostPort } from '../../../protocol/ports/host-port.js';
 import { parseMtu } from './checks.js';
 import type { CommandLine, Values } from './values.js';
@@ -81,4 +84,13 @@ export function networkWarnings(
     );
   }
   return warnings;
+}
+
+/** The rules of all options; none where there is no policy. Throws EgressRuleError, EgressFileError, FileError. */
+export function egressRules({ allow = [], deny = [], egressFile = [] }: Values): EgressRule[] {
+  return [
+    ...egressFile.flatMap(readEgressFile),
+    ...allow.map((text) => parseRule('allow', text, '--allow')),
+    ...deny.map((text) => parseRule('deny', text, '--deny')),
+  ];
 }

@@ -7,7 +7,7 @@ import { joined } from '../../../protocol/ports/port-mapping.js';
 import { namesLock } from '../../common/directories.js';
 import { chooseNetwork, choosePorts } from '../../rootlesskit-compat/rootlesskit-face.js';
 import { parsePortThreads } from './checks.js';
-import { networkWarnings, slirp4netnsSwitches, toNetworkOptions } from './network.js';
+import { egressRules, networkWarnings, slirp4netnsSwitches, toNetworkOptions } from './network.js';
 import { bypassOptions, checkDuplicates } from './ports.js';
 import { checkRelations, checkValues } from './relations.js';
 import type { CommandLine, RunRequest, Values } from './values.js';
@@ -16,7 +16,10 @@ import type { CommandLine, RunRequest, Values } from './values.js';
 export function toRunRequest(line: CommandLine): RunRequest {
   const { given, dialect, command, hasCommand } = line;
   const { defaults } = dialect;
-  const { net, face } = chooseNetwork(line.values, dialect);
+  const egress = egressRules(line.values);
+  const { net: wanted, face } = chooseNetwork(line.values, dialect);
+  // The only one that has a policy.
+  const net = wanted === 'auto' && egress.length > 0 ? 'builtin' : wanted;
   const values = { ...line.values, ...slirp4netnsSwitches(line.values, net, face) };
   checkValues(values, given, dialect);
   const specs = (values.publish ?? []).map(parsePortSpec);
@@ -44,6 +47,7 @@ export function toRunRequest(line: CommandLine): RunRequest {
       ...(values.name !== undefined && { name: { text: values.name, lock: namesLock() } }),
       net,
       network,
+      ...(egress.length > 0 && { egress }),
       detachNetns: values.detachNetns ?? false,
       portDriver,
       ...(values.portThreads !== undefined && { portThreads: parsePortThreads(values.portThreads) }),

@@ -24,6 +24,16 @@ import type { Group, OptionRule } from './rule.js';
 /** Behind an option that RootlessKit has and that changes nothing here. */
 const IGNORED = 'accepted for compatibility; ignored';
 const NO_DEVICE = { option: '--net', values: ['host', 'none'], reason: 'no network device' };
+/** Options that an egress policy cannot be enforced with. */
+const NO_POLICY = [
+  {
+    option: '--net',
+    values: ['host', 'none', 'slirp4netns', 'pasta', 'lxc-user-nic'],
+    reason: 'only the network driver builtin enforces a policy',
+    hint: '--net=builtin',
+  },
+  { option: '--port-driver', values: ['bypass'], reason: "the command gets sockets of the host's network" },
+] as const;
 const BYPASS = { option: '--port-driver', value: 'bypass' };
 
 const isRootlessKit = ({ name }: Dialect) => name === 'rootlesskit';
@@ -146,6 +156,28 @@ const network: readonly OptionRule[] = [
     flags: '--detach-netns',
     description:
       'leave the command in the host\'s network namespace, and pin the new one to "netns" in the state directory',
+  },
+  {
+    flags: '--allow <rule>',
+    description:
+      'let the namespace reach only this, with --net=builtin: NAME[:PORT], *.NAME, CIDR[:PORT], host, dns, @public; may be repeated',
+    only: 'rootless-run',
+    list: true,
+    conflicts: NO_POLICY,
+  },
+  {
+    flags: '--deny <rule>',
+    description: 'keep the namespace from reaching this; stronger than --allow; may be repeated',
+    only: 'rootless-run',
+    list: true,
+    conflicts: NO_POLICY,
+  },
+  {
+    flags: '--egress-file <path>',
+    description: 'read such rules from a file, one a line: allow RULE or deny RULE; may be repeated',
+    only: 'rootless-run',
+    list: true,
+    conflicts: NO_POLICY,
   },
   { flags: '--slirp4netns-binary <path>', description: 'path of slirp4netns', default: 'slirp4netns' },
   {

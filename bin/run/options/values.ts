@@ -16,6 +16,9 @@ export interface Values {
   allowHostLoopback?: boolean;
   hostPort?: string[];
   ipv6?: boolean;
+  allow?: string[];
+  deny?: string[];
+  egressFile?: string[];
   detachNetns?: boolean;
   slirp4netnsBinary: string;
   slirp4netnsSandbox: string;

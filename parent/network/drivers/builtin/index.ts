@@ -56,6 +56,7 @@ export const builtin: NetworkDriver = {
         gateway: ipv4.gateway,
         mtu,
       },
+      egress: gateway,
       // There is no program that could end.
       onLost: () => {},
       close: async () => {

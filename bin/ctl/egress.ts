@@ -1,0 +1,53 @@
+/** The commands of rootlessctl for the egress policy. */
+import { Command } from 'commander';
+import type { EgressReport } from '../../protocol/api/egress.js';
+import { parseRule } from '../../protocol/egress/grammar.js';
+import { type EgressAction, formatRule } from '../../protocol/egress/rule.js';
+import { MAX_LINE, printable } from '../../protocol/text/printable-text.js';
+import { printJSON } from '../common/print.js';
+import { formatTable } from '../common/table.js';
+import type { ConnectStack } from './connection.js';
+
+const RULES = 'such as registry.npmjs.org, *.github.com:443, 10.1.0.0/16, udp:192.0.2.1:53, host, dns, @public';
+
+export function makeEgressCommand(stack: ConnectStack): Command {
+  const egress = new Command('egress').description('show and change what programs inside may reach');
+  egress
+    .command('ls')
+    .description('list the rules, with what they have allowed and denied')
+    .option('--json', 'as JSON')
+    .action(async ({ json = false }: { json?: boolean }) => {
+      const report = await (await stack()).egress();
+      if (json) printJSON(report, 4);
+      else process.stdout.write(egressTable(report));
+    });
+  for (const action of ['allow', 'deny'] as const) {
+    egress
+      .command(action)
+      .description(`add rules that ${action}`)
+      .argument('<rule...>', RULES)
+      .action(async (texts: string[]) => {
+        await (await stack()).changeEgress('POST', rulesOf(action, texts));
+      });
+  }
+  egress
+    .command('rm')
+    .description('remove rules, as listed by ls')
+    .argument('<allow|deny>', 'kind of the rules')
+    .argument('<rule...>', RULES)
+    .action(async (action: string, texts: string[]) => {
+      await (await stack()).changeEgress('DELETE', rulesOf(action === 'deny' ? 'deny' : 'allow', texts));
+    });
+  return egress;
+}
+
+/** Checked here, so that an error names what was written. Throws EgressRuleError. */
+function rulesOf(action: EgressAction, texts: readonly string[]): string[] {
+  return texts.map((text) => formatRule(parseRule(action, text, `egress ${action}`)));
+}
+
+export function egressTable({ default: byDefault, counters, rules }: EgressReport): string {
+  const cells = ({ allowed, denied, names }: EgressReport['counters']) => [`${allowed}`, `${denied}`, `${names}`];
+  const rows = rules.map((rule) => [printable(rule.rule, MAX_LINE), ...cells(rule)]);
+  return formatTable([['RULE', 'ALLOWED', 'DENIED', 'NAMES'], ...rows, [`${byDefault} (default)`, ...cells(counters)]]);
+}

@@ -1,0 +1,37 @@
+/** The part of the API about the egress policy, an addition to RootlessKit's. */
+import type { EgressReport } from '../../../protocol/api/egress.js';
+import { parseRule } from '../../../protocol/egress/grammar.js';
+import type { EgressRule } from '../../../protocol/egress/rule.js';
+import { type Egress, EgressError } from '../../egress/egress.js';
+import { NetworkError } from '../../errors.js';
+
+/** Of one request. */
+const MAX_RULES = 1000;
+
+/** Throws NetworkError where the network has no policy. */
+export function egressOf(egress: Egress | undefined): Egress {
+  if (!egress) throw new NetworkError('this stack has no egress policy; hint: start it with --net=builtin');
+  return egress;
+}
+
+/** @param body `{rules: ["allow example.com", …]}`. Throws EgressError, EgressRuleError, NetworkError. */
+export function changeEgress(egress: Egress | undefined, change: 'add' | 'remove', body: unknown): EgressReport {
+  const rules = rulesOf(body);
+  return egressOf(egress)[change](rules);
+}
+
+function rulesOf(body: unknown): EgressRule[] {
+  const expected = 'expected {"rules": ["allow RULE", "deny RULE", …]}';
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw new EgressError(400, expected);
+  for (const key of Object.keys(body)) {
+    if (key !== 'rules') throw new EgressError(400, `unknown property ${JSON.stringify(key)}: ${expected}`);
+  }
+  const rules: unknown = 'rules' in body ? body.rules : undefined;
+  if (!Array.isArray(rules) || rules.length === 0) throw new EgressError(400, expected);
+  if (rules.length > MAX_RULES) throw new EgressError(400, `at most ${MAX_RULES} rules can be changed at a time`);
+  return rules.map((rule: unknown) => {
+    const [, action, target] = (typeof rule === 'string' && /^(allow|deny)\s+(\S+)$/.exec(rule.trim())) || [];
+    if ((action !== 'allow' && action !== 'deny') || target === undefined) throw new EgressError(400, expected);
+    return parseRule(action, target, 'rules');
+  });
+}

@@ -1,0 +1,23 @@
+/** Who is at the other end of a connection to the API. */
+import { readlinkSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { native } from '../../../native/index.js';
+
+/**
+ * Whether the client is in another user namespace than this process, as the programs of the stack are; also where that
+ * cannot be determined, such as of a process that has ended.
+ */
+export function isInside(socket: Socket): boolean {
+  try {
+    // Node has no other way to the descriptor of a connection.
+    const { _handle: handle } = socket as Socket & { _handle?: { fd?: number } };
+    const pid = native().peerPid(handle?.fd ?? -1);
+    return userNamespace(`${pid}`) !== userNamespace('self');
+  } catch {
+    return true;
+  }
+}
+
+function userNamespace(pid: string): string {
+  return readlinkSync(`/proc/${pid}/ns/user`);
+}

@@ -1,0 +1,105 @@
+/**
+ * The egress policy of a stack: what programs inside may reach. The rules are kept here, and may change while the stack runs;
+ * what they mean is decided in the engine (native/src/policy/), for each connection and each name. Connections that are open
+ * when the rules change continue.
+ */
+import { networkInterfaces } from 'node:os';
+import type { EgressReport } from '../../protocol/api/egress.js';
+import { MAX_RULES } from '../../protocol/egress/egress-file.js';
+import { encodePolicy } from '../../protocol/egress/encode.js';
+import { defaultAction, type EgressRule, formatRule } from '../../protocol/egress/rule.js';
+import { ExpectedError } from '../../protocol/errors/expected-error.js';
+import type { EgressGateway } from '../network/driver.js';
+
+export class EgressError extends ExpectedError {
+  override name = 'EgressError';
+  override readonly code: string = 'egress';
+  constructor(
+    override readonly httpStatus: 400 | 403 | 404,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+const NO_COUNTERS = { allowed: 0, denied: 0, names: 0 };
+
+export class Egress {
+  #rules: readonly EgressRule[] = [];
+
+  constructor(
+    private readonly gateway: EgressGateway,
+    rules: readonly EgressRule[],
+  ) {
+    if (rules.length > 0) this.#set(rules);
+  }
+
+  report(): EgressReport {
+    const [counters, ...ofRules] = this.#rules.length === 0 ? [] : this.gateway.egressCounters();
+    return {
+      default: defaultAction(this.#rules),
+      counters: pick(counters),
+      rules: this.#rules.map((rule, index) => ({ rule: formatRule(rule), ...pick(ofRules[index]) })),
+    };
+  }
+
+  /** The rule of that number, as a line of an egress file. */
+  ruleText(index: number): string | undefined {
+    const rule = this.#rules[index];
+    return rule && formatRule(rule);
+  }
+
+  /** Adds rules that are not there yet. Counters begin anew. Throws EgressError. */
+  add(rules: readonly EgressRule[]): EgressReport {
+    const known = new Set(this.#rules.map(formatRule));
+    const added = rules.filter((rule) => !known.has(formatRule(rule)));
+    if (this.#rules.length + added.length > MAX_RULES) {
+      throw new EgressError(
+        400,
+        `there would be ${this.#rules.length + added.length} rules; at most ${MAX_RULES} are allowed`,
+      );
+    }
+    if (added.length > 0) this.#set([...this.#rules, ...added]);
+    return this.report();
+  }
+
+  /** Removes rules. Throws EgressError for one that is not there, and then none is removed. */
+  remove(rules: readonly EgressRule[]): EgressReport {
+    const left = new Map(this.#rules.map((rule) => [formatRule(rule), rule]));
+    for (const rule of rules) {
+      if (!left.delete(formatRule(rule))) throw new EgressError(404, `there is no rule "${formatRule(rule)}"`);
+    }
+    const rest = [...left.values()];
+    if (defaultAction(rest) !== defaultAction(this.#rules)) {
+      throw new EgressError(
+        400,
+        'without its last rule that allows, the policy would allow everything; hint: add "allow @none" first, or "allow *"',
+      );
+    }
+    this.#set(rest);
+    return this.report();
+  }
+
+  /** The host's addresses have changed. */
+  refresh(): void {
+    if (this.#rules.length > 0) this.#set(this.#rules);
+  }
+
+  #set(rules: readonly EgressRule[]): void {
+    const policy = rules.length === 0 ? Buffer.alloc(0) : encodePolicy(rules);
+    if (!this.gateway.setEgress(policy, hostAddresses())) throw new Error('the engine does not accept the policy');
+    this.#rules = rules;
+  }
+}
+
+function pick(counters: EgressReport['counters'] | undefined): EgressReport['counters'] {
+  const { allowed, denied, names } = counters ?? NO_COUNTERS;
+  return { allowed, denied, names };
+}
+
+/** Without zones. */
+function hostAddresses(): string[] {
+  return Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .map(({ address }) => address.replace(/%.*/, ''));
+}

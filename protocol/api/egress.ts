@@ -1,0 +1,32 @@
+/** What the API reports of the egress policy. */
+
+/** Of a rule, or of the default. Connections, flows of datagrams and echo requests are counted, and queries for names. */
+export interface EgressCounters {
+  allowed: number;
+  denied: number;
+  names: number;
+}
+
+/** Response to `GET /v1/egress`, and to requests that change it. */
+export interface EgressReport {
+  /** What happens to what no rule is about. */
+  default: 'allow' | 'deny';
+  counters: EgressCounters;
+  rules: EgressRuleReport[];
+}
+
+export interface EgressRuleReport extends EgressCounters {
+  /** As a line of an egress file, such as `allow registry.npmjs.org`. */
+  rule: string;
+}
+
+export function isEgressReport(value: unknown): value is EgressReport {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'default' in value &&
+    'rules' in value &&
+    Array.isArray(value.rules) &&
+    value.rules.every((rule: unknown) => typeof rule === 'object' && rule !== null && 'rule' in rule)
+  );
+}
