@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { startStack } from '../../support/index.js';
@@ -45,26 +44,6 @@ describe('ports of the host (--host-port)', () => {
       const { code, stderr } = await stack.enter(...read(HOST, port));
       assert.notEqual(code, 0, `${port}`);
       assert.match(stderr, /Connection refused/);
-    }
-  });
-
-  it('can be of UDP', async () => {
-    const server = createSocket('udp4');
-    server.on('message', (data, { port, address }) => server.send(data, port, address));
-    server.bind(0, '127.0.0.1');
-    await once(server, 'listening');
-    try {
-      await using stack = await startStack({ args: ['--net=builtin', `--host-port=53:${server.address().port}/udp`] });
-      const ask = `
-import socket
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.settimeout(20)
-s.connect(("${HOST}", 53))
-s.send(b"hello")
-print(s.recv(100).decode())`;
-      assert.equal((await stack.enter('python3', '-c', ask)).stdout, 'hello\n');
-    } finally {
-      server.close();
     }
   });
 

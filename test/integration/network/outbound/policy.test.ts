@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { binPath, type RunningStack, run, startStack, tempDir, waitFor } from '../../../support/index.js';
+import { pythonProgram } from '../../../support/paths.js';
+import { onInternet, SITES } from '../../../support/stacks/internet.js';
+
+const { open, server } = SITES[4];
+const NAMES = {
+  'allowed.test': [`A ${open}`, `AAAA ${SITES[6].open}`],
+  'www.allowed.test': ['CNAME allowed.test'],
+  'sub.wild.test': [`A ${open}`],
+  'other.test': [`A ${open}`],
+  'inside.test': ['A 10.99.0.1'],
+};
+
+/** A stack with a policy, on a host whose resolver knows these names. */
+function startWithPolicy(...args: string[]): Promise<RunningStack> {
+  const names = join(tempDir(), 'names.py');
+  writeFileSync(names, pythonProgram('outbound/names'));
+  const script = `
+    mkfifo "$3/names"
+    python3 ${names} '${JSON.stringify(NAMES)}' >"$3/names" &
+    read -r _ <"$3/names"`;
+  return startStack({ args: ['--net=builtin', '--ipv6', ...args], wrapper: onInternet(tempDir(), script) });
+}
+
+const CONNECT = `
+import errno, socket, sys
+def connect(host, port, data=b''):
+    try:
+        with socket.create_connection((host, int(port)), 5) as c:
+            c.sendall(data)
+            return c.recv(100).decode(errors='replace').split('\\r\\n')[0]
+    except socket.gaierror as e: return 'no such name'
+    except OSError as e: return errno.errorcode.get(e.errno, str(e))
+def http(host, name): return connect(host, 80, b'GET / HTTP/1.1\\r\\nHost: %s\\r\\n\\r\\n' % name.encode())
+def tls(host, name):
+    import ssl
+    context = ssl.create_default_context(); context.check_hostname = False; context.verify_mode = ssl.CERT_NONE
+    try:
+        with socket.create_connection((host, 443), 5) as c: context.wrap_socket(c, server_hostname=name)
+    except ssl.SSLError as e: return 'answered'
+    except OSError as e: return errno.errorcode.get(e.errno, str(e))
+`;
+
+describe('an egress policy', () => {
+  let stack: RunningStack;
+  before(async () => {
+    stack = await startWithPolicy('--allow', 'allowed.test', '--allow=*.wild.test:443', '--allow', `${server}:7`);
+  });
+  after(() => stack?.[Symbol.asyncDispose]());
+
+  const results = async (...calls: string[]): Promise<string[]> => {
+    const { code, stdout, stderr } = await stack.enter(
+      'python3',
+      '-c',
+      `${CONNECT}\n${calls.map((c) => `print(${c})`).join('\n')}`,
+    );
+    assert.deepEqual([code, stderr], [0, '']);
+    return stdout.trimEnd().split('\n');
+  };
+
+  it('allows names with their addresses, and addresses', async () => {
+    assert.deepEqual(
+      await results(
+        "http('allowed.test', 'allowed.test')",
+        "tls('allowed.test', 'allowed.test')",
+        "tls('sub.wild.test', 'sub.wild.test')",
+        `connect('${server}', 7, b'hello')`,
+      ),
+      ['HTTP/1.0 200 OK', 'answered', 'answered', 'hello'],
+    );
+  });
+
+  it('denies all else, at once', async () => {
+    assert.deepEqual(
+      await results(
+        "http('other.test', 'other.test')",
+        "http('inside.test', 'inside.test')",
+        "http('www.allowed.test', 'www.allowed.test')",
+        "http('wild.test', 'wild.test')",
+        `connect('${server}', 8)`,
+        "connect('10.0.2.2', 80)",
+        "connect('169.254.169.254', 80)",
+        `connect('${SITES[6].server}', 7)`,
+      ),
+      [...Array(4).fill('no such name'), 'EHOSTUNREACH', 'ECONNREFUSED', 'EHOSTUNREACH', 'EACCES'],
+    );
+  });
+
+  it('denies a name that shares the address of one that is allowed', async () => {
+    await results("http('allowed.test', 'allowed.test')");
+    assert.deepEqual(
+      await results(
+        `http('${open}', 'other.test')`,
+        `tls('${open}', 'other.test')`,
+        // What shows no name.
+        `connect('${open}', 443, b'\\0hello')`,
+        `tls('${open}', 'allowed.test')`,
+      ),
+      ['ECONNRESET', 'ECONNRESET', 'ECONNRESET', 'answered'],
+    );
+  });
+
+  it('reports what it denies', async () => {
+    await results("http('other.test', 'other.test')");
+    await waitFor(() => /egress denied: the name other\.test: no rule allows it/.test(stack.started.output()), {
+      what: 'a line of the log',
+    });
+    const { stdout } = await stack.ctl('egress', 'ls');
+    assert.match(
+      stdout,
+      /^RULE +ALLOWED +DENIED +NAMES\s*\nallow allowed\.test .*\nallow \*\.wild\.test:443 .*\nallow 203\.0\.113\.1:7 /,
+    );
+    assert.match(stdout, /^deny \(default\) /m);
+  });
+
+  it('is changed from outside, and not from inside', async () => {
+    const inside = await stack.enter(
+      binPath('rootlessctl'),
+      `--socket=${stack.stateDir}/api.sock`,
+      'egress',
+      'allow',
+      'other.test',
+    );
+    assert.deepEqual(inside, {
+      code: 1,
+      signal: null,
+      stdout: '',
+      stderr: 'error: the egress policy can be changed from outside of the stack only\n',
+    });
+    const onHost = (...words: string[]) =>
+      run('nsenter', [
+        ...['--user', '--preserve-credentials', `--target=${stack.started.pid}`, '--'],
+        ...[binPath('rootlessctl'), `--socket=${stack.stateDir}/api.sock`, 'egress', ...words],
+      ]);
+    assert.equal((await onHost('allow', 'other.test')).stderr, '');
+    assert.deepEqual(await results("http('other.test', 'other.test')"), ['HTTP/1.0 200 OK']);
+    assert.equal((await onHost('rm', 'allow', 'other.test')).stderr, '');
+    assert.deepEqual(await results("http('other.test', 'other.test')"), ['no such name']);
+  });
+});
