@@ -11,13 +11,8 @@ struct Part {
 };
 // Arguments begin with the part's name.
 constexpr Part kParts[] = {
-    {"dns-fuzz", rn::test::dnsFuzz},
     {"dns-fuzz", rn::test::dnsFuzz},       {"dns-message", rn::test::dnsMessage}, {"dns-serve", rn::test::dnsServe},
-    {"dns-message", rn::test::dnsMessage},
-    {"frames-fuzz", rn::test::framesFuzz},
-    {"policy", rn::test::policyDecisions},
-    {"policy", rn::test::policyDecisions}, {"policy-fuzz", rn::test::policyFuzz}, {"policy-peek", rn::test::policyPeek},
-    {"policy-fuzz", rn::test::policyFuzz},
+    {"frames-fuzz", rn::test::framesFuzz}, {"policy", rn::test::policyDecisions}, {"policy-fuzz", rn::test::policyFuzz},
     {"policy-peek", rn::test::policyPeek},
 };
 }  // namespace
