@@ -46,7 +46,7 @@ export const rootlesskitManual: ManualText = {
   sections: [
     [
       'Drivers',
-      'Drivers that only RootlessKit has are replaced by others, which a warning names: the network drivers gvisor-tap-vsock and vpnkit by slirp4netns or pasta, or by loopback alone if neither is installed; the port drivers gvisor-tap-vsock and pesto by builtin. With --port-driver=implicit, --publish is ignored. An empty value is treated as no option, except for --net and --port-driver.',
+      'Drivers that only RootlessKit has are replaced by others, which a warning names: the network drivers gvisor-tap-vsock and vpnkit by builtin, slirp4netns or pasta, or by loopback alone if none of them works; the port drivers gvisor-tap-vsock and pesto by builtin. With --port-driver=implicit, --publish is ignored. An empty value is treated as no option, except for --net and --port-driver.',
     ],
     [
       'Exit status',

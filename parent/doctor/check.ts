@@ -21,6 +21,8 @@ export interface Machine {
   find(program: string): Promise<string | undefined>;
   /** Standard output and standard error together, "" if it cannot be started. */
   run(program: string, ...args: string[]): Promise<{ code: number; output: string }>;
+  /** Why the network driver builtin cannot be used: tries it in namespaces of its own. Not where there can be none. */
+  gatewayProblem(): Promise<Problem | undefined>;
   /** Why /dev/net/tun cannot be used. */
   tunProblem(): Promise<Problem | undefined>;
   /** Why the user has no sub-ids. */

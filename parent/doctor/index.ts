@@ -5,7 +5,7 @@
 import type { Check, Finding, Machine } from './check.js';
 import { containers } from './containers.js';
 import { idMapPrograms, subIds, userNamespaces } from './namespaces.js';
-import { congestionControl, pasta, ping, slirp4netns, tunDevice, unprivilegedPorts } from './network.js';
+import { builtin, congestionControl, pasta, ping, slirp4netns, tunDevice, unprivilegedPorts } from './network.js';
 import { subnets } from './subnets.js';
 import { cgroups, openFiles, user, userManager } from './system.js';
 
@@ -16,6 +16,7 @@ const checks: readonly Check[] = [
   userNamespaces,
   subIds,
   idMapPrograms,
+  builtin,
   tunDevice,
   slirp4netns,
   pasta,

@@ -1,9 +1,27 @@
+import type { Problem } from '../errors.js';
 import type { Check, Machine } from './check.js';
 
+export const builtin: Check = async (machine) => {
+  const name = 'builtin-network';
+  let problem: Problem | undefined;
+  try {
+    problem = await machine.gatewayProblem();
+  } catch {
+    // The check of namespaces has the reason.
+    return { name, status: 'warning', what: 'without namespaces the network driver builtin cannot be tried' };
+  }
+  if (problem === undefined) return { name, status: 'ok', what: 'the network driver builtin works' };
+  const other = await insteadOf(machine, ['slirp4netns', 'pasta']);
+  const what = `the network driver builtin cannot be used: ${problem.what}`;
+  return { name, status: other ? 'ok' : 'warning', ...problem, what: `${what}${other ?? NO_OUTBOUND}` };
+};
+
 export const tunDevice: Check = async (machine) => {
+  const name = 'tun';
   const problem = await machine.tunProblem();
-  if (problem === undefined) return { name: 'tun', status: 'ok', what: '/dev/net/tun can be opened' };
-  return { name: 'tun', status: 'warning', ...problem, what: `${problem.what}: no outbound network` };
+  if (problem === undefined) return { name, status: 'ok', what: '/dev/net/tun can be opened' };
+  const other = await insteadOf(machine, ['builtin']);
+  return { name, status: other ? 'ok' : 'warning', ...problem, what: `${problem.what}${other ?? NO_OUTBOUND}` };
 };
 
 /** Older versions of slirp4netns cannot be given a namespace by path. */
@@ -12,9 +30,9 @@ const LEAST_SLIRP = [0, 4];
 export const slirp4netns: Check = async (machine) => {
   const name = 'slirp4netns';
   const version = await versionOf(machine, name);
-  const other = (await machine.find('pasta')) !== undefined;
   if (version === undefined) {
-    const what = `slirp4netns is not installed${other ? '; pasta is used' : ': no outbound network'}`;
+    const other = await insteadOf(machine, ['builtin', 'pasta']);
+    const what = `slirp4netns is not installed${other ?? NO_OUTBOUND}`;
     return { name, status: other ? 'ok' : 'warning', what, fix: 'sudo apt-get install slirp4netns' };
   }
   const [major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(version) ?? []).slice(1).map(Number);
@@ -33,10 +51,27 @@ export const slirp4netns: Check = async (machine) => {
 export const pasta: Check = async (machine) => {
   const version = await versionOf(machine, 'pasta');
   if (version !== undefined) return { name: 'pasta', status: 'ok', what: version };
-  const other = (await machine.find('slirp4netns')) !== undefined;
-  const what = `pasta is not installed${other ? '; slirp4netns is used' : ': no outbound network'}`;
+  const other = await insteadOf(machine, ['builtin', 'slirp4netns']);
+  const what = `pasta is not installed${other ?? NO_OUTBOUND}`;
   return { name: 'pasta', status: other ? 'ok' : 'warning', what, fix: 'sudo apt-get install passt' };
 };
+
+const NO_OUTBOUND = ': no outbound network';
+
+/** "; DRIVER is used" for the first of these network drivers that can be used here. */
+async function insteadOf(machine: Machine, drivers: readonly string[]): Promise<string | undefined> {
+  for (const driver of drivers) {
+    const works =
+      driver === 'builtin'
+        ? await machine.gatewayProblem().then(
+            (problem) => problem === undefined,
+            () => false,
+          )
+        : (await machine.find(driver)) !== undefined;
+    if (works) return `; ${driver} is used`;
+  }
+  return undefined;
+}
 
 /** First line of the output of --version; undefined if the program is not installed. */
 async function versionOf(machine: Machine, program: string): Promise<string | undefined> {

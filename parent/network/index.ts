@@ -18,7 +18,7 @@ const drivers = { builtin, slirp4netns, pasta, 'lxc-user-nic': lxcUserNic, none,
 >;
 
 /** Drivers that `auto` tries, in this order. */
-const automatic: readonly NetworkDriver[] = [slirp4netns, pasta, none];
+const automatic: readonly NetworkDriver[] = [builtin, slirp4netns, pasta, none];
 
 /** Only this one leads single ports to the host. */
 function needsBuiltin({ hostPorts = [] }: NetworkOptions): boolean {
@@ -36,7 +36,7 @@ const unsupported: readonly string[] = ['vpnkit', 'gvisor-tap-vsock'];
 /** Throws UsageError for a name that is not in networkNames. */
 export function parseNetworkName(text: string): NetworkName {
   if (unsupported.includes(text)) {
-    throw new UsageError(`network driver "${text}" is not supported; use --net=slirp4netns or --net=pasta instead`);
+    throw new UsageError(`network driver "${text}" is not supported; use --net=builtin or --net=slirp4netns instead`);
   }
   const name = networkNames.find((known) => known === text);
   if (!name) throw new UsageError(`unknown network mode: ${text} (--net); choose one of ${networkNames.join(', ')}`);
@@ -66,8 +66,8 @@ export interface NetworkSetup {
 }
 
 /**
- * Sets up the network named, or with `auto` the first that works here: slirp4netns, else pasta, else loopback only. A
- * network whose program ends is set up again. Throws NetworkError.
+ * Sets up the network named, or with `auto` the first that works here: builtin, else slirp4netns, else pasta, else
+ * loopback only. A network whose program ends is set up again. Throws NetworkError.
  */
 export async function setupNetwork({
   name,

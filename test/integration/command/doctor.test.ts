@@ -10,6 +10,7 @@ describe('rootless-run doctor', () => {
     const { code, stdout, stderr } = await run(program, words);
     assert.deepEqual([code, stderr], [0, ''], stdout);
     assert.match(stdout, /^ok +user-namespaces +user, mount and network namespaces can be made$/m);
+    assert.match(stdout, /^ok +builtin-network +the network driver builtin works$/m);
     assert.match(stdout, /^ok +slirp4netns +slirp4netns version \d/m);
     for (const line of stdout.trimEnd().split('\n')) assert.match(line, /^(ok|warning|FAILED) |^ {2}fix: |^ {7}/);
     const json = await run(program, [...words, '--json']);
@@ -21,7 +22,7 @@ describe('rootless-run doctor', () => {
     const { code, stdout } = await run(program, words, { env: { PATH: pathWith(['sh']) } });
     assert.equal(code, 0);
     assert.match(stdout, /^warning +newuidmap +newuidmap is not installed.*\n {2}fix: sudo apt-get install uidmap$/m);
-    assert.match(stdout, /^warning +slirp4netns .*\n {2}fix: sudo apt-get install slirp4netns$/m);
+    assert.match(stdout, /^ok +slirp4netns .*; builtin is used\n {2}fix: sudo apt-get install slirp4netns$/m);
   });
 
   it('fails where namespaces cannot be created, with a hint', async () => {

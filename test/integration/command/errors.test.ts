@@ -3,7 +3,7 @@ import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { repoRoot, run, startStack, tempDir } from '../../support/index.js';
-import { pathWith, refuses, runNested, runScript, runWords } from '../../support/stacks/rootless-run.js';
+import { pathWith, refuses, runNested, runWords, WITHOUT_BUILTIN } from '../../support/stacks/rootless-run.js';
 
 const plain = (...args: string[]) => runWords('--net=none', ...args);
 
@@ -292,13 +292,14 @@ describe('a network driver that fails', () => {
   }
 
   it('gives way to the next one with auto, and finally to loopback alone', async () => {
-    const second = await runScript('ls /sys/class/net', [], { env: pathOf({ slirp4netns: fails }) });
-    assert.deepEqual([second.stdout, second.code], ['lo\ntap0\n', 0]);
-    const none = await runScript('ls /sys/class/net', [], { env: pathOf({ slirp4netns: fails, pasta: fails }) });
+    const words = runWords('--', 'ls', '/sys/class/net');
+    const third = await runNested(WITHOUT_BUILTIN, words, { env: pathOf({ slirp4netns: fails }) });
+    assert.deepEqual([third.stdout, third.code], ['lo\ntap0\n', 0]);
+    const none = await runNested(WITHOUT_BUILTIN, words, { env: pathOf({ slirp4netns: fails, pasta: fails }) });
     assert.deepEqual([none.stdout, none.code], ['lo\n', 0]);
     assert.match(
       none.stderr,
-      /^rootless-run: no outbound network, loopback only: slirp4netns failed: .*pasta failed: [^\n]*\n$/,
+      /^rootless-run: no outbound network, loopback only: --net=builtin cannot be used: .*slirp4netns failed: .*pasta failed: [^\n]*\n$/,
     );
   });
 });

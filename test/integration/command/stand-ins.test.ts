@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { StackClient } from '../../../parent/client/stack-client.js';
 import { accepts, binPath, freePort, type RunOptions, run, start, tempDir, waitFor } from '../../support/index.js';
-import { pathWith } from '../../support/stacks/rootless-run.js';
+import { pathWith, runNested, WITHOUT_BUILTIN } from '../../support/stacks/rootless-run.js';
 
 const CTL = binPath('rootlessctl');
 
@@ -17,9 +17,13 @@ function logged(stderr: string): string[] {
     );
 }
 
+function kitWords(args: readonly string[], script: string): [program: string, ...rest: string[]] {
+  return [binPath('rootlesskit'), '--disable-host-loopback', ...args, 'sh', '-euc', script];
+}
+
 async function kit(args: readonly string[], script: string, options: RunOptions = {}) {
-  const words = ['--disable-host-loopback', ...args, 'sh', '-euc', script];
-  const { code, stdout, stderr } = await run(binPath('rootlesskit'), words, options);
+  const [program, ...words] = kitWords(args, script);
+  const { code, stdout, stderr } = await run(program, words, options);
   return { code, stdout, warnings: logged(stderr) };
 }
 
@@ -27,7 +31,7 @@ describe('drivers that only RootlessKit has', () => {
   it('are served, and info names them', async () => {
     const { code, stdout, warnings } = await kit(
       ['--net=gvisor-tap-vsock', '--port-driver=gvisor-tap-vsock'],
-      `${CTL} info --json; cat /sys/class/net/tap0/mtu >&2`,
+      `${CTL} info --json; cat /sys/class/net/eth0/mtu >&2`,
     );
     assert.equal(code, 0);
     const { version, networkDriver, portDriver } = JSON.parse(stdout);
@@ -41,20 +45,28 @@ describe('drivers that only RootlessKit has', () => {
       disallowLoopbackChildIP: true,
     });
     assert.deepEqual(warnings, [
-      '--port-driver=gvisor-tap-vsock is served by the port driver builtin; --net=gvisor-tap-vsock is served by slirp4netns',
+      '--port-driver=gvisor-tap-vsock is served by the port driver builtin; --net=gvisor-tap-vsock is served by builtin',
       'other: 65520',
     ]);
   });
 
-  it('are served by pasta if there is no slirp4netns, and with loopback alone if there is neither', async () => {
-    const programs = ['newuidmap', 'newgidmap', 'node', 'sh', 'ls'];
+  it('are served by another one if builtin cannot be used, and with loopback alone if there is none', async () => {
+    const programs = ['newuidmap', 'newgidmap', 'node', 'sh', 'ls', 'unshare'];
     const script = `ls -x /sys/class/net; ${CTL} info --json`;
     const served = async (...more: string[]) => {
       const env = { PATH: pathWith([...programs, ...more]) };
-      const { stdout, ...rest } = await kit(['--net=vpnkit', '--port-driver=gvisor-tap-vsock'], script, { env });
+      const words = kitWords(['--net=vpnkit', '--port-driver=gvisor-tap-vsock'], script);
+      const { stdout, stderr, code } = await runNested(WITHOUT_BUILTIN, words, { env });
       const [devices, ...info] = stdout.split('\n');
       const { networkDriver, portDriver } = JSON.parse(info.join('\n'));
-      return { ...rest, devices, driver: networkDriver.driver, childIP: networkDriver.childIP, portDriver };
+      return {
+        code,
+        warnings: logged(stderr),
+        devices,
+        driver: networkDriver.driver,
+        childIP: networkDriver.childIP,
+        portDriver,
+      };
     };
     const pasta = await served('pasta');
     assert.deepEqual([pasta.code, pasta.devices, pasta.driver, pasta.childIP], [0, 'lo  tap0', 'vpnkit', '10.0.2.100']);

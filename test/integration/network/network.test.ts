@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { hostname, release } from 'node:os';
 import { join } from 'node:path';
 import { binPath, hostAddresses, type RunOptions, run, startStack, tempDir, waitFor } from '../../support/index.js';
+import { runNested, runWords, WITHOUT_BUILTIN } from '../../support/stacks/rootless-run.js';
 
 const sh = (script: string, args: readonly string[], options?: RunOptions) =>
   run(binPath('rootless-run'), [...args, '--', 'sh', '-c', script], options);
@@ -77,17 +78,18 @@ describe('the network', () => {
   }
 
   it('is the first that works with auto, and a line reports when there is none', async () => {
-    const first = async (...programs: string[]) => {
-      const env = { PATH: pathWith(...programs) };
-      return run(binPath('rootless-run'), ['--debug', 'cat', '/etc/resolv.conf'], { env });
-    };
+    const words = runWords('--debug', 'cat', '/etc/resolv.conf');
+    const first = async (...programs: string[]) =>
+      runNested(WITHOUT_BUILTIN, words, { env: { PATH: pathWith('unshare', ...programs) } });
+    const [program, ...rest] = words;
+    assert.match((await run(program, rest, { env: { PATH: pathWith() } })).stderr, /network driver builtin/);
     assert.match((await first('slirp4netns', 'pasta')).stderr, /network driver slirp4netns/);
     assert.match((await first('pasta')).stderr, /network driver pasta/);
     const none = await first();
     assert.match(none.stderr, /network driver none/);
     assert.match(
       none.stderr,
-      /^rootless-run: no outbound network, loopback only: .*apt-get install slirp4netns.*apt-get install passt$/m,
+      /^rootless-run: no outbound network, loopback only: --net=builtin cannot be used: .*max_net_namespaces.*apt-get install slirp4netns.*apt-get install passt$/m,
     );
     assert.equal(none.code, 0);
   });

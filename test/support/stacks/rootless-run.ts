@@ -29,6 +29,9 @@ export function runNested(script: string, words: readonly string[], options: Run
   return run('unshare', [...namespaces, 'sh', '-euc', script, 'sh', ...words], options);
 }
 
+/** For runNested(): the network driver builtin cannot be used, since it needs a second network namespace. */
+export const WITHOUT_BUILTIN = 'echo 1 > /proc/sys/user/max_net_namespaces; exec "$@"';
+
 /** A directory for PATH that holds these programs, found where PATH has them now, and `fakes` as shell scripts. */
 export function pathWith(programs: readonly string[], fakes: Readonly<Record<string, string>> = {}): string {
   const directory = tempDir();

@@ -28,6 +28,7 @@ function machine(changes: Partial<Machine> & { files?: Record<string, string>; w
       };
       return { code: 0, output: outputs[program] ?? '' };
     },
+    gatewayProblem: async () => undefined,
     tunProblem: async () => undefined,
     subIdProblem: async () => undefined,
     tryNamespaces: async () => {},
@@ -37,6 +38,8 @@ function machine(changes: Partial<Machine> & { files?: Record<string, string>; w
     ...rest,
   };
 }
+
+const gatewayProblem = async () => ({ what: 'the kernel has no X', fix: 'modprobe' });
 
 async function finding(name: string, of: Machine): Promise<Finding> {
   const found = (await examine(of)).find((item) => item.name === name);
@@ -124,15 +127,61 @@ describe('the doctor', () => {
       /chmod u\+s \/usr\/bin\/newuidmap/,
       machine({ stat: async () => ({ mode: 0o100755, uid: 0 }) }),
     ],
+    ['builtin-network', 'ok', /^the network driver builtin works$/, undefined, machine()],
+    [
+      'builtin-network',
+      'ok',
+      /cannot be used: the kernel has no X; slirp4netns is used$/,
+      /^modprobe$/,
+      machine({ gatewayProblem }),
+    ],
+    [
+      'builtin-network',
+      'warning',
+      /cannot be used: the kernel has no X: no outbound network$/,
+      /^modprobe$/,
+      machine({ gatewayProblem, without: ['slirp4netns', 'pasta'] }),
+    ],
+    [
+      'builtin-network',
+      'warning',
+      /without namespaces/,
+      undefined,
+      machine({
+        gatewayProblem: async () => {
+          throw new NamespaceError('refused');
+        },
+      }),
+    ],
+    [
+      'tun',
+      'ok',
+      /^closed; builtin is used$/,
+      /^chmod$/,
+      machine({ tunProblem: async () => ({ what: 'closed', fix: 'chmod' }) }),
+    ],
     [
       'tun',
       'warning',
       /^closed: no outbound network$/,
       /^chmod$/,
-      machine({ tunProblem: async () => ({ what: 'closed', fix: 'chmod' }) }),
+      machine({ gatewayProblem, tunProblem: async () => ({ what: 'closed', fix: 'chmod' }) }),
     ],
-    ['slirp4netns', 'ok', /not installed; pasta is used/, /slirp4netns/, machine({ without: ['slirp4netns'] })],
-    ['pasta', 'warning', /no outbound network/, /passt/, machine({ without: ['slirp4netns', 'pasta'] })],
+    ['slirp4netns', 'ok', /not installed; builtin is used/, /slirp4netns/, machine({ without: ['slirp4netns'] })],
+    [
+      'slirp4netns',
+      'ok',
+      /not installed; pasta is used/,
+      /slirp4netns/,
+      machine({ gatewayProblem, without: ['slirp4netns'] }),
+    ],
+    [
+      'pasta',
+      'warning',
+      /no outbound network/,
+      /passt/,
+      machine({ gatewayProblem, without: ['slirp4netns', 'pasta'] }),
+    ],
     [
       'slirp4netns',
       'warning',
