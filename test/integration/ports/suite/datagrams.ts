@@ -59,8 +59,9 @@ export const datagrams: Group = (suite) => {
         const names = Array.from({ length: atOnce }, (_, i) => `client ${first + i}`);
         const answers = await Promise.all(names.map((name) => udpAsk('127.0.0.2', published.port, name)));
         assert.deepEqual(answers.map(String), names);
+        // Later ones may have the ports of earlier ones again.
+        if (observable && first === 0) assert.equal((await stack().counters(published.id)).opened, atOnce);
       }
-      if (observable) assert.equal((await stack().counters(published.id)).opened, count);
     });
 
     it('keeps datagrams of mixed sizes whole and in order', async () => {
