@@ -1,5 +1,5 @@
 /** The commands of rootlessctl for the egress policy. */
-import { Command } from 'commander';
+import { Argument, Command } from 'commander';
 import type { EgressReport } from '../../protocol/api/egress.js';
 import { parseRule } from '../../protocol/egress/grammar.js';
 import { type EgressAction, formatRule } from '../../protocol/egress/rule.js';
@@ -33,10 +33,10 @@ export function makeEgressCommand(stack: ConnectStack): Command {
   egress
     .command('rm')
     .description('remove rules, as listed by ls')
-    .argument('<allow|deny>', 'kind of the rules')
+    .addArgument(new Argument('<allow|deny>', 'kind of the rules').choices(['allow', 'deny']))
     .argument('<rule...>', RULES)
-    .action(async (action: string, texts: string[]) => {
-      await (await stack()).changeEgress('DELETE', rulesOf(action === 'deny' ? 'deny' : 'allow', texts));
+    .action(async (action: EgressAction, texts: string[]) => {
+      await (await stack()).changeEgress('DELETE', rulesOf(action, texts));
     });
   return egress;
 }

@@ -23,7 +23,8 @@ export function flowLine(change: string, flow: Flow, time: number): string {
   const words = [new Date(time).toISOString(), change, flow.protocol, flow.direction, who === '' ? '-' : who];
   const counts = change === 'opened' ? '' : `: ${flow.bytesSent} bytes sent, ${flow.bytesReceived} received`;
   const arrow = flow.direction === 'out' ? 'to' : 'from';
-  const at = flow.direction === 'out' ? `${address} port ${port}` : `${address} on port ${port}`;
+  const inbound = port === '' ? `${address} at published port ${flow.port}` : `${address} on port ${port}`;
+  const at = flow.direction === 'out' ? `${address} port ${port}` : inbound;
   return printable(`${words.join(' ')} ${arrow} ${at}${counts}`, MAX_LINE);
 }
 

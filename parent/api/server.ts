@@ -149,6 +149,7 @@ export class APIServer {
   #addClient(socket: Socket): void {
     this.#requests.add(socket);
     this.#clients++;
+    if (this.options.egress) isInside(socket);
     socket.once('close', () => {
       this.#requests.delete(socket);
       this.#clients--;

@@ -67,7 +67,7 @@ async function insteadOf(machine: Machine, drivers: readonly string[]): Promise<
             (problem) => problem === undefined,
             () => false,
           )
-        : (await machine.find(driver)) !== undefined;
+        : (await machine.find(driver)) !== undefined && (await machine.tunProblem()) === undefined;
     if (works) return `; ${driver} is used`;
   }
   return undefined;

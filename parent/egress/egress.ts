@@ -3,13 +3,13 @@
  * what they mean is decided in the engine (native/src/policy/), for each connection and each name. Connections that are open
  * when the rules change continue.
  */
-import { networkInterfaces } from 'node:os';
 import type { EgressReport } from '../../protocol/api/egress.js';
 import { MAX_RULES } from '../../protocol/egress/egress-file.js';
 import { encodePolicy } from '../../protocol/egress/encode.js';
 import { defaultAction, type EgressRule, formatRule } from '../../protocol/egress/rule.js';
 import { ExpectedError } from '../../protocol/errors/expected-error.js';
 import type { EgressGateway } from '../network/driver.js';
+import { localAddresses } from '../network/host/routes.js';
 
 export class EgressError extends ExpectedError {
   override name = 'EgressError';
@@ -22,14 +22,19 @@ export class EgressError extends ExpectedError {
   }
 }
 
+/** Until the host's addresses are read again, in ms. */
+const RETRY_MS = 1000;
 const NO_COUNTERS = { allowed: 0, denied: 0, names: 0 };
 
 export class Egress {
   #rules: readonly EgressRule[] = [];
+  /** Of the host, as the engine has them. */
+  #addresses: readonly string[] = [];
 
   constructor(
     private readonly gateway: EgressGateway,
     rules: readonly EgressRule[],
+    private readonly hostAddresses: () => string[] = localAddresses,
   ) {
     if (rules.length > 0) this.#set(rules);
   }
@@ -52,7 +57,7 @@ export class Egress {
   /** Adds rules that are not there yet. Counters begin anew. Throws EgressError. */
   add(rules: readonly EgressRule[]): EgressReport {
     const known = new Set(this.#rules.map(formatRule));
-    const added = rules.filter((rule) => !known.has(formatRule(rule)));
+    const added = rules.filter((rule) => !known.has(formatRule(rule)) && known.add(formatRule(rule)));
     if (this.#rules.length + added.length > MAX_RULES) {
       throw new EgressError(
         400,
@@ -80,26 +85,27 @@ export class Egress {
     return this.report();
   }
 
-  /** The host's addresses have changed. */
+  /** The host's addresses may have changed. */
   refresh(): void {
-    if (this.#rules.length > 0) this.#set(this.#rules);
+    if (this.#rules.length === 0) return;
+    try {
+      const addresses = this.hostAddresses();
+      if (addresses.join() !== this.#addresses.join()) this.#set(this.#rules, addresses);
+    } catch {
+      // Such as where descriptors have run out.
+      setTimeout(() => this.refresh(), RETRY_MS).unref();
+    }
   }
 
-  #set(rules: readonly EgressRule[]): void {
+  #set(rules: readonly EgressRule[], addresses = this.hostAddresses()): void {
     const policy = rules.length === 0 ? Buffer.alloc(0) : encodePolicy(rules);
-    if (!this.gateway.setEgress(policy, hostAddresses())) throw new Error('the engine does not accept the policy');
+    if (!this.gateway.setEgress(policy, addresses)) throw new Error('the engine does not accept the policy');
     this.#rules = rules;
+    this.#addresses = addresses;
   }
 }
 
 function pick(counters: EgressReport['counters'] | undefined): EgressReport['counters'] {
   const { allowed, denied, names } = counters ?? NO_COUNTERS;
   return { allowed, denied, names };
-}
-
-/** Without zones. */
-function hostAddresses(): string[] {
-  return Object.values(networkInterfaces())
-    .flatMap((addresses) => addresses ?? [])
-    .map(({ address }) => address.replace(/%.*/, ''));
 }

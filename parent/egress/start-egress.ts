@@ -31,6 +31,7 @@ export function startEgress(
     denials.log(denial);
     events.emit(denial);
   };
-  if (rules) engineHost.watchAddresses(() => egress.refresh());
+  // Also without rules: they may be added later.
+  engineHost.watchAddresses(() => egress.refresh());
   return egress;
 }

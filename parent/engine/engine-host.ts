@@ -110,6 +110,8 @@ export class EngineHost {
 
   /** Calls the listener for each change of the host's addresses, routes and rules from now on, and soon for the first time. */
   watchAddresses(listener: () => void): void {
+    // The engine reports the first time only where it has no watch yet.
+    if (this.#onAddresses.length > 0) setImmediate(listener);
     this.#onAddresses.push(listener);
     this.engine.watchAddresses(
       true,

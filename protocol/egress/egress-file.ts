@@ -24,10 +24,17 @@ export class EgressFileError extends ExpectedError {
  */
 export function readEgressFile(path: string): EgressRule[] {
   try {
-    return parseEgressFile(
+    const rules = parseEgressFile(
       onFile(path, () => readRegularFile(path, MAX_SIZE, { pipes: true })),
       path,
     );
+    // It would be no policy, as after a generator that has failed.
+    if (rules.length === 0) {
+      throw new EgressFileError(
+        `Invalid egress file ${quote(path)}: it has no rules; hint: to allow nothing: allow @none`,
+      );
+    }
+    return rules;
   } catch (error) {
     if (!(error instanceof IrregularFileError)) throw error;
     throw new EgressFileError(`Invalid egress file ${quote(path)}: ${error.message}`, { cause: error });

@@ -1,8 +1,9 @@
 /** The network options of a checked command line. */
+import { UsageError } from '../../../parent/errors.js';
 import type { NetworkOptions, Switch } from '../../../parent/network/driver.js';
 import type { NetworkName } from '../../../parent/network/index.js';
 import { type RootlessKitFace, standInMtu } from '../../../parent/rootlesskit/stand-ins.js';
-import { readEgressFile } from '../../../protocol/egress/egress-file.js';
+import { MAX_RULES, readEgressFile } from '../../../protocol/egress/egress-file.js';
 import { parseRule } from '../../../protocol/egress/grammar.js';
 import type { EgressRule } from '../../../protocol/egress/rule.js';
 import { checkHostPorts, parseHostPort } from '../../../protocol/ports/host-port.js';
@@ -88,9 +89,15 @@ export function networkWarnings(
 
 /** The rules of all options; none where there is no policy. Throws EgressRuleError, EgressFileError, FileError. */
 export function egressRules({ allow = [], deny = [], egressFile = [] }: Values): EgressRule[] {
-  return [
+  const rules = [
     ...egressFile.flatMap(readEgressFile),
     ...allow.map((text) => parseRule('allow', text, '--allow')),
     ...deny.map((text) => parseRule('deny', text, '--deny')),
   ];
+  if (rules.length > MAX_RULES) {
+    throw new UsageError(
+      `there are ${rules.length} rules (--allow, --deny, --egress-file): at most ${MAX_RULES} are allowed`,
+    );
+  }
+  return rules;
 }

@@ -1,5 +1,6 @@
 /** Checks the values of a command line, and turns them into the options of a stack. */
 import { resolve } from 'node:path';
+import { UsageError } from '../../../parent/errors.js';
 import { subIdSources } from '../../../parent/namespaces/id-map.js';
 import { type Propagation, propagations } from '../../../parent/stack/options.js';
 import { parsePortSpec } from '../../../protocol/ports/grammar.js';
@@ -32,6 +33,12 @@ export function toRunRequest(line: CommandLine): RunRequest {
     { net, face, specs: joined(specs, { anyFree: false }), warnings },
   );
   checkRelations({ ...values, net, portDriver }, given, dialect);
+  if (egress.length > 0 && values.detachNetns && hasCommand) {
+    throw new UsageError(
+      "--allow, --deny and --egress-file cannot be combined with --detach-netns: the command stays in the host's network",
+      { hint: 'leave one of them out' },
+    );
+  }
   const hostLoopback = values.allowHostLoopback ?? (defaults.hostLoopback && !values.disableHostLoopback);
   const bypass = bypassOptions(values, { driver: portDriver, publish, hasCommand, hostLoopback });
   const network = toNetworkOptions({ ...line, values }, { hostLoopback, face });

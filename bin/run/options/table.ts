@@ -163,6 +163,8 @@ const network: readonly OptionRule[] = [
       'let the namespace reach only this, with --net=builtin: NAME[:PORT], *.NAME, CIDR[:PORT], host, dns, @public; may be repeated',
     only: 'rootless-run',
     list: true,
+    // None would be no policy.
+    refusesEmpty: ['rootless-run'],
     conflicts: NO_POLICY,
   },
   {
@@ -170,6 +172,8 @@ const network: readonly OptionRule[] = [
     description: 'keep the namespace from reaching this; stronger than --allow; may be repeated',
     only: 'rootless-run',
     list: true,
+    // None would be no policy.
+    refusesEmpty: ['rootless-run'],
     conflicts: NO_POLICY,
   },
   {
@@ -177,6 +181,8 @@ const network: readonly OptionRule[] = [
     description: 'read such rules from a file, one a line: allow RULE or deny RULE; may be repeated',
     only: 'rootless-run',
     list: true,
+    // None would be no policy.
+    refusesEmpty: ['rootless-run'],
     conflicts: NO_POLICY,
   },
   { flags: '--slirp4netns-binary <path>', description: 'path of slirp4netns', default: 'slirp4netns' },

@@ -3,11 +3,22 @@ import { readlinkSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { native } from '../../../native/index.js';
 
+const known = new WeakMap<Socket, boolean>();
+
 /**
  * Whether the client is in another user namespace than this process, as the programs of the stack are; also where that
- * cannot be determined, such as of a process that has ended.
+ * cannot be determined, such as of a process that has ended. Determined at the first call, which is to be made when the
+ * client connects: later, another process may have its pid.
  */
 export function isInside(socket: Socket): boolean {
+  const before = known.get(socket);
+  if (before !== undefined) return before;
+  const inside = findInside(socket);
+  known.set(socket, inside);
+  return inside;
+}
+
+function findInside(socket: Socket): boolean {
   try {
     // Node has no other way to the descriptor of a connection.
     const { _handle: handle } = socket as Socket & { _handle?: { fd?: number } };

@@ -104,6 +104,14 @@ export function hostRoutes(): HostNetwork[] {
     .map(({ subnet, what }) => ({ subnet: formatSubnet(subnet), what }));
 }
 
+/** All addresses of this network namespace, also those of devices without a carrier. Throws as hostRoutes(). */
+export function localAddresses(): string[] {
+  using socket = new NetlinkSocket(NETLINK_ROUTE);
+  return socket
+    .dump({ type: RTM.GETADDR, payload: Buffer.alloc(8), what: 'list the addresses' })
+    .flatMap(({ payload }) => parseAddress(payload)?.text.replace(/\/.*/, '') ?? []);
+}
+
 /** Empty where the kernel has no such family, or no rules. Throws NetlinkError. */
 function dump(socket: NetlinkSocket, family: number, message: Message): Answer[] {
   message.payload[0] = family;

@@ -22,7 +22,7 @@ function makeGateway() {
 describe('the egress policy of a stack', () => {
   it('is none, and allows everything, without rules', () => {
     const gateway = makeGateway();
-    assert.deepEqual(new Egress(gateway, []).report(), {
+    assert.deepEqual(new Egress(gateway, [], () => []).report(), {
       default: 'allow',
       counters: { allowed: 0, denied: 0, names: 0 },
       rules: [],
@@ -32,7 +32,7 @@ describe('the egress policy of a stack', () => {
 
   it('changes by rules that are added and removed', () => {
     const gateway = makeGateway();
-    const egress = new Egress(gateway, [allow('a.test')]);
+    const egress = new Egress(gateway, [allow('a.test')], () => ['192.0.2.1']);
     const rules = () => egress.report().rules.map(({ rule }) => rule);
     egress.add([allow('A.test.'), deny('10.0.0.0/8')]);
     assert.deepEqual(rules(), ['allow a.test', 'deny 10.0.0.0/8']);
@@ -42,8 +42,22 @@ describe('the egress policy of a stack', () => {
     assert.equal(gateway.policies.length, 3);
   });
 
+  it('follows the addresses of the host, and keeps its counters where these have not changed', () => {
+    const gateway = makeGateway();
+    let addresses = ['192.0.2.1'];
+    const egress = new Egress(gateway, [allow('a.test')], () => addresses);
+    egress.refresh();
+    assert.equal(gateway.policies.length, 1);
+    addresses = ['192.0.2.1', '192.0.2.2'];
+    egress.refresh();
+    assert.equal(gateway.policies.length, 2);
+    const none = makeGateway();
+    new Egress(none, [], () => addresses).refresh();
+    assert.deepEqual(none.policies, []);
+  });
+
   it('removes all rules or none', () => {
-    const egress = new Egress(makeGateway(), [allow('a.test'), allow('b.test')]);
+    const egress = new Egress(makeGateway(), [allow('a.test'), allow('b.test')], () => []);
     assert.throws(() => egress.remove([allow('a.test'), allow('c.test')]), {
       message: 'there is no rule "allow c.test"',
       httpStatus: 404,
@@ -55,13 +69,13 @@ describe('the egress policy of a stack', () => {
     const message =
       'without its last rule that allows, the policy would allow everything; hint: add "allow @none" first, or "allow *"';
     for (const rules of [[allow('a.test')], [allow('a.test'), deny('b.test')]]) {
-      const egress = new Egress(makeGateway(), rules);
+      const egress = new Egress(makeGateway(), rules, () => []);
       assert.throws(() => egress.remove([allow('a.test')]), { message, httpStatus: 400 });
       egress.add([allow('@none')]);
       egress.remove([allow('a.test')]);
       assert.equal(egress.report().default, 'deny');
     }
-    const denying = new Egress(makeGateway(), [deny('a.test')]);
+    const denying = new Egress(makeGateway(), [deny('a.test')], () => []);
     denying.remove([deny('a.test')]);
     assert.equal(denying.report().default, 'allow');
   });
