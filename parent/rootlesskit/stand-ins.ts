@@ -35,6 +35,11 @@ export function standInMtu(name: NetworkStandIn | undefined): number {
   return name === 'vpnkit' ? 1500 : 0;
 }
 
+/** Name of the requested driver's device; undefined for the default of the driver that serves. */
+export function standInDevice(name: NetworkStandIn | undefined): string | undefined {
+  return name === undefined ? undefined : 'tap0';
+}
+
 /** Line to log where other drivers serve; `network` is the one that does, `lack` what it cannot provide. */
 export function standInLine(face: RootlessKitFace, network: string, lack: string | undefined): string | undefined {
   const lines = [

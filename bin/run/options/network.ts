@@ -2,7 +2,7 @@
 import { UsageError } from '../../../parent/errors.js';
 import type { NetworkOptions, Switch } from '../../../parent/network/driver.js';
 import type { NetworkName } from '../../../parent/network/index.js';
-import { type RootlessKitFace, standInMtu } from '../../../parent/rootlesskit/stand-ins.js';
+import { type RootlessKitFace, standInDevice, standInMtu } from '../../../parent/rootlesskit/stand-ins.js';
 import { MAX_RULES, readEgressFile } from '../../../protocol/egress/egress-file.js';
 import { parseRule } from '../../../protocol/egress/grammar.js';
 import type { EgressRule } from '../../../protocol/egress/rule.js';
@@ -36,6 +36,7 @@ export function toNetworkOptions(
 ): NetworkOptions {
   const isRootlessRun = dialect.name === 'rootless-run';
   const { ifname, lxcUserNicBinary } = values;
+  const device = ifname ?? standInDevice(face?.network);
   const hostPorts = (values.hostPort ?? []).map(parseHostPort);
   checkHostPorts(hostPorts);
   return {
@@ -43,7 +44,7 @@ export function toNetworkOptions(
     cidr: values.cidr,
     // RootlessKit's callers rely on its addresses.
     ...(isRootlessRun && { hostNetworks: given('cidr') ? 'report' : 'avoid' }),
-    ...(ifname === undefined ? {} : { ifname }),
+    ...(device === undefined ? {} : { ifname: device }),
     hostLoopback,
     hostPorts,
     // RootlessKit gives no such guarantee, and Docker's script asks for it with any driver.

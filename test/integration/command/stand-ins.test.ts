@@ -31,7 +31,7 @@ describe('drivers that only RootlessKit has', () => {
   it('are served, and info names them', async () => {
     const { code, stdout, warnings } = await kit(
       ['--net=gvisor-tap-vsock', '--port-driver=gvisor-tap-vsock'],
-      `${CTL} info --json; cat /sys/class/net/eth0/mtu >&2`,
+      `${CTL} info --json; cat /sys/class/net/tap0/mtu >&2`,
     );
     assert.equal(code, 0);
     const { version, networkDriver, portDriver } = JSON.parse(stdout);

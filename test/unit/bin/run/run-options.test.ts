@@ -35,6 +35,7 @@ describe('the command line of rootless-run', () => {
         cidr: '10.0.2.0/24',
         hostNetworks: 'avoid',
         hostLoopback: false,
+        hostPorts: [],
         ipv6: false,
         autoIPv6: true,
         slirp4netns: { binary: 'slirp4netns', sandbox: 'auto', seccomp: 'auto' },
@@ -225,6 +226,7 @@ describe("the command line under RootlessKit's name", () => {
         cidr: '10.3.0.0/24',
         ifname: 'eth0',
         hostLoopback: false,
+        hostPorts: [],
         ipv6: true,
         autoIPv6: false,
         // Of another network: they are not checked.
