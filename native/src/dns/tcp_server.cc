@@ -88,6 +88,8 @@ void DnsStream::askAll() {
 void DnsStream::onReply(const std::string& reply) {
   outstanding_--;
   extend();
+  // Its client does not read: what waits for it is bounded, however many answers were under way.
+  if (out_.size() > kMaxUnsent) return end();
   if (!reply.empty()) dns::appendLengthPrefixed(&out_, reply);
   askAll();
 }

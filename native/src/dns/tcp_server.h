@@ -1,7 +1,7 @@
 // DNS over a TCP connection of a client (RFC 7766): queries behind their lengths, answered in any order.
 //
 // Theory of operation. The client is hostile. At most kMaxOutstanding of its queries are asked at the same time, and
-// none while more than kMaxUnsent bytes of answers wait for it; until then nothing is read from it. A query of more
+// none while more than kMaxUnsent bytes of answers wait for it; until then nothing is read from it. An answer that comes then ends it. A query of more
 // than kMaxQuery bytes ends the connection, and so do kIdleMs since the last query that was complete, the last answer,
 // and the last time that all answers were sent, so neither a slow sender nor a slow reader holds it for longer. A
 // client that has sent all its queries (shutdown(2)) still gets the answers.

@@ -33,7 +33,7 @@ void Gateway::close() {
   out_.close();
   tcp_.close();
   udp_.close();
-  names_.close();
+  context_.fds.release(this, names_.close() * HeldSyns::kDescriptors);
   echo_.close();
 }
 

@@ -152,7 +152,7 @@ Decision Policy::judgeName(const Request& request) {
   if (isPeeked(request.protocol, request.port)) {
     if (request.peeked == nullptr) return {Verdict::peek, Reason::none, Range::open, rule};
     const Peeked& peeked = *request.peeked;
-    if (peeked.kind != Peeked::Kind::other || isOneOf(kStrictPorts, request.port)) {
+    if (peeked.kind != Peeked::Kind::other || peeked.begun || isOneOf(kStrictPorts, request.port)) {
       if (peeked.name.empty()) return deny(Reason::noName);
       name = peeked.name;
       int denied = nameRule(deniedNames_, name, request);
@@ -212,7 +212,13 @@ Decision Policy::judgeQuery(std::string_view text, uint16_t type) const {
   std::string name;
   bool valid = normalizeName(text, &name);
   // A rule that denies a name at some ports only does not deny its resolution.
-  int denied = valid ? queryRule(deniedNames_, name, true) : -1;
+  // Whatever its first labels are, it is below the others.
+  std::string judged = name;
+  bool known = valid;
+  for (size_t dot = text.find('.'); !known && dot != std::string_view::npos; dot = text.find('.', dot + 1)) {
+    known = normalizeName("x" + std::string(text.substr(dot)), &judged);
+  }
+  int denied = known ? queryRule(deniedNames_, judged, true) : -1;
   if (denied < 0) denied = noNames_;
   if (denied >= 0) return deny(Reason::rule, denied);
   if (allNames_ >= 0 || !denyByDefault_) return allow(allNames_);

@@ -39,7 +39,13 @@ int UdpPort::stopListening(Listener* listener) { return sockets::connectToSelf(l
 int UdpPort::listenAgain(Listener* listener) {
   sockaddr none{};
   none.sa_family = AF_UNSPEC;
-  return connect(listener->fd.get(), &none, sizeof none) == 0 ? 0 : errno;
+  if (connect(listener->fd.get(), &none, sizeof none) != 0) return errno;
+  // The end of listening has withdrawn it.
+  if (!isDirect() && sources_.empty()) {
+    sources_.push_back(listener->fd.get());
+    context_.shared.publishedSources.add(target_.port, sources_);
+  }
+  return 0;
 }
 
 void UdpPort::closeConnections() {

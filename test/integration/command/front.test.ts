@@ -230,10 +230,8 @@ exit 7
     const [program = '', ...args] = words;
     await using started = await start(program, args, { ready: { output: /ready/ } });
     const pid = String(started.pid);
-    const shown = words.map((word) => `${word}\0`).join('');
-    await waitFor(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8') === shown, {
-      what: 'the command line of the caller',
-    });
+    const shown = Buffer.from(words.map((word) => `${word}\0`).join(''));
+    await waitFor(() => readFileSync(`/proc/${pid}/cmdline`).equals(shown), { what: 'the command line' });
     assert.equal(readFileSync(`/proc/${pid}/comm`, 'utf8'), 'rootlesskit\n');
     for (const [pidof, ...first] of [['pidof'], ['busybox', 'pidof']]) {
       const { stdout } = await run(pidof ?? '', [...first, 'rootlesskit']);

@@ -41,6 +41,8 @@ bool parseV6(std::string_view ip, Packet* packet) {
   if (!read(ip, &header) || (header.ip6_vfc >> 4) != 6) return false;
   size_t length = sizeof header + ntohs(header.ip6_plen);
   if (length > ip.size()) return false;
+  // Addresses of the other family, which tables of both have as v4-mapped ones (four_tuple.h). No network carries them.
+  if (IN6_IS_ADDR_V4MAPPED(&header.ip6_src) || IN6_IS_ADDR_V4MAPPED(&header.ip6_dst)) return false;
   packet->protocol = header.ip6_nxt;
   packet->source.v6 = {AF_INET6, 0, 0, header.ip6_src, 0};
   packet->destination.v6 = {AF_INET6, 0, 0, header.ip6_dst, 0};

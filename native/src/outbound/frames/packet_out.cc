@@ -84,12 +84,16 @@ void sendFrame(int fd, sockaddr_ll to, Offload offload, std::array<std::string_v
 
 bool isV4(std::string_view ip) { return (ip[0] & 0xf0) == 0x40; }
 
+// RFC 791, 3.2.
+constexpr size_t kLeastMtu4 = 68;
+
 // Of the gateway's device; the socket is in its namespace (netdevice(7)).
 size_t mtuOf(int fd, int device) {
   ifreq request{};
   request.ifr_ifindex = device;
   if (ioctl(fd, SIOCGIFNAME, &request) != 0 || ioctl(fd, SIOCGIFMTU, &request) != 0) return kUsualMtu;
-  return std::clamp<size_t>(size_t(request.ifr_mtu), kSafeMtu6, ip::kMaxLength);
+  // Networks with IPv6 have kSafeMtu6 at least.
+  return std::clamp<size_t>(size_t(request.ifr_mtu), kLeastMtu4, ip::kMaxLength);
 }
 
 }  // namespace

@@ -6,10 +6,15 @@
 #include "dns/answers/addresses.h"
 #include "dns/answers/service_params.h"
 #include "dns/message.h"
+#include "system/sockets.h"
 
 namespace rn {
 
 void NameServer::serve(Fd connection, const Address& client, std::function<void()> onEnd) {
+  if (streams_.size() >= kMostStreams) {
+    sockets::closeWithReset(std::move(connection));
+    return onEnd();
+  }
   auto self = std::make_shared<DnsStream*>(nullptr);
   auto ask = [this, client](std::string query, DnsStream::Reply reply) {
     answer(std::move(query), client, true, std::move(reply));
@@ -22,8 +27,10 @@ void NameServer::serve(Fd connection, const Address& client, std::function<void(
   streams_.insert(*self);
 }
 
-void NameServer::close() {
-  for (DnsStream* stream : std::exchange(streams_, {})) stream->close();
+size_t NameServer::close() {
+  auto streams = std::exchange(streams_, {});
+  for (DnsStream* stream : streams) stream->close();
+  return streams.size();
 }
 
 void NameServer::answer(std::string query, const Address& client, bool tcp, Done done) {

@@ -34,10 +34,12 @@ class NameServer {
   }
   // A connection of a client; `onEnd` is called when it is over.
   void serve(Fd connection, const Address& client, std::function<void()> onEnd);
-  void close();
+  // Returns how many connections that has ended, without their `onEnd`.
+  size_t close();
 
  private:
   static constexpr size_t kMostOfClient = 512;
+  static constexpr size_t kMostStreams = 512;
 
   void answer(std::string query, const Address& client, bool tcp, Done done);
   std::string received(std::string_view query, std::string reply);

@@ -146,6 +146,8 @@ HeldSyns::HeldSyns(Deps deps) : deps_(deps), sockets_(std::make_unique<HostSocke
 HeldSyns::~HeldSyns() = default;
 
 void HeldSyns::onSyn(const Packet& syn) {
+  // With data (TCP Fast Open): the client sends it again without.
+  if (syn.ip.size() > kMostOfSyn) return;
   auto it = attempts_.find(FourTuple(syn.source, syn.destination));
   if (it != attempts_.end()) {
     it->second->again(syn);
@@ -184,7 +186,7 @@ void HeldSyns::refuse(const Packet& syn, int error) {
 void HeldSyns::remove(HeldSyn* held) {
   attempts_.erase(held->ends());
   auto it = ofClients_.find(std::string(held->syn().source.ipBytes()));
-  if (--it->second == 0) ofClients_.erase(it);
+  if (it != ofClients_.end() && --it->second == 0) ofClients_.erase(it);
   deps_.context.fds.release(&deps_.holder, kDescriptors);
   if (attempts_.empty()) deps_.context.loop.wantTicks(false);
 }

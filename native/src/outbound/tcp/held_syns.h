@@ -67,6 +67,8 @@ class HeldSyns {
   // In all, and for one address inside.
   static constexpr size_t kMost = 4096;
   static constexpr size_t kMostOfOne = 3072;
+  // Headers with all options of IPv4 and TCP have 120 bytes.
+  static constexpr size_t kMostOfSyn = 2048;
 
   void refuse(const Packet& syn, int error);
   void remove(HeldSyn* held);

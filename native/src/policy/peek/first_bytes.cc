@@ -20,13 +20,13 @@ bool FirstBytes::feed(std::string_view bytes) {
 
 Peeked FirstBytes::result() const {
   if (const auto* hello = std::get_if<ClientHello>(&parser_)) {
-    if (hello->state() != ClientHello::State::done) return {};
+    if (hello->state() != ClientHello::State::done) return {Peeked::Kind::other, {}, false, true};
     return {Peeked::Kind::tls, hello->name(), hello->hasEncrypted()};
   }
   const auto* head = std::get_if<HttpHead>(&parser_);
   if (head == nullptr) return {};
   if (head->state() == HttpHead::State::http2) return {Peeked::Kind::http2};
-  if (head->state() != HttpHead::State::done) return {};
+  if (head->state() != HttpHead::State::done) return {Peeked::Kind::other, {}, false, head->isRequest()};
   return {Peeked::Kind::http, head->host()};
 }
 

@@ -16,6 +16,8 @@ struct Peeked {
   Kind kind = Kind::other;
   std::string name{};  // as normalizeName() writes it; empty if there is none
   bool encryptedHello = false;
+  // Of `other`: it has begun as TLS or HTTP all the same.
+  bool begun = false;
 };
 
 class FirstBytes {

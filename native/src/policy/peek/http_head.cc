@@ -73,6 +73,7 @@ HttpHead::State HttpHead::feed(std::string_view bytes) {
   while (!rest.empty() && state_ == State::more) {
     size_t end = rest.find('\n');
     line_.append(rest.substr(0, end));
+    if (!started_ && line_.find(" HTTP/") != std::string::npos) request_ = true;
     if (end == std::string_view::npos) break;
     rest.remove_prefix(end + 1);
     if (line_.empty() || line_.back() != '\r') {

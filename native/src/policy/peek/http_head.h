@@ -25,6 +25,8 @@ class HttpHead {
   size_t consumed() const { return consumed_; }
   // As normalizeName() writes it, without port; empty if there is none (HTTP/1.0), or an address.
   const std::string& host() const { return host_; }
+  // Whether it has begun as a request, also where the head is invalid or incomplete.
+  bool isRequest() const { return request_ || state_ == State::more; }
 
  private:
   State readLine(std::string_view line);
@@ -35,6 +37,7 @@ class HttpHead {
   State state_ = State::more;
   size_t consumed_ = 0;
   bool started_ = false;  // the request line was read
+  bool request_ = false;  // … or what there is of it is one of HTTP
   bool preface_ = false;  // … and is that of HTTP/2
   std::string line_;      // while it is incomplete
   bool hasHost_ = false;

@@ -103,6 +103,19 @@ describe('an egress policy', () => {
     );
   });
 
+  it('judges what begins as TLS or HTTP at any port for the web, also where it is malformed', async () => {
+    await results("http('allowed.test', 'allowed.test')");
+    assert.deepEqual(
+      await results(
+        `connect('${open}', 8080, b'GET / HTTP/1.1\\r\\nHost: allowed.test\\r\\n\\r\\n')`,
+        `connect('${open}', 8080, b'GET / HTTP/1.1\\nHost: other.test\\n\\n')`,
+        `connect('${open}', 8080, b'\\x16\\x03\\x01\\x00\\x02\\x00\\x00')`,
+        `connect('${open}', 8080, b'anything else\\n')`,
+      ),
+      ['HTTP/1.0 200 OK', 'ECONNRESET', 'ECONNRESET', 'HTTP/1.0 200 OK'],
+    );
+  });
+
   it('reports what it denies', async () => {
     await results("http('other.test', 'other.test')");
     await waitFor(() => /egress denied: the name other\.test: no rule allows it/.test(stack.started.output()), {

@@ -122,6 +122,37 @@ print('again')`;
     });
   }
 
+  it('survive packets that the kernel would never send', async () => {
+    const script = `
+import errno, socket, struct, sys, time
+server, dropping = sys.argv[1:]
+mac = bytes.fromhex('52550a000202') + bytes.fromhex('52550a000264')
+p = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); p.bind(('eth0', 0))
+def mapped(ip): return bytes(10) + b'\\xff\\xff' + socket.inet_aton(ip)
+def twin(ip, port):
+    tcp = struct.pack('>HHIIBBHHH', port, 80, 1, 0, 5 << 4, 2, 65535, 0, 0)
+    ip6 = struct.pack('>IHBB', 6 << 28, len(tcp), 6, 64) + mapped('10.0.2.100') + mapped(ip)
+    p.send(mac + b'\\x86\\xdd' + ip6 + tcp)
+# Over IPv6, but with the addresses of attempts that are held over IPv4.
+held = []
+for i in range(20):
+    s = socket.socket(); s.setblocking(False); s.bind(('', 2100 + i))
+    assert s.connect_ex((dropping, 80)) == errno.EINPROGRESS
+    twin(dropping, 2100 + i); held.append(s)
+for s in held: s.close()
+# A SYN that is as large as the device allows, and garbage.
+ip = struct.pack('>BBHHHBBH4s4s', 0x45, 0, 60000, 0, 0, 64, 6, 0, socket.inet_aton('10.0.2.100'), socket.inet_aton(dropping))
+p.send(mac + b'\\x08\\x00' + ip + struct.pack('>HHIIBBHHH', 99, 80, 1, 0, 5 << 4, 2, 65535, 0, 0) + bytes(59960))
+for n in range(14, 80): p.send(mac + b'\\x08\\x00' + b'\\x45' * (n - 14))
+# Longer than until the attempts are given up.
+until = time.monotonic() + 4
+while time.monotonic() < until:
+    with socket.create_connection((server, 7), 5) as c: c.sendall(b'hello'); assert c.recv(5) == b'hello'
+    time.sleep(.05)
+print('alive')`;
+    assert.equal(await printed(script, SITES[4].server, SITES[4].dropping), 'alive');
+  });
+
   it('come from the host', async () => {
     const script = 'import socket, sys; print(socket.create_connection((sys.argv[1], 11)).makefile().read())';
     assert.equal(await printed(script, SITES[4].server), '198.51.100.2');

@@ -96,7 +96,7 @@ def serve_udp(family, address, port):
     threading.Thread(target=loop, daemon=True).start()
 
 
-PORTS = {7: echo, 8: digest, 19: source, 9: reset, 10: half_close, 11: whoami, 80: web, 443: web}
+PORTS = {7: echo, 8: digest, 19: source, 9: reset, 10: half_close, 11: whoami, 80: web, 443: web, 8080: web}
 for family, address in ((socket.AF_INET, '0.0.0.0'), (socket.AF_INET6, '::')):
     for port, handler in PORTS.items():
         serve(family, address, port, handler)
