@@ -193,7 +193,9 @@ Policy::AddressRules Policy::addressRules(const Request& request, const SpecialR
 
 SpecialRange Policy::rangeOf(const AddressNumber& address) const {
   constexpr int kAllBits = 128;
-  if (std::binary_search(hostAddresses_.begin(), hostAddresses_.end(), address)) return {Range::host, kAllBits};
+  for (const AddressNumber& one : {address, untranslated(address)}) {
+    if (std::binary_search(hostAddresses_.begin(), hostAddresses_.end(), one)) return {Range::host, kAllBits};
+  }
   return specialRangeOf(address);
 }
 

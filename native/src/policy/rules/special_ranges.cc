@@ -75,16 +75,17 @@ const char* describe(Range range) {
   return "a public address";
 }
 
+AddressNumber untranslated(const AddressNumber& address) {
+  if (!(address.masked(kMappedBits) == kTranslated)) return address;
+  uint8_t bytes[4];
+  for (int i = 0; i < 4; i++) bytes[i] = uint8_t(address.low >> (24 - 8 * i));
+  return AddressNumber::ofBytes(bytes, 4);
+}
+
 SpecialRange specialRangeOf(const AddressNumber& address) {
   static const NetworkTable table = makeTable();
-  AddressNumber number = address;
-  if (address.masked(kMappedBits) == kTranslated) {
-    uint8_t bytes[4];
-    for (int i = 0; i < 4; i++) bytes[i] = uint8_t(address.low >> (24 - 8 * i));
-    number = AddressNumber::ofBytes(bytes, 4);
-  }
   SpecialRange found;
-  table.find(number, [&](int prefix, uint32_t value) {
+  table.find(untranslated(address), [&](int prefix, uint32_t value) {
     if (prefix > found.prefix) found = {Range(value), prefix};
   });
   return found;

@@ -19,6 +19,9 @@ struct SpecialRange {
   int prefix = 0;
 };
 
+// The IPv4 address behind one that a translator has (64:ff9b::/96, RFC 6052); any other address itself.
+AddressNumber untranslated(const AddressNumber& address);
+
 // An address that a translator to IPv4 has (64:ff9b::/96, RFC 6052) is in the range of the address behind it.
 SpecialRange specialRangeOf(const AddressNumber& address);
 

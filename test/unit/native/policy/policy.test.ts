@@ -100,12 +100,13 @@ describe('special ranges under a policy', () => {
     '64:ff9b::a00:1': 'a private address',
     '64:ff9b::a9fe:a9fe': 'the metadata address of a cloud',
     '198.51.100.7': 'an address of the host',
+    '64:ff9b::909:909': 'an address of the host',
     [OPEN6]: 'an address of the host',
   };
 
   it('are closed, whatever else is open', async () => {
     await expectSteps(
-      ['host 198.51.100.7 2606:2800:21f::1'],
+      ['host 198.51.100.7 9.9.9.9 2606:2800:21f::1'],
       load('allow @public', 'allow 0.0.0.0/0', 'allow ::/0', 'allow 8.0.0.0/6'),
       ...Object.entries(cases).map(
         ([ip, range]) => [`decide tcp ${ip} 80 0`, `deny -1 it is ${range}, which no rule lists`] as const,
