@@ -31,10 +31,7 @@ uint8_t requestType(sa_family_t family) { return family == AF_INET ? uint8_t(ICM
 Fd makeSocket(sa_family_t family) {
   int protocol = family == AF_INET ? int(IPPROTO_ICMP) : int(IPPROTO_ICMPV6);
   Fd fd(socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
-  if (!fd.valid()) return fd;
-  int on = 1;
-  if (family == AF_INET) setsockopt(fd.get(), IPPROTO_IP, IP_RECVERR, &on, sizeof on);
-  else setsockopt(fd.get(), IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof on);
+  if (fd.valid()) errorQueue::enable(fd.get(), family);
   return fd;
 }
 

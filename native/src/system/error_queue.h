@@ -44,6 +44,13 @@ inline bool isSoft(const sock_extended_err& error) {
   }
 }
 
+// Has a datagram socket keep such errors.
+inline void enable(int fd, sa_family_t family) {
+  int on = 1;
+  if (family == AF_INET) setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof on);
+  else setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof on);
+}
+
 // Removes one; false where there are none.
 inline bool next(int fd, Entry* entry) {
   static thread_local char sent[64];

@@ -88,8 +88,6 @@ napi_value egressCounters(EngineObject& object, napi_env env, const Args&) {
     set(env, one, "allowed", makeNumber(env, double(counters.allowed)));
     set(env, one, "denied", makeNumber(env, double(counters.denied)));
     set(env, one, "names", makeNumber(env, double(counters.names)));
-    set(env, one, "bytesSent", makeNumber(env, double(counters.bytesOut)));
-    set(env, one, "bytesReceived", makeNumber(env, double(counters.bytesIn)));
     napi_set_element(env, list, i++, one);
   }
   return list;

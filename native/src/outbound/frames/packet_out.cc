@@ -138,6 +138,7 @@ void PacketOut::unreachable(std::string_view ip, int error, bool soft) {
   bool v4 = isV4(ip);
   switch (error) {
     case ENETUNREACH:
+    case ENETDOWN:
       return v4 ? icmp4(ip, soft ? ICMP_NET_UNREACH : ICMP_NET_UNKNOWN)
                 : icmp6(ip, ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOROUTE);
     case EHOSTUNREACH:

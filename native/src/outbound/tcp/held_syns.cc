@@ -50,7 +50,8 @@ class HeldSyn : public Handler, public DeferredDelete {
       : all_(all),
         destination_(destination),
         ends_(syn.source, syn.destination),
-        connect_({SOCK_STREAM, destination.address.port()}, nullptr, 0),
+        connect_({SOCK_STREAM, destination.address.port()},
+                 std::make_shared<const std::vector<Address>>(1, destination.address), 0),
         seenAt_(all->deps_.context.loop.now()) {
     keep(syn);
   }
@@ -65,8 +66,6 @@ class HeldSyn : public Handler, public DeferredDelete {
       admit();
       return;
     }
-    auto addresses = std::make_shared<const std::vector<Address>>(1, destination_.address);
-    connect_ = TcpConnect({SOCK_STREAM, destination_.address.port()}, std::move(addresses), 0);
     proceed(connect_.start(*all_->sockets_));
   }
 
@@ -178,7 +177,7 @@ void HeldSyns::refuse(const Packet& syn, int error) {
   if (error == ECONNREFUSED || error == ECONNRESET) {
     deps_.out.reset(syn);
   } else {
-    deps_.out.unreachable(syn.ip, error == ENETDOWN ? ENETUNREACH : error);
+    deps_.out.unreachable(syn.ip, error);
   }
 }
 

@@ -45,13 +45,22 @@ class OutboundConnection : public TcpRelay {
     context_.fds.release(&holder_, HeldSyns::kDescriptors);
     context_.load--;
     part_->connections.erase(this);
-    part_->first.loop.post([part = part_, destination = flow_.destination] { part->egress.closed(destination); });
+    reportEnd();
     if (!open_) return;
     counters_.open--;
     if (context_.watchConnections) reportFlow(context_, Event::Kind::outboundClosed, report());
   }
 
  private:
+  // To the egress, which is the first thread's.
+  void reportEnd() {
+    if (&context_ == &part_->first) {
+      part_->egress.closed(flow_.destination);
+      return;
+    }
+    part_->first.loop.post([part = part_, destination = flow_.destination] { part->egress.closed(destination); });
+  }
+
   std::shared_ptr<OutboundPart> part_;
   FdBudget::Holder& holder_;
   FlowReport flow_;

@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 #include <utility>
 
+#include "system/error_queue.h"
+
 namespace rn {
 
 namespace {
@@ -19,8 +21,7 @@ Fd makeSocket(sa_family_t family) {
   if (!fd.valid()) return fd;
   sockets::prepareDatagrams(fd.get());
   // Errors of the network that a program may ask for, apart from those that every program sees (ip(7)).
-  if (family == AF_INET) on(fd.get(), IPPROTO_IP, IP_RECVERR);
-  else on(fd.get(), IPPROTO_IPV6, IPV6_RECVERR);
+  errorQueue::enable(fd.get(), family);
   return fd;
 }
 

@@ -105,8 +105,7 @@ void OutboundUdp::answerDns(const UdpBatch::Message& message, const Address& dns
 
 void OutboundUdp::refuse(const Address& client, const Address& asked, const Refusal& refusal) {
   counters_.refused++;
-  deps_.out.unreachable(quotedDatagram(client, asked, refusal.length),
-                        refusal.error == ENETDOWN ? ENETUNREACH : refusal.error, refusal.soft);
+  deps_.out.unreachable(quotedDatagram(client, asked, refusal.length), refusal.error, refusal.soft);
 }
 
 void OutboundUdp::send(const Address& from, const Address& to, std::string_view datagram) {
