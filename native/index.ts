@@ -80,8 +80,6 @@ export interface EgressCounters {
   denied: number;
   /** Queries for names. */
   names: number;
-  bytesSent: number;
-  bytesReceived: number;
 }
 
 /** A connection or flow out of the namespace; addresses as `address:port`. See src/outbound/flow.h. */

@@ -1,7 +1,7 @@
 /**
- * rootlessctl: client of a running stack, with the commands and outputs of RootlessKit's rootlessctl, plus `events`, `flows`
- * and `list-ports --counters`. Results go to stdout, everything else to stderr. Exit code 0; 1 after an `error: …` line; 3 for an
- * unknown command.
+ * rootlessctl: client of a running stack, with the commands and outputs of RootlessKit's rootlessctl, plus `events`, `flows`,
+ * `egress` and `list-ports --counters`. Results go to stdout, everything else to stderr. Exit code 0; 1 after an `error: …`
+ * line; 3 for an unknown command.
  */
 import { Command, Option } from 'commander';
 import type { StackClient } from '../../parent/client/stack-client.js';
@@ -12,7 +12,7 @@ import { printFailure, printJSON, printLine } from '../common/print.js';
 import { ignoreEmptyOptions } from '../rootlesskit-compat/empty-options.js';
 import { normalizeGoFlags } from '../rootlesskit-compat/go-flags.js';
 import { ROOTLESSKIT_VERSION } from '../rootlesskit-compat/rootlesskit-face.js';
-import { type ConnectStack, connectToStack, type StackOptions } from './connection.js';
+import { type ConnectStack, connectToStack, type StackOptions, untilInterrupted } from './connection.js';
 import { makeEgressCommand } from './egress.js';
 import { makeFlowsCommand } from './flows.js';
 import { makeAddPortsCommand, makeListPortsCommand, makeRemovePortsCommand } from './ports.js';
@@ -85,9 +85,8 @@ function makeEventsCommand(stack: ConnectStack): Command {
     .description('follow changes of ports, connections and drivers until the stack ends')
     .option('--json', 'one JSON object per line')
     .action(async ({ json = false }: { json?: boolean }) => {
-      const abort = new AbortController();
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort());
-      for await (const event of (await stack()).events({ signal: abort.signal })) {
+      const signal = untilInterrupted();
+      for await (const event of (await stack()).events({ signal })) {
         if (json) printJSON(event);
         else printLine(eventText(event));
       }

@@ -15,6 +15,13 @@ export interface StackOptions {
 /** For the subcommands: the client of the stack that the command line selects. */
 export type ConnectStack = () => Promise<StackClient>;
 
+/** Aborts with the first SIGINT or SIGTERM, which then do not end the program. */
+export function untilInterrupted(): AbortSignal {
+  const abort = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort());
+  return abort.signal;
+}
+
 /** Throws UsageError and UserError. */
 export async function connectToStack({ socket, stack, name = stack }: StackOptions): Promise<StackClient> {
   if (socket && name) throw new UsageError('--socket and --stack are mutually exclusive');

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import type { StackClient } from '../../parent/client/stack-client.js';
 import type { Flow, StackEvent } from '../../protocol/api/types.js';
 import { printJSON, printLine } from '../common/print.js';
-import type { ConnectStack } from './connection.js';
+import { type ConnectStack, untilInterrupted } from './connection.js';
 import { flowLine, flowTable } from './flow-text.js';
 
 /** Shortest time between two requests for the list, which has the programs, in ms. */
@@ -20,11 +20,10 @@ export function makeFlowsCommand(stack: ConnectStack): Command {
       if (json) for (const flow of flows) printJSON(follow ? { change: 'open', ...flow } : flow);
       else process.stdout.write(flowTable(flows, Date.now()));
       if (!follow) return;
-      const abort = new AbortController();
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort());
+      const signal = untilInterrupted();
       const print = (change: string, flow: Flow, time: number) =>
         json ? printJSON({ change, time, ...flow }) : printLine(flowLine(change, flow, time));
-      await followFlows(client, { flows, print, signal: abort.signal });
+      await followFlows(client, { flows, print, signal });
     });
 }
 

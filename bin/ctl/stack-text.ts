@@ -76,10 +76,8 @@ function describe(event: StackEvent): string {
       return `outbound connection ${event.connection} opened from ${event.client} to ${destinationText(event)}`;
     case 'outbound-closed':
       return `outbound connection ${event.connection} closed: ${event.bytesSent} bytes sent, ${event.bytesReceived} received`;
-    case 'egress-denied': {
-      const from = event.program === undefined ? event.client : `${event.client} (${event.program})`;
-      return `egress denied: ${event.protocol} ${event.destination} from ${from}: ${event.reason}`;
-    }
+    case 'egress-denied':
+      return `egress denied: ${event.protocol} ${event.destination} from ${event.client}: ${event.reason}`;
     case 'driver-state':
       return `port driver ${event.driver} ${event.state}${event.reason === undefined ? '' : `: ${event.reason}`}`;
     default:

@@ -9,7 +9,6 @@ import { encodePolicy } from '../../protocol/egress/encode.js';
 import { defaultAction, type EgressRule, formatRule } from '../../protocol/egress/rule.js';
 import { ExpectedError } from '../../protocol/errors/expected-error.js';
 import type { EgressGateway } from '../network/driver.js';
-import { localAddresses } from '../network/host/routes.js';
 
 export class EgressError extends ExpectedError {
   override name = 'EgressError';
@@ -26,15 +25,23 @@ export class EgressError extends ExpectedError {
 const RETRY_MS = 1000;
 const NO_COUNTERS = { allowed: 0, denied: 0, names: 0 };
 
+export interface EgressHost {
+  /** Its own addresses. */
+  addresses(): string[];
+  /** Calls the listener when they may have changed. */
+  watch(listener: () => void): void;
+}
+
 export class Egress {
   #rules: readonly EgressRule[] = [];
   /** Of the host, as the engine has them. */
   #addresses: readonly string[] = [];
+  #watching = false;
 
   constructor(
     private readonly gateway: EgressGateway,
     rules: readonly EgressRule[],
-    private readonly hostAddresses: () => string[] = localAddresses,
+    private readonly host: EgressHost,
   ) {
     if (rules.length > 0) this.#set(rules);
   }
@@ -89,7 +96,7 @@ export class Egress {
   refresh(): void {
     if (this.#rules.length === 0) return;
     try {
-      const addresses = this.hostAddresses();
+      const addresses = this.host.addresses();
       if (addresses.join() !== this.#addresses.join()) this.#set(this.#rules, addresses);
     } catch {
       // Such as where descriptors have run out.
@@ -97,7 +104,11 @@ export class Egress {
     }
   }
 
-  #set(rules: readonly EgressRule[], addresses = this.hostAddresses()): void {
+  #set(rules: readonly EgressRule[], addresses = this.host.addresses()): void {
+    if (!this.#watching && rules.length > 0) {
+      this.#watching = true;
+      this.host.watch(() => this.refresh());
+    }
     const policy = rules.length === 0 ? Buffer.alloc(0) : encodePolicy(rules);
     if (!this.gateway.setEgress(policy, addresses)) throw new Error('the engine does not accept the policy');
     this.#rules = rules;

@@ -5,6 +5,7 @@ import type { EngineHost } from '../engine/engine-host.js';
 import { NetworkError } from '../errors.js';
 import { RateLimitedLog } from '../log/rate-limited-log.js';
 import type { Network } from '../network/driver.js';
+import { localAddresses } from '../network/host/routes.js';
 import { DenialLog, denialOf } from './denials.js';
 import { Egress } from './egress.js';
 
@@ -23,7 +24,10 @@ export function startEgress(
       `the network driver ${network.info?.driver ?? 'host'} cannot enforce a policy (--allow, --deny); hint: --net=builtin`,
     );
   }
-  const egress = new Egress(network.egress, rules ?? []);
+  const egress = new Egress(network.egress, rules ?? [], {
+    addresses: localAddresses,
+    watch: (listener) => engineHost.watchAddresses(listener),
+  });
   const limited = new RateLimitedLog(warn, 'the egress policy');
   const denials = new DenialLog((line) => limited.log(line));
   engineHost.onEgressDenied = (event) => {
@@ -31,7 +35,5 @@ export function startEgress(
     denials.log(denial);
     events.emit(denial);
   };
-  // Also without rules: they may be added later.
-  engineHost.watchAddresses(() => egress.refresh());
   return egress;
 }

@@ -95,8 +95,6 @@ export interface EgressDenied {
   protocol: 'tcp' | 'udp' | 'icmp' | 'dns';
   /** `address:port` inside. */
   client: string;
-  /** Name of the program, where it is known. */
-  program?: string;
   /** `address:port`, with the name that the client wanted where it has shown one; or a name. */
   destination: string;
   reason: string;

@@ -3,7 +3,7 @@ import { ExpectedError } from '../errors/expected-error.js';
 import { onFile } from '../errors/file-error.js';
 import { IrregularFileError, readRegularFile } from '../system/regular-file.js';
 import { quote } from '../text/preview.js';
-import { parseRule } from './grammar.js';
+import { parseRuleLine } from './grammar.js';
 import type { EgressRule } from './rule.js';
 
 /** Largest file, in bytes. */
@@ -53,11 +53,11 @@ export function parseEgressFile(text: string, path: string): EgressRule[] {
     const origin = `${path}, line ${index + 1}`;
     const content = line.replace(/(^|\s)#.*$/, '').trim();
     if (content === '') continue;
-    const [, action, rule] = /^(allow|deny)\s+(\S+)$/.exec(content) ?? [];
-    if ((action !== 'allow' && action !== 'deny') || rule === undefined) {
+    const rule = parseRuleLine(content, origin);
+    if (!rule) {
       throw new EgressFileError(`Invalid line ${quote(content)} (${origin}): expected "allow RULE" or "deny RULE"`);
     }
-    rules.push(parseRule(action, rule, origin));
+    rules.push(rule);
     if (rules.length > MAX_RULES) {
       throw new EgressFileError(`Invalid egress file ${quote(path)}: expected at most ${MAX_RULES} rules`);
     }

@@ -70,6 +70,17 @@ export function parseRule(action: EgressAction, written: string, origin: string)
   return { action, target: parseTarget(action, text, fail) };
 }
 
+/**
+ * Parses `allow RULE` or `deny RULE`; undefined for a text that does not have that form.
+ * @param origin for messages
+ * @throws EgressRuleError
+ */
+export function parseRuleLine(text: string, origin: string): EgressRule | undefined {
+  const [, action, rule] = /^(allow|deny)\s+(\S+)$/.exec(text.trim()) ?? [];
+  if ((action !== 'allow' && action !== 'deny') || rule === undefined) return undefined;
+  return parseRule(action, rule, origin);
+}
+
 function parseTarget(action: EgressAction, text: string, fail: Fail): EgressTarget {
   if (text.startsWith('@')) return { kind: 'preset', preset: parsePreset(action, text.slice(1), fail) };
   if (text === 'dns') return { kind: 'dns' };

@@ -1,6 +1,6 @@
 /** The part of the API about the egress policy, an addition to RootlessKit's. */
 import type { EgressReport } from '../../../protocol/api/egress.js';
-import { parseRule } from '../../../protocol/egress/grammar.js';
+import { parseRuleLine } from '../../../protocol/egress/grammar.js';
 import type { EgressRule } from '../../../protocol/egress/rule.js';
 import { type Egress, EgressError } from '../../egress/egress.js';
 import { NetworkError } from '../../errors.js';
@@ -30,8 +30,8 @@ function rulesOf(body: unknown): EgressRule[] {
   if (!Array.isArray(rules) || rules.length === 0) throw new EgressError(400, expected);
   if (rules.length > MAX_RULES) throw new EgressError(400, `at most ${MAX_RULES} rules can be changed at a time`);
   return rules.map((rule: unknown) => {
-    const [, action, target] = (typeof rule === 'string' && /^(allow|deny)\s+(\S+)$/.exec(rule.trim())) || [];
-    if ((action !== 'allow' && action !== 'deny') || target === undefined) throw new EgressError(400, expected);
-    return parseRule(action, target, 'rules');
+    const parsed = typeof rule === 'string' ? parseRuleLine(rule, 'rules') : undefined;
+    if (!parsed) throw new EgressError(400, expected);
+    return parsed;
   });
 }

@@ -4,6 +4,8 @@ import type { Socket } from 'node:net';
 import { native } from '../../../native/index.js';
 
 const known = new WeakMap<Socket, boolean>();
+/** User namespace of this process, which does not change it. */
+let own: string | undefined;
 
 /**
  * Whether the client is in another user namespace than this process, as the programs of the stack are; also where that
@@ -23,7 +25,8 @@ function findInside(socket: Socket): boolean {
     // Node has no other way to the descriptor of a connection.
     const { _handle: handle } = socket as Socket & { _handle?: { fd?: number } };
     const pid = native().peerPid(handle?.fd ?? -1);
-    return userNamespace(`${pid}`) !== userNamespace('self');
+    own ??= userNamespace('self');
+    return userNamespace(`${pid}`) !== own;
   } catch {
     return true;
   }

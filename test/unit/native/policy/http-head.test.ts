@@ -49,7 +49,7 @@ describe('the host in the head of a request', () => {
   });
 });
 
-describe('what is no request, or one that servers read differently', () => {
+describe('an invalid request, or one that servers read differently', () => {
   const get = 'GET / HTTP/1.1';
   const cases: Record<string, string> = {
     'two hosts': lines(get, 'Host: a.example', 'Host: a.example'),

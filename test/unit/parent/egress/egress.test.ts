@@ -15,24 +15,38 @@ function makeGateway() {
       policies.push(policy.length);
       return true;
     },
-    egressCounters: () => Array(10).fill({ allowed: 1, denied: 2, names: 3, bytesSent: 4, bytesReceived: 5 }),
+    egressCounters: () => Array(10).fill({ allowed: 1, denied: 2, names: 3 }),
   };
 }
+
+/** A host that does not report changes. */
+const hostWith = (addresses: () => string[]) => ({ addresses, watch: () => {} });
 
 describe('the egress policy of a stack', () => {
   it('is none, and allows everything, without rules', () => {
     const gateway = makeGateway();
-    assert.deepEqual(new Egress(gateway, [], () => []).report(), {
-      default: 'allow',
-      counters: { allowed: 0, denied: 0, names: 0 },
-      rules: [],
-    });
+    assert.deepEqual(
+      new Egress(
+        gateway,
+        [],
+        hostWith(() => []),
+      ).report(),
+      {
+        default: 'allow',
+        counters: { allowed: 0, denied: 0, names: 0 },
+        rules: [],
+      },
+    );
     assert.deepEqual(gateway.policies, []);
   });
 
   it('changes by rules that are added and removed', () => {
     const gateway = makeGateway();
-    const egress = new Egress(gateway, [allow('a.test')], () => ['192.0.2.1']);
+    const egress = new Egress(
+      gateway,
+      [allow('a.test')],
+      hostWith(() => ['192.0.2.1']),
+    );
     const rules = () => egress.report().rules.map(({ rule }) => rule);
     egress.add([allow('A.test.'), deny('10.0.0.0/8')]);
     assert.deepEqual(rules(), ['allow a.test', 'deny 10.0.0.0/8']);
@@ -45,19 +59,41 @@ describe('the egress policy of a stack', () => {
   it('follows the addresses of the host, and keeps its counters where these have not changed', () => {
     const gateway = makeGateway();
     let addresses = ['192.0.2.1'];
-    const egress = new Egress(gateway, [allow('a.test')], () => addresses);
+    const egress = new Egress(
+      gateway,
+      [allow('a.test')],
+      hostWith(() => addresses),
+    );
     egress.refresh();
     assert.equal(gateway.policies.length, 1);
     addresses = ['192.0.2.1', '192.0.2.2'];
     egress.refresh();
     assert.equal(gateway.policies.length, 2);
     const none = makeGateway();
-    new Egress(none, [], () => addresses).refresh();
+    new Egress(
+      none,
+      [],
+      hostWith(() => addresses),
+    ).refresh();
     assert.deepEqual(none.policies, []);
   });
 
+  it('watches the addresses of the host from its first rule on, once', () => {
+    let watches = 0;
+    const host = { addresses: () => [], watch: () => watches++ };
+    const egress = new Egress(makeGateway(), [], host);
+    assert.equal(watches, 0);
+    egress.add([allow('a.test')]);
+    egress.add([allow('b.test')]);
+    assert.equal(watches, 1);
+  });
+
   it('removes all rules or none', () => {
-    const egress = new Egress(makeGateway(), [allow('a.test'), allow('b.test')], () => []);
+    const egress = new Egress(
+      makeGateway(),
+      [allow('a.test'), allow('b.test')],
+      hostWith(() => []),
+    );
     assert.throws(() => egress.remove([allow('a.test'), allow('c.test')]), {
       message: 'there is no rule "allow c.test"',
       httpStatus: 404,
@@ -69,13 +105,21 @@ describe('the egress policy of a stack', () => {
     const message =
       'without its last rule that allows, the policy would allow everything; hint: add "allow @none" first, or "allow *"';
     for (const rules of [[allow('a.test')], [allow('a.test'), deny('b.test')]]) {
-      const egress = new Egress(makeGateway(), rules, () => []);
+      const egress = new Egress(
+        makeGateway(),
+        rules,
+        hostWith(() => []),
+      );
       assert.throws(() => egress.remove([allow('a.test')]), { message, httpStatus: 400 });
       egress.add([allow('@none')]);
       egress.remove([allow('a.test')]);
       assert.equal(egress.report().default, 'deny');
     }
-    const denying = new Egress(makeGateway(), [deny('a.test')], () => []);
+    const denying = new Egress(
+      makeGateway(),
+      [deny('a.test')],
+      hostWith(() => []),
+    );
     denying.remove([deny('a.test')]);
     assert.equal(denying.report().default, 'allow');
   });

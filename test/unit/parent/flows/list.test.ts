@@ -4,7 +4,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { listFlows } from '../../../../parent/flows/index.js';
 import { parsePortSpec } from '../../../../protocol/ports/grammar.js';
 
-/** There is no hurry: the machine may be slow. */
+/** A generous limit, since the machine may be slow. */
 const PATIENCE = 60_000;
 
 describe('the list of flows', () => {
