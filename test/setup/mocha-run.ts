@@ -46,8 +46,8 @@ for (const file of filesOf({ kind, ...shard })) {
 await mocha.loadFilesAsync();
 
 const counts = noCounts();
+const file = process.env[countsVariable];
 const save = () => {
-  const file = process.env[countsVariable];
   if (file) writeCounts(file, counts);
   process.exitCode = counts.failed > 0 ? 1 : 0;
 };
@@ -71,6 +71,17 @@ runner.on('suite', ({ parent }: Mocha.Suite) => {
 runner.on('suite end', ({ parent, file }: Mocha.Suite) => {
   if (parent?.root && file) counts.seconds[file] = (counts.seconds[file] ?? 0) + (performance.now() - started) / 1000;
 });
+/** For a run that is killed, since it hangs. */
+const note = (running: string) => {
+  try {
+    const { passes: passed = 0, pending = 0, failures: failed = 0 } = runner.stats ?? {};
+    if (file) writeCounts(file, { ...counts, passed, pending, failed, running });
+  } catch {
+    // A test may leave this process without descriptors.
+  }
+};
+runner.on('test', (test) => note(test.fullTitle()));
+runner.on('hook', (hook) => note(`${hook.title} of ${hook.parent?.fullTitle()}`));
 runner.on('fail', (test: Mocha.Runnable, error: Error) => {
   // A hook fails for all tests of its suite.
   const title = test instanceof Mocha.Hook ? test.parent?.fullTitle() : test.fullTitle();

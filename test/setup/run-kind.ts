@@ -100,7 +100,7 @@ export async function runIsolated(job: Job, { options, output }: RunOptions): Pr
     const isolated = join(repoRoot, 'dist', 'test', 'setup', 'isolated.js');
     const words = [directory, testUser, node, root, ...wordsOf(job, options)];
     const code = await runInNamespaces([process.execPath, isolated, ...words], process.env, output);
-    return withExitCode(readCounts(join(directory, 'counts.json')), code);
+    return withExitCode(readCounts(join(directory, 'counts.json'), join(directory, 'run', 'counts.json')), code);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

@@ -295,7 +295,8 @@ describe('socat, openssl and sha256sum', () => {
     });
     const [published] = await stack.published();
     assert.equal(await shell(`socat -u TCP:127.0.0.2:${published?.port} - | sha256sum`), await sum());
-    const { bytesOut } = await stack.counters(published?.id ?? 0);
-    assert.equal(bytesOut, size);
+    const counted = async () => (await stack.counters(published?.id ?? 0)).bytesOut;
+    await waitFor(async () => (await counted()) >= size, { what: 'all bytes counted' });
+    assert.equal(await counted(), size);
   });
 });

@@ -19,6 +19,8 @@ export interface Counts {
   failures: Failure[];
   /** How long the tests of each compiled file took, hooks included, in seconds. */
   seconds: Record<string, number>;
+  /** The test or hook that runs, as long as the run has not ended. */
+  running?: string;
 }
 
 export const noCounts = (): Counts => ({ passed: 0, failed: 0, pending: 0, failures: [], seconds: {} });
@@ -30,12 +32,24 @@ export function writeCounts(file: string, counts: Counts): void {
   writeFileSync(file, JSON.stringify(counts));
 }
 
-/** The counts in that file; one failure if the run did not get as far as writing them. */
-export function readCounts(file: string): Counts {
+/**
+ * The counts in the first of these files that is there. A run that has not ended, since something has killed it, or has
+ * not begun, has one failure more, with the test that it was in.
+ */
+export function readCounts(...files: readonly string[]): Counts {
+  const { running = '', ...counts } = files.map(parseCounts).find((found) => found !== undefined) ?? {
+    ...noCounts(),
+    running: 'its beginning',
+  };
+  if (running) countFailure(counts, `The run ended before its tests did, in: ${running}`);
+  return counts;
+}
+
+function parseCounts(file: string): Counts | undefined {
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as Counts;
   } catch {
-    return { ...noCounts(), failed: 1, failures: [{ report: 'The run ended before its tests did.' }] };
+    return undefined;
   }
 }
 

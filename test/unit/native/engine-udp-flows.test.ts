@@ -117,7 +117,7 @@ describe('flows of UDP', () => {
         await waitFor(() => flows.received.length >= count, { what: `${count} datagrams` });
         assert.deepEqual(flows.received, sent);
       }
-      assert.equal(flows.counters?.bytesIn, count * size);
+      await waitFor(() => flows.counters?.bytesIn === count * size, { what: 'all bytes counted' });
     });
   }
 

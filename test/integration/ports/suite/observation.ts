@@ -31,7 +31,11 @@ export const observation: Group = (suite) => {
       await tcpRequest('127.0.0.2', published.port, Buffer.alloc(123_456));
       await tcpRequest('127.0.0.2', published.port, Buffer.alloc(1));
       const open = await openConnection('127.0.0.2', published.port);
-      await waitFor(async () => (await stack().counters(published.id)).open === 1);
+      // What was sent is counted a moment after it has arrived.
+      await waitFor(async () => {
+        const { open, bytesOut } = await stack().counters(published.id);
+        return open === 1 && bytesOut >= 128;
+      });
       const { code, stdout, stderr } = await stack().ctl('list-ports', '--counters', '--json');
       assert.equal(code, 0, stderr);
       assert.deepEqual(JSON.parse(stdout), {
@@ -47,6 +51,7 @@ export const observation: Group = (suite) => {
       const published = await stack().publish(`127.0.0.2:0:${ECHO}/udp`);
       await udpAsk('127.0.0.2', published.port, Buffer.alloc(1000));
       await udpAsk('127.0.0.2', published.port, Buffer.alloc(500));
+      await waitFor(async () => (await stack().counters(published.id)).bytesOut >= 1500);
       assert.deepEqual(await stack().counters(published.id), {
         open: 2,
         opened: 2,

@@ -1,21 +1,49 @@
 /** Sockets of the pool, which nobody uses yet, are the first to be closed where there are no descriptors left. */
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readdirSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { createInterface } from 'node:readline';
 import { waitFor } from '../../../support/index.js';
 import { greeted, greeting, type PoolAgent, PoolPair } from '../../../support/stacks/pool-agent.js';
 
-/** Sets the soft limit of open files of this process, until the end of the block. */
-function limitFiles(limit: number): Disposable {
-  const usual = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
-  const set = (value: number | string) => {
-    const words = [`--pid=${process.pid}`, `--nofile=${value}:`];
-    const { status, error } = spawnSync('prlimit', words, { stdio: 'ignore' });
-    assert.equal(status, 0, `prlimit: ${error}`);
-  };
-  set(limit);
-  return { [Symbol.dispose]: () => set(usual ?? '') };
+/** Sets the soft limit of open files of the process with that id to what it reads. */
+const LIMITER = `
+import resource, sys
+pid = int(sys.argv[1])
+soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+print(soft, flush=True)
+for line in sys.stdin:
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (int(line), hard))
+    print(int(line), flush=True)`;
+
+/**
+ * Limits the open files of this process, until the end of the block: by another process, which is there before, since a
+ * process without descriptors can start none, and would stay without them.
+ */
+class FileLimit implements AsyncDisposable {
+  readonly #process = spawn('python3', ['-c', LIMITER, `${process.pid}`], { stdio: ['pipe', 'pipe', 'inherit'] });
+  readonly #lines = createInterface(this.#process.stdout)[Symbol.asyncIterator]();
+  #usual = '';
+
+  static async make(): Promise<FileLimit> {
+    const limit = new FileLimit();
+    limit.#usual = (await limit.#lines.next()).value;
+    return limit;
+  }
+
+  async set(limit: number | string): Promise<void> {
+    this.#process.stdin.write(`${limit}\n`);
+    assert.equal((await this.#lines.next()).value, `${limit}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.set(this.#usual);
+    const ended = once(this.#process, 'close');
+    this.#process.stdin.end();
+    await ended;
+  }
 }
 
 /** Opens files until no number is free below the highest in use. */
@@ -34,6 +62,13 @@ function fillGaps(): { next: number } & Disposable {
       for (const fd of files) closeSync(fd);
     },
   };
+}
+
+/** What the engine's ports may have is read when it is made; of that a part is a reserve. */
+async function limitedPair(files: number): ReturnType<typeof PoolPair.make> {
+  await using limit = await FileLimit.make();
+  await limit.set(files);
+  return await PoolPair.make();
 }
 
 /** From now on the agent makes each connection, and the pool keeps its sockets. */
@@ -56,18 +91,14 @@ print(socket.create_connection(('127.0.0.1', port)).makefile().readline(), flush
 
 describe('sockets of a pool', () => {
   it('are closed before a port waits for descriptors', async () => {
-    const limited = limitFiles(400);
-    const made = PoolPair.make();
-    // What the engine's ports may have is read when it is made: 304, of which 38 are a reserve.
-    limited[Symbol.dispose]();
-    await using side = await made;
+    await using side = await limitedPair(400);
     const { pair, agent } = side;
     const { port } = pair.publish(await agent.number("serve_echo('inside')"));
     await pair.fill(agent, port);
     await bypassPool(agent, port);
     const batches = await agent.number('state.batches');
     const sockets: Socket[] = [];
-    // Two descriptors each; beside the 16 of the pool there are enough for 124.
+    // 304 for ports, of which 38 are a reserve. Two descriptors each; beside the 16 of the pool there are enough for 124.
     for (let i = 0; i < 131; i++) sockets.push(await greeted(port));
     assert.deepEqual(pair.parent.of('port-state'), []);
     assert.equal(await agent.number('state.batches'), batches);
@@ -88,10 +119,9 @@ describe('sockets of a pool', () => {
     // Each that is closed later frees numbers.
     await waitFor(() => pair.parent.engine.counters(id)?.open === 0, { what: 'the end of connections' });
     {
-      const gaps = fillGaps();
-      using _limit = limitFiles(gaps.next);
-      // Before the limit, since setting it takes a descriptor or two.
-      using _gaps = gaps;
+      await using limit = await FileLimit.make();
+      using gaps = fillGaps();
+      await limit.set(gaps.next);
       client.stdin.write(`${port}\n`);
       await waitFor(() => /inside/.test(output), { what: 'the greeting' });
     }
