@@ -62,6 +62,8 @@
         'src/dns/answers/addresses.cc',
         'src/dns/answers/service_params.cc',
         'src/dns/forwarder.cc',
+        'src/dns/link/agent_queries.cc',
+        'src/dns/link/name_wire.cc',
         'src/dns/message.cc',
         'src/dns/resolver_link.cc',
         'src/dns/tcp_server.cc',

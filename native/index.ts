@@ -169,7 +169,10 @@ export interface Engine {
   outboundFlows(most: number): OutboundFlow[];
   /** Parent: open connections and flows of published ports, up to that many. */
   portFlows(most: number): PortFlow[];
-  /** Parent: where names are resolved on the host, in this order; IPv6 addresses may have a zone. */
+  /**
+   * Parent: where names are resolved on the host, in this order; IPv6 addresses may have a zone. After openGateway() if there is
+   * a gateway; without one only queries of containers go there, by way of the agent.
+   */
   setResolvers(addresses: readonly string[]): void;
   /**
    * Parent: what may be reached through it, as protocol/egress/encode.ts writes it; an empty policy allows everything.

@@ -5,6 +5,7 @@ import type { EngineHost } from '../engine/engine-host.js';
 import { errorText } from '../errors.js';
 import type { Network } from '../network/driver.js';
 import { CollisionWatch } from '../network/host/collision-watch.js';
+import { HostResolvers } from '../network/host/host-resolvers.js';
 import { ResolvConfWatch } from '../network/host/resolv-conf-watch.js';
 import type { FollowingResolvConf } from './name-files.js';
 import type { StartContext } from './options.js';
@@ -24,6 +25,11 @@ export interface HostWatchDeps {
 export function watchHost({ options, log, undo }: StartContext, deps: HostWatchDeps): void {
   const { containers, engineHost, network, resolvConf } = deps;
   if (!resolvConf && !containers) return;
+  // With a gateway the network driver does that. What containers ask is sent there by the agent.
+  if (containers && !network.egress && network.info && network.info.driver !== 'none') {
+    const resolvers = new HostResolvers((ips) => engineHost.engine.setResolvers(ips));
+    undo.push('stop watching the resolvers', () => resolvers.close());
+  }
   let watch: ResolvConfWatch | undefined;
   let collisions: CollisionWatch | undefined;
   const follow = () => {

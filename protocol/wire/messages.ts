@@ -22,6 +22,11 @@
  *             [5, id, target, sourceIP]                        route, parent to agent
  *             [5, id, epoch, perClient, keepSource, mark, ips] … that the parent may connect them by, agent to parent
  *             [6, id] with a descriptor                        the page with the current epoch, parent to agent
+ *             [7, id, tcp, client, query]                      a DNS query of a container for the host's resolvers, agent to
+ *                                                              parent: `client` is the container's address, `query` the
+ *                                                              message as it came
+ *             [7, id, reply]                                   … its answer, "" for none, parent to agent; the egress policy
+ *                                                              applies (native/src/dns/link/)
  *   maps    everything else, below
  *
  * An invalid packet ends the connection between the two, and is logged; the parent then starts another agent. Relayed
@@ -32,7 +37,7 @@ import type { CNIPortMapping } from '../ports/cni-json.js';
 import type { StackRecord } from '../state/stack-record.js';
 import type { StackCgroup } from '../system/cgroup.js';
 
-export const PROTOCOL_VERSION = 9;
+export const PROTOCOL_VERSION = 10;
 
 /** Plain msgpack: maps are encoded as maps, not as msgpackr's extension for records. */
 const packr = new Packr({ useRecords: false, variableMapSize: true });

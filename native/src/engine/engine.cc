@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "connect/wire.h"
+#include "dns/link/name_wire.h"
+#include "dns/message.h"
 #include "loop/closer.h"
 #include "sandbox/confine.h"
 #include "system/sockets.h"
@@ -38,7 +40,12 @@ Engine::Engine(EventSink& events, const EngineOptions& options)
                               [this](uint32_t channel, std::string data, std::vector<Fd> fds) {
                                 auto it = channels_.find(channel);
                                 if (it != channels_.end()) it->second->send(std::move(data), std::move(fds));
-                              }}) {
+                              }}),
+      queries_([this](std::string query, const Address& client, bool tcp, AgentQueries::Done done) {
+        NameServer* server = names();
+        if (server != nullptr) server->ask(std::move(query), client, tcp, std::move(done));
+        else done(dns::errorReply(query, dns::Rcode::servFail, dns::Reason::noReachableAuthority));
+      }) {
   loop_.onTick([this] {
     if (gateway_) gateway_->tick();
   });
@@ -88,6 +95,7 @@ void Engine::stop() {
     if (addressWatch_ != nullptr) addressWatch_->close();
     addressWatch_ = nullptr;
     linkAgent(nullptr);
+    names_.reset();
     for (auto& [id, channel] : channels_) channel->close();
     channels_.clear();
   });
@@ -140,6 +148,7 @@ void Engine::setAgent(uint32_t id) {
 }
 
 void Engine::linkAgent(PacketChannel* channel) {
+  queries_.forget();
   agentChannel_ = channel == nullptr ? 0 : channel->id();
   auto trust = std::make_shared<AgentTrust>();
   threads_.front()->agents().setChannel(channel, trust);
@@ -308,7 +317,8 @@ void Engine::closeGateway() {
 
 void Engine::setResolvers(std::vector<Address> resolvers) {
   loop_.post([this, resolvers = std::move(resolvers)] {
-    if (gateway_) gateway_->names().setResolvers(resolvers);
+    if (names() == nullptr) names_ = std::make_unique<NameServer>(threads_.front()->context(), nullptr);
+    names()->setResolvers(resolvers);
   });
 }
 
@@ -412,7 +422,10 @@ void Engine::onPacket(PacketChannel* channel, std::string_view data, std::vector
   bool added = channel->id() >= kFirstAdded;
   if (wire::isDataPlane(data) || added) {
     bool valid = false;
-    if (channel->id() == agentChannel_) {
+    if (channel->id() == agentChannel_ && name_wire::isName(data)) {
+      valid = fds.empty() && queries_.onPacket(channel, data);
+      closer::close(std::move(fds));
+    } else if (channel->id() == agentChannel_) {
       valid = threads_.front()->agents().onPacket(data, std::move(fds), lostFds);
     } else {
       if (channel->id() == servedChannel_ || added) valid = serve(channel, data, &fds);

@@ -12,6 +12,7 @@
 #include "connect/agent_link.h"
 #include "connect/dialer.h"
 #include "connect/packet_channel.h"
+#include "dns/link/agent_queries.h"
 #include "engine/context.h"
 #include "engine/port.h"
 #include "engine/port_thread.h"
@@ -60,7 +61,7 @@ class Engine : public PacketChannel::Owner {
   // Parent: the network of the driver builtin, once; it ends with the engine, or before.
   void openGateway(GatewayOptions options);
   void closeGateway();
-  // The host's resolvers, which names inside are asked of.
+  // The host's resolvers, which names inside are asked of: by the gateway's DNS server, and without one for containers only.
   void setResolvers(std::vector<Address> resolvers);
   // Egress::setPolicy(), and the counters of its rules, the default's first. Any thread but the engine's: they block.
   bool setEgress(const std::string& encoded, const std::vector<Address>& host);
@@ -104,6 +105,8 @@ class Engine : public PacketChannel::Owner {
   void replaceAgent(uint32_t agent, const std::string& reason);
   // Of a packet of the parent: false where it is invalid.
   bool serve(PacketChannel* channel, std::string_view packet, std::vector<Fd>* fds);
+  // Null where the host's resolvers are not asked.
+  NameServer* names() { return gateway_ ? &gateway_->names() : names_.get(); }
 
   EventSink& events_;
   bool oneHome_;
@@ -118,6 +121,9 @@ class Engine : public PacketChannel::Owner {
   AddressWatch* addressWatch_ = nullptr;
   // Its connections on other threads may outlive its end.
   std::unique_ptr<Gateway> gateway_;
+  // Without a gateway.
+  std::unique_ptr<NameServer> names_;
+  AgentQueries queries_;
   uint32_t agentChannel_ = 0;
   uint32_t servedChannel_ = 0;
   // Of the channels that the parent has added to that one.

@@ -13,7 +13,7 @@ Gateway::Gateway(Context& context, GatewayOptions options)
       packets_(std::move(options.packets)),
       out_(std::move(options.out)),
       egress_(context, std::move(options.destinations)),
-      names_(context, egress_),
+      names_(context, &egress_),
       tcp_({context, out_, egress_, *this,
             [this](Fd client, const Address& address) { serveDns(std::move(client), address); }},
            std::move(options.tcp4), std::move(options.tcp6)),
@@ -78,7 +78,7 @@ void Gateway::serveDns(Fd connection, const Address& client) {
 }
 
 void Gateway::answerDns(std::string query, const Address& client, const Address& dns) {
-  names_.ask(std::move(query), client, [this, client, dns](const std::string& reply) {
+  names_.ask(std::move(query), client, false, [this, client, dns](const std::string& reply) {
     if (!reply.empty() && packets_.valid()) udp_.send(dns, client, reply);
   });
 }

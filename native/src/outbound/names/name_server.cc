@@ -40,7 +40,7 @@ void NameServer::answer(std::string query, const Address& client, bool tcp, Done
     done(dns::errorReply(query, problem == dns::Rcode::noError ? dns::Rcode::formErr : problem));
     return;
   }
-  if (!egress_.allowsName(client, question.name.text(), question.type)) {
+  if (egress_ != nullptr && !egress_->allowsName(client, question.name.text(), question.type)) {
     done(dns::errorReply(query, dns::Rcode::refused, dns::Reason::blocked));
     return;
   }
@@ -60,13 +60,14 @@ void NameServer::answer(std::string query, const Address& client, bool tcp, Done
 }
 
 std::string NameServer::received(std::string_view query, std::string reply) {
+  if (egress_ == nullptr) return reply;
   dns::Question question;
   dns::Found found;
   if (!dns::readQuestion(reply, &question) || !dns::findAddresses(reply, &found)) {
-    return egress_.hasPolicy() ? dns::errorReply(query, dns::Rcode::servFail) : reply;
+    return egress_->hasPolicy() ? dns::errorReply(query, dns::Rcode::servFail) : reply;
   }
-  if (!found.addresses.empty()) egress_.answered(question.name.text(), found.addresses, found.ttl);
-  if (!egress_.hasPolicy()) return reply;
+  if (!found.addresses.empty()) egress_->answered(question.name.text(), found.addresses, found.ttl);
+  if (!egress_->hasPolicy()) return reply;
   std::string without;
   switch (dns::removeEch(reply, &without)) {
     case dns::EchResult::none: return reply;

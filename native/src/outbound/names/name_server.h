@@ -1,6 +1,7 @@
 // The DNS server that programs inside have: answers come from the host's resolvers (dns/forwarder.h).
 //
-// Theory of operation. Queries come as datagrams to the gateway's DNS address, or over a connection to it. A name that the
+// Theory of operation. Queries come as datagrams to the gateway's DNS address, or over a connection to it; those of
+// containers by way of the agent (dns/link/). A name that the
 // egress policy does not allow is refused. Of each answer the addresses are remembered under the name that was asked, for the
 // policy and for reports. Where a policy is in effect, keys for Encrypted ClientHello are removed from answers, so that clients
 // show which name they connect to.
@@ -24,13 +25,14 @@ class NameServer {
  public:
   using Done = std::function<void(std::string reply)>;
 
-  NameServer(Context& context, Egress& egress)
+  // Without `egress` everything is allowed.
+  NameServer(Context& context, Egress* egress)
       : context_(context), egress_(egress), forwarder_(context.loop, &context.fds) {}
   // The host's; see DnsForwarder.
   void setResolvers(const std::vector<Address>& resolvers) { forwarder_.setResolvers(resolvers); }
-  // A datagram of a client. `done` gets the answer, "" for none.
-  void ask(std::string query, const Address& client, Done done) {
-    answer(std::move(query), client, false, std::move(done));
+  // A client's query, which came over TCP or in a datagram. `done` gets the answer, "" for none.
+  void ask(std::string query, const Address& client, bool tcp, Done done) {
+    answer(std::move(query), client, tcp, std::move(done));
   }
   // A connection of a client; `onEnd` is called when it is over.
   void serve(Fd connection, const Address& client, std::function<void()> onEnd);
@@ -45,7 +47,7 @@ class NameServer {
   std::string received(std::string_view query, std::string reply);
 
   Context& context_;
-  Egress& egress_;
+  Egress* egress_;
   DnsForwarder forwarder_;
   std::unordered_set<DnsStream*> streams_;
   // Queries that wait, by the client's address.

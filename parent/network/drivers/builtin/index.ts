@@ -7,10 +7,10 @@
 import { NetworkError, problemText } from '../../../errors.js';
 import { LauncherRequestError } from '../../../namespaces/launcher.js';
 import type { ChildNamespaces, Network, NetworkDriver, NetworkOptions } from '../../driver.js';
+import { HostResolvers } from '../../host/host-resolvers.js';
 import { userModeAddresses } from '../addresses.js';
 import { explainGateway } from './gateway-problem.js';
 import { hostHasIPv6 } from './host-ipv6.js';
-import { HostResolvers } from './host-resolvers.js';
 
 const DEFAULT_IFNAME = 'eth0';
 const DEFAULT_MTU = 65520;

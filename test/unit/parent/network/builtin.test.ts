@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { LauncherRequestError } from '../../../../parent/namespaces/launcher.js';
 import { explainGateway } from '../../../../parent/network/drivers/builtin/gateway-problem.js';
 import { hasIPv6 } from '../../../../parent/network/drivers/builtin/host-ipv6.js';
-import { HostResolvers, parseResolvers } from '../../../../parent/network/drivers/builtin/host-resolvers.js';
+import { HostResolvers, parseResolvers } from '../../../../parent/network/host/host-resolvers.js';
 import { tempDir, waitFor } from '../../../support/index.js';
 
 describe('the network driver builtin', () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { ResolvConfWatch } from '../../host/resolv-conf-watch.js';
+import { ResolvConfWatch } from './resolv-conf-watch.js';
 
 const PATH = '/etc/resolv.conf';
 /** As many as the C library uses: MAXNS in resolv.conf(5). */
