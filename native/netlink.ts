@@ -73,14 +73,21 @@ export function u32(value: number): Buffer {
 
 /** The attributes in a piece of a message, by their types; of several of one type, the last. */
 export function attributes(data: Buffer): Map<number, Buffer> {
-  const found = new Map<number, Buffer>();
+  return new Map(parseAttributes(data));
+}
+
+/** What the attributes in a list have, whatever their types are. */
+export function elements(data: Buffer | undefined): Buffer[] {
+  return data === undefined ? [] : [...parseAttributes(data)].map(([, value]) => value);
+}
+
+function* parseAttributes(data: Buffer): Generator<[type: number, value: Buffer]> {
   for (let at = 0; at + 4 <= data.length; ) {
     const length = data.readUInt16LE(at);
     if (length < 4 || at + length > data.length) break;
-    found.set(data.readUInt16LE(at + 2) & NLA_TYPE_MASK, data.subarray(at + 4, at + length));
+    yield [data.readUInt16LE(at + 2) & NLA_TYPE_MASK, data.subarray(at + 4, at + length)];
     at += aligned(length);
   }
-  return found;
 }
 
 export function text(data: Buffer | undefined): string {

@@ -7,47 +7,33 @@ import {
   attribute,
   attributes,
   type Message,
+  NetlinkError,
   NetlinkSocket,
   NLM_F,
   text,
-  u32,
 } from '../../native/netlink.js';
+import {
+  AF_INET,
+  AF_INET6,
+  addressMessage,
+  deviceMessage,
+  IFA,
+  IFF_UP,
+  IFLA,
+  IFLA_INFO,
+  ipBytes,
+  linkHeader,
+  NETLINK_ROUTE,
+  NLA_F_NESTED,
+  RTA,
+  RTM,
+  routeHeader,
+  subnetRouteMessage,
+  upMessage,
+} from './messages.js';
 
-const NETLINK_ROUTE = 0;
-const RTM = {
-  NEWLINK: 16,
-  DELLINK: 17,
-  GETLINK: 18,
-  SETLINK: 19,
-  NEWADDR: 20,
-  DELADDR: 21,
-  GETADDR: 22,
-  NEWROUTE: 24,
-  DELROUTE: 25,
-  GETROUTE: 26,
-} as const;
-const IFLA = {
-  ADDRESS: 1,
-  IFNAME: 3,
-  MTU: 4,
-  LINK: 5,
-  MASTER: 10,
-  PROTINFO: 12,
-  LINKINFO: 18,
-  IFALIAS: 20,
-  GROUP: 27,
-  NET_NS_FD: 28,
-};
-const IFLA_INFO = { KIND: 1, DATA: 2 };
 const VETH_INFO_PEER = 1;
 const IFLA_BRPORT_ISOLATED = 33;
-const IFA = { ADDRESS: 1, LOCAL: 2, BROADCAST: 4, FLAGS: 8 };
-const IFA_F_NODAD = 0x02;
-const RTA = { DST: 1, OIF: 4, GATEWAY: 5, PRIORITY: 6, TABLE: 15 };
-const IFF_UP = 1;
-const NLA_F_NESTED = 0x8000;
-const AF_INET = 2;
-const AF_INET6 = 10;
 const AF_BRIDGE = 7;
 
 export interface Link {
@@ -151,6 +137,46 @@ export class RouteSocket implements Disposable {
     if (bridge === undefined) throw new Error(`the bridge ${name} has disappeared`);
     if (!bridge.up) this.setUp(bridge.index);
     return bridge.index;
+  }
+
+  /**
+   * Creates a device of a kind that needs no more than its name (ip-link(8)). Returns false where the kernel has no such kind.
+   */
+  makeDevice(name: string, kind: string): boolean {
+    try {
+      this.#socket.send({
+        type: RTM.NEWLINK,
+        flags: NLM_F.CREATE | NLM_F.EXCL,
+        payload: Buffer.concat([
+          linkHeader(),
+          attribute(IFLA.IFNAME, name),
+          attribute(IFLA.LINKINFO | NLA_F_NESTED, attribute(IFLA_INFO.KIND, kind)),
+        ]),
+        what: `create the device ${name}`,
+      });
+      return true;
+    } catch (error) {
+      // EOPNOTSUPP, which has the same number.
+      if (error instanceof NetlinkError && error.code === 'ENOTSUP') return false;
+      throw error;
+    }
+  }
+
+  setMtu(index: number, mtu: number): void {
+    const payload = Buffer.concat([linkHeader({ index }), attribute(IFLA.MTU, mtu)]);
+    this.#socket.send({ type: RTM.NEWLINK, payload, what: `set the MTU ${mtu}` });
+  }
+
+  /** Adds routes to subnets that are reached directly through a device. One that exists already is refused. */
+  addRoutes(index: number, subnets: readonly string[]): void {
+    const flags = NLM_F.CREATE | NLM_F.EXCL;
+    this.#socket.send(...subnets.map((cidr) => ({ ...subnetRouteMessage(RTM.NEWROUTE, index, cidr), flags })));
+  }
+
+  /** Removes such routes; those that do not exist are skipped. */
+  deleteRoutes(index: number, subnets: readonly string[]): void {
+    const accept = ['ESRCH'];
+    this.#socket.send(...subnets.map((cidr) => ({ ...subnetRouteMessage(RTM.DELROUTE, index, cidr), accept })));
   }
 
   /**
@@ -286,25 +312,6 @@ export class RouteSocket implements Disposable {
   }
 }
 
-/** To a device that need not exist. */
-function deviceMessage(type: number, what: string, name: string, header = linkHeader()): Message {
-  const payload = Buffer.concat([header, attribute(IFLA.IFNAME, name)]);
-  return { type, payload, what: `${what} the device ${name}`, accept: ['ENODEV'] };
-}
-
-function upMessage(index: number): Message {
-  return { type: RTM.NEWLINK, payload: linkHeader({ index, up: true }), what: 'bring up the device' };
-}
-
-function addressMessage(index: number, address: string): Message {
-  return {
-    type: RTM.NEWADDR,
-    flags: NLM_F.CREATE | NLM_F.REPLACE,
-    payload: addressPayload(index, address),
-    what: `add the address ${address}`,
-  };
-}
-
 function defaultRouteMessage(index: number, gateway: string): Message {
   const bytes = ipBytes(gateway);
   return {
@@ -317,41 +324,6 @@ function defaultRouteMessage(index: number, gateway: string): Message {
     ]),
     what: `add the default route through ${gateway}`,
   };
-}
-
-/** struct ifinfomsg; without `up` the device stays as it is. */
-function linkHeader({ family = 0, index = 0, up }: { family?: number; index?: number; up?: boolean } = {}): Buffer {
-  const header = Buffer.alloc(16);
-  header[0] = family;
-  header.writeInt32LE(index, 4);
-  if (up) header.writeUInt32LE(IFF_UP, 8);
-  if (up !== undefined) header.writeUInt32LE(IFF_UP, 12);
-  return header;
-}
-
-/** struct rtmsg of a route of the main table. */
-function routeHeader(family: number): Buffer {
-  const [main, bootProtocol, universe, unicast] = [254, 3, 0, 1];
-  return Buffer.concat([Buffer.from([family, 0, 0, 0, main, bootProtocol, universe, unicast]), u32(0)]);
-}
-
-/** struct ifaddrmsg and its attributes. */
-function addressPayload(index: number, cidr: string): Buffer {
-  const [address, length] = ipaddr.parseCIDR(cidr);
-  const bytes = Buffer.from(address.toByteArray());
-  const header = Buffer.from([bytes.length === 4 ? AF_INET : AF_INET6, length, 0, 0]);
-  const broadcast =
-    bytes.length === 4 && length < 31
-      ? [attribute(IFA.BROADCAST, Buffer.from(ipaddr.IPv4.broadcastAddressFromCIDR(cidr).toByteArray()))]
-      : [];
-  return Buffer.concat([
-    header,
-    u32(index),
-    attribute(IFA.LOCAL, bytes),
-    attribute(IFA.ADDRESS, bytes),
-    ...broadcast,
-    ...(bytes.length === 16 ? [attribute(IFA.FLAGS, IFA_F_NODAD)] : []),
-  ]);
 }
 
 function parseLink(payload: Buffer): Link {
@@ -394,10 +366,6 @@ function parseRoute({ payload }: Answer): Route | undefined {
 
 function ipText(bytes: Buffer): string {
   return ipaddr.fromByteArray([...bytes]).toString();
-}
-
-function ipBytes(ip: string): Buffer {
-  return Buffer.from(ipaddr.parse(ip).toByteArray());
 }
 
 function macBytes(mac: string): Buffer {
