@@ -59,6 +59,8 @@ export interface BridgeNetwork {
   internal: boolean;
   /** Whether its containers may reach each other. */
   icc: boolean;
+  /** The device that leads to the same network on other hosts; absent where there are none. */
+  tunnel?: string;
   /** One for each family. */
   rangeSets: IpamRange[][];
 }

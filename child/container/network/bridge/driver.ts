@@ -142,7 +142,7 @@ export class BridgeDriver implements AttachDriver {
         socket.addAddresses(created, gateways);
         return created;
       });
-      if (!bridge.internal) this.#enableForwarding();
+      if (!bridge.internal || bridge.tunnel !== undefined) this.#enableForwarding();
       this.#bridges.set(network.name, index);
       return index;
     });

@@ -7,6 +7,10 @@
  *   forward       within a bridge everything passes if its containers may reach each other; between bridges nothing passes,
  *                 nor from outside unless it is a reply; internal bridges have no outside
  *   postrouting   packets to the outside are masqueraded
+ *
+ * A bridge's tunnel leads to the same network on other hosts. It is one network with the bridge where containers may reach each
+ * other; else nothing passes between them. Beside that nothing here is reachable from it, nor is it from here but for
+ * this namespace's own packets, and nothing is masqueraded: members of the network see each other's addresses.
  */
 import { familyOf } from '../../../../protocol/net/ip.js';
 import { runProgram } from '../../run-program.js';
@@ -21,13 +25,15 @@ export interface FirewallBridge {
   internal: boolean;
   /** Whether its containers may reach each other. */
   icc: boolean;
+  /** The device that leads to the same network on other hosts. */
+  tunnel?: string | undefined;
 }
 
 /** The rules of a bridge network; undefined for networks that plugins set up. */
 export function firewallBridge(network: Network): FirewallBridge | undefined {
   if (!network.bridge) return undefined;
-  const { device, internal, icc } = network.bridge;
-  return { device, internal, icc, subnets: subnetsOf(network).map(({ subnet }) => subnet) };
+  const { device, internal, icc, tunnel } = network.bridge;
+  return { device, internal, icc, tunnel, subnets: subnetsOf(network).map(({ subnet }) => subnet) };
 }
 
 /** An element of one of the sets. */
@@ -139,7 +145,7 @@ export class NftFirewall implements Firewall {
 }
 
 /** The elements of a bridge in the sets. */
-export function elementsOf({ device, subnets, internal, icc }: FirewallBridge): FirewallElement[] {
+export function elementsOf({ device, subnets, internal, icc, tunnel }: FirewallBridge): FirewallElement[] {
   const name = `"${device}"`;
   const outward = subnets.map((value) => ({ set: `subnets${familyOf(value)}`, value }));
   return [
@@ -148,6 +154,15 @@ export function elementsOf({ device, subnets, internal, icc }: FirewallBridge): 
     ...(icc ? [{ set: 'same', value: `${name} . ${name}` }] : []),
     ...(internal ? [{ set: 'internal', value: name }] : outward),
     ...(internal || !icc ? [{ set: 'closed', value: name }] : []),
+    ...(tunnel === undefined ? [] : tunnelElements(name, `"${tunnel}"`, icc)),
+  ];
+}
+
+function tunnelElements(bridge: string, tunnel: string, icc: boolean): FirewallElement[] {
+  const bothWays = [`${bridge} . ${tunnel}`, `${tunnel} . ${bridge}`];
+  return [
+    ...['bridges', 'internal', 'closed'].map((set) => ({ set, value: tunnel })),
+    ...(icc ? bothWays.map((value) => ({ set: 'same', value })) : []),
   ];
 }
 
