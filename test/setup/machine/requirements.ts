@@ -60,6 +60,7 @@ export const debianPackagesOfOthers: Readonly<Record<string, string>> = {
   newuidmap: 'uidmap',
   newgidmap: 'uidmap',
   'lxc-checkconfig': 'lxc',
+  'wireguard-go': 'wireguard-go',
   // dockerd, the CNI plugins and podman.
   ip6tables: 'iptables',
   'iptables-restore': 'iptables',

@@ -69,7 +69,8 @@ export type ProgramName =
   | 'cni-noop'
   | 'cni-run'
   | 'gateway-run'
-  | 'netlink-run';
+  | 'netlink-run'
+  | 'wireguard-run';
 
 export function programPath(name: ProgramName): string {
   return fileURLToPath(new URL(`../../programs/${name}.js`, import.meta.url));
