@@ -1,7 +1,7 @@
 // Compiles the TypeScript to dist/, bundles each program with all that it imports into one file (loading a hundred small ones
 // takes Node longer than everything that rootless-run does until its command starts), and writes the manual pages.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, parse, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { packages, programs } from './bundles.mjs';
@@ -11,13 +11,29 @@ const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
 const leastNode = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).engines.node.replace('>=', '');
 
+/**
+ * Where the module of a program is kept, whose place has an alias: the compiler writes it again only if it changes. Without the
+ * suffix by which modules are found.
+ */
+const keptModule = (program) => join(dist, '.emitted', program.replace(/\.js$/, ''));
+
 function compileTypeScript() {
+  for (const program of programs) {
+    const module = keptModule(program);
+    if (existsSync(module)) copyFileSync(module, join(dist, program));
+    // The alias of an earlier build, or nothing: what the compiler knows of its output is not true.
+    else rmSync(join(dist, '.tsbuildinfo'), { force: true });
+  }
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   const { status } = spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.json')], {
     stdio: 'inherit',
     cwd: root,
   });
   if (status !== 0) process.exit(status ?? 1);
+  for (const program of programs) {
+    mkdirSync(dirname(keptModule(program)), { recursive: true });
+    copyFileSync(join(dist, program), keptModule(program));
+  }
   copyFileSync(join(root, 'child/dhcp-event.sh'), join(dist, 'child/dhcp-event.sh'));
 }
 
