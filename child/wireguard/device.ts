@@ -6,7 +6,8 @@
  *
  *   up     → changes are made at once
  *   lost   → wireguard-go has ended, and the device and its routes with it. It is started again with everything, at once and
- *            then after longer and longer waits; changes meanwhile are kept for that
+ *            then after longer and longer waits; changes meanwhile are kept for that. Peers are looked for where they were last heard
+ *            from: those that only connect to others would not be found, and do not notice that the session is lost
  *   closed → nothing is left
  *
  * Its packets leave by the network of the stack, from `listenPort`, which has to be a published UDP port: that is where peers
@@ -21,8 +22,9 @@ import { errorText } from '../../protocol/errors/error-text.js';
 import { WireGuardError } from '../../protocol/wireguard/errors.js';
 import { type Key, keyBytes } from '../../protocol/wireguard/keys.js';
 import { RouteSocket } from '../netlink/route.js';
-import type { Implementation, PeerReport } from './implementation.js';
+import type { Endpoint, Implementation, PeerChange, PeerReport } from './implementation.js';
 import { KernelWireGuard } from './kernel.js';
+import { parseEndpoint } from './uapi.js';
 import { changesBetween, checkPeers, type Peer, subnetsOf, type Wanted, wantedPeers } from './wanted.js';
 import { WireGuardGo } from './wireguard-go.js';
 
@@ -30,6 +32,8 @@ import { WireGuardGo } from './wireguard-go.js';
 const NEXT_KEY_INTERVAL = 100;
 const FIRST_RESTART_DELAY = 100;
 const LONGEST_RESTART_DELAY = 10_000;
+/** How often the peers' endpoints are noted, in ms. */
+const ENDPOINT_INTERVAL = 10_000;
 /** After so long, in ms, an end is the first one again. */
 const STABLE = 30_000;
 
@@ -55,6 +59,9 @@ export class WireGuardDevice {
   #peers: readonly Peer[] = [];
   /** Next keys that have taken over. */
   #moved = new Set<Key>();
+  /** Where peers were last heard from. */
+  readonly #heardFrom = new Map<Key, Endpoint>();
+  readonly #noting: NodeJS.Timeout;
   /** What the device has now. */
   #present: Wanted = new Map();
   #routes: readonly string[] = [];
@@ -68,13 +75,20 @@ export class WireGuardDevice {
 
   private constructor(private readonly options: WireGuardOptions) {
     this.#privateKey = options.privateKey;
+    this.#noting = setInterval(() => void this.peers().catch(() => {}), ENDPOINT_INTERVAL).unref();
   }
 
   /** Makes the device, without peers. Throws WireGuardError or NetlinkError, and then nothing of it is left. */
   static async open(options: WireGuardOptions): Promise<WireGuardDevice> {
     keyBytes(options.privateKey);
+    if (!/^[\w.-]{1,15}$/.test(options.name)) throw new WireGuardError(`invalid name of a device: ${options.name}`);
     const device = new WireGuardDevice(options);
-    await device.#serially(() => device.#start());
+    try {
+      await device.#serially(() => device.#start());
+    } catch (error) {
+      await device.close();
+      throw error;
+    }
     return device;
   }
 
@@ -90,6 +104,12 @@ export class WireGuardDevice {
   async configure(peers: readonly Peer[]): Promise<void> {
     checkPeers(peers);
     await this.#serially(async () => {
+      for (const { publicKey, endpoint } of peers) {
+        const before = this.#peers.find((peer) => peer.publicKey === publicKey)?.endpoint;
+        if (JSON.stringify(endpoint) !== JSON.stringify(before)) this.#heardFrom.delete(publicKey);
+      }
+      const keys = new Set(peers.flatMap(({ publicKey, nextKey }) => [publicKey, nextKey]));
+      for (const key of this.#heardFrom.keys()) if (!keys.has(key)) this.#heardFrom.delete(key);
       this.#peers = peers;
       this.#moved = new Set(peers.flatMap(({ nextKey }) => (nextKey && this.#moved.has(nextKey) ? [nextKey] : [])));
       await this.#apply();
@@ -98,7 +118,12 @@ export class WireGuardDevice {
 
   /** As the device has them; empty while it is lost. Throws WireGuardError or NetlinkError. */
   async peers(): Promise<PeerReport[]> {
-    return (await this.#device?.peers()) ?? [];
+    const peers = (await this.#device?.peers()) ?? [];
+    for (const { publicKey, endpoint } of peers) {
+      const heardFrom = parseEndpoint(endpoint);
+      if (heardFrom) this.#heardFrom.set(publicKey, heardFrom);
+    }
+    return peers;
   }
 
   /** Uses another key from now on, and makes that known to all peers at once. */
@@ -119,6 +144,7 @@ export class WireGuardDevice {
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#timer);
+    clearInterval(this.#noting);
     clearTimeout(this.#restart);
     await this.#serially(async () => {
       await this.#device?.close();
@@ -164,7 +190,7 @@ export class WireGuardDevice {
     if (this.#device === undefined) return;
     const wanted = wantedPeers(this.#peers, this.#moved);
     const changes = changesBetween(this.#present, wanted);
-    if (changes.length > 0) await this.#device.set({ peers: changes });
+    if (changes.length > 0) await this.#device.set({ peers: this.#present.size > 0 ? changes : this.#found(changes) });
     this.#present = wanted;
     this.#routePeers();
     const isWaiting = this.#peers.some(({ nextKey }) => nextKey !== undefined && !this.#moved.has(nextKey));
@@ -173,6 +199,14 @@ export class WireGuardDevice {
     if (isWaiting && !this.#closed) {
       this.#timer = setInterval(() => void this.#serially(() => this.#lookForNextKeys()), NEXT_KEY_INTERVAL);
     }
+  }
+
+  /** For a device without peers: with the endpoints where those were last heard from. */
+  #found(changes: readonly PeerChange[]): PeerChange[] {
+    return changes.map((change) => {
+      const endpoint = this.#heardFrom.get(change.publicKey);
+      return endpoint ? { ...change, endpoint } : change;
+    });
   }
 
   #routePeers(): void {

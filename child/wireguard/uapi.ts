@@ -2,7 +2,7 @@
  * The protocol of wireguard-go's socket (wireguard.com/xplatform): lines KEY=VALUE up to an empty one; a request begins with
  * get=1 or set=1, and a response ends with errno=N. Keys are in hexadecimal.
  */
-import { connect } from 'node:net';
+import { connect, isIP } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { errorText } from '../../protocol/errors/error-text.js';
 import { WireGuardError } from '../../protocol/wireguard/errors.js';
@@ -81,6 +81,13 @@ function peerLines({ publicKey, remove, presharedKey, endpoint, keepalive, allow
 
 export function formatEndpoint({ ip, port }: Endpoint): string {
   return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
+}
+
+/** Undefined for a text that is none. */
+export function parseEndpoint(text: string): Endpoint | undefined {
+  const [, ip6, ip4, port] = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+)):(\d{1,5})$/i.exec(text) ?? [];
+  const ip = ip6 ?? ip4 ?? '';
+  return isIP(ip) === 0 ? undefined : { ip, port: Number(port) };
 }
 
 /** The peers in a response to get=1. */

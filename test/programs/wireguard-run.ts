@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { NftFirewall } from '../../child/container/network/bridge/firewall.js';
+import { type FirewallBridge, NftFirewall } from '../../child/container/network/bridge/firewall.js';
 import { type Peer, type PeerReport, WireGuardDevice, type WireGuardOptions } from '../../child/wireguard/device.js';
 import { errorText } from '../../protocol/errors/error-text.js';
 
@@ -12,8 +12,8 @@ export type WireGuardRequest =
   | { open: Omit<WireGuardOptions, 'warn'> }
   | { configure: readonly Peer[] }
   | { setPrivateKey: string }
-  /** Of the bridge of that name, with the device as its tunnel. */
-  | { filter: { device: string; subnets: string[]; internal: boolean; icc: boolean } }
+  /** Needs no device. */
+  | { filter: FirewallBridge }
   | { close: true }
   | { peers: true };
 
@@ -27,14 +27,12 @@ export interface WireGuardAnswer {
 
 const warnings: string[] = [];
 let device: WireGuardDevice | undefined;
-let name = '';
 
 async function handle(request: WireGuardRequest): Promise<WireGuardAnswer> {
   if ('open' in request) {
-    ({ name } = request.open);
     device = await WireGuardDevice.open({ ...request.open, warn: (line) => warnings.push(line) });
   }
-  if ('filter' in request) await new NftFirewall().ensure({ ...request.filter, tunnel: name });
+  if ('filter' in request) await new NftFirewall().ensure(request.filter);
   if ('configure' in request) await device?.configure(request.configure);
   if ('setPrivateKey' in request) await device?.setPrivateKey(request.setPrivateKey);
   if ('close' in request) await device?.close();

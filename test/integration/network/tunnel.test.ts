@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Peer } from '../../../child/wireguard/device.js';
-import { generatePresharedKey } from '../../../protocol/wireguard/keys.js';
-import { type RunningStack, startStack, waitFor } from '../../support/index.js';
+import { generateKeys, generatePresharedKey } from '../../../protocol/wireguard/keys.js';
+import { listensNow, processTree, type RunningStack, run, startStack, waitFor } from '../../support/index.js';
 import { startHosts, type TestHosts } from '../../support/overlay/hosts.js';
 import { startTunnel, TUNNEL_PORT, type Tunnel } from '../../support/overlay/tunnel.js';
 
@@ -24,9 +24,15 @@ while True:
 c.sendall(b'%d %s' % (n, d.hexdigest().encode()))`;
 const SEND = `
 import hashlib, os, socket, sys
-data = os.urandom(1 << 20) * 20
+data = os.urandom(1 << 20) * 4
 c = socket.create_connection((sys.argv[1], 7000)); c.sendall(data); c.shutdown(socket.SHUT_WR)
 print(c.makefile().read() == '%d %s' % (len(data), hashlib.sha256(data).hexdigest()))`;
+/** Asks ten times a second, and prints how many answers there were. */
+const CONVERSE = `
+import socket, sys, time
+c = socket.create_connection((sys.argv[1], 7002)); n = 0
+while True:
+    c.sendall(b'x'); assert c.recv(1) == b'x'; n += 1; print(n); time.sleep(0.1)`;
 
 describe('a WireGuard device in a stack', () => {
   let network: TestHosts;
@@ -103,6 +109,89 @@ describe('a WireGuard device in a stack', () => {
       await using _ = await tunnel(to).stack.inside(server, { output: /ready/ });
       const { stdout, stderr } = await tunnel(from).stack.enter('python3', '-c', SEND, address(to));
       assert.equal(stdout, 'True\n', stderr);
+    }
+  });
+
+  it('comes back when wireguard-go is killed, and connections go on', async () => {
+    const { stack, ask, program } = tunnel(0);
+    await using server = await tunnel(1).stack.inside(['socat', `tcp-listen:7002,bind=${address(1)}`, 'pipe'], {
+      check: () => listensNow(tunnel(1).stack.childPid, 7002),
+    });
+    await using client = await stack.inside(['python3', '-uc', CONVERSE, address(1)], { output: /^1$/m });
+    const [wireguard] = processTree(program.pid).filter(({ args }) => args.join(' ').startsWith('wireguard-go'));
+    assert(wireguard);
+    process.kill(wireguard.pid, 'SIGKILL');
+    await waitFor(async () => (await ask({ peers: true })).warnings.length > 0, { what: 'the warning' });
+    const before = Number(client.output().trim().split('\n').at(-1));
+    await waitFor(() => Number(client.output().trim().split('\n').at(-1)) > before + 3, { what: 'more answers' });
+    await reaches(0, address(1));
+    await reaches(1, address(0));
+    // It has not forgotten where that one is.
+    await reaches(0, address(2));
+    const { warnings, kind } = await ask({ peers: true });
+    assert.deepEqual(warnings, ['wireguard-go of wg0 has ended (SIGKILL); it is started again']);
+    assert.equal(kind, 'wireguard-go');
+    await client.stop();
+    await server.stop();
+  });
+
+  it('works again when the network between the hosts does', async () => {
+    const [program = '', ...words] = network.between;
+    const onNetwork = async (...command: string[]) => {
+      const { code, stderr } = await run(program, [...words, ...command]);
+      assert.equal(code, 0, stderr);
+    };
+    await onNetwork('ip', 'link', 'set', 'host1', 'down');
+    await waitFor(async () => (await ping(1, address(0))).code !== 0, { what: 'the end of the network' });
+    await onNetwork('ip', 'link', 'set', 'host1', 'up');
+    await reaches(1, address(0));
+    await reaches(0, address(1));
+  });
+
+  it('uses another key without a gap', async () => {
+    const next = generateKeys();
+    const old = tunnel(0).keys.publicKey;
+    for (const index of [1, 2]) {
+      const peers = others(index).map((peer) => (peer.publicKey === old ? { ...peer, nextKey: next.publicKey } : peer));
+      await tunnel(index).ask({ configure: peers });
+    }
+    await reaches(0, address(1));
+    const pings = tunnel(1).stack.enter('ping', '-n', '-i0.05', '-c60', '-W1', address(0));
+    await tunnel(0).ask({ setPrivateKey: next.privateKey });
+    for (const index of [1, 2]) {
+      const keysOf = async () => ((await tunnel(index).ask({ peers: true })).peers ?? []).map((peer) => peer.publicKey);
+      await waitFor(async () => !(await keysOf()).includes(old), { what: `host ${index} to use the new key` });
+      await reaches(index, address(0));
+      // As it is announced afterwards.
+      const peers = others(index).map((peer) =>
+        peer.publicKey === old ? { ...peer, publicKey: next.publicKey } : peer,
+      );
+      await tunnel(index).ask({ configure: peers });
+      await reaches(0, address(index));
+    }
+    assert.match((await pings).stdout, / [1-9]\d* received/);
+  });
+
+  it('fails with one line for what cannot be', async () => {
+    const { ask, keys } = tunnel(0);
+    const open = { name: 'wg1', privateKey: keys.privateKey, mtu: MTU, addresses: [] };
+    await assert.rejects(
+      ask({ open: { ...open, listenPort: TUNNEL_PORT } }),
+      /UDP port 51820 is in use in the namespace/,
+    );
+    await assert.rejects(
+      ask({ open: { ...open, name: 'x'.repeat(16), listenPort: 0 } }),
+      /invalid name of a device: x{16}/,
+    );
+    const [peer] = others(0);
+    assert(peer);
+    for (const [bad, message] of [
+      [{ ...peer, publicKey: 'AAAA' }, /invalid WireGuard key: expected 32 bytes in base64/],
+      [{ ...peer, endpoint: { ip: 'name.test', port: 1 } }, /invalid endpoint of the peer/],
+      [{ ...peer, subnets: ['10.99.2.1/24'] }, /invalid subnet of the peer/],
+      [{ ...peer, subnets: ['10.0.2.0/24'] }, /add the route to 10\.0\.2\.0\/24: EEXIST/],
+    ] as const) {
+      await assert.rejects(ask({ configure: [bad] }), message);
     }
   });
 });
