@@ -82,6 +82,23 @@ export interface EgressCounters {
   names: number;
 }
 
+/** See src/policy/learner.h. */
+export interface LearnedRules {
+  rules: LearnedRule[];
+  /** Whether there were more than can be recorded. */
+  full: boolean;
+}
+
+export interface LearnedRule {
+  /** `dns` for a name that was asked for. */
+  protocol: 'tcp' | 'udp' | 'icmp' | 'dns';
+  place: 'name' | 'address' | 'host';
+  /** The name, or the address. */
+  text: string;
+  /** 0 for icmp and dns. */
+  port: number;
+}
+
 /** A connection or flow out of the namespace; addresses as `address:port`. See src/outbound/flow.h. */
 export interface OutboundFlow {
   /** Counts from 1, over all connections of the engine; 0 where it is not counted. */
@@ -179,6 +196,13 @@ export interface Engine {
    * `hostAddresses` are the host's own. Open connections continue. Returns false for bytes that are not a policy.
    */
   setEgress(policy: Uint8Array, hostAddresses: readonly string[]): boolean;
+  /**
+   * Parent: without a policy; from now on the rules that would be needed are recorded. Called again where the host's addresses
+   * have changed. Returns false where there is no such network.
+   */
+  learnEgress(hostAddresses: readonly string[]): boolean;
+  /** Parent: what was recorded; no rules where there are `known` still. */
+  learnedRules(known: number): LearnedRules;
   /** Parent: of the default, and of each rule in their order. */
   egressCounters(): EgressCounters[];
   /**

@@ -46,7 +46,12 @@ function rulesOf(action: EgressAction, texts: readonly string[]): string[] {
   return texts.map((text) => formatRule(parseRule(action, text, `egress ${action}`)));
 }
 
-export function egressTable({ default: byDefault, counters, rules }: EgressReport): string {
+export function egressTable({ default: byDefault, counters, rules, learned }: EgressReport): string {
+  if (learned) {
+    const more = learned.full ? '; there were more' : '';
+    const lines = [`everything is allowed; learned so far (${learned.file}${more}):`, ...learned.rules];
+    return lines.map((line) => `${printable(line, MAX_LINE)}\n`).join('');
+  }
   const cells = ({ allowed, denied, names }: EgressReport['counters']) => [`${allowed}`, `${denied}`, `${names}`];
   const rows = rules.map((rule) => [printable(rule.rule, MAX_LINE), ...cells(rule)]);
   return formatTable([['RULE', 'ALLOWED', 'DENIED', 'NAMES'], ...rows, [`${byDefault} (default)`, ...cells(counters)]]);

@@ -9,6 +9,8 @@ import { encodePolicy } from '../../protocol/egress/encode.js';
 import { defaultAction, type EgressRule, formatRule } from '../../protocol/egress/rule.js';
 import { ExpectedError } from '../../protocol/errors/expected-error.js';
 import type { EgressGateway } from '../network/driver.js';
+import type { EgressHost } from './host.js';
+import type { Learning } from './learning.js';
 
 export class EgressError extends ExpectedError {
   override name = 'EgressError';
@@ -25,13 +27,6 @@ export class EgressError extends ExpectedError {
 const RETRY_MS = 1000;
 const NO_COUNTERS = { allowed: 0, denied: 0, names: 0 };
 
-export interface EgressHost {
-  /** Its own addresses. */
-  addresses(): string[];
-  /** Calls the listener when they may have changed. */
-  watch(listener: () => void): void;
-}
-
 export class Egress {
   #rules: readonly EgressRule[] = [];
   /** Of the host, as the engine has them. */
@@ -42,6 +37,7 @@ export class Egress {
     private readonly gateway: EgressGateway,
     rules: readonly EgressRule[],
     private readonly host: EgressHost,
+    private readonly learning?: Learning,
   ) {
     if (rules.length > 0) this.#set(rules);
   }
@@ -52,6 +48,7 @@ export class Egress {
       default: defaultAction(this.#rules),
       counters: pick(counters),
       rules: this.#rules.map((rule, index) => ({ rule: formatRule(rule), ...pick(ofRules[index]) })),
+      ...(this.learning && { learned: this.learning.report() }),
     };
   }
 
@@ -63,6 +60,8 @@ export class Egress {
 
   /** Adds rules that are not there yet. Counters begin anew. Throws EgressError. */
   add(rules: readonly EgressRule[]): EgressReport {
+    if (this.learning)
+      throw new EgressError(400, 'the stack learns what its programs need (--learn), and has no policy');
     const known = new Set(this.#rules.map(formatRule));
     const added = rules.filter((rule) => !known.has(formatRule(rule)) && known.add(formatRule(rule)));
     if (this.#rules.length + added.length > MAX_RULES) {

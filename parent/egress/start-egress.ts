@@ -1,33 +1,44 @@
 /** Step of the start: the egress policy. */
-import type { EgressRule } from '../../protocol/egress/rule.js';
 import type { EventBus } from '../api/event-bus.js';
 import type { EngineHost } from '../engine/engine-host.js';
 import { NetworkError } from '../errors.js';
 import { RateLimitedLog } from '../log/rate-limited-log.js';
 import type { Network } from '../network/driver.js';
 import { localAddresses } from '../network/host/routes.js';
+import type { StackOptions } from '../stack/options.js';
+import type { UndoStack } from '../stack/undo.js';
 import { DenialLog, denialOf } from './denials.js';
 import { Egress } from './egress.js';
+import type { EgressHost } from './host.js';
+import { Learning } from './learning.js';
 
 /**
  * The policy is in effect when this returns. Undefined where the network has none. Throws NetworkError if one is required
  * all the same.
  */
 export function startEgress(
-  rules: readonly EgressRule[] | undefined,
+  { egress: rules, learn }: Pick<StackOptions, 'egress' | 'learn'>,
   warn: (line: string) => void,
-  { engineHost, events, network }: { engineHost: EngineHost; events: EventBus; network: Network },
+  {
+    engineHost,
+    events,
+    network,
+    undo,
+  }: { engineHost: EngineHost; events: EventBus; network: Network; undo: UndoStack },
 ): Egress | undefined {
   if (!network.egress) {
-    if (!rules) return undefined;
+    if (!rules && !learn) return undefined;
     throw new NetworkError(
-      `the network driver ${network.info?.driver ?? 'host'} cannot enforce a policy (--allow, --deny); hint: --net=builtin`,
+      `the network driver ${network.info?.driver ?? 'host'} cannot enforce a policy (--allow, --deny), nor --learn one; hint: --net=builtin`,
     );
   }
-  const egress = new Egress(network.egress, rules ?? [], {
+  const host: EgressHost = {
     addresses: localAddresses,
     watch: (listener) => engineHost.watchAddresses(listener),
-  });
+  };
+  const learning = learn && new Learning(network.egress, learn, host, warn);
+  if (learning) undo.push('write what was learned', () => learning.close());
+  const egress = new Egress(network.egress, rules ?? [], host, learning);
   const limited = new RateLimitedLog(warn, 'the egress policy');
   const denials = new DenialLog((line) => limited.log(line));
   engineHost.onEgressDenied = (event) => {

@@ -1,4 +1,4 @@
-import type { EgressCounters } from '../../native/index.js';
+import type { EgressCounters, LearnedRules } from '../../native/index.js';
 import type { NetworkDriverInfo } from '../../protocol/api/types.js';
 import type { HostPort } from '../../protocol/ports/host-port.js';
 import type { PacketChannel } from '../engine/engine-host.js';
@@ -50,7 +50,7 @@ export interface GatewayOptions {
 }
 
 /** The child's way out through the engine. */
-export interface Gateway extends EgressGateway {
+export interface Gateway extends EgressGateway, LearningGateway {
   /** Where names are resolved on the host: addresses, which may have a zone. */
   setResolvers(ips: readonly string[]): void;
   close(): void;
@@ -103,6 +103,13 @@ export interface EgressGateway {
   egressCounters(): EgressCounters[];
 }
 
+/** A network that records what a policy would have to allow. */
+export interface LearningGateway {
+  /** As in Engine in native/index.ts. */
+  learnEgress(hostAddresses: readonly string[]): boolean;
+  learnedRules(known: number): LearnedRules;
+}
+
 /** A network that a driver has set up, for as long as the stack runs. */
 export interface Network {
   /** Undefined for the host's network. */
@@ -110,7 +117,7 @@ export interface Network {
   /** Called once if the driver's process ends by itself. */
   onLost(listener: (reason: string) => void): void;
   /** Absent where it has no policy. */
-  readonly egress?: EgressGateway | undefined;
+  readonly egress?: (EgressGateway & LearningGateway) | undefined;
   /** Options that have no effect, a line each. */
   readonly warnings?: readonly string[];
   /** The listener is called each time that the network was lost and is up again. */

@@ -8,7 +8,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorText, NetworkError } from '../errors.js';
-import type { ChildNamespaces, EgressGateway, Network } from './driver.js';
+import type { ChildNamespaces, Network } from './driver.js';
 
 const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 30_000;
@@ -42,7 +42,7 @@ export class RestartingNetwork implements Network {
     return this.#current.info;
   }
 
-  get egress(): EgressGateway | undefined {
+  get egress(): Network['egress'] {
     return this.#current.egress;
   }
 

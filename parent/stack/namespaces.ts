@@ -92,6 +92,8 @@ async function openGateway(
   return {
     setResolvers: (ips) => engine.setResolvers(ips),
     setEgress: (policy, hostAddresses) => engine.setEgress(policy, hostAddresses),
+    learnEgress: (hostAddresses) => engine.learnEgress(hostAddresses),
+    learnedRules: (known) => engine.learnedRules(known),
     egressCounters: () => engine.egressCounters(),
     close: () => engine.closeGateway(),
   };

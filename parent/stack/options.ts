@@ -1,3 +1,4 @@
+import type { LearnedFile } from '../../protocol/egress/learned-file.js';
 import type { EgressRule } from '../../protocol/egress/rule.js';
 import type { PortMapping } from '../../protocol/ports/port-mapping.js';
 import type { SubIdSource } from '../namespaces/id-map.js';
@@ -40,6 +41,8 @@ export interface StackOptions {
   network: NetworkOptions;
   /** What programs inside may reach; everything where absent. */
   egress?: readonly EgressRule[];
+  /** Where to write what programs inside need; then there is no policy. */
+  learn?: LearnedFile;
   /** The command stays in the host's network namespace; the new one is pinned to the state directory's `netns`. */
   detachNetns: boolean;
   portDriver: PortDriverName;

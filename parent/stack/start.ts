@@ -115,7 +115,7 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
   const resolvConf = await writeNameFiles(context, { launcher, network, stateDir });
 
   const events = new EventBus();
-  const egress = startEgress(options.egress, (line) => log.warn(line), { engineHost, events, network });
+  const egress = startEgress(options, (line) => log.warn(line), { engineHost, events, network, undo });
   const agent = startSupervisor(context, engineHost, launcher);
   const ports = new StackPorts(context, { agent, engineHost, events, launcher, network, stateDir });
   const containers =

@@ -13,6 +13,8 @@ export interface EgressReport {
   default: 'allow' | 'deny';
   counters: EgressCounters;
   rules: EgressRuleReport[];
+  /** With --learn: what was needed so far, as lines of an egress file, and whether there was more than can be recorded. */
+  learned?: { file: string; rules: string[]; full: boolean };
 }
 
 export interface EgressRuleReport extends EgressCounters {

@@ -56,7 +56,7 @@ interface Content {
 
 function contentOf(action: EgressAction, target: EgressTarget): Content {
   const any = encodePlace({ kind: 'any' });
-  if (target.kind === 'dns') return { protocols: NAMES, place: any };
+  if (target.kind === 'dns') return { protocols: NAMES, place: target.place ? encodePlace(target.place) : any };
   if (target.kind === 'preset') {
     switch (target.preset) {
       case 'none':

@@ -1,10 +1,11 @@
 /**
  * Egress rules as people write them (--allow, --deny, lines of an egress file), without their action:
  *
- *   rule      = preset / "dns" / protocol / [protocol ":"] place [":" ports]
+ *   rule      = preset / "dns" / "dns:" names / protocol / [protocol ":"] place [":" ports]
  *   preset    = "@none" / "@dns-only" / "@public"
  *   protocol  = "tcp" / "udp" / "icmp"                   ; icmp has no ports
- *   place     = "*" / "host" / name / "*." name / ipv4 ["/" length] / ipv6 ["/" length]
+ *   names     = name / "*." name
+ *   place     = "*" / "host" / names / ipv4 ["/" length] / ipv6 ["/" length]
  *             / "[" ipv6 ["/" length] "]"                ; before ports
  *   ports     = port ["-" port]                          ; 1 to 65535, the smaller one first
  *   name      = label *("." label) ["."]                 ; the last label is no number
@@ -23,6 +24,7 @@ import {
   type EgressProtocol,
   type EgressRule,
   type EgressTarget,
+  type NamePlace,
   type PortRange,
   PRESETS,
   RESERVED_WORDS,
@@ -85,6 +87,8 @@ function parseTarget(action: EgressAction, text: string, fail: Fail): EgressTarg
   if (text.startsWith('@')) return { kind: 'preset', preset: parsePreset(action, text.slice(1), fail) };
   if (text === 'dns') return { kind: 'dns' };
   if (isProtocol(text)) return { kind: 'place', protocol: text, place: { kind: 'any' } };
+  const [, names] = /^dns:(?!\d+(?:-\d+)?$)(.*)$/.exec(text) ?? [];
+  if (names !== undefined) return { kind: 'dns', place: parseNames(names, fail) };
   const url = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/.exec(text);
   if (url) fail(`a name without scheme and path, such as ${url[1] || 'registry.npmjs.org'}`);
 
@@ -148,6 +152,13 @@ function parsePlace(text: string, protocol: string | undefined, fail: Fail): Egr
   refusePorts(name);
   if (name === 'localhost') fail('"host" for what listens on the host; localhost is the sandbox itself');
   return { kind: 'name', name };
+}
+
+/** Behind `dns:`. */
+function parseNames(text: string, fail: Fail): NamePlace {
+  const place = /[:/*]/.test(text.replace(/^\*\./, '')) ? undefined : parsePlace(text, undefined, fail);
+  if (place?.kind === 'name' || place?.kind === 'subdomains') return place;
+  return fail('a name behind dns:, without port, such as dns:db.example or dns:*.example');
 }
 
 function parseNetwork(text: string, fail: Fail): Subnet {

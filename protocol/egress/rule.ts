@@ -28,6 +28,8 @@ export type EgressPlace =
   /** The addresses of the host, its loopback at the gateway included. */
   | { readonly kind: 'host' };
 
+export type NamePlace = Extract<EgressPlace, { name: string }>;
+
 /** From 1 to 65535, both inclusive. */
 export interface PortRange {
   readonly first: number;
@@ -45,8 +47,8 @@ export interface PlaceTarget {
 
 export type EgressTarget =
   | PlaceTarget
-  /** Names of any kind at the stack's own name server. */
-  | { readonly kind: 'dns' }
+  /** Names at the stack's own name server, of any kind or these, and no connection. */
+  | { readonly kind: 'dns'; readonly place?: NamePlace }
   | { readonly kind: 'preset'; readonly preset: EgressPreset };
 
 export interface EgressRule {
@@ -61,7 +63,7 @@ export function defaultAction(rules: readonly EgressRule[]): EgressAction {
 
 /** The rule without its action, in its one canonical spelling; parseRule() gives the same target back. */
 export function formatTarget(target: EgressTarget): string {
-  if (target.kind === 'dns') return 'dns';
+  if (target.kind === 'dns') return target.place ? `dns:${formatPlace(target.place)}` : 'dns';
   if (target.kind === 'preset') return `@${target.preset}`;
   const { place, ports, protocol } = target;
   if (place.kind === 'any' && protocol !== undefined && !ports) return protocol;

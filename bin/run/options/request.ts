@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { UsageError } from '../../../parent/errors.js';
 import { subIdSources } from '../../../parent/namespaces/id-map.js';
 import { type Propagation, propagations } from '../../../parent/stack/options.js';
+import { LearnedFile } from '../../../protocol/egress/learned-file.js';
 import { parsePortSpec } from '../../../protocol/ports/grammar.js';
 import { joined } from '../../../protocol/ports/port-mapping.js';
 import { namesLock } from '../../common/directories.js';
@@ -20,7 +21,8 @@ export function toRunRequest(line: CommandLine): RunRequest {
   const egress = egressRules(line.values);
   const { net: wanted, face } = chooseNetwork(line.values, dialect);
   // The only one that has a policy.
-  const net = wanted === 'auto' && egress.length > 0 ? 'builtin' : wanted;
+  const isWatched = egress.length > 0 || line.values.learn !== undefined;
+  const net = wanted === 'auto' && isWatched ? 'builtin' : wanted;
   const values = { ...line.values, ...slirp4netnsSwitches(line.values, net, face) };
   checkValues(values, given, dialect);
   const specs = (values.publish ?? []).map(parsePortSpec);
@@ -33,9 +35,9 @@ export function toRunRequest(line: CommandLine): RunRequest {
     { net, face, specs: joined(specs, { anyFree: false }), warnings },
   );
   checkRelations({ ...values, net, portDriver }, given, dialect);
-  if (egress.length > 0 && values.detachNetns && hasCommand) {
+  if (isWatched && values.detachNetns && hasCommand) {
     throw new UsageError(
-      "--allow, --deny and --egress-file cannot be combined with --detach-netns: the command stays in the host's network",
+      "--allow, --deny, --egress-file and --learn cannot be combined with --detach-netns: the command stays in the host's network",
       { hint: 'leave one of them out' },
     );
   }
@@ -55,6 +57,7 @@ export function toRunRequest(line: CommandLine): RunRequest {
       net,
       network,
       ...(egress.length > 0 && { egress }),
+      ...(values.learn !== undefined && { learn: LearnedFile.at(values.learn) }),
       detachNetns: values.detachNetns ?? false,
       portDriver,
       ...(values.portThreads !== undefined && { portThreads: parsePortThreads(values.portThreads) }),

@@ -185,6 +185,16 @@ const network: readonly OptionRule[] = [
     refusesEmpty: ['rootless-run'],
     conflicts: NO_POLICY,
   },
+  {
+    flags: '--learn <path>',
+    description: 'allow everything, and write the rules that were needed to a file for --egress-file',
+    only: 'rootless-run',
+    refusesEmpty: ['rootless-run'],
+    conflicts: [
+      ...['--allow', '--deny', '--egress-file'].map((option) => ({ option, reason: 'it allows everything' })),
+      ...NO_POLICY,
+    ],
+  },
   { flags: '--slirp4netns-binary <path>', description: 'path of slirp4netns', default: 'slirp4netns' },
   {
     flags: '--slirp4netns-sandbox <mode>',

@@ -19,6 +19,7 @@ export interface Values {
   allow?: string[];
   deny?: string[];
   egressFile?: string[];
+  learn?: string;
   detachNetns?: boolean;
   slirp4netnsBinary: string;
   slirp4netnsSandbox: string;

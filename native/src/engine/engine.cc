@@ -326,6 +326,24 @@ bool Engine::setEgress(const std::string& encoded, const std::vector<Address>& h
   return ask(*threads_.front(), [&] { return gateway_ && gateway_->egress().setPolicy(encoded, host); });
 }
 
+bool Engine::learnEgress(const std::vector<Address>& host) {
+  return ask(*threads_.front(), [&] {
+    if (gateway_) gateway_->egress().learn(host);
+    return gateway_ != nullptr;
+  });
+}
+
+Engine::Learned Engine::learnedRules(size_t known) {
+  return ask(*threads_.front(), [this, known] {
+    Learned all;
+    const Learner* learner = gateway_ ? gateway_->egress().learner() : nullptr;
+    if (learner == nullptr) return all;
+    all.full = learner->isFull();
+    if (learner->rules().size() != known) all.rules.assign(learner->rules().begin(), learner->rules().end());
+    return all;
+  });
+}
+
 std::vector<RuleCounters> Engine::egressCounters() {
   return ask(*threads_.front(), [this] {
     std::vector<RuleCounters> all;

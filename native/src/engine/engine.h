@@ -66,6 +66,13 @@ class Engine : public PacketChannel::Owner {
   // Egress::setPolicy(), and the counters of its rules, the default's first. Any thread but the engine's: they block.
   bool setEgress(const std::string& encoded, const std::vector<Address>& host);
   std::vector<RuleCounters> egressCounters();
+  // Egress::learn(), and what was learnt: nothing where there are `known` rules still. As above.
+  struct Learned {
+    std::vector<LearnedRule> rules;
+    bool full = false;
+  };
+  bool learnEgress(const std::vector<Address>& host);
+  Learned learnedRules(size_t known);
   // Connections and flows out of the namespace. Any thread but the engine's: it blocks.
   std::vector<FlowReport> outboundFlows();
   // Open connections and flows of published ports. As above.

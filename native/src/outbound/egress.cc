@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <utility>
 
 namespace rn {
 
@@ -21,18 +20,28 @@ bool Egress::setPolicy(std::string_view encoded, const std::vector<Address>& hos
     return true;
   }
   if (!policy_.load(encoded)) return false;
-  std::vector<Address> addresses = host;
+  setHostAddresses(host);
+  return true;
+}
+
+void Egress::learn(const std::vector<Address>& host) {
+  if (!learner_) learner_ = std::make_unique<Learner>(policy_);
+  setHostAddresses(host);
+}
+
+void Egress::setHostAddresses(std::vector<Address> addresses) {
   for (const Destinations::Subnet* subnet : {&options_.v4, &options_.v6}) {
     if (subnet->gateway.family() != 0) addresses.push_back(subnet->gateway);
   }
   policy_.setHostAddresses(addresses);
-  return true;
 }
 
 Destination Egress::find(const Address& client, const Address& inside, uint8_t protocol) {
   Destination destination = destinations_.find(inside, protocol);
   // What may be asked of the DNS server is decided for each name.
-  if (destination.kind != Destination::Kind::host || destination.granted || !policy_.active()) return destination;
+  if (destination.kind != Destination::Kind::host || destination.granted) return destination;
+  if (learner_) destination.needsPeek = learner_->begun(protocolOf(protocol), inside, context_.loop.now());
+  if (!policy_.active()) return destination;
   Decision decision = policy_.decide(protocolOf(protocol), inside, context_.loop.now());
   if (decision.allowed() || decision.needsPeek()) {
     destination.needsPeek = decision.needsPeek();
@@ -43,6 +52,7 @@ Destination Egress::find(const Address& client, const Address& inside, uint8_t p
 }
 
 bool Egress::decidePeeked(const Address& client, const Address& inside, const Peeked& peeked) {
+  if (learner_) learner_->peeked(inside, peeked, context_.loop.now());
   if (!policy_.active()) return true;
   Decision decision = policy_.decidePeeked(inside, peeked, context_.loop.now());
   if (decision.allowed()) return true;
@@ -53,6 +63,7 @@ bool Egress::decidePeeked(const Address& client, const Address& inside, const Pe
 }
 
 bool Egress::allowsName(const Address& client, std::string_view name, uint16_t type) {
+  if (learner_) learner_->asked(name);
   if (!policy_.active()) return true;
   Decision decision = policy_.decideName(name, type);
   if (decision.allowed()) return true;
@@ -65,8 +76,7 @@ void Egress::answered(std::string_view name, const std::vector<Address>& address
 }
 
 std::string Egress::nameOf(const Address& inside) {
-  std::vector<std::string> names = policy_.namesOf(inside, context_.loop.now());
-  return names.empty() ? std::string() : std::move(names.front());
+  return std::string(policy_.nameOf(inside, context_.loop.now()));
 }
 
 void Egress::reportDenied(uint8_t protocol, const Address& client, const std::string& destination,

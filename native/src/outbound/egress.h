@@ -11,12 +11,14 @@
 // It belongs to the engine's first thread.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/context.h"
 #include "outbound/destinations.h"
+#include "policy/learner.h"
 #include "policy/policy.h"
 
 namespace rn {
@@ -29,6 +31,11 @@ class Egress {
   // Replaces the policy; everything is allowed where `encoded` is empty. `host` are the host's own addresses. Returns false,
   // and changes nothing, where that is not a policy.
   bool setPolicy(std::string_view encoded, const std::vector<Address>& host);
+
+  // From now on the rules that would be needed are recorded (policy/learner.h); `host` as above. Without a policy only.
+  void learn(const std::vector<Address>& host);
+  // Null unless it was called.
+  const Learner* learner() const { return learner_.get(); }
 
   // As Destinations::find(). An address that was found, and is used, is reported by opened(), and later by closed().
   Destination find(const Address& client, const Address& inside, uint8_t protocol);
@@ -43,7 +50,8 @@ class Egress {
   bool allowsName(const Address& client, std::string_view name, uint16_t type);
   // The addresses that were the answer to it.
   void answered(std::string_view name, const std::vector<Address>& addresses, uint32_t ttl);
-  bool hasPolicy() const { return policy_.active(); }
+  // Whether names matter: then answers have to be understood, and clients to show which name they connect to.
+  bool watchesNames() const { return policy_.active() || learner_ != nullptr; }
   // Of an address that programs were given as an answer; "" for none.
   std::string nameOf(const Address& inside);
 
@@ -52,12 +60,14 @@ class Egress {
  private:
   static constexpr int kReportsPerSecond = 20;
 
+  void setHostAddresses(std::vector<Address> addresses);
   void reportDenied(uint8_t protocol, const Address& client, const std::string& destination, const Decision& decision);
 
   Context& context_;
   Destinations::Options options_;
   Destinations destinations_;
   Policy policy_;
+  std::unique_ptr<Learner> learner_;
   uint64_t second_ = 0;
   int reports_ = 0;
 };

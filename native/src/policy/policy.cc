@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "policy/peek/host_name.h"
+#include "policy/rules/port_kinds.h"
 
 namespace rn {
 
@@ -10,26 +11,6 @@ namespace {
 
 using Verdict = Decision::Verdict;
 using Reason = Decision::Reason;
-
-// Ports at which clients of TLS and HTTP send a name first: nothing else is allowed there by a name.
-constexpr uint16_t kStrictPorts[] = {80, 443};
-// Ports at which the servers that many names share listen, too. Other protocols are allowed there.
-constexpr uint16_t kLenientPorts[] = {2052, 2053, 2082, 2083, 2086, 2087, 2095, 2096, 8080, 8443, 8880};
-
-template <size_t count>
-bool isOneOf(const uint16_t (&ports)[count], uint16_t port) {
-  return std::find(std::begin(ports), std::end(ports), port) != std::end(ports);
-}
-
-bool isPeeked(Protocol protocol, uint16_t port) {
-  return protocol == Protocol::tcp && (isOneOf(kStrictPorts, port) || isOneOf(kLenientPorts, port));
-}
-
-// QUIC hides the name in its first packets; other name servers resolve what ours refuses, in the clear or by TLS and QUIC.
-bool hidesNames(Protocol protocol, uint16_t port) {
-  if (protocol == Protocol::icmp) return false;
-  return port == 53 || port == 853 || (protocol == Protocol::udp && port == 443);
-}
 
 Decision allow(int rule) { return {Verdict::allow, Reason::none, Range::open, rule}; }
 Decision deny(Reason reason, int rule = -1) { return {Verdict::deny, reason, Range::open, rule}; }
@@ -71,7 +52,7 @@ bool Policy::load(std::string_view encoded) {
   for (uint32_t i = 0; i < rules_.size(); i++) {
     const RuleModel& rule = rules_[i];
     if (rule.isAboutNames()) {
-      namesRule_ = true;
+      namesRule_ |= (rule.protocols & RuleModel::kAll) != 0;
       (rule.deny ? deniedNames_ : allowedNames_).add(rule.name, rule.place == RuleModel::Place::subdomains, i);
     } else if (rule.place == RuleModel::Place::network) {
       networks_.add(rule.network, rule.prefix, i);
@@ -118,7 +99,7 @@ Decision Policy::judge(const Request& request) {
   SpecialRange range = rangeOf(request.address);
   AddressRules found = addressRules(request, range);
   if (found.denied >= 0) return deny(Reason::rule, found.denied);
-  if (namesRule_ && !found.listed && hidesNames(request.protocol, request.port)) return deny(Reason::hidden);
+  if (namesRule_ && !found.listed && ports::hidesNames(request.protocol, request.port)) return deny(Reason::hidden);
   if (found.allowed >= 0 || (!denyByDefault_ && range.range == Range::open)) return judgeOpen(request, found.allowed);
   if (range.range == Range::open) return judgeName(request);
   Decision denied = deny(Reason::special);
@@ -130,7 +111,7 @@ Decision Policy::judge(const Request& request) {
 Decision Policy::judgeOpen(const Request& request, int allowed) {
   if (deniedNames_.empty()) return allow(allowed);
   auto deniedBy = [&](std::string_view name) { return nameRule(deniedNames_, name, request); };
-  if (isPeeked(request.protocol, request.port)) {
+  if (ports::isPeeked(request.protocol, request.port)) {
     if (request.peeked == nullptr) return {Verdict::peek, Reason::none, Range::open, allowed};
     int denied = request.peeked->name.empty() ? -1 : deniedBy(request.peeked->name);
     return denied >= 0 ? deny(Reason::rule, denied) : allow(allowed);
@@ -149,10 +130,10 @@ Decision Policy::judgeName(const Request& request) {
   std::string name(
       names_.find(request.address, request.now, [&](std::string_view n) { return (rule = allowedBy(n)) >= 0; }));
   if (rule < 0) return deny(Reason::notAllowed);
-  if (isPeeked(request.protocol, request.port)) {
+  if (ports::isPeeked(request.protocol, request.port)) {
     if (request.peeked == nullptr) return {Verdict::peek, Reason::none, Range::open, rule};
     const Peeked& peeked = *request.peeked;
-    if (peeked.kind != Peeked::Kind::other || peeked.begun || isOneOf(kStrictPorts, request.port)) {
+    if (ports::needsName(peeked, request.port)) {
       if (peeked.name.empty()) return deny(Reason::noName);
       name = peeked.name;
       int denied = nameRule(deniedNames_, name, request);
@@ -233,7 +214,8 @@ Decision Policy::judgeQuery(std::string_view text, uint16_t type) const {
 int Policy::queryRule(const NameRules& rules, std::string_view name, bool wholeOnly) const {
   auto wanted = [&](uint32_t index) {
     const RuleModel& rule = rules_[index];
-    return !wholeOnly || (rule.hasAllPorts() && (rule.protocols & RuleModel::kAll) == RuleModel::kAll);
+    if (!wholeOnly || (rule.protocols & RuleModel::kNames) != 0) return true;
+    return rule.hasAllPorts() && (rule.protocols & RuleModel::kAll) == RuleModel::kAll;
   };
   int rule = rules.find(name, wanted);
   return rule >= 0 ? rule : rules.find(withoutService(name), wanted);
@@ -246,6 +228,23 @@ void Policy::learn(std::string_view name, const std::vector<Address>& addresses,
 
 std::vector<std::string> Policy::namesOf(const Address& address, uint64_t now) {
   return names_.namesOf(AddressNumber::of(address.unmapped()), now);
+}
+
+std::string_view Policy::nameOf(const Address& address, uint64_t now) {
+  return names_.find(AddressNumber::of(address.unmapped()), now, [](std::string_view) { return true; });
+}
+
+bool Policy::isNameOf(const Address& address, std::string_view name, uint64_t now) {
+  auto isIt = [name](std::string_view known) { return known == name; };
+  return !names_.find(AddressNumber::of(address.unmapped()), now, isIt).empty();
+}
+
+Range Policy::rangeOf(const Address& address) const {
+  return rangeOf(AddressNumber::of(address.unmapped())).range;
+}
+
+void Policy::use(const Address& destination, std::string_view name, uint64_t now) {
+  names_.use(AddressNumber::of(destination.unmapped()), name, now);
 }
 
 void Policy::opened(const Address& destination) { names_.opened(AddressNumber::of(destination.unmapped())); }

@@ -89,6 +89,13 @@ class Policy {
   void learn(std::string_view name, const std::vector<Address>& addresses, uint32_t ttl, uint64_t now);
   // The names that the address was an answer for, for logs and events.
   std::vector<std::string> namesOf(const Address& address, uint64_t now);
+  // The name that the address was last used by, or an answer for; empty if there is none. Valid until the next call.
+  std::string_view nameOf(const Address& address, uint64_t now);
+  // Whether the address was an answer for that name.
+  bool isNameOf(const Address& address, std::string_view name, uint64_t now);
+  Range rangeOf(const Address& address) const;
+  // A connection that a name allows begins; decide() and decidePeeked() report that themselves.
+  void use(const Address& destination, std::string_view name, uint64_t now);
   void opened(const Address& destination);
   void closed(const Address& destination, uint64_t now);
 

@@ -3,6 +3,7 @@
 //
 //   load HEX | clear | host IP … | decide PROTOCOL IP PORT NOW | peeked IP PORT NOW KIND [NAME] | query NAME TYPE
 //   learn NAME TTL NOW IP … | names IP NOW | opened IP | closed IP NOW | bytes RULE OUT IN | counters RULE
+//   need PROTOCOL IP PORT NOW | needpeeked IP PORT NOW KIND [NAME] | needname NAME | needed
 //   bucket RATE BURST NOW | available NOW | take BYTES NOW | wait BYTES NOW
 #include <cstdio>
 #include <functional>
@@ -11,6 +12,7 @@
 #include <sstream>
 
 #include "parts.h"
+#include "policy/learner.h"
 #include "policy/policy.h"
 #include "policy/token_bucket.h"
 
@@ -22,6 +24,7 @@ namespace {
 
 struct State {
   Policy policy;
+  Learner learner{policy};
   TokenBucket bucket = TokenBucket(1, 1, 0);
 };
 
@@ -108,6 +111,30 @@ void names(State* state, Words* words) {
   printf("[%s]\n", out.c_str());
 }
 
+void need(State* state, Words* words) {
+  Protocol wanted = protocol(text(words));
+  Address destination = address(words, true);
+  puts(state->learner.begun(wanted, destination, number(words)) ? "true" : "false");
+}
+
+void needPeeked(State* state, Words* words) {
+  Address destination = address(words, true);
+  uint64_t now = number(words);
+  state->learner.peeked(destination, peeked(words), now);
+  puts("null");
+}
+
+void needed(State* state, Words* /*words*/) {
+  constexpr const char* kProtocols[] = {"tcp", "udp", "icmp", "dns"};
+  std::string out;
+  for (const LearnedRule& rule : state->learner.rules()) {
+    const std::string& place = rule.place == LearnedRule::Place::host ? "host" : rule.text;
+    out += std::string(out.empty() ? "\"" : ",\"") + kProtocols[size_t(rule.protocol)] + " " + place + " " +
+           std::to_string(rule.port) + "\"";
+  }
+  printf("{\"rules\":[%s],\"full\":%s}\n", out.c_str(), state->learner.isFull() ? "true" : "false");
+}
+
 void closed(State* state, Words* words) {
   Address destination = address(words, false);
   state->policy.closed(destination, number(words));
@@ -169,6 +196,14 @@ const std::map<std::string, std::function<void(State*, Words*)>>& calls() {
       {"query", query},
       {"learn", learn},
       {"names", names},
+      {"need", need},
+      {"needpeeked", needPeeked},
+      {"needname",
+       [](State* state, Words* words) {
+         state->learner.asked(text(words));
+         puts("null");
+       }},
+      {"needed", needed},
       {"closed", closed},
       {"bytes", addBytes},
       {"counters", counters},

@@ -93,11 +93,42 @@ napi_value egressCounters(EngineObject& object, napi_env env, const Args&) {
   return list;
 }
 
+napi_value learnEgress(EngineObject& object, napi_env env, const Args& args) {
+  // (hostAddresses) -> boolean
+  napi_value done;
+  napi_get_boolean(env, object.engine().learnEgress(args.addresses(0, 0)), &done);
+  return done;
+}
+
+napi_value learnedRules(EngineObject& object, napi_env env, const Args& args) {
+  // (known) -> {full, rules}
+  constexpr const char* kProtocols[] = {"tcp", "udp", "icmp", "dns"};
+  constexpr const char* kPlaces[] = {"name", "address", "host"};
+  Engine::Learned learned = object.engine().learnedRules(args.number(0));
+  napi_value all = makeObject(env), full, list;
+  napi_create_array(env, &list);
+  uint32_t i = 0;
+  for (const LearnedRule& rule : learned.rules) {
+    napi_value one = makeObject(env);
+    set(env, one, "protocol", makeString(env, kProtocols[size_t(rule.protocol)]));
+    set(env, one, "place", makeString(env, kPlaces[size_t(rule.place)]));
+    set(env, one, "text", makeString(env, rule.text));
+    set(env, one, "port", makeNumber(env, rule.port));
+    napi_set_element(env, list, i++, one);
+  }
+  napi_get_boolean(env, learned.full, &full);
+  set(env, all, "full", full);
+  set(env, all, "rules", list);
+  return all;
+}
+
 }  // namespace
 
 std::vector<napi_property_descriptor> gatewayMethods() {
-  return {method<openGateway>("openGateway"), method<closeGateway>("closeGateway"), method<setEgress>("setEgress"),
-          method<setResolvers>("setResolvers"), method<egressCounters>("egressCounters")};
+  return {method<openGateway>("openGateway"),   method<closeGateway>("closeGateway"),
+          method<setEgress>("setEgress"),       method<setResolvers>("setResolvers"),
+          method<learnEgress>("learnEgress"),   method<learnedRules>("learnedRules"),
+          method<egressCounters>("egressCounters")};
 }
 
 }  // namespace rn

@@ -64,10 +64,10 @@ std::string NameServer::received(std::string_view query, std::string reply) {
   dns::Question question;
   dns::Found found;
   if (!dns::readQuestion(reply, &question) || !dns::findAddresses(reply, &found)) {
-    return egress_->hasPolicy() ? dns::errorReply(query, dns::Rcode::servFail) : reply;
+    return egress_->watchesNames() ? dns::errorReply(query, dns::Rcode::servFail) : reply;
   }
   if (!found.addresses.empty()) egress_->answered(question.name.text(), found.addresses, found.ttl);
-  if (!egress_->hasPolicy()) return reply;
+  if (!egress_->watchesNames()) return reply;
   std::string without;
   switch (dns::removeEch(reply, &without)) {
     case dns::EchResult::none: return reply;

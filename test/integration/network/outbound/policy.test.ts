@@ -1,65 +1,17 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { binPath, type RunningStack, run, startStack, tempDir, waitFor } from '../../../support/index.js';
-import { pythonProgram } from '../../../support/paths.js';
-import { onInternet, SITES } from '../../../support/stacks/internet.js';
+import { binPath, type RunningStack, waitFor } from '../../../support/index.js';
+import { SITES } from '../../../support/stacks/internet.js';
+import { ctlOnHost, resultsIn, startWithNames } from './named-hosts.js';
 
 const { open, server } = SITES[4];
-const NAMES = {
-  'allowed.test': [`A ${open}`, `AAAA ${SITES[6].open}`],
-  'www.allowed.test': ['CNAME allowed.test'],
-  'sub.wild.test': [`A ${open}`],
-  'other.test': [`A ${open}`],
-  'inside.test': ['A 10.99.0.1'],
-};
-
-/** A stack with a policy, on a host whose resolver knows these names. */
-function startWithPolicy(...args: string[]): Promise<RunningStack> {
-  const names = join(tempDir(), 'names.py');
-  writeFileSync(names, pythonProgram('outbound/names'));
-  const script = `
-    mkfifo "$3/names"
-    python3 ${names} '${JSON.stringify(NAMES)}' >"$3/names" &
-    read -r _ <"$3/names"`;
-  return startStack({ args: ['--net=builtin', '--ipv6', ...args], wrapper: onInternet(tempDir(), script) });
-}
-
-const CONNECT = `
-import errno, socket, sys
-def connect(host, port, data=b''):
-    try:
-        with socket.create_connection((host, int(port)), 5) as c:
-            c.sendall(data)
-            return c.recv(100).decode(errors='replace').split('\\r\\n')[0]
-    except socket.gaierror as e: return 'no such name'
-    except OSError as e: return errno.errorcode.get(e.errno, str(e))
-def http(host, name): return connect(host, 80, b'GET / HTTP/1.1\\r\\nHost: %s\\r\\n\\r\\n' % name.encode())
-def tls(host, name):
-    import ssl
-    context = ssl.create_default_context(); context.check_hostname = False; context.verify_mode = ssl.CERT_NONE
-    try:
-        with socket.create_connection((host, 443), 5) as c: context.wrap_socket(c, server_hostname=name)
-    except ssl.SSLError as e: return 'answered'
-    except OSError as e: return errno.errorcode.get(e.errno, str(e))
-`;
-
 describe('an egress policy', () => {
   let stack: RunningStack;
   before(async () => {
-    stack = await startWithPolicy('--allow', 'allowed.test', '--allow=*.wild.test:443', '--allow', `${server}:7`);
+    stack = await startWithNames('--allow', 'allowed.test', '--allow=*.wild.test:443', '--allow', `${server}:7`);
   });
   after(() => stack?.[Symbol.asyncDispose]());
 
-  const results = async (...calls: string[]): Promise<string[]> => {
-    const { code, stdout, stderr } = await stack.enter(
-      'python3',
-      '-c',
-      `${CONNECT}\n${calls.map((c) => `print(${c})`).join('\n')}`,
-    );
-    assert.deepEqual([code, stderr], [0, '']);
-    return stdout.trimEnd().split('\n');
-  };
+  const results = (...calls: string[]) => resultsIn(stack, ...calls);
 
   it('allows names with their addresses, and addresses', async () => {
     assert.deepEqual(
@@ -143,11 +95,7 @@ describe('an egress policy', () => {
       stdout: '',
       stderr: 'error: the egress policy can be changed from outside of the stack only\n',
     });
-    const onHost = (...words: string[]) =>
-      run('nsenter', [
-        ...['--user', '--preserve-credentials', `--target=${stack.started.pid}`, '--'],
-        ...[binPath('rootlessctl'), `--socket=${stack.stateDir}/api.sock`, 'egress', ...words],
-      ]);
+    const onHost = (...words: string[]) => ctlOnHost(stack, 'egress', ...words);
     assert.equal((await onHost('allow', 'other.test')).stderr, '');
     assert.deepEqual(await results("http('other.test', 'other.test')"), ['HTTP/1.0 200 OK']);
     assert.equal((await onHost('rm', 'allow', 'other.test')).stderr, '');

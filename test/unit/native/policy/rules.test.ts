@@ -20,6 +20,7 @@ const parts = [
     'tcp:',
     'udp:',
     'icmp:',
+    'dns:',
     'dns',
     'host',
     'tcp',

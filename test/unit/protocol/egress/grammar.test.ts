@@ -31,6 +31,9 @@ describe('egress rules', () => {
     udp: 'udp',
     icmp: 'icmp',
     DNS: 'dns',
+    'dns:Db.Example.': 'dns:db.example',
+    'dns:*.example': 'dns:*.example',
+    'dns:host.': 'dns:host.',
     host: 'host',
     'host:5432': 'host:5432',
     'tcp:host:5432': 'tcp:host:5432',
@@ -73,6 +76,7 @@ describe('egress rules', () => {
   const subnet = 'an address or a subnet, such as 192.0.2.7, 10.1.0.0/16 or [2001:db8::/32]:443';
   const ports = 'ports from 1 to 65535, such as :443 or :8000-8099';
   const brackets = 'an IPv6 address or subnet in the brackets, and a port behind them, such as [2001:db8::/32]:443';
+  const names = 'a name behind dns:, without port, such as dns:db.example or dns:*.example';
   const wildcard = '* alone, or *. before a name, such as *.github.com';
   const invalid: Record<string, string | RegExp> = {
     '': form,
@@ -130,6 +134,12 @@ describe('egress rules', () => {
     '80-90.': 'an address or a name before a port, such as tcp:*:80-90',
     'tcp:tcp': '"tcp" without port and protocol, or "tcp." for a host of that name',
     'dns:53': '"dns" without port and protocol, or "dns." for a host of that name',
+    'dns:example.com:53': names,
+    'dns:*': names,
+    'dns:host': names,
+    'dns:10.0.0.1': names,
+    'dns:10.0.0.0/8': names,
+    'dns:': form,
     'udp:dns': '"dns" without port and protocol, or "dns." for a host of that name',
     'localhost:5432': '"host" for what listens on the host; localhost is the sandbox itself',
     'localhost.': '"host" for what listens on the host; localhost is the sandbox itself',
