@@ -76,6 +76,11 @@ describe('datagrams with the network driver builtin', () => {
     assert.deepEqual(errors, [...refused, 'EHOSTUNREACH', 'EHOSTUNREACH']);
   });
 
+  it('to closed ports are answered by the host that has them, as traceroute and mtr expect it', async () => {
+    const closed = ['10.0.2.2', '10.0.2.3', 'fd00::2', 'fd00::3'];
+    assert.deepEqual(await python(stack, 'reporters', ...closed.flatMap((ip) => [ip, 5])), closed);
+  });
+
   it('of one address inside leave from one port, whoever they go to', async () => {
     await using first = await Echo.listen();
     await using second = await Echo.listen();

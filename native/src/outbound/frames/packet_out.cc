@@ -161,24 +161,30 @@ void PacketOut::unreachable(std::string_view ip, int error, bool soft) {
 
 void PacketOut::icmp4(std::string_view ip, unsigned char code) {
   if (ip.size() < sizeof(iphdr) || options_.own4.family() != AF_INET) return;
+  iphdr quoted = headerAt<iphdr>(ip);
   Address sender;
-  sender.v4 = {AF_INET, 0, {headerAt<iphdr>(ip).saddr}, {}};
+  sender.v4 = {AF_INET, 0, {quoted.saddr}, {}};
+  Address reporter = options_.own4;
+  if (code == ICMP_PORT_UNREACH) reporter.v4.sin_addr.s_addr = quoted.daddr;
   icmphdr header{};
   header.type = ICMP_DEST_UNREACH;
   header.code = code;
   std::string message = icmpMessage(header, ip.substr(0, kQuoted4));
-  send(options_.own4, sender, IPPROTO_ICMP, message);
+  send(reporter, sender, IPPROTO_ICMP, message);
 }
 
 void PacketOut::icmp6(std::string_view ip, unsigned char type, unsigned char code) {
   if (ip.size() < sizeof(ip6_hdr) || options_.own6.family() != AF_INET6) return;
+  ip6_hdr quoted = headerAt<ip6_hdr>(ip);
   Address sender;
-  sender.v6 = {AF_INET6, 0, 0, headerAt<ip6_hdr>(ip).ip6_src, 0};
+  sender.v6 = {AF_INET6, 0, 0, quoted.ip6_src, 0};
+  Address reporter = options_.own6;
+  if (type == ICMP6_DST_UNREACH && code == ICMP6_DST_UNREACH_NOPORT) reporter.v6.sin6_addr = quoted.ip6_dst;
   icmp6_hdr header{};
   header.icmp6_type = type;
   header.icmp6_code = code;
-  std::string message = icmpMessage(header, ip.substr(0, kQuoted6), options_.own6, sender);
-  send(options_.own6, sender, IPPROTO_ICMPV6, message);
+  std::string message = icmpMessage(header, ip.substr(0, kQuoted6), reporter, sender);
+  send(reporter, sender, IPPROTO_ICMPV6, message);
 }
 
 void PacketOut::echoReply(const EchoReply& reply, std::string_view payload) {

@@ -45,7 +45,7 @@ class PacketOut {
   // In reply to a SYN: the connection is refused (RFC 9293, 3.10.7.1).
   void reset(const Packet& syn);
   // In reply to a packet: why it did not arrive, as the errno that its sender is to see (icmp(7), RFC 792, RFC 4443). An errno
-  // that no message leads to is ignored. `soft`: datagram sockets are not to see it. Of the packet it is enough to have
+  // that no message leads to is ignored. It comes from the gateway, and that a port is closed from the host that has it. `soft`: datagram sockets are not to see it. Of the packet it is enough to have
   // the first 8 bytes after its IP header.
   void unreachable(std::string_view ip, int error, bool soft = false);
   void echoReply(const EchoReply& reply, std::string_view payload);

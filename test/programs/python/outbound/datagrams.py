@@ -1,6 +1,7 @@
-# Sends datagrams as `sizes IP PORT SIZE...` or `errors [IP PORT]...` says, and prints JSON: the sizes that did not return as
-# they were sent, from where they were sent to; or the error that each destination is answered with ('' for none).
-import errno, json, os, socket, sys
+# Sends datagrams as `sizes IP PORT SIZE...`, `errors [IP PORT]...` or `reporters [IP PORT]...` says, and prints JSON: the
+# sizes that did not return as they were sent, from where they were sent to; the error that each destination is answered
+# with ('' for none); or the address that reports it.
+import errno, json, os, select, socket, sys
 
 ANSWER_SECONDS, ERROR_SECONDS = 5, 3
 
@@ -37,6 +38,19 @@ def error_of(ip, port):
         return errno.errorcode[error.errno]
 
 
+def reporter_of(ip, port):
+    peer = make(ip, 0)
+    peer.connect((ip, port))
+    peer.send(b'datagram')
+    waiting = select.poll()
+    waiting.register(peer, 0)
+    waiting.poll(ERROR_SECONDS * 1000)
+    # MSG_ERRQUEUE. Behind the error (struct sock_extended_err) there is a socket address.
+    data = peer.recvmsg(100, 500, 0x2000)[1][0][2][16:]
+    at, size = (4, 4) if peer.family == socket.AF_INET else (8, 16)
+    return socket.inet_ntop(peer.family, data[at : at + size])
+
+
 mode, *words = sys.argv[1:]
 if mode == 'sizes':
     ip, port, *sizes = words
@@ -45,4 +59,5 @@ if mode == 'sizes':
     peer.connect((ip, int(port)))
     print(json.dumps([int(size) for size in sizes if not returns(peer, int(size))]))
 else:
-    print(json.dumps([error_of(ip, int(port)) for ip, port in zip(words[::2], words[1::2])]))
+    outcome_of = error_of if mode == 'errors' else reporter_of
+    print(json.dumps([outcome_of(ip, int(port)) for ip, port in zip(words[::2], words[1::2])]))
