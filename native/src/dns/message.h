@@ -35,6 +35,8 @@ constexpr uint16_t kSVCB = 64;
 constexpr uint16_t kHTTPS = 65;
 constexpr uint16_t kIXFR = 251;
 constexpr uint16_t kAXFR = 252;
+// Those of queries for more than the records of a name: zone transfers, ANY (RFC 6895, section 3.1).
+constexpr bool isMetatype(uint16_t type) { return type >= 128 && type <= 255; }
 // The class of the Internet.
 constexpr uint16_t kIN = 1;
 

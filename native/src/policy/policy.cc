@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "dns/message.h"
 #include "policy/peek/host_name.h"
 #include "policy/rules/port_kinds.h"
 
@@ -205,8 +206,7 @@ Decision Policy::judgeQuery(std::string_view text, uint16_t type) const {
   if (denied < 0) denied = noNames_;
   if (denied >= 0) return deny(Reason::rule, denied);
   if (allNames_ >= 0 || !denyByDefault_) return allow(allNames_);
-  // Metatypes: zone transfers, ANY (RFC 6895, section 3.1).
-  if (type >= 128 && type <= 255) return deny(Reason::queryType);
+  if (dns::isMetatype(type)) return deny(Reason::queryType);
   int allowed = valid ? queryRule(allowedNames_, name, false) : -1;
   return allowed >= 0 ? allow(allowed) : deny(Reason::notAllowed);
 }

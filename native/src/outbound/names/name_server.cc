@@ -41,7 +41,9 @@ void NameServer::answer(std::string query, const Address& client, bool tcp, Done
     return;
   }
   if (egress_ != nullptr && !egress_->allowsName(client, question.name.text(), question.type)) {
-    done(dns::errorReply(query, dns::Rcode::refused, dns::Reason::blocked));
+    // As a name that does not exist: resolvers go on with their search lists, which they do not after a refusal.
+    dns::Rcode denied = dns::isMetatype(question.type) ? dns::Rcode::refused : dns::Rcode::nxDomain;
+    done(dns::errorReply(query, denied, dns::Reason::blocked));
     return;
   }
   std::string address(client.ipBytes());

@@ -1,10 +1,9 @@
 // The DNS server that programs inside have: answers come from the host's resolvers (dns/forwarder.h).
 //
 // Theory of operation. Queries come as datagrams to the gateway's DNS address, or over a connection to it; those of
-// containers by way of the agent (dns/link/). A name that the
-// egress policy does not allow is refused. Of each answer the addresses are remembered under the name that was asked, for the
-// policy and for reports. Where a policy is in effect, keys for Encrypted ClientHello are removed from answers, so that clients
-// show which name they connect to.
+// containers by way of the agent (dns/link/). A name that the egress policy does not allow does not exist, as far as programs
+// see. Of each answer the addresses are remembered under the name that was asked, for the policy and for reports. Where a
+// policy is in effect, keys for Encrypted ClientHello are removed from answers, so that clients show which name they connect to.
 //
 // Queries of one client that wait for an answer are limited, so that others are served beside it.
 #pragma once
