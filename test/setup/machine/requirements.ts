@@ -17,6 +17,8 @@ export const debianPackages: Readonly<Record<string, string>> = {
   iperf3: 'iperf3',
   busybox: 'busybox-static',
   socat: 'socat',
+  git: 'git',
+  'apt-get': 'apt',
   curl: 'curl',
   ping: 'iputils-ping',
   python3: 'python3',
@@ -78,7 +80,7 @@ const debianFiles: Readonly<Record<string, string>> = {
 };
 
 /** Programs without which single tests are left out: nothing installs them. */
-export const optionalPrograms: readonly string[] = ['groff', 'troff', 'grotty', 'postgres', 'psql'];
+export const optionalPrograms: readonly string[] = ['groff', 'troff', 'grotty', 'npm', 'postgres', 'psql'];
 
 /** Where programs of the tests are searched: servers often live in sbin. */
 export const testPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';

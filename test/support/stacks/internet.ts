@@ -89,6 +89,11 @@ ip route add 100.200.0.0/16 via 198.51.100.1
 ip -6 route add 2a00:1::/64 via 2001:db8::1
 grep -qx ready "$3/ready" || { cat "$3/router.log" >&2; exit 1; }
 mount --bind "$1" /etc/resolv.conf
+behind="nsenter --net=/proc/$router/ns/net"
+# The shell in between: servers that change their user lose the signal.
+here() { exec setpriv --pdeathsig KILL unshare --pid --fork --kill-child sh -c '"$@" & wait' sh "$@"; }
+there() { here $behind "$@"; }
+until_listening() { until [ -n "$($behind ss -Hlnt "sport = :$1")" ]; do sleep 0.02; done; }
 eval "$2"
 shift 4
 exec "$@"`;
@@ -96,12 +101,17 @@ exec "$@"`;
 /**
  * The words that run a program on a host with that internet, by becoming it.
  * @param directory an empty one, which the host's resolv.conf is in
- * @param script what else makes the host
+ * @param script what else makes the host. It has `there SERVER &` to start a server behind the router, instead of those of
+ *   `servers`, which ends with the host, `until_listening PORT`, and `here SERVER &` for one on the host itself
+ * @param servers the Python program that serves behind the router, and prints "ready"
  */
-export function onInternet(directory: string, script = ''): string[] {
+export function onInternet(
+  directory: string,
+  script = '',
+  servers = pythonProgram('outbound/internet-servers'),
+): string[] {
   const resolvConf = join(directory, 'resolv.conf');
   writeFileSync(resolvConf, 'nameserver 127.0.0.1\n');
   const unshare = ['unshare', '--user', '--map-root-user', '--map-auto', '--mount', '--net'];
-  const servers = pythonProgram('outbound/internet-servers');
   return [...unshare, 'sh', '-euc', HOST, 'sh', resolvConf, script, directory, servers];
 }
