@@ -5,6 +5,7 @@ import type { ErrorBody } from '../../protocol/errors/error-body.js';
 import { ExpectedError } from '../../protocol/errors/expected-error.js';
 import { printable } from '../../protocol/text/printable-text.js';
 import { type Egress, EgressError } from '../egress/egress.js';
+import type { Overlays } from '../overlay/overlays.js';
 import { changeEgress, egressOf } from './egress/changes.js';
 import { isInside } from './egress/peer.js';
 import { type Backend, forward, isForwarded } from './forward.js';
@@ -19,6 +20,8 @@ export interface RouteOptions extends PortsAPIOptions {
   flows?: (most: number) => Promise<Flow[]>;
   /** `undefined` where the network has no policy. */
   egress?: Egress | undefined;
+  /** `undefined` where the stack runs no containers. */
+  overlays?: (() => Promise<Overlays>) | undefined;
   /** `undefined` where the stack runs no containers: requests about them are then answered with 404. */
   containers?: Backend | undefined;
 }
@@ -32,6 +35,8 @@ export const NO_CONTAINERS: ErrorBody = {
   code: 'no-containers',
   hint: 'start one that does with: rootless-run serve',
 };
+
+const NOT_FOUND: Reply = { status: 404, text: '404 page not found\n' };
 
 /** A request for the API itself, not for the agent's part of it. */
 export interface APIRequest {
@@ -65,10 +70,19 @@ export async function handle(options: RouteOptions, request: IncomingMessage, re
 
 /** Throws ExpectedError, and any error for a defect. */
 export function answer(options: RouteOptions, request: APIRequest): Reply | Promise<Reply> {
+  if (/^\/v1\/overlays(\/|$)/.test(request.target.pathname)) return answerOverlay(options, request);
   const routes = routesOf(options, request);
-  if (!routes) return { status: 404, text: '404 page not found\n' };
+  if (!routes) return NOT_FOUND;
   const route = routes[request.method];
   return route ? route() : { status: 405 };
+}
+
+/** Loaded when it is needed first. */
+async function answerOverlay({ overlays }: RouteOptions, { target, ...request }: APIRequest): Promise<Reply> {
+  if (!overlays) return { status: 404, body: NO_CONTAINERS };
+  const { answerOverlays } = await import('./overlay/routes.js');
+  const { pathname, searchParams: query } = target;
+  return (await answerOverlays(await overlays(), { ...request, pathname, query })) ?? NOT_FOUND;
 }
 
 type Routes = Partial<Record<string, () => Reply | Promise<Reply>>>;

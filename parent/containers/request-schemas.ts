@@ -1,6 +1,7 @@
 /** Validates requests of the agent, which is not trusted: it runs inside the namespaces. */
 import { isIP } from 'node:net';
 import * as z from 'zod';
+import { names, networkName } from '../../protocol/overlay/schemas.js';
 import { ContainersError } from '../errors.js';
 
 /** Ports of one container, as many as its request may have. */
@@ -49,6 +50,9 @@ const survivors = z.object({
 
 /** Throws ContainersError. */
 export const parseSurvivors = (value: unknown) => parse(survivors, value);
+
+/** Throws ContainersError. */
+export const parseOverlayNames = (value: unknown) => parse(z.object({ network: networkName, names }), value);
 
 /** Reports the first problem only: zod's own message has several lines. */
 function parse<T>(schema: z.ZodType<T>, value: unknown): T {

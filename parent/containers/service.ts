@@ -11,6 +11,7 @@
 import { existsSync } from 'node:fs';
 import { isContainerReport, isListOf } from '../../protocol/api/report-shapes.js';
 import type { NetworkDriverInfo } from '../../protocol/api/types.js';
+import type { OverlayName } from '../../protocol/overlay/types.js';
 import { mappingOf } from '../../protocol/ports/cni-json.js';
 import { statePath } from '../../protocol/state/state-layout.js';
 import type {
@@ -66,6 +67,10 @@ export interface ContainerServiceDeps {
 }
 
 export class ContainerService {
+  /** Called when an agent begins to serve containers. */
+  readonly onReady: (() => void)[] = [];
+  /** Gets the names of containers on an overlay network. */
+  onOverlayNames: (network: string, names: OverlayName[]) => void = () => {};
   readonly #ports: PortReservations;
   #ready: Deferred | undefined;
   #counted: ((count: number) => void)[] = [];
@@ -110,6 +115,10 @@ export class ContainerService {
     const path = statePath(this.deps.config.stateDir, 'agentSocket');
     const inside = `/proc/${this.deps.agent.root}/root${path}`;
     return !existsSync(path) && existsSync(inside) ? inside : path;
+  }
+
+  get dataDir(): string {
+    return this.deps.config.dataDir;
   }
 
   /** Whether the agent's socket is where it should be, once there has to be one. */
@@ -217,6 +226,7 @@ export class ContainerService {
         this.#serving = true;
         this.#ready?.resolve();
         if (this.#closed) this.#stop();
+        else for (const listener of this.onReady) listener();
         break;
       case 'containers-failed': {
         const error = new ContainersError(printable(message.text), true);
@@ -276,6 +286,11 @@ export class ContainerService {
       },
       'survivors-end': async (given) => {
         return { living: await endSurvivors((await schemas()).parseSurvivors(given).survivors) };
+      },
+      'overlay-names': async (given) => {
+        const { network, names } = (await schemas()).parseOverlayNames(given);
+        this.onOverlayNames(network, names);
+        return {};
       },
       'ports-owners': async () => ({ owners: this.#ports.owners() }),
     };

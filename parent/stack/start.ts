@@ -22,6 +22,7 @@ import { divideCgroup, evacuateCgroup } from '../namespaces/cgroup.js';
 import { type Launcher, LauncherEndedError } from '../namespaces/launcher.js';
 import { clearOfHost } from '../network/host/clear-of-host.js';
 import { prepareNetwork } from '../network/index.js';
+import { startOverlays } from '../overlay/start-overlays.js';
 import { announceStack } from '../stack-discovery/announce.js';
 import { endRemnantOf } from '../stack-discovery/remnant.js';
 import { StateDir } from '../state/state-dir.js';
@@ -127,6 +128,7 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
       config: { ...options.containers, stack: crypto.randomUUID(), stateDir: stateDir.path, cgroup, record },
       warn: (line) => log.warn(line),
     });
+  const overlays = containers && startOverlays(context, { containers, ports });
   await ports.publish();
 
   stateDir.write('childPid', String(launcher.pid), 0o444);
@@ -147,6 +149,7 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
     persistentPorts: ports.persistent,
     waiting: ports.waiting,
     containers,
+    overlays,
     egress,
     events,
     log: (line) => log.warn(line),

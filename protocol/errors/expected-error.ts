@@ -9,7 +9,7 @@ export interface ErrorDetails extends ErrorOptions {
 }
 
 /** HTTP status codes of our error responses (RFC 9110, section 15). */
-export type HTTPStatus = 400 | 404 | 409 | 413 | 426 | 500 | 503 | 507;
+export type HTTPStatus = 400 | 403 | 404 | 409 | 413 | 426 | 500 | 503 | 507;
 
 export class ExpectedError extends Error {
   override name = 'ExpectedError';

@@ -33,6 +33,7 @@
  * connections are not affected.
  */
 import { Packr } from 'msgpackr';
+import type { OverlayName } from '../overlay/types.js';
 import type { CNIPortMapping } from '../ports/cni-json.js';
 import type { StackRecord } from '../state/stack-record.js';
 import type { StackCgroup } from '../system/cgroup.js';
@@ -118,6 +119,8 @@ export interface AgentRequests {
    * Returns the pids of those that still run.
    */
   'survivors-end': { params: { survivors: { pid: number; startTime: string }[] }; result: { living: number[] } };
+  /** All names of containers here on an overlay network, which replace those of before. */
+  'overlay-names': { params: { network: string; names: OverlayName[] }; result: Record<string, never> };
   /** The owners of ports. */
   'ports-owners': { params: Record<string, never>; result: { owners: string[] } };
 }

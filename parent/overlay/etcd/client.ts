@@ -1,0 +1,248 @@
+/**
+ * A client of etcd 3.4 and later, by its JSON gateway (grpc-gateway): etcd's documentation, "gRPC gateway". 64-bit numbers
+ * are texts there, keys and values base64.
+ *
+ * Theory of operation. A call goes to the endpoint that answered last. It has CALL_MS: while etcd elects a leader, a call hangs
+ * for 7 s though the others answer at once. Then, and after any failure that is not an answer, the next endpoint gets it,
+ * each one once. What is written is conditional (a transaction that compares) or can be repeated, so that a call that was
+ * given up and yet carried out does no harm. With a user, a token is fetched first, and again where etcd no longer knows it.
+ */
+import { readFileSync } from 'node:fs';
+import { type Agent, Agent as HTTPAgent } from 'node:http';
+import { Agent as HTTPSAgent } from 'node:https';
+import { isFields } from '../../../protocol/api/report-shapes.js';
+import { errorText } from '../../../protocol/errors/error-text.js';
+import { onFile } from '../../../protocol/errors/file-error.js';
+import { EtcdError, EtcdUnreachableError } from './errors.js';
+import { answerOf, post } from './http.js';
+
+/** For one endpoint, in ms. */
+const CALL_MS = 2_000;
+/** Of gRPC (google.golang.org/grpc/codes). */
+const UNAUTHENTICATED = 16;
+const INVALID_ARGUMENT = 3;
+/** Answers after which another endpoint may do better: the deadline was exceeded, unavailable, unknown. */
+const TRY_NEXT: readonly number[] = [2, 4, 14];
+
+export interface EtcdOptions {
+  endpoints: readonly string[];
+  /** In PEM. */
+  ca?: string | undefined;
+  /** Files, which are read again for each new connection: certificates are renewed. */
+  certFile?: string | undefined;
+  keyFile?: string | undefined;
+  caFile?: string | undefined;
+  user?: string | undefined;
+  passwordFile?: string | undefined;
+}
+
+export interface KeyValue {
+  key: string;
+  value: string;
+  lease: string;
+  modRevision: bigint;
+}
+
+/** A condition of a transaction; `version: '0'` for a key that does not exist. */
+export type Compare = { key: string } & ({ version: '0' } | { value: string } | { modRevision: bigint });
+
+/** A change in a transaction. */
+export type Change = { put: string; value: string; lease?: string } | { delete: string; prefix?: boolean };
+
+export class EtcdClient {
+  #current = 0;
+  #token: string | undefined;
+  #agents: { plain: Agent; tls: HTTPSAgent } | undefined;
+  #tlsText = '';
+  #localAddress = '';
+  #closed = false;
+
+  constructor(private readonly options: EtcdOptions) {}
+
+  get endpoints(): readonly string[] {
+    return this.options.endpoints;
+  }
+
+  /** This host's address towards etcd; "" before the first answer. */
+  get localAddress(): string {
+    return this.#localAddress;
+  }
+
+  /** All keys that begin with `prefix`, and the revision that they are of. */
+  async list(prefix: string): Promise<{ entries: KeyValue[]; revision: bigint }> {
+    const answer = await this.call('/v3/kv/range', { key: encode(prefix), range_end: encode(endOf(prefix)) });
+    const list: unknown[] = Array.isArray(answer.kvs) ? answer.kvs : [];
+    return { entries: list.map(keyValueOf), revision: revisionOf(answer) };
+  }
+
+  async get(key: string): Promise<KeyValue | undefined> {
+    const { kvs } = await this.call('/v3/kv/range', { key: encode(key) });
+    return Array.isArray(kvs) && kvs.length > 0 ? keyValueOf(kvs[0]) : undefined;
+  }
+
+  /** Whether the conditions held, and so the changes were made. */
+  async transaction(conditions: readonly Compare[], changes: readonly Change[]): Promise<boolean> {
+    const answer = await this.call('/v3/kv/txn', {
+      compare: conditions.map(compareOf),
+      success: changes.map(changeOf),
+    });
+    return answer.succeeded === true;
+  }
+
+  /** A lease of so many seconds; resolves with its id. */
+  async grant(seconds: number): Promise<string> {
+    const { ID } = await this.call('/v3/lease/grant', { TTL: String(seconds) });
+    return String(ID);
+  }
+
+  /** Whether the lease still exists; it then lasts for its whole time again. */
+  async keepAlive(lease: string): Promise<boolean> {
+    const { result } = await this.call('/v3/lease/keepalive', { ID: lease });
+    return isFields(result) && Number(result.TTL ?? 0) > 0;
+  }
+
+  /** Ends a lease, and removes the keys on it. */
+  async revoke(lease: string): Promise<void> {
+    await this.call('/v3/lease/revoke', { ID: lease }).catch((error: unknown) => {
+      // It has ended already.
+      if (!(error instanceof EtcdError)) throw error;
+    });
+  }
+
+  /** Sends a request whose answer lasts, to the current endpoint. */
+  stream(path: string, body: unknown, signal: AbortSignal) {
+    const { agent, url } = this.#target();
+    return post(`${url}${path}`, body, { agent, token: this.#token, signal });
+  }
+
+  /** To be called where a stream has broken: the next one goes elsewhere. */
+  next(): void {
+    this.#current = (this.#current + 1) % this.options.endpoints.length;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#agents?.plain.destroy();
+    this.#agents?.tls.destroy();
+  }
+
+  /** Throws EtcdError, EtcdUnreachableError, FileError. */
+  async call(path: string, body: unknown): Promise<Record<string, unknown>> {
+    const { endpoints, user } = this.options;
+    let why = 'the connection has been closed';
+    for (let attempt = this.#closed ? endpoints.length : 0; attempt < endpoints.length; attempt++) {
+      try {
+        if (user !== undefined && this.#token === undefined) await this.#logIn();
+        return await this.#once(path, body);
+      } catch (error) {
+        if (isStaleToken(error) && this.#token !== undefined) {
+          // It was restarted, or the token is too old.
+          this.#token = undefined;
+          attempt--;
+          continue;
+        }
+        if (this.#closed || (error instanceof EtcdError && !TRY_NEXT.includes(error.status))) throw error;
+        why = `${endpoints[this.#current]}: ${reasonOf(error)}`;
+        this.next();
+      }
+    }
+    throw new EtcdUnreachableError(endpoints, why);
+  }
+
+  async #once(path: string, body: unknown): Promise<Record<string, unknown>> {
+    const { agent, url } = this.#target();
+    const signal = AbortSignal.timeout(CALL_MS);
+    const request = post(`${url}${path}`, body, { agent, token: this.#token, signal });
+    const { status, text, localAddress } = await answerOf(request);
+    const value: unknown = JSON.parse(text);
+    if (!isFields(value)) throw new Error(`unexpected answer with status ${status}`);
+    const failure = isFields(value.error) ? value.error : value;
+    if (status !== 200 || isFields(value.error)) {
+      const code = Number(failure.code ?? failure.grpc_code ?? 2);
+      throw new EtcdError(String(failure.message ?? failure.error ?? `HTTP status ${status}`), code);
+    }
+    this.#localAddress = localAddress;
+    return value;
+  }
+
+  async #logIn(): Promise<void> {
+    const { user, passwordFile } = this.options;
+    const password = passwordFile === undefined ? '' : onFile(passwordFile, () => readFileSync(passwordFile, 'utf8'));
+    const { token } = await this.#once('/v3/auth/authenticate', { name: user, password: password.replace(/\n$/, '') });
+    this.#token = String(token);
+  }
+
+  /** Throws FileError. */
+  #target(): { agent: Agent; url: string } {
+    const url = this.options.endpoints[this.#current] ?? '';
+    const { ca, caFile, certFile, keyFile } = this.options;
+    const read = (path: string | undefined) =>
+      path === undefined ? undefined : onFile(path, () => readFileSync(path, 'utf8'));
+    const tls = { ca: read(caFile) ?? ca, cert: read(certFile), key: read(keyFile) };
+    const text = JSON.stringify(tls);
+    if (!this.#agents || text !== this.#tlsText) {
+      this.#agents?.plain.destroy();
+      this.#agents?.tls.destroy();
+      const given = Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined));
+      const keep = { keepAlive: true, maxSockets: 8 };
+      this.#agents = { plain: new HTTPAgent(keep), tls: new HTTPSAgent({ ...keep, ...given }) };
+      this.#tlsText = text;
+    }
+    return { agent: url.startsWith('https:') ? this.#agents.tls : this.#agents.plain, url: url.replace(/\/+$/, '') };
+  }
+}
+
+function isStaleToken(error: unknown): boolean {
+  if (!(error instanceof EtcdError)) return false;
+  return (
+    error.status === UNAUTHENTICATED ||
+    (error.status === INVALID_ARGUMENT && /auth token|revision of auth store/.test(error.message))
+  );
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Error && error.name === 'TimeoutError') return `no answer in ${CALL_MS / 1000} s`;
+  if (error instanceof Error && error.name === 'AbortError') return `no answer in ${CALL_MS / 1000} s`;
+  return errorText(error);
+}
+
+function encode(text: string): string {
+  return Buffer.from(text).toString('base64');
+}
+
+function decode(value: unknown): string {
+  return typeof value === 'string' ? Buffer.from(value, 'base64').toString('utf8') : '';
+}
+
+/** The first key after all that begin with `prefix`. */
+export function endOf(prefix: string): string {
+  return `${prefix.slice(0, -1)}${String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)}`;
+}
+
+/** Throws Error for what is not a key with its value. */
+export function keyValueOf(value: unknown): KeyValue {
+  if (!isFields(value)) throw new Error('etcd has sent something else than a key');
+  const { key, value: content, lease = '0', mod_revision: revision = '0' } = value;
+  return { key: decode(key), value: decode(content), lease: String(lease), modRevision: BigInt(String(revision)) };
+}
+
+/** Of an answer. */
+export function revisionOf(answer: Record<string, unknown>): bigint {
+  return BigInt(isFields(answer.header) ? String(answer.header.revision ?? '0') : '0');
+}
+
+function compareOf(condition: Compare): Record<string, unknown> {
+  const key = encode(condition.key);
+  if ('version' in condition) return { key, target: 'VERSION', result: 'EQUAL', version: condition.version };
+  if ('value' in condition) return { key, target: 'VALUE', result: 'EQUAL', value: encode(condition.value) };
+  return { key, target: 'MOD', result: 'EQUAL', mod_revision: String(condition.modRevision) };
+}
+
+function changeOf(change: Change): Record<string, unknown> {
+  if ('put' in change) {
+    const { put, value, lease } = change;
+    return { request_put: { key: encode(put), value: encode(value), ...(lease === undefined ? {} : { lease }) } };
+  }
+  const range = change.prefix ? { range_end: encode(endOf(change.delete)) } : {};
+  return { request_delete_range: { key: encode(change.delete), ...range } };
+}

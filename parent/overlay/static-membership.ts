@@ -1,0 +1,89 @@
+/**
+ * Members that know each other by tokens only: a file has them, nobody watches them, and nothing expires. A token holds all
+ * members that its maker knows, so that merging tokens in any order leads to the same list.
+ */
+
+import type { StaticToken } from '../../protocol/overlay/token.js';
+import type { OverlayMember, OverlayNames } from '../../protocol/overlay/types.js';
+import { OverlayError } from './errors.js';
+import type { Announcement, Membership } from './membership.js';
+import { overlap } from './registry/picture.js';
+import type { OverlayStore } from './store.js';
+
+export class StaticMembership implements Membership {
+  readonly condition = 'ready';
+  readonly reason = undefined;
+  readonly names: readonly OverlayNames[] = [];
+  #peers: OverlayMember[];
+
+  constructor(
+    private readonly store: OverlayStore,
+    readonly subnets: readonly string[],
+    private readonly changed: () => void,
+  ) {
+    this.#peers = store.peers().members;
+  }
+
+  get peers(): readonly OverlayMember[] {
+    return this.#peers;
+  }
+
+  isAlive(): undefined {
+    return undefined;
+  }
+
+  /** The others learn of it by the next token. */
+  async announce(_: Announcement): Promise<void> {}
+
+  /** Members exchange them. */
+  setNames(): void {}
+
+  /** Adds the members of a token, and updates those that are known. Throws OverlayError; nothing is changed then. */
+  merge(token: StaticToken, self: string): void {
+    const merged = mergeMembers(
+      this.#peers,
+      token.members.filter(({ host }) => host !== self),
+    );
+    const clash = merged.find(({ subnets }) => overlap(subnets, this.subnets));
+    if (clash) throw overlapping(clash, this.subnets);
+    this.#peers = merged;
+    this.#save();
+  }
+
+  async expel({ host }: OverlayMember): Promise<void> {
+    this.#peers = this.#peers.filter((peer) => peer.host !== host);
+    this.#save();
+  }
+
+  async leave(): Promise<void> {}
+
+  async close(): Promise<void> {}
+
+  #save(): void {
+    this.store.writePeers({ members: this.#peers, names: [] });
+    this.changed();
+  }
+}
+
+/** Throws OverlayError where two members have the same subnet, or key. */
+export function mergeMembers(known: readonly OverlayMember[], added: readonly OverlayMember[]): OverlayMember[] {
+  const merged = new Map(known.map((member) => [member.host, member]));
+  for (const member of added) merged.set(member.host, member);
+  const all = [...merged.values()];
+  for (const [index, member] of all.entries()) {
+    const clash = all.slice(index + 1).find((other) => overlap(other.subnets, member.subnets));
+    if (clash) throw overlapping(clash, member.subnets, member.name);
+    if (all.some((other) => other !== member && other.publicKey === member.publicKey)) {
+      throw new OverlayError(`two members have the key ${member.publicKey}`, {
+        hint: 'one of them is a copy of the other; remove its directory of the network, and join again there',
+      });
+    }
+  }
+  return all;
+}
+
+function overlapping(one: OverlayMember, subnets: readonly string[], other = 'this host'): OverlayError {
+  return new OverlayError(`${one.name} and ${other} have the same subnet ${subnets.join(', ')}`, {
+    hint: 'they joined with tokens that did not know each other; leave on one of them, and join again with the other’s token',
+  });
+}

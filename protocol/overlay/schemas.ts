@@ -1,0 +1,108 @@
+/** Validates what comes from elsewhere: tokens, files, requests, and what the agent reports. */
+import { isIP } from 'node:net';
+import * as z from 'zod';
+import { parseCIDR } from '../net/cidr.js';
+
+/** Most members of one network. */
+export const MAX_MEMBERS = 1024;
+/** Most names of one member, and addresses of one name. */
+export const MAX_NAMES = 4096;
+const MAX_ADDRESSES = 64;
+
+const address = z.string().refine((text) => isIP(text) !== 0 && !text.includes('%'), { error: 'not an address' });
+export const subnet = z.string().refine((text) => parseCIDR(text) !== undefined, { error: 'not a subnet' });
+const port = z.int().min(1).max(65_535);
+/** 32 bytes in base64. */
+export const wireGuardKey = z
+  .string()
+  .regex(/^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/, { error: 'not a WireGuard key' });
+export const hostId = z.uuid();
+/** Of a machine: shown to people, and a part of no path. */
+const hostName = z.string().regex(/^[\w.-]{1,64}$/, { error: 'not a name of a host' });
+/** As of networks; it is a part of paths and keys. */
+export const networkName = z
+  .string()
+  .regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/, { error: 'letters, digits, "_", "." and "-" are allowed, 64 at most' });
+
+export const member = z.object({
+  host: hostId,
+  name: hostName,
+  publicKey: wireGuardKey,
+  nextKey: wireGuardKey.optional(),
+  address,
+  port,
+  subnets: z.array(subnet).min(1).max(2),
+});
+
+/** Of containers: as in DNS. */
+export const containerName = z
+  .string()
+  .max(253)
+  .regex(/^[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*$/);
+
+export const names = z
+  .array(z.object({ name: containerName, addresses: z.array(address).min(1).max(MAX_ADDRESSES) }))
+  .max(MAX_NAMES);
+
+export const memberNames = z.object({ host: hostId, names });
+
+export const staticToken = z.object({
+  kind: z.literal('static'),
+  name: networkName,
+  networks: z.array(subnet).min(1).max(2),
+  internal: z.boolean(),
+  presharedKey: wireGuardKey,
+  members: z.array(member).min(1).max(MAX_MEMBERS),
+});
+
+export const endpoint = z
+  .string()
+  .max(256)
+  .refine((text) => URL.canParse(text) && ['http:', 'https:'].includes(new URL(text).protocol), {
+    error: 'not a URL such as https://etcd1:2379',
+  });
+
+export const etcdPrefix = z.string().regex(/^(\/[\w.-]+)+$/, { error: 'expected a path such as /coreos.com/network' });
+
+export const etcdToken = z.object({
+  kind: z.literal('etcd'),
+  name: networkName,
+  endpoints: z.array(endpoint).min(1).max(16),
+  prefix: etcdPrefix,
+  /** In PEM; public. */
+  ca: z.string().max(32_768).optional(),
+  presharedKey: wireGuardKey.optional(),
+});
+
+const file = z.string().startsWith('/').max(4096);
+
+export const request = z.strictObject({
+  name: networkName.optional(),
+  token: z.string().max(262_144).optional(),
+  static: z.boolean().optional(),
+  networks: z.array(subnet).max(2).optional(),
+  internal: z.boolean().optional(),
+  address: address.optional(),
+  port: port.optional(),
+  hostName: hostName.optional(),
+  etcd: z
+    .strictObject({
+      endpoints: z.array(endpoint).max(16).optional(),
+      prefix: etcdPrefix.optional(),
+      ca: file.optional(),
+      cert: file.optional(),
+      key: file.optional(),
+      user: z.string().min(1).max(256).optional(),
+      passwordFile: file.optional(),
+    })
+    .optional(),
+});
+
+export const peerStatus = z.object({
+  host: hostId,
+  handshakeAge: z.number().min(0).optional(),
+  bytesSent: z.number().min(0),
+  bytesReceived: z.number().min(0),
+  latency: z.number().min(0).optional(),
+  version: z.string().max(64).optional(),
+});
