@@ -37,6 +37,8 @@ import { Collisions } from './network/collisions.js';
 import { Ipam } from './network/ipam/ipam.js';
 import { NameFiles } from './network/name-files/name-files.js';
 import { PeerRegistry } from './network/name-files/peer-registry.js';
+import { OverlayDriver } from './network/overlay/driver.js';
+import { OverlayNetworks } from './network/overlay/overlays.js';
 import { NetworkRegistry } from './network/registry.js';
 import { type ContainerEndpoint, ReturnPaths } from './network/return-paths.js';
 import { NetworkAdmin } from './network-admin/network-admin.js';
@@ -173,12 +175,13 @@ function makeNetwork({ config, parent, host, changed, send, warn }: Environment,
     published: (id) => attacher.publishedOf(id),
     warn,
   });
+  const overlays = new OverlayNetworks({ networks, bridges, ipam, ipamDir, peers, parent, warn });
   const states = new AttachmentStore(join(dataDir, 'attached'));
   const attacher: Attacher = new Attacher({
     stack,
     states,
     networks,
-    drivers: { bridge: bridges, cni: plugins },
+    drivers: { bridge: bridges, overlay: new OverlayDriver(bridges, overlays), cni: plugins },
     ports,
     peers,
     journal,
@@ -196,6 +199,7 @@ function makeNetwork({ config, parent, host, changed, send, warn }: Environment,
     ports,
     networks,
     bridges,
+    overlays,
     attacher,
     returnPaths,
     collisions: new Collisions(networks, host.networks, warn),
@@ -228,7 +232,7 @@ type Engine = ReturnType<typeof makeEngine>;
 function makeEngine({ config, parent, host, warn }: Environment, stores: Stores, network: ContainerNetworking) {
   const { stack, stateDir } = config;
   const { store, journal, names, peers, ipam, faults } = stores;
-  const { attacher, networks, bridges, cni, ports, nameFiles, collisions, sweepables } = network;
+  const { attacher, networks, bridges, overlays, cni, ports, nameFiles, collisions, sweepables } = network;
   const agentSocket = statePath(stateDir, 'agentSocket');
   const processes = new ContainerProcesses(stack, parent);
   const containers = new ContainerManager({
@@ -267,7 +271,7 @@ function makeEngine({ config, parent, host, warn }: Environment, stores: Stores,
     ipam,
     collisions,
   });
-  const services: Services = { containers, networks, networkAdmin, hooks, garbage, streams, warn };
+  const services: Services = { containers, networks, overlays, networkAdmin, hooks, garbage, streams, warn };
   const leases = new LeaseRenewal({
     networks,
     journal,
@@ -359,6 +363,7 @@ class Runtime implements ContainerRuntime {
     await streams.end();
     await this.network.attacher.finished();
     containers.close();
+    await this.network.overlays.close();
     await this.network.dhcp.close();
   }
 

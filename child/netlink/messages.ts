@@ -103,17 +103,22 @@ export function ipBytes(ip: string): Buffer {
   return Buffer.from(ipaddr.parse(ip).toByteArray());
 }
 
-/** A route to a subnet whose hosts are reached directly through a device. */
-export function subnetRouteMessage(type: number, index: number, cidr: string): Message {
+/** A route to a subnet whose hosts are reached directly through a device, or through a gateway there. */
+export function subnetRouteMessage(type: number, index: number, cidr: string, gateway?: string): Message {
   const [address, length] = ipaddr.parseCIDR(cidr);
   const bytes = Buffer.from(address.toByteArray());
   const header = routeHeader(bytes.length === 4 ? AF_INET : AF_INET6);
   header[1] = length;
   // IPv6 has no scopes of routes.
-  if (bytes.length === 4) header[6] = RT_SCOPE_LINK;
+  if (bytes.length === 4 && gateway === undefined) header[6] = RT_SCOPE_LINK;
   return {
     type,
-    payload: Buffer.concat([header, attribute(RTA.DST, bytes), attribute(RTA.OIF, index)]),
+    payload: Buffer.concat([
+      header,
+      attribute(RTA.DST, bytes),
+      attribute(RTA.OIF, index),
+      ...(gateway === undefined ? [] : [attribute(RTA.GATEWAY, ipBytes(gateway))]),
+    ]),
     what: `${type === RTM.NEWROUTE ? 'add' : 'remove'} the route to ${cidr}`,
   };
 }

@@ -287,6 +287,12 @@ export class RouteSocket implements Disposable {
     this.#socket.send(...gateways.map((gateway) => defaultRouteMessage(index, gateway)));
   }
 
+  /** Adds routes to subnets through a gateway; existing ones are replaced. */
+  addRoutesThrough(index: number, gateway: string, subnets: readonly string[]): void {
+    const flags = NLM_F.CREATE | NLM_F.REPLACE;
+    this.#socket.send(...subnets.map((cidr) => ({ ...subnetRouteMessage(RTM.NEWROUTE, index, cidr, gateway), flags })));
+  }
+
   /** Removes the default routes that lead out of a device. */
   deleteDefaultRoutes(index: number): void {
     const routes = this.routes().filter(

@@ -1,5 +1,6 @@
 import type { GarbageCollector } from '../lifecycle/gc/garbage-collector.js';
 import type { ContainerManager } from '../lifecycle/manager.js';
+import type { OverlayNetworks } from '../network/overlay/overlays.js';
 import type { NetworkRegistry } from '../network/registry.js';
 import type { NetworkAdmin } from '../network-admin/network-admin.js';
 import type { ContainerStreams } from './exec-streams.js';
@@ -9,6 +10,7 @@ import type { OCIHooks } from './oci-hooks.js';
 export interface Services {
   containers: ContainerManager;
   networks: NetworkRegistry;
+  overlays: OverlayNetworks;
   networkAdmin: NetworkAdmin;
   hooks: OCIHooks;
   garbage: GarbageCollector;

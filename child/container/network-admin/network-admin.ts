@@ -5,7 +5,7 @@
 import type { NetworkReport, NetworkUpdate } from '../../../protocol/containers/types.js';
 import { errorText } from '../../../protocol/errors/error-text.js';
 import { ConflictError } from '../errors.js';
-import { DEFAULT_NETWORK, type Network, PSEUDO_NETWORKS } from '../network/network.js';
+import { DEFAULT_NETWORK, type Network, OVERLAY_DRIVER, PSEUDO_NETWORKS } from '../network/network.js';
 import type { NetworkAdminDeps } from './deps.js';
 import { foreignMembersOf, membersOf } from './members.js';
 import { networkReport } from './network-report.js';
@@ -28,10 +28,36 @@ export class NetworkAdmin {
     if (PSEUDO_NETWORKS.includes(name)) throw predefined(name);
   }
 
-  /** Removes a network with its bridge and reservations. Throws ConflictError if it is in use or predefined. */
+  /** Removes a network with its bridge and reservations. Throws ConflictError if it is in use, predefined, or an overlay. */
   async remove(network: Network): Promise<void> {
-    const { networks, bridges, ipam, attacher } = this.deps;
+    if (network.driver === OVERLAY_DRIVER) {
+      throw new ConflictError(`${network.name} is an overlay network, which this host is a member of`, {
+        hint: `rootless-net overlay leave ${network.name}`,
+      });
+    }
+    await this.#remove(network);
+  }
+
+  /** The same for an overlay network that this host leaves; does nothing where there is none. */
+  async removeOverlay(name: string, close: () => Promise<void>): Promise<void> {
+    const network = (await this.deps.networks.list()).find((one) => one.name === name && one.driver === OVERLAY_DRIVER);
+    if (network) await this.#requireUnused(network);
+    await close();
+    if (network) await this.#remove(network);
+  }
+
+  async #remove(network: Network): Promise<void> {
+    const { networks, bridges, ipam } = this.deps;
     if (network.name === DEFAULT_NETWORK) throw predefined(network.name);
+    await this.#requireUnused(network);
+    await networks.remove(network);
+    await bridges.remove(network);
+    await ipam.forget(network.name);
+  }
+
+  /** Throws ConflictError. */
+  async #requireUnused(network: Network): Promise<void> {
+    const { attacher } = this.deps;
     await attacher.finished();
     const users = await this.#usersOf(network);
     if (users.length === 1) {
@@ -44,9 +70,6 @@ export class NetworkAdmin {
         `the network ${network.name} is in use by the containers ${shown}${others}; remove those first`,
       );
     }
-    await networks.remove(network);
-    await bridges.remove(network);
-    await ipam.forget(network.name);
   }
 
   /** Removes the networks created here that no container uses. Resolves with their names. */
@@ -54,7 +77,13 @@ export class NetworkAdmin {
     const removed: string[] = [];
     await this.deps.attacher.finished();
     for (const network of await this.deps.networks.list()) {
-      if (!network.own || network.name === DEFAULT_NETWORK || (await this.#usersOf(network)).length > 0) continue;
+      if (
+        !network.own ||
+        network.driver === OVERLAY_DRIVER ||
+        network.name === DEFAULT_NETWORK ||
+        (await this.#usersOf(network)).length > 0
+      )
+        continue;
       await this.remove(network);
       removed.push(network.name);
     }

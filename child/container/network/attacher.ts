@@ -29,7 +29,7 @@ import { type AttachRequest, aliasesOf, attachmentReport, attachmentsOf } from '
 import { type AttachmentStore, type AttachState, listedAddress } from './attachment-store.js';
 import { LiveAttachments } from './live-attachments.js';
 import type { PeerRegistry } from './name-files/peer-registry.js';
-import { type Network, type ResolvedAttachment, usesDHCP } from './network.js';
+import { type Network, OVERLAY_DRIVER, type ResolvedAttachment, usesDHCP } from './network.js';
 import type { NetworkRegistry } from './registry.js';
 
 export interface AttacherDeps {
@@ -37,7 +37,7 @@ export interface AttacherDeps {
   stack: string;
   states: AttachmentStore;
   networks: NetworkRegistry;
-  drivers: { bridge: AttachDriver; cni: AttachDriver };
+  drivers: { bridge: AttachDriver; overlay: AttachDriver; cni: AttachDriver };
   ports: PortPublisher;
   peers: PeerRegistry;
   journal: Journal;
@@ -318,7 +318,9 @@ export class Attacher implements Sweepable {
   }
 
   driverOf(network: Network): AttachDriver {
-    return network.bridge ? this.deps.drivers.bridge : this.deps.drivers.cni;
+    const { bridge, overlay, cni } = this.deps.drivers;
+    if (network.driver === OVERLAY_DRIVER) return overlay;
+    return network.bridge ? bridge : cni;
   }
 
   /** As it is, or as it was when attached where its file is missing or invalid now; undefined if neither is known. */

@@ -7,7 +7,7 @@ import { ConflictError, ContainerError } from '../errors.js';
 import type { ConfList, PluginConf } from './cni/executor/types.js';
 import { chooseSubnets, type UsedSubnet } from './ipam/subnet-choice.js';
 import { firstHost, hostIn, parseNetworkSubnet, parseSubnet, ranges } from './ipam/subnets.js';
-import { bridgeDevice, MARK, type Network, type NetworkMark, type NetworkSubnet } from './network.js';
+import { bridgeDevice, MARK, type Network, type NetworkMark, type NetworkSubnet, OVERLAY_DRIVER } from './network.js';
 import { EMPTY_REQUEST, type NetworkSettings, validateRequest } from './network-request.js';
 
 /** Configuration of the IPAM plugin host-local. */
@@ -48,6 +48,10 @@ export function buildList(request: NetworkRequest, dataDir: string, choose: () =
  */
 export function updateList(network: Network, update: NetworkUpdate, used: readonly UsedSubnet[]): ConfList {
   const { list, own, name, driver, file, bridge } = network;
+  if (driver === OVERLAY_DRIVER) {
+    const hint = `rootless-net overlay leave ${name}`;
+    throw new ConflictError(`cannot change the subnet of the overlay network ${name}: its hosts share it`, { hint });
+  }
   const [first, ...others] = list.plugins;
   const before = hostLocalRangeSets(first?.ipam);
   if (!own || first?.ipam?.type !== 'host-local' || before.length === 0) {

@@ -3,6 +3,7 @@ import type { NetworkRequest } from '../../../protocol/containers/types.js';
 import { familyOf } from '../../../protocol/net/ip.js';
 import { quote } from '../../../protocol/ports/port-text.js';
 import { ContainerError } from '../errors.js';
+import { OVERLAY_DRIVER } from './network.js';
 
 /** A request without options. */
 export const EMPTY_REQUEST: NetworkRequest = {
@@ -47,6 +48,11 @@ export interface NetworkSettings {
 /** Throws ContainerError. */
 export function validateRequest(request: NetworkRequest): NetworkSettings {
   const { driver, options } = request;
+  if (driver === OVERLAY_DRIVER) {
+    throw new ContainerError('an overlay network is made with all that the hosts have to agree on', 400, {
+      hint: `rootless-net overlay create ${request.name}`,
+    });
+  }
   const known = DRIVER_OPTIONS[driver];
   if (!known)
     throw new ContainerError(`unsupported network driver ${JSON.stringify(driver)}; choose bridge or macvlan`);

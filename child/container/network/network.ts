@@ -5,7 +5,7 @@
  */
 
 import { createHash } from 'node:crypto';
-import { isFields } from '../../../protocol/api/report-shapes.js';
+import { isFields, isTexts } from '../../../protocol/api/report-shapes.js';
 import type { AttachmentRequest } from '../../../protocol/containers/types.js';
 import { hostLocalRangeSets, type IpamRange } from '../../../protocol/net/host-local.js';
 import type { ConfList } from './cni/executor/types.js';
@@ -14,6 +14,10 @@ import type { ConfList } from './cni/executor/types.js';
 export const DEFAULT_NETWORK = 'bridge';
 /** Values of --network that are not networks. */
 export const PSEUDO_NETWORKS: readonly string[] = ['host', 'none'];
+/** Type of the first plugin of an overlay network's list; there is no such plugin. */
+export const OVERLAY_PLUGIN = 'rootless-overlay';
+/** Driver of such networks in reports. */
+export const OVERLAY_DRIVER = 'overlay';
 /** Key of NetworkMark in a list. */
 export const MARK = 'rootlessNet';
 
@@ -38,7 +42,7 @@ export interface Network {
   name: string;
   /** SHA-256 of the name, as in nerdctl. */
   id: string;
-  /** Type of its first plugin. */
+  /** Type of its first plugin, or OVERLAY_DRIVER. */
   driver: string;
   /** Whether it was created here. */
   own: boolean;
@@ -61,6 +65,8 @@ export interface BridgeNetwork {
   icc: boolean;
   /** The device that leads to the same network on other hosts; absent where there are none. */
   tunnel?: string;
+  /** Subnets beyond its own that containers reach through the gateway, in CIDR notation. */
+  routes: string[];
   /** One for each family. */
   rangeSets: IpamRange[][];
 }
@@ -79,14 +85,15 @@ export function networkOf(list: ConfList, file: string): Network {
   const network: Network = {
     name: list.name,
     id: createHash('sha256').update(list.name).digest('hex'),
-    driver: first?.type ?? '',
+    driver: first?.type === OVERLAY_PLUGIN ? OVERLAY_DRIVER : (first?.type ?? ''),
     own: mark !== undefined,
     file,
     list,
     labels: labelsOf(mark?.labels ?? list.nerdctlLabels),
     forced: mark?.force === true,
   };
-  if (mark === undefined || first?.type !== 'bridge' || typeof first.bridge !== 'string') return network;
+  const isBridge = first?.type === 'bridge' || first?.type === OVERLAY_PLUGIN;
+  if (mark === undefined || !isBridge || typeof first.bridge !== 'string') return network;
   if (rangeSets.length === 0) return network;
   return {
     ...network,
@@ -95,6 +102,8 @@ export function networkOf(list: ConfList, file: string): Network {
       mtu: Number(first.mtu ?? 0),
       internal: first.isGateway !== true,
       icc: mark.icc !== false,
+      ...(typeof first.tunnel === 'string' ? { tunnel: first.tunnel } : {}),
+      routes: isTexts(first.networks) ? first.networks : [],
       rangeSets,
     },
   };
@@ -122,8 +131,12 @@ export function subnetsOf({ list }: Network): NetworkSubnet[] {
   return [...requestable, ...assigned];
 }
 
+/** The subnets of networks, those that are reached through them included. */
 export function subnetsByName(networks: readonly Network[]): { name: string; subnet: string }[] {
-  return networks.flatMap((network) => subnetsOf(network).map(({ subnet }) => ({ name: network.name, subnet })));
+  return networks.flatMap((network) => {
+    const subnets = [...subnetsOf(network).map(({ subnet }) => subnet), ...(network.bridge?.routes ?? [])];
+    return subnets.map((subnet) => ({ name: network.name, subnet }));
+  });
 }
 
 /** Whether its containers have leases of the plugin dhcp's daemon. */

@@ -3,18 +3,21 @@
  * valid for any CNI runtime with the standard plugins; those of other CNI runtimes are listed and used, but not changed.
  */
 import { basename, extname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { AttachmentRequest, NetworkRequest, NetworkUpdate } from '../../../protocol/containers/types.js';
 import type { HostNetwork } from '../../../protocol/wire/messages.js';
 import { ConflictError, ContainerError, NoSuchNetworkError } from '../errors.js';
 import { remove, writeDurableJSON } from '../storage/atomic-files.js';
 import { KeyedLock } from '../storage/lock.js';
 import { type ConfProblem, readConfDir } from './cni/executor/conflist.js';
+import type { ConfList } from './cni/executor/types.js';
 import { buildList, updateList } from './conflist-builder.js';
-import { chooseSubnets, usedSubnets } from './ipam/subnet-choice.js';
+import { chooseSubnets, requireFree, usedSubnets } from './ipam/subnet-choice.js';
 import {
   DEFAULT_NETWORK,
   type Network,
   networkOf,
+  OVERLAY_DRIVER,
   PSEUDO_NETWORKS,
   type ResolvedAttachment,
   subnetsByName,
@@ -119,6 +122,26 @@ export class NetworkRegistry {
     });
   }
 
+  /**
+   * Writes the list of an overlay network, unless it is there already. `moved` is whether it had another one. Throws
+   * ConflictError where another network has its name, or where one of the subnets, of all hosts, is in use.
+   */
+  ensureOverlay(list: ConfList, subnets: readonly string[]): Promise<{ network: Network; moved: boolean }> {
+    return this.#locks.run('create', async () => {
+      const networks = await this.list();
+      const known = networks.find(({ name }) => name === list.name);
+      if (known && (known.driver !== OVERLAY_DRIVER || !known.own)) {
+        throw new ConflictError(`there is a network ${list.name} already; remove it first`);
+      }
+      if (known && isDeepStrictEqual(known.list, list)) return { network: known, moved: false };
+      // One that is there already stays, whatever the host's networks are now: `network check` reports them.
+      if (!known) requireFree(subnets, usedSubnets(subnetsByName(networks), await this.#hostNetworks()));
+      const file = known?.file ?? this.#fileOf(list.name);
+      await writeDurableJSON(file, list, 0o644);
+      return { network: networkOf(list, file), moved: known !== undefined };
+    });
+  }
+
   /** Throws ConflictError for a network that was not created here. */
   async remove(network: Network): Promise<void> {
     if (!network.own)
@@ -126,6 +149,10 @@ export class NetworkRegistry {
         `the network ${network.name} is managed by another program (${network.file}) and cannot be removed here`,
       );
     await remove(network.file);
+  }
+
+  #fileOf(name: string): string {
+    return join(this.deps.confDir, `rootless-net-${name}.conflist`);
   }
 
   #read() {
@@ -150,7 +177,7 @@ export class NetworkRegistry {
     }
     const used = usedSubnets(subnetsByName(networks), await this.#hostNetworks());
     const list = buildList(request, this.deps.ipamDir, () => chooseSubnets(request, used));
-    const file = join(this.deps.confDir, `rootless-net-${request.name}.conflist`);
+    const file = this.#fileOf(request.name);
     await writeDurableJSON(file, list, 0o644);
     return networkOf(list, file);
   }

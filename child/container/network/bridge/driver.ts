@@ -11,7 +11,7 @@ import { closeSync, openSync, readdirSync, writeFileSync } from 'node:fs';
 import { NetlinkError } from '../../../../native/netlink.js';
 import { errorText } from '../../../../protocol/errors/error-text.js';
 import { addressOf, defaultRouteOf } from '../../../../protocol/net/cidr.js';
-import { canonical } from '../../../../protocol/net/ip.js';
+import { canonical, familyOf } from '../../../../protocol/net/ip.js';
 import { type Link, RouteSocket, type VethOptions } from '../../../netlink/route.js';
 import { ContainerError } from '../../errors.js';
 import { KeyedLock } from '../../storage/lock.js';
@@ -222,6 +222,10 @@ export class BridgeDriver implements AttachDriver {
     const gateways = bridge.internal ? [] : leases.map(({ gateway }) => gateway);
     const addresses = leases.map(({ address }) => address);
     inside.configure(link.index, addresses, defaultRoute ? gateways : []);
+    for (const { gateway } of leases) {
+      const beyond = bridge.routes.filter((subnet) => familyOf(subnet) === familyOf(gateway));
+      if (beyond.length > 0) inside.addRoutesThrough(link.index, gateway, beyond);
+    }
     return {
       cniVersion: '1.0.0',
       interfaces: [

@@ -4,6 +4,7 @@
  *
  *   input         servers in this namespace are not reachable from internal bridges and from those with isolated containers,
  *                 at any address. Pings pass, and replies on connections from here, such as those of published ports
+ *                 pass. By a tunnel, and no other way, agents of other hosts reach the one here (overlay/exchange.ts)
  *   forward       within a bridge everything passes if its containers may reach each other; between bridges nothing passes,
  *                 nor from outside unless it is a reply; internal bridges have no outside
  *   postrouting   packets to the outside are masqueraded
@@ -13,6 +14,7 @@
  * this namespace's own packets, and nothing is masqueraded: members of the network see each other's addresses.
  */
 import { familyOf } from '../../../../protocol/net/ip.js';
+import { EXCHANGE_PORT } from '../../../../protocol/overlay/types.js';
 import { runProgram } from '../../run-program.js';
 import { type Network, subnetsOf } from '../network.js';
 
@@ -62,6 +64,7 @@ add set ${TABLE} bridges { type ifname; }
 add set ${TABLE} same { type ifname . ifname; }
 add set ${TABLE} internal { type ifname; }
 add set ${TABLE} closed { type ifname; }
+add set ${TABLE} tunnels { type ifname; }
 add set ${TABLE} subnets4 { type ipv4_addr; flags interval; }
 add set ${TABLE} subnets6 { type ipv6_addr; flags interval; }
 add chain ${TABLE} input { type filter hook input priority filter; policy accept; }
@@ -70,6 +73,8 @@ add chain ${TABLE} postrouting { type nat hook postrouting priority srcnat; poli
 flush chain ${TABLE} input
 flush chain ${TABLE} forward
 flush chain ${TABLE} postrouting
+add rule ${TABLE} input udp dport ${EXCHANGE_PORT} iifname @tunnels accept
+add rule ${TABLE} input udp dport ${EXCHANGE_PORT} iifname @bridges drop
 add rule ${TABLE} input iifname != @closed accept
 add rule ${TABLE} input ct state established,related accept
 add rule ${TABLE} input icmp type echo-request accept
@@ -161,7 +166,7 @@ export function elementsOf({ device, subnets, internal, icc, tunnel }: FirewallB
 function tunnelElements(bridge: string, tunnel: string, icc: boolean): FirewallElement[] {
   const bothWays = [`${bridge} . ${tunnel}`, `${tunnel} . ${bridge}`];
   return [
-    ...['bridges', 'internal', 'closed'].map((set) => ({ set, value: tunnel })),
+    ...['bridges', 'internal', 'closed', 'tunnels'].map((set) => ({ set, value: tunnel })),
     ...(icc ? bothWays.map((value) => ({ set: 'same', value })) : []),
   ];
 }

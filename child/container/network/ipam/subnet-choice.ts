@@ -64,15 +64,20 @@ export function chooseSubnets(request: NetworkRequest, used: readonly UsedSubnet
     }
   }
   const obstacles = used.filter(({ kind }) => conflicts(kind, { macvlan: request.driver === 'macvlan', force }));
-  for (const subnet of subnets) {
-    const other = obstacles.find((entry) => overlaps(entry.subnet, subnet));
-    if (other) throw new ConflictError(`${subnet} overlaps ${other.what}; hint: ${hintFor(other)}`);
-  }
+  requireFree(subnets, obstacles);
   const taken = [...used.map(({ subnet }) => subnet), ...subnets];
   if (ipv4 && four === undefined) subnets.unshift(firstFreeSubnet(firstSubnetOf(name), taken));
   if (ipv6 && !subnets.some((subnet) => familyOf(subnet) === 6))
     subnets.push(freeUlaSubnet(`rootless-net ${name}`, taken));
   return subnets;
+}
+
+/** Throws ConflictError for the first subnet that is in use. */
+export function requireFree(subnets: readonly string[], used: readonly UsedSubnet[]): void {
+  for (const subnet of subnets) {
+    const other = used.find((entry) => overlaps(entry.subnet, subnet));
+    if (other) throw new ConflictError(`${subnet} overlaps ${other.what}; hint: ${hintFor(other)}`);
+  }
 }
 
 /** Where the search for a free IPv4 subnet begins: the default network gets the first one. */

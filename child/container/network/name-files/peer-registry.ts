@@ -62,6 +62,10 @@ const metaSchema = z.looseObject({
 });
 
 export class PeerRegistry implements Sweepable {
+  /** Called with the networks on which names may have changed. */
+  readonly onChange: ((networks: readonly string[]) => void)[] = [];
+  /** Containers of other hosts on a network; see foreignChanged(). */
+  foreign: (network: string) => readonly HostsContainer[] = () => [];
   readonly #locks = new KeyedLock();
   /** The content of each container's meta.json. */
   readonly #members = new Map<string, Meta>();
@@ -84,6 +88,19 @@ export class PeerRegistry implements Sweepable {
   /** The registered name of a container; undefined where it is on no network. */
   nameOf(id: string): string | undefined {
     return this.#members.get(id)?.Name;
+  }
+
+  /** The containers on a network, each with that network alone. */
+  on(network: string): HostsContainer[] {
+    return [...this.#members.values()].map(toPeer).flatMap((container) => {
+      const networks = container.networks.filter(({ name }) => name === network);
+      return networks.length > 0 ? [{ ...container, networks }] : [];
+    });
+  }
+
+  /** To be called when the result of foreign() has changed for a network. Resolves when the hosts files are written. */
+  foreignChanged(network: string): Promise<void> {
+    return this.#rewrite([network], undefined);
   }
 
   /** Registers a container, or updates its entry. Resolves when the files of its peers are written. */
@@ -152,6 +169,11 @@ export class PeerRegistry implements Sweepable {
 
   /** Concurrent changes are combined, so that each file is written once. */
   async #refresh(networks: readonly string[], also: string | undefined): Promise<void> {
+    for (const listener of this.onChange) listener(networks);
+    await this.#rewrite(networks, also);
+  }
+
+  async #rewrite(networks: readonly string[], also: string | undefined): Promise<void> {
     for (const meta of this.#members.values()) {
       if (meta.ID === also || networksOf(meta).some((name) => networks.includes(name))) this.#stale.add(meta.ID);
     }
@@ -166,7 +188,9 @@ export class PeerRegistry implements Sweepable {
   }
 
   #entriesOf(meta: Meta): HostsEntry[] {
-    return peerLines({ self: toPeer(meta), peers: [...this.#members.values()].map(toPeer) });
+    const self = toPeer(meta);
+    const foreign = self.networks.flatMap(({ name }) => this.foreign(name));
+    return peerLines({ self, peers: [...this.#members.values()].map(toPeer).concat(foreign) });
   }
 
   async #write(id: string, extraHosts: readonly ExtraHost[], entries: () => readonly HostsEntry[]): Promise<void> {

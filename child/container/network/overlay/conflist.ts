@@ -1,0 +1,43 @@
+/** The configuration list of an overlay network: a bridge network with this host's subnets, and a tunnel to the others. */
+import { createHash } from 'node:crypto';
+import { defaultRouteOf } from '../../../../protocol/net/cidr.js';
+import type { OverlayState } from '../../../../protocol/overlay/types.js';
+import { tunnelMtu } from '../../../../protocol/wireguard/mtu.js';
+import type { ConfList } from '../cni/executor/types.js';
+import { firstHost, ranges } from '../ipam/subnets.js';
+import { bridgeDevice, MARK, OVERLAY_PLUGIN } from '../network.js';
+
+/** Of all devices of an overlay network, the same on all hosts: what fits through WireGuard on an ordinary network, in bytes. */
+export const OVERLAY_MTU = tunnelMtu(1500);
+
+/** Other CNI runtimes have no plugin of that type, and so do not use the network. @param dataDir where host-local keeps its reservations */
+export function overlayList(state: OverlayState, dataDir: string): ConfList {
+  const { network, networks, internal, subnets } = state;
+  const rangeSets = subnets.map((subnet) => {
+    const gateway = firstHost(subnet);
+    return ranges({ subnet, gateway, auxAddresses: [] }).map((range) => ({ subnet, ...range, gateway }));
+  });
+  const routes = subnets.map((subnet) => ({ dst: defaultRouteOf(subnet) }));
+  return {
+    cniVersion: '1.0.0',
+    name: network,
+    [MARK]: { labels: {}, auxAddresses: [], icc: true },
+    plugins: [
+      {
+        type: OVERLAY_PLUGIN,
+        bridge: bridgeDevice(network),
+        isGateway: !internal,
+        mtu: OVERLAY_MTU,
+        tunnel: tunnelDevice(network),
+        networks,
+        ipam: { type: 'host-local', dataDir, ranges: rangeSets, ...(internal ? {} : { routes }) },
+        capabilities: { ips: true },
+      },
+    ],
+  };
+}
+
+/** 15 characters at most. */
+export function tunnelDevice(network: string): string {
+  return `rnw-${createHash('sha256').update(network).digest('hex').slice(0, 11)}`;
+}
