@@ -29,6 +29,7 @@ import {
 } from './commands/lifecycle.js';
 import { makeInspectCommand, makeLogsCommand, makePortCommand, makePsCommand } from './commands/list.js';
 import { makeNetworkCommand } from './commands/network/command.js';
+import { makeOverlayCommand } from './commands/overlay/command.js';
 import { makeCreateCommand, makeRunCommand } from './commands/run.js';
 import { makeAttachCommand, makeExecCommand, makeWaitCommand } from './commands/streams.js';
 import { makeInfoCommand, makeVersionCommand } from './commands/system.js';
@@ -54,6 +55,7 @@ const subcommands: readonly ((deps: NetDeps) => Command)[] = [
   makeWaitCommand,
   makeExecCommand,
   makeNetworkCommand,
+  makeOverlayCommand,
   makeGcCommand,
   makeOciHookCommand,
   makeContainerCommand,
