@@ -47,6 +47,7 @@ export const debianPackages: Readonly<Record<string, string>> = {
   runc: 'runc',
   crun: 'crun',
   jq: 'jq',
+  etcd: 'etcd-server',
   systemctl: 'systemd',
   journalctl: 'systemd',
   'systemd-analyze': 'systemd',

@@ -1,0 +1,60 @@
+// Stacks with containers on several hosts, for tests of overlay networks.
+import assert from 'node:assert/strict';
+import type { OverlayReport } from '../../../protocol/overlay/reports.js';
+import { binPath } from '../paths.js';
+import { type RunResult, run } from '../run.js';
+import { type ContainerStack, startContainerStack } from '../stacks/containers.js';
+import { startHosts, type TestHost, type TestHosts } from './hosts.js';
+
+export interface OverlayHost {
+  readonly host: TestHost;
+  readonly stack: ContainerStack;
+  /** Runs rootless-net as a user of that host, to its end: the API refuses changes from elsewhere. */
+  net(...args: string[]): Promise<RunResult>;
+  /** As net(), which has to succeed; resolves with its standard output, trimmed. */
+  must(...args: string[]): Promise<string>;
+  status(network: string): Promise<OverlayReport>;
+}
+
+export interface OverlayHosts extends AsyncDisposable {
+  readonly network: TestHosts;
+  readonly hosts: readonly OverlayHost[];
+}
+
+/** A host's stack again, with the files of before where `home` is given. */
+export async function startOverlayHost(host: TestHost, home?: string): Promise<OverlayHost> {
+  const { wrapper } = host;
+  const stack = await startContainerStack({
+    args: ['--net=builtin'],
+    wrapper,
+    ...(home === undefined ? {} : { home }),
+  });
+  const [program = '', ...words] = wrapper;
+  const net = (...args: string[]) => run(program, [...words, binPath('rootless-net'), ...args], { env: stack.env });
+  const output = async (...args: string[]) => {
+    const { code, stdout, stderr } = await net(...args);
+    assert.equal(code, 0, `${args.join(' ').slice(0, 200)}: ${stderr}`);
+    return stdout.trim();
+  };
+  return {
+    ...{ host, stack, net, must: output },
+    async status(network) {
+      const [report] = JSON.parse(await output('overlay', 'status', '--json', network)) as OverlayReport[];
+      return report ?? assert.fail(`no report of ${network}`);
+    },
+  };
+}
+
+/** That many hosts, each with a stack. */
+export async function startOverlayHosts(count: number): Promise<OverlayHosts> {
+  const network = await startHosts(count);
+  const hosts = await Promise.all(network.hosts.map((host) => startOverlayHost(host)));
+  return {
+    network,
+    hosts,
+    async [Symbol.asyncDispose]() {
+      for (const { stack } of hosts) await stack[Symbol.asyncDispose]();
+      await network[Symbol.asyncDispose]();
+    },
+  };
+}
