@@ -8,6 +8,7 @@ import { idMapPrograms, subIds, userNamespaces } from './namespaces.js';
 import { builtin, congestionControl, pasta, ping, slirp4netns, tunDevice, unprivilegedPorts } from './network.js';
 import { subnets } from './subnets.js';
 import { cgroups, openFiles, user, userManager } from './system.js';
+import { wireguard } from './tunnels.js';
 
 export type { Finding, Machine } from './check.js';
 
@@ -25,6 +26,7 @@ const checks: readonly Check[] = [
   congestionControl,
   openFiles,
   containers,
+  wireguard,
   subnets,
   cgroups,
   userManager,

@@ -199,6 +199,35 @@ describe('the doctor', () => {
       /^sudo apt-get install runc nftables$/,
       machine({ without: ['runc', 'crun', 'nft'] }),
     ],
+    ['wireguard', 'ok', /^the kernel has WireGuard$/, undefined, machine()],
+    [
+      'wireguard',
+      'ok',
+      /^the kernel has WireGuard$/,
+      undefined,
+      machine({
+        without: ['/sys/module/wireguard'],
+        files: {
+          '/proc/sys/kernel/osrelease': '6.1.0\n',
+          '/lib/modules/6.1.0/modules.dep': 'kernel/drivers/net/wireguard/wireguard.ko.xz: kernel/x.ko.xz\n',
+        },
+      }),
+    ],
+    ['wireguard', 'ok', /wireguard-go is used/, undefined, machine({ without: ['/sys/module/wireguard'] })],
+    [
+      'wireguard',
+      'warning',
+      /wireguard-go is not installed: networks over several hosts cannot be used$/,
+      /^sudo apt-get install wireguard-go$/,
+      machine({ without: ['/sys/module/wireguard', 'wireguard-go'] }),
+    ],
+    [
+      'wireguard',
+      'warning',
+      /^the kernel has no WireGuard, and no tun: networks/,
+      /^mknod$/,
+      machine({ without: ['/sys/module/wireguard'], tunProblem: async () => ({ what: 'no tun', fix: 'mknod' }) }),
+    ],
     ['unprivileged-ports', 'ok', /from 1024 on/, /systemd install -s 80:8080/, machine()],
     [
       'unprivileged-ports',
