@@ -194,7 +194,8 @@ export async function openOverlay({ store, ports, push, warn }: OpenDeps, wait: 
   const client = config.etcd && new EtcdClient(config.etcd);
   const address = () => {
     const towards = client?.localAddress ?? '';
-    return towards === '' || /^(127\.|::1$|::ffff:127\.)/.test(towards) ? hostGatewayIP() : canonical(towards);
+    if (towards === '') return store.lease()?.address ?? hostGatewayIP();
+    return /^(127\.|::1$|::ffff:127\.)/.test(towards) ? hostGatewayIP() : canonical(towards);
   };
   const deps: OverlayNetworkDeps = {
     config,
@@ -204,24 +205,27 @@ export async function openOverlay({ store, ports, push, warn }: OpenDeps, wait: 
     push,
     warn: (line) => warn(`the network ${config.name}: ${line}`),
   };
+  let network: OverlayNetwork | undefined;
   try {
-    const network = new OverlayNetwork(deps);
-    const changed = () => network.changed();
+    const made = new OverlayNetwork(deps);
+    network = made;
+    const changed = () => made.changed();
     if (client && config.etcd) {
       const membership = new RegistryMembership({
         ...{ client, prefix: config.etcd.prefix, store, host: config.host, changed, warn: deps.warn },
         config: registeredBy(config),
       });
-      network.use(membership);
+      made.use(membership);
       // An address towards etcd is known after the first answer.
       if (wait) await client.get(keys(config.etcd.prefix).config);
-      if (wait) await network.announce();
-      else membership.start(network.announcement());
+      if (wait) await made.announce();
+      else made.announceLater(membership);
     } else {
-      network.use(new StaticMembership(store, store.lease()?.subnets ?? [], changed));
+      made.use(new StaticMembership(store, store.lease()?.subnets ?? [], changed));
     }
-    return network;
+    return made;
   } catch (error) {
+    await network?.close(false).catch(() => {});
     await opened.port.close().catch(() => {});
     client?.close();
     throw error;

@@ -23,6 +23,8 @@ export interface Membership {
   setNames(names: readonly OverlayName[]): void;
   /** Removes another member, which cannot come back with its key. Throws OverlayError. */
   expel(member: OverlayMember): Promise<void>;
+  /** Throws where the registry does not answer: then the network cannot be left. */
+  requireReachable(): Promise<void>;
   /** Gives the subnets back. */
   leave(): Promise<void>;
   /** This process ends, or the network is left: the subnets stay, liveness and names go. */

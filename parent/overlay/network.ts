@@ -16,6 +16,7 @@ import { errorText } from '../errors.js';
 import { OverlayError } from './errors.js';
 import type { Announcement, Membership } from './membership.js';
 import type { OverlayPort } from './ports.js';
+import type { RegistryMembership } from './registry/membership.js';
 import type { OverlayConfig, OverlayStore } from './store.js';
 
 /** How long members have to learn the next key, in ms. */
@@ -146,6 +147,18 @@ export class OverlayNetwork {
     const announcement = this.announcement();
     await this.membership.announce(announcement);
     this.#announced = JSON.stringify(announcement);
+    const { store } = this.deps;
+    const lease = store.lease();
+    if (lease && lease.address !== announcement.address) {
+      store.writeLease({ ...lease, address: announcement.address });
+    }
+  }
+
+  /** As soon as etcd answers. Throws OverlayError. */
+  announceLater(membership: RegistryMembership): void {
+    const announcement = this.announcement();
+    membership.start(announcement);
+    this.#announced = JSON.stringify(announcement);
   }
 
   /** Replaces the key. Throws OverlayError, EtcdError, EtcdUnreachableError. */
@@ -227,12 +240,12 @@ export class OverlayNetwork {
     );
   }
 
-  /** @param leave whether the subnets are given back; throws what Membership.leave() throws, and is open then */
+  /** @param leave whether the subnets are given back; throws what Membership.leave() throws */
   async close(leave: boolean): Promise<void> {
     if (this.#closed) return;
     if (leave) await this.membership.leave();
     this.#closed = true;
-    if (!leave) await this.membership.close();
+    if (!leave) await this.#membership?.close();
     await this.#refreshing?.catch(() => {});
     await this.deps.port.close().catch(() => {});
   }

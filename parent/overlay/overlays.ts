@@ -98,11 +98,13 @@ export class Overlays {
           hint: `rootless-net overlay leave ${name}`,
         });
       }
+      const config = await prepareOverlay(request, store, token);
       try {
-        await prepareOverlay(request, store, token);
         return joined(await this.#open(store, name, true));
       } catch (error) {
         await this.#discard(name, store);
+        // Nobody else has the token of a network that could not be made.
+        if (!token && config.etcd && config.registry?.own) await clearRegistry(config.etcd).catch(() => {});
         throw error;
       }
     });
@@ -138,20 +140,18 @@ export class Overlays {
           hint: `have them leave it, or --force; this host alone leaves with rootless-net overlay leave ${name}`,
         });
       }
+      const { etcd } = network.config;
+      const reachable = await network.membership.requireReachable().then(
+        () => true,
+        (error: unknown) => {
+          if (force) return false;
+          const hint = '--force leaves without etcd, which frees the subnet after a day';
+          throw new OverlayError(`cannot leave ${name}: ${errorText(error)}`, { hint }, 503);
+        },
+      );
       await this.deps.agent.remove(name);
-      const reachable = network.membership.condition === 'ready';
-      try {
-        await network.close(true);
-      } catch (error) {
-        if (!force) {
-          await this.#push();
-          throw new OverlayError(`cannot leave ${name}: ${errorText(error)}`, {
-            hint: '--force leaves without etcd, which frees the subnet after a day',
-          });
-        }
-        await network.close(false);
-      }
-      if (remove && network.config.etcd && reachable) await clearRegistry(network.config.etcd);
+      await network.close(reachable).catch(() => network.close(false));
+      if (remove && etcd && reachable) await clearRegistry(etcd);
       this.#networks.delete(name);
       new OverlayStore(this.deps.root, name).remove();
       await this.#push();

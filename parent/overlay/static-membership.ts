@@ -55,6 +55,8 @@ export class StaticMembership implements Membership {
     this.#save();
   }
 
+  async requireReachable(): Promise<void> {}
+
   async leave(): Promise<void> {}
 
   async close(): Promise<void> {}

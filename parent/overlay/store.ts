@@ -64,6 +64,8 @@ const leaseSchema = z.object({
   /** Of the process that announced this host last, and the machine's boot at that time. */
   instance: z.string().optional(),
   boot: z.string().optional(),
+  /** The address that it was announced with. */
+  address: z.string().optional(),
   /** When the key was made, in ms since the epoch. */
   keyMade: z.number().optional(),
 });

@@ -27,6 +27,7 @@ import {
   ALIVE_TTL,
   type Alive,
   formatShare,
+  isFlannelHost,
   keys,
   type NetworkConfig,
   parseAlive,
@@ -99,7 +100,7 @@ export class RegistryMembership implements Membership {
   }
 
   isAlive(host: string): boolean | undefined {
-    return this.#registry?.alive.has(host);
+    return isFlannelHost(host) ? undefined : this.#registry?.alive.has(host);
   }
 
   /** Resolves when it is in etcd. */
@@ -131,6 +132,10 @@ export class RegistryMembership implements Membership {
       [{ put: at.expelled(host), value: record }, { delete: at.alive(host) }, ...share.map((key) => ({ delete: key }))],
     );
     await this.#change(names.map((key) => ({ delete: key })));
+  }
+
+  async requireReachable(): Promise<void> {
+    await this.deps.client.get(keys(this.deps.prefix).config);
   }
 
   async leave(): Promise<void> {

@@ -23,6 +23,8 @@ import { VERSION } from '../../../../protocol/version.js';
 import { firstHost } from '../ipam/subnets.js';
 
 const HELLO_MS = 5_000;
+/** The same for peers that have not answered, as after a start. */
+const FIRST_HELLO_MS = 1_000;
 export const SILENCE_MS = 30_000;
 /** Of a datagram, in bytes: it fits into a packet of the tunnel. */
 const MAX_DATAGRAM = 1_200;
@@ -69,6 +71,7 @@ export interface ExchangeDeps {
 export class Exchange {
   readonly #peers = new Map<string, KnownPeer>();
   #timer: NodeJS.Timeout | undefined;
+  #beats = 0;
   #generation = Date.now();
   #closed = false;
 
@@ -79,7 +82,7 @@ export class Exchange {
     socket.on('message', (data, from) => this.#onDatagram(data, from));
     // Such as for a peer that is not reached: it is tried again.
     socket.on('error', () => {});
-    this.#timer = setInterval(() => this.#beat(), HELLO_MS).unref();
+    this.#timer = setInterval(() => this.#beat(), FIRST_HELLO_MS).unref();
   }
 
   /** Throws the errors of bind(2). */
@@ -142,13 +145,15 @@ export class Exchange {
   }
 
   #beat(): void {
+    const isRound = this.#beats++ % (HELLO_MS / FIRST_HELLO_MS) === 0;
     for (const [address, known] of this.#peers) {
-      if (known.names.length > 0 && this.#isSilent(known)) {
+      const silent = this.#isSilent(known);
+      if (known.names.length > 0 && silent) {
         known.names = [];
         known.generation = 0;
         this.deps.changed();
       }
-      this.#greet(address);
+      if (isRound || silent) this.#greet(address);
     }
   }
 

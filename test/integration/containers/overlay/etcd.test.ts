@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { type Started, start, tempDir, waitFor } from '../../../support/index.js';
+import {
+  type OverlayHost,
+  type OverlayHosts,
+  startOverlayHost,
+  startOverlayHosts,
+} from '../../../support/overlay/container-hosts.js';
+import { busyboxRootfs, HOST_PROGRAMS, IDLE, WEB } from '../../../support/stacks/containers.js';
+
+/** Of the network between the hosts. */
+const ETCD = '192.0.2.254';
+
+describe('an overlay network with etcd', () => {
+  let all: OverlayHosts;
+  let hosts: OverlayHost[] = [];
+  let etcd: Started;
+  const at = (index: number): OverlayHost => hosts[index] ?? assert.fail('no such host');
+
+  before(async () => {
+    all = await startOverlayHosts(2);
+    hosts = [...all.hosts];
+    const [program = '', ...words] = all.network.between;
+    const url = `http://${ETCD}:2379`;
+    const script = `ip addr replace ${ETCD}/24 dev net0 && exec etcd "$@"`;
+    const options = [
+      '--data-dir',
+      tempDir(),
+      '--logger',
+      'zap',
+      '--listen-client-urls',
+      url,
+      '--advertise-client-urls',
+      url,
+    ];
+    etcd = await start(program, [...words, 'sh', '-c', script, 'sh', ...options], {
+      ready: { output: /serving (insecure )?client (requests|traffic)/ },
+    });
+  });
+  after(async () => {
+    for (const { stack } of hosts) await stack[Symbol.asyncDispose]();
+    await etcd?.stop('SIGKILL');
+    await all?.[Symbol.asyncDispose]();
+  });
+
+  const run = (host: OverlayHost, name: string, command: readonly string[]) =>
+    host.must(
+      ...['run', '-d', '--restart', 'always', '--net', 'back', '--name', name],
+      ...HOST_PROGRAMS.flatMap((mount) => ['-v', mount]),
+      ...['--rootfs', busyboxRootfs(), '--', ...command],
+    );
+  const fetches = async (host: OverlayHost, from: string, name: string) =>
+    (await host.net('exec', from, 'curl', '-sS', '-m', '2', `http://${name}/`)).code === 0;
+
+  it('is joined with one token, and has the names of all members', async () => {
+    const token = await at(0).must('overlay', 'create', 'back', '--etcd', `http://${ETCD}:2379`, '--host-name', 'one');
+    assert.equal(await at(1).must('overlay', 'join', token, '--host-name', 'two'), '');
+    await run(at(0), 'web', WEB);
+    await run(at(1), 'client', IDLE);
+    await waitFor(() => fetches(at(1), 'client', 'web'), { what: 'the page', timeout: 20_000 });
+    const { condition, members } = await at(0).status('back');
+    assert.equal(condition, 'ready');
+    // By the addresses that etcd is reached from.
+    const known = members.map(({ name, address, alive }) => ({ name, address, alive }));
+    assert.deepEqual(known, [
+      { name: 'one', address: '192.0.2.1', alive: true },
+      { name: 'two', address: '192.0.2.2', alive: true },
+    ]);
+  });
+
+  it('has new keys without a break', async () => {
+    const before = (await at(1).status('back')).members.map(({ publicKey }) => publicKey);
+    const web = (await at(0).stack.containers.inspect('web')).attachments[0]?.ips[0]?.replace(/\/.*/, '') ?? '';
+    const pinging = at(1).net('exec', 'client', 'ping', '-n', '-q', '-i', '0.05', '-c', '250', '-W', '1', web);
+    await at(0).must('overlay', 'rotate', 'back');
+    const { stdout } = await pinging;
+    const after = (await at(1).status('back')).members.map(({ publicKey }) => publicKey);
+    assert.equal(before.filter((key) => after.includes(key)).length, 1);
+    const lost = 250 - Number(/(\d+)( packets)? received/.exec(stdout)?.[1] ?? 0);
+    assert.ok(lost <= 40, stdout);
+  });
+
+  it('goes on without etcd, also after a restart', async () => {
+    await etcd.stop('SIGKILL');
+    const { home } = at(0).stack;
+    await at(0).stack[Symbol.asyncDispose]();
+    hosts[0] = await startOverlayHost(at(0).host, home);
+    await waitFor(() => fetches(at(1), 'client', 'web'), { what: 'the page again', timeout: 20_000 });
+    const { condition, reason } = await at(0).status('back');
+    assert.equal(condition, 'waiting');
+    assert.match(reason ?? '', /etcd/);
+    const refused = await at(0).net('overlay', 'leave', 'back');
+    assert.match(refused.stderr, /^error: cannot leave back: etcd does not answer at .*--force/);
+    assert.match((await at(0).net('overlay', 'leave', '-f', 'back')).stderr, /in use by the container web/);
+    await at(1).must('rm', '-f', 'client');
+    await at(1).must('overlay', 'leave', '-f', 'back');
+    assert.equal(await at(1).must('overlay', 'ls', '--json'), '[]');
+    assert.match((await at(1).net('network', 'inspect', 'back')).stderr, /no such network/);
+  });
+}).timeout(60_000);
