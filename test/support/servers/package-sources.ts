@@ -43,13 +43,9 @@ export function debianRepository(root: string): void {
 export function gitRepository(directory: string): void {
   mkdirSync(directory);
   must(directory, 'git', 'init', '--quiet', '--bare', '--initial-branch=main');
-  const author = { name: 'nobody', email: 'nobody@test' };
-  const committed = must(
-    directory,
-    'git',
-    ...['-c', `user.name=${author.name}`, '-c', `user.email=${author.email}`],
-    ...['commit-tree', '-m', 'first', must(directory, 'git', 'write-tree').trim()],
-  );
+  const author = ['-c', 'user.name=nobody', '-c', 'user.email=nobody@test'];
+  const tree = must(directory, 'git', 'write-tree').trim();
+  const committed = must(directory, 'git', ...author, 'commit-tree', '-m', 'first', tree);
   must(directory, 'git', 'update-ref', 'refs/heads/main', committed.trim());
   must(directory, 'git', 'update-server-info');
 }

@@ -11,7 +11,7 @@ export interface WebServer {
   readonly certificate: string;
   readonly key: string;
   /** The folder of what is served under that name. */
-  root(name: string): string;
+  folder(name: string): string;
 }
 
 function openssl(...args: string[]): void {
@@ -52,6 +52,6 @@ export function webServer(directory: string, names: readonly string[]): WebServe
     authority: path('ca.pem'),
     certificate: path('certificate.pem'),
     key: path('key.pem'),
-    root: path,
+    folder: path,
   };
 }

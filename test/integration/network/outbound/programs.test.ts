@@ -39,10 +39,10 @@ describe('programs in a stack whose policy allows some names', function () {
   before(async () => {
     directory = tempDir();
     web = webServer(directory, ['registry.test', 'tracker.test', 'half-dead.test', 'mail.test']);
-    lock = npmRegistry(web.root('registry.test'), 'https://registry.test');
-    mkdirSync(join(web.root('registry.test'), 'debian'));
-    debianRepository(join(web.root('registry.test'), 'debian'));
-    gitRepository(join(web.root('registry.test'), 'project.git'));
+    lock = npmRegistry(web.folder('registry.test'), 'https://registry.test');
+    mkdirSync(join(web.folder('registry.test'), 'debian'));
+    debianRepository(join(web.folder('registry.test'), 'debian'));
+    gitRepository(join(web.folder('registry.test'), 'project.git'));
     const mail = join(directory, 'mail-server.py');
     writeFileSync(mail, pythonProgram('outbound/mail-server'));
     const script = `
@@ -50,7 +50,7 @@ describe('programs in a stack whose policy allows some names', function () {
       $behind ip addr add ${OWN}/32 dev lo
       $behind ip route add blackhole ${DEAD}
       there ${web.words.map((word) => `'${word}'`).join(' ')} &
-      there git daemon --reuseaddr --export-all --base-path=${web.root('registry.test')} &
+      there git daemon --reuseaddr --export-all --base-path=${web.folder('registry.test')} &
       there redis-server --bind ${OWN} --save '' --protected-mode no >/dev/null &
       there python3 ${mail} ${web.certificate} ${web.key} &
       here ${resolver(NAMES).join(' ')} &
