@@ -2,6 +2,7 @@
  * Networks of the namespaces: the choice of a driver, and its set-up. The interface is in driver.ts, each driver in
  * drivers/, restarts in restart.ts, and the networks of the host in host/. Ports are not set up here, but in ../port.
  */
+import type { EgressRule } from '../../protocol/egress/rule.js';
 import { NetworkError, problemText, UsageError } from '../errors.js';
 import type { ChildNamespaces, Network, NetworkDemands, NetworkDriver, NetworkOptions } from './driver.js';
 import { builtin } from './drivers/builtin/index.js';
@@ -20,9 +21,24 @@ const drivers = { builtin, slirp4netns, pasta, 'lxc-user-nic': lxcUserNic, none,
 /** Drivers that `auto` tries, in this order. */
 const automatic: readonly NetworkDriver[] = [builtin, slirp4netns, pasta, none];
 
-/** Only this one leads single ports to the host. */
-function needsBuiltin({ hostPorts = [] }: NetworkOptions): boolean {
-  return hostPorts.length > 0;
+/**
+ * What only the network driver builtin has of a stack's options, as the command line calls them. With any of these `auto` is
+ * builtin, and other drivers are refused.
+ */
+export function needsOfBuiltin({
+  network: { hostPorts = [] },
+  egress,
+  learn,
+}: {
+  network: Pick<NetworkOptions, 'hostPorts'>;
+  egress?: readonly EgressRule[];
+  learn?: unknown;
+}): string[] {
+  return [
+    ...(hostPorts.length > 0 ? ['--host-port'] : []),
+    ...(egress ? ['--allow and --deny'] : []),
+    ...(learn === undefined ? [] : ['--learn']),
+  ];
 }
 
 export type NetworkName = 'auto' | keyof typeof drivers;
@@ -45,8 +61,7 @@ export function parseNetworkName(text: string): NetworkName {
 
 /** To be called while the namespaces are made, so that setupNetwork() takes less time. */
 export function prepareNetwork(name: NetworkName, options: NetworkOptions): void {
-  const first = needsBuiltin(options) ? builtin : automatic[0];
-  const driver: NetworkDriver | undefined = name === 'auto' ? first : drivers[name];
+  const driver: NetworkDriver | undefined = name === 'auto' ? automatic[0] : drivers[name];
   driver?.prepare?.(options);
 }
 
@@ -59,6 +74,8 @@ export interface NetworkSetup {
   name: NetworkName;
   child: ChildNamespaces;
   options: NetworkOptions;
+  /** See needsOfBuiltin(). */
+  needs?: readonly string[];
   demands: NetworkDemands;
   log: NetworkLog;
   /** Gets the reason where `auto` leaves loopback only; a line of the log unless given. */
@@ -73,6 +90,7 @@ export async function setupNetwork({
   name,
   child,
   options,
+  needs = [],
   demands,
   log,
   onNone = log.info,
@@ -83,9 +101,8 @@ export async function setupNetwork({
     const again = driver.setupAgain?.bind(driver, child, options, demands);
     return new RestartingNetwork(network, { child, again, ...log });
   };
-  const single = needsBuiltin(options);
-  if (single && name !== 'auto' && name !== 'builtin') {
-    throw new NetworkError(`the network driver ${name} leads no single ports to the host; use --net=builtin`);
+  if (needs.length > 0 && name !== 'auto' && name !== 'builtin') {
+    throw new NetworkError(`the network driver ${name} has no ${needs.join(', ')}; hint: --net=builtin`);
   }
   if (name !== 'auto') {
     const chosen: NetworkDriver = drivers[name];
@@ -94,7 +111,7 @@ export async function setupNetwork({
     return start(chosen);
   }
   const problems: string[] = [];
-  for (const driver of single ? [builtin] : automatic) {
+  for (const driver of needs.length > 0 ? [builtin] : automatic) {
     const problem = await driver.probe(options);
     if (problem) {
       problems.push(problemText(problem));
@@ -109,6 +126,6 @@ export async function setupNetwork({
       problems.push(error.message);
     }
   }
-  const failure = single ? '--host-port requires --net=builtin' : 'no network driver works';
+  const failure = needs.length > 0 ? `${needs.join(', ')} cannot be had` : 'no network driver works';
   throw new NetworkError(`${failure}: ${problems.join('; ')}`);
 }

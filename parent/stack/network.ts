@@ -1,7 +1,7 @@
 /** Step of the start: the network of the namespaces. */
 import { statePath } from '../../protocol/state/state-layout.js';
 import type { ChildNamespaces, Network, NetworkOptions } from '../network/driver.js';
-import { setupNetwork } from '../network/index.js';
+import { needsOfBuiltin, setupNetwork } from '../network/index.js';
 import { standInLine } from '../rootlesskit/stand-ins.js';
 import type { StartContext } from './options.js';
 
@@ -19,7 +19,15 @@ export async function startNetwork(
   };
   const missing: string[] = [];
   const onNone = face?.network === undefined ? log.info : (reason: string) => missing.push(reason);
-  const network = await setupNetwork({ name: net, child, options: settings, demands, log, onNone });
+  const network = await setupNetwork({
+    name: net,
+    child,
+    options: settings,
+    needs: needsOfBuiltin(options),
+    demands,
+    log,
+    onNone,
+  });
   undo.push('end the network', () => network.close());
   const driver = network.info?.driver;
   const line = face && standInLine(face, driver ?? net, missing[0]);

@@ -19,10 +19,7 @@ export function toRunRequest(line: CommandLine): RunRequest {
   const { given, dialect, command, hasCommand } = line;
   const { defaults } = dialect;
   const egress = egressRules(line.values);
-  const { net: wanted, face } = chooseNetwork(line.values, dialect);
-  // The only one that has a policy.
-  const isWatched = egress.length > 0 || line.values.learn !== undefined;
-  const net = wanted === 'auto' && isWatched ? 'builtin' : wanted;
+  const { net, face } = chooseNetwork(line.values, dialect);
   const values = { ...line.values, ...slirp4netnsSwitches(line.values, net, face) };
   checkValues(values, given, dialect);
   const specs = (values.publish ?? []).map(parsePortSpec);
@@ -35,6 +32,7 @@ export function toRunRequest(line: CommandLine): RunRequest {
     { net, face, specs: joined(specs, { anyFree: false }), warnings },
   );
   checkRelations({ ...values, net, portDriver }, given, dialect);
+  const isWatched = egress.length > 0 || values.learn !== undefined;
   if (isWatched && values.detachNetns && hasCommand) {
     throw new UsageError(
       "--allow, --deny, --egress-file and --learn cannot be combined with --detach-netns: the command stays in the host's network",

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { LauncherRequestError } from '../../../../parent/namespaces/launcher.js';
 import type { ChildNamespaces, NetworkOptions } from '../../../../parent/network/driver.js';
-import { type NetworkName, setupNetwork } from '../../../../parent/network/index.js';
+import { type NetworkName, needsOfBuiltin, setupNetwork } from '../../../../parent/network/index.js';
 import { parseHostPort } from '../../../../protocol/ports/host-port.js';
 
 const options: NetworkOptions = {
@@ -18,12 +18,13 @@ const options: NetworkOptions = {
 /** Sets up a network where there can be no gateway. */
 function setUp(name: NetworkName): Promise<unknown> {
   const openGateway = async () => {
-    throw new LauncherRequestError('EOPNOTSUPP', 'make a veth pair');
+    throw new LauncherRequestError('ENOTSUP', 'make a veth pair');
   };
   return setupNetwork({
     name,
     child: { openGateway, warn: () => {} } as unknown as ChildNamespaces,
     options,
+    needs: needsOfBuiltin({ network: options }),
     demands: { implicitPorts: false },
     log: { info: () => {}, warn: () => {} },
   });
@@ -34,7 +35,7 @@ describe('ports of the host', () => {
     for (const name of ['pasta', 'none'] as const) {
       await assert.rejects(setUp(name), {
         name: 'NetworkError',
-        message: `the network driver ${name} leads no single ports to the host; use --net=builtin`,
+        message: `the network driver ${name} has no --host-port; hint: --net=builtin`,
       });
     }
   });
@@ -42,7 +43,16 @@ describe('ports of the host', () => {
   it('have no other network selected instead', async () => {
     await assert.rejects(setUp('auto'), {
       name: 'NetworkError',
-      message: /^--host-port requires --net=builtin: --net=builtin cannot be used: /,
+      message: /^--host-port cannot be had: --net=builtin cannot be used: the kernel has no veth devices/,
     });
+  });
+});
+
+describe('options that only the network driver builtin has', () => {
+  it('are named', () => {
+    const hostPorts = [parseHostPort('5432')];
+    assert.deepEqual(needsOfBuiltin({ network: {} }), []);
+    assert.deepEqual(needsOfBuiltin({ network: { hostPorts } }), ['--host-port']);
+    assert.deepEqual(needsOfBuiltin({ network: { hostPorts }, egress: [] }), ['--host-port', '--allow and --deny']);
   });
 });
