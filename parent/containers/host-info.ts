@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import type { NetworkDriverInfo } from '../../protocol/api/types.js';
 import type { HostInfo } from '../../protocol/wire/messages.js';
-import { hostGatewayIP } from '../network/host/gateway.js';
+import { type HostReach, hostAddressInside, hostGatewayIP } from '../network/host/gateway.js';
 
 /** Where systemd-resolved lists its upstream DNS servers (systemd-resolved.service(8)). */
 const RESOLVED = '/run/systemd/resolve/resolv.conf';
@@ -10,7 +10,8 @@ const RESOLVED = '/run/systemd/resolve/resolv.conf';
 const LOOPBACK_MTU = 65_520;
 
 /** The host's current settings that containers depend on. */
-export async function hostInfo(network: NetworkDriverInfo | undefined): Promise<HostInfo> {
+export async function hostInfo(network: NetworkDriverInfo | undefined, hostReach: HostReach): Promise<HostInfo> {
+  const hostAddress = network ? hostAddressInside(network, hostReach) : '';
   const read = (path: string) => readFile(path, 'utf8').catch(() => undefined);
   return {
     resolvConf: (await read('/etc/resolv.conf')) ?? '',
@@ -18,7 +19,9 @@ export async function hostInfo(network: NetworkDriverInfo | undefined): Promise<
     hostname: hostname(),
     dns: network?.dns ?? [],
     reach: { v4: network?.driver !== 'none', v6: network?.ipv6 ?? false },
-    hostGatewayIP: hostGatewayIP(),
+    hostAddress,
+    // All of the host's loopback: more than its own address leads to.
+    hostGatewayIP: (hostReach.hostLoopback && hostAddress) || hostGatewayIP(),
     mtu: network?.mtu ?? (network?.driver === 'none' ? LOOPBACK_MTU : 0),
   };
 }

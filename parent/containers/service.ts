@@ -23,6 +23,7 @@ import type {
 } from '../../protocol/wire/messages.js';
 import type { AgentSupervisor } from '../agent/agent.js';
 import { ContainersError, errorText, printable } from '../errors.js';
+import type { HostReach } from '../network/host/gateway.js';
 import { hostNetworks, stackNetworks } from '../network/host/networks.js';
 import type { PortDriver } from '../port/driver.js';
 import type { ActivatedSockets } from '../systemd/activated-sockets.js';
@@ -62,6 +63,7 @@ export interface ContainerServiceDeps {
   agent: AgentSupervisor;
   ports: { driver: PortDriver | undefined; sockets?: ActivatedSockets | undefined };
   network: () => NetworkDriverInfo | undefined;
+  hostReach: HostReach;
   config: ContainersConfig;
   warn: (line: string) => void;
 }
@@ -269,7 +271,7 @@ export class ContainerService {
 
   async #handleRequest(name: string, params: unknown): Promise<unknown> {
     const answers: Answers = {
-      'host-info': async () => hostInfo(this.deps.network()),
+      'host-info': async () => hostInfo(this.deps.network(), this.deps.hostReach),
       'host-networks': async () => ({ networks: [...stackNetworks(this.deps.network()), ...hostNetworks()] }),
       'ports-reserve': async (given) => {
         const { owner, ranges } = (await schemas()).parseReservation(given);

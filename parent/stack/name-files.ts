@@ -5,9 +5,11 @@
 import { closeSync, ftruncateSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { NetworkDriverInfo } from '../../protocol/api/types.js';
+import { HOST_NAMES } from '../../protocol/net/host-names.js';
 import { NetworkError } from '../errors.js';
 import { type Launcher, LauncherRequestError } from '../namespaces/launcher.js';
-import type { Network, NetworkOptions } from '../network/driver.js';
+import type { Network } from '../network/driver.js';
+import { type HostReach, hostAddressInside } from '../network/host/gateway.js';
 import type { StateDir } from '../state/state-dir.js';
 import { hasOwnNetwork, type StartContext } from './options.js';
 
@@ -56,16 +58,10 @@ function read(path: string): string | undefined {
   }
 }
 
-/** By which programs inside find the host: ours, and those that Docker and Podman have. */
-const HOST_NAMES = 'host.rootless.internal host.docker.internal host.containers.internal';
-
-/** Lines of hosts(5) for names of the host; "" where nothing of it can be reached by the network driver builtin. */
-export function hostNames(
-  { driver, gateway }: NetworkDriverInfo,
-  { hostLoopback, hostPorts = [] }: Pick<NetworkOptions, 'hostLoopback' | 'hostPorts'>,
-): string {
-  if (driver !== 'builtin' || gateway === undefined || !(hostLoopback || hostPorts.length > 0)) return '';
-  return `${gateway} ${HOST_NAMES}\n`;
+/** Lines of hosts(5) for names of the host; "" where nothing of it can be reached. */
+export function hostNames(network: NetworkDriverInfo, reach: HostReach): string {
+  const ip = hostAddressInside(network, reach);
+  return ip === '' ? '' : `${ip} ${HOST_NAMES.join(' ')}\n`;
 }
 
 /**

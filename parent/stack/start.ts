@@ -125,6 +125,7 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
       agent,
       ports,
       network: () => network.info,
+      hostReach: options.network,
       config: { ...options.containers, stack: crypto.randomUUID(), stateDir: stateDir.path, cgroup, record },
       warn: (line) => log.warn(line),
     });

@@ -85,8 +85,10 @@ export interface HostInfo {
   dns: string[];
   /** The families with which the stack's network reaches the outside. */
   reach: { v4: boolean; v6: boolean };
-  /** Address by which containers reach the host; "" if there is none. */
+  /** What host-gateway is for containers; "" if there is none. */
   hostGatewayIP: string;
+  /** Where containers reach ports of the host by its names (protocol/net/host-names.ts); "" where they reach none. */
+  hostAddress: string;
   /** MTU of the stack's network, in bytes; 0 if unknown. */
   mtu: number;
 }

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AttachmentRequest } from '../../../../protocol/containers/types.js';
+import { HOST_NAMES } from '../../../../protocol/net/host-names.js';
 import { familyOf } from '../../../../protocol/net/ip.js';
 import type { HostInfo } from '../../../../protocol/wire/messages.js';
 import { ContainerError } from '../../errors.js';
@@ -144,11 +145,15 @@ function reachThrough(network: Network, outside: Reach): Reach {
   return { v4: v4 && has(false), v6: v6 && has(true) };
 }
 
-/** The user-defined entries of the hosts file. Throws ContainerError. */
-export function extraHostsOf({ request }: ContainerRecord, hostInfo: HostInfo): ExtraHost[] {
-  return request.addHosts.map(({ host, ip }) => {
+/** The user-defined entries of the hosts file, and the names of the host that they leave. Throws ContainerError. */
+export function extraHostsOf({ request }: ContainerRecord, { hostAddress, hostGatewayIP }: HostInfo): ExtraHost[] {
+  const named = request.addHosts.map(({ host, ip }) => {
     if (ip !== 'host-gateway') return { host, ip };
-    if (hostInfo.hostGatewayIP === '') throw new ContainerError(`the host has no address for host-gateway of ${host}`);
-    return { host, ip: hostInfo.hostGatewayIP };
+    if (hostGatewayIP === '') throw new ContainerError(`the host has no address for host-gateway of ${host}`);
+    return { host, ip: hostGatewayIP };
   });
+  // With the stack's network the file is the stack's, which has them.
+  if (hostAddress === '' || request.network.mode !== 'networks') return named;
+  const free = HOST_NAMES.filter((name) => !named.some(({ host }) => host === name));
+  return [...named, ...free.map((host) => ({ host, ip: hostAddress }))];
 }

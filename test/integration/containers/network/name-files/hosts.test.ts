@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { NewContainer } from '../../../../../parent/client/container-client.js';
@@ -13,7 +15,9 @@ import {
   kill,
   onNetworks,
   reaches,
+  removeAll,
   startContainer,
+  startContainerStack,
   tryIn,
   WEB,
 } from '../../../../support/stacks/containers.js';
@@ -285,5 +289,43 @@ describe('hosts files of containers', () => {
     await stack.containers.disconnect('n2', 'd');
     assert.deepEqual(Object.keys(JSON.parse(read('meta.json')).Networks), ['n1']);
     assert.equal(addressOf(await stack.containers.inspect('d')), '10.71.0.2');
+  });
+});
+
+describe('hosts files of containers that may connect to ports of the host', () => {
+  const server = createServer((socket) => socket.on('error', () => {}).end('of the host\n'));
+  let port = 0;
+  before(async () => {
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    port = (server.address() as AddressInfo).port;
+  });
+  after(() => server.close());
+
+  const names = (ip: string, ...left: string[]) =>
+    ['host.rootless.internal', 'host.docker.internal', 'host.containers.internal']
+      .filter((name) => !left.includes(name))
+      .map((name) => `${ip}\t${name}\n`)
+      .join('');
+  const rootfs = () => ['--rootfs', busyboxRootfs(), '--'];
+
+  it('name the host as those of Docker and Podman do, unless the user does', async () => {
+    await using stack = await startContainerStack({ args: ['--net=builtin', `--host-port=${port}`] });
+    const text = await stack.must('run', '--rm', ...rootfs(), 'cat', '/etc/hosts');
+    assert(text.startsWith(`${BEGIN}${names('10.0.2.2')}10.4.0.`), text);
+    const read = ['nc', 'host.docker.internal', String(port)];
+    assert.equal(await stack.must('run', '--rm', ...rootfs(), ...read), 'of the host');
+    const own = ['--add-host', 'host.docker.internal:192.0.2.1', '--add-host', 'gw:host-gateway'];
+    const other = await stack.must('run', '--rm', ...own, ...rootfs(), 'cat', '/etc/hosts');
+    const lines = `192.0.2.1\thost.docker.internal\n${hostAddresses.v4}\tgw\n`;
+    assert(other.startsWith(BEGIN + lines + names('10.0.2.2', 'host.docker.internal')), other);
+    await removeAll(stack);
+  });
+
+  it('have host-gateway lead to all of the loopback where that is allowed', async () => {
+    await using stack = await startContainerStack({ args: ['--net=builtin', '--allow-host-loopback'] });
+    const read = ['nc', 'gw', String(port)];
+    assert.equal(await stack.must('run', '--rm', '--add-host=gw:host-gateway', ...rootfs(), ...read), 'of the host');
+    await removeAll(stack);
   });
 });
