@@ -23,6 +23,8 @@ export interface Machine {
   run(program: string, ...args: string[]): Promise<{ code: number; output: string }>;
   /** Why the network driver builtin cannot be used: tries it in namespaces of its own. Not where there can be none. */
   gatewayProblem(): Promise<Problem | undefined>;
+  /** Whether that driver does without TPROXY; where it works. */
+  gatewayTranslates(): Promise<boolean>;
   /** Why /dev/net/tun cannot be used. */
   tunProblem(): Promise<Problem | undefined>;
   /** Why the user has no sub-ids. */

@@ -10,7 +10,11 @@ export const builtin: Check = async (machine) => {
     // The check of namespaces has the reason.
     return { name, status: 'warning', what: 'without namespaces the network driver builtin cannot be tried' };
   }
-  if (problem === undefined) return { name, status: 'ok', what: 'the network driver builtin works' };
+  if (problem === undefined) {
+    if (!(await machine.gatewayTranslates())) return { name, status: 'ok', what: 'the network driver builtin works' };
+    const what = 'the network driver builtin works, by NAT: the kernel has no TPROXY in nf_tables (CONFIG_NFT_TPROXY)';
+    return { name, status: 'ok', what, fix: 'sudo modprobe nft_tproxy' };
+  }
   const other = await insteadOf(machine, ['slirp4netns', 'pasta']);
   const what = `the network driver builtin cannot be used: ${problem.what}`;
   return { name, status: other ? 'ok' : 'warning', ...problem, what: `${what}${other ?? NO_OUTBOUND}` };

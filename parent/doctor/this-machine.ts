@@ -21,6 +21,8 @@ const TIMEOUT_MS = 5000;
 /** Without IPv6, which the driver can do without. */
 const EXAMPLE_GATEWAY = { ifname: 'eth0', mtu: 65520, ipv4: userModeAddresses('10.0.2.0/24') };
 
+const gatewayTrial = once(() => inNamespaces(tryGateway));
+
 /** @param confDir directory of the networks of containers; throws where it is unknown */
 export const thisMachine = (confDir: () => string): Machine => ({
   get user() {
@@ -38,7 +40,8 @@ export const thisMachine = (confDir: () => string): Machine => ({
     const { exitCode = 1, output } = await runProgramToEnd(program, args, { timeout: TIMEOUT_MS });
     return { code: exitCode, output };
   },
-  gatewayProblem: once(() => inNamespaces(gatewayProblem)),
+  gatewayProblem: async () => (await gatewayTrial()).problem,
+  gatewayTranslates: async () => (await gatewayTrial()).translates,
   tunProblem: async () => tunProblem(),
   subIdProblem,
   tryNamespaces: () => inNamespaces(async () => {}),
@@ -76,14 +79,19 @@ async function inNamespaces<T>(task: (deps: { engineHost: EngineHost; launcher: 
   }
 }
 
-async function gatewayProblem(deps: { engineHost: EngineHost; launcher: Launcher }): Promise<Problem | undefined> {
+interface GatewayTrial {
+  problem?: Problem;
+  translates: boolean;
+}
+
+async function tryGateway(deps: { engineHost: EngineHost; launcher: Launcher }): Promise<GatewayTrial> {
   try {
-    const { fds } = await makeGateway(deps, EXAMPLE_GATEWAY);
+    const { fds, translates } = await makeGateway(deps, EXAMPLE_GATEWAY);
     for (const fd of fds) native().closeFd(fd);
-    return undefined;
+    return { translates };
   } catch (error) {
     if (!(error instanceof LauncherRequestError)) throw error;
-    return explainGateway(error, EXAMPLE_GATEWAY.ifname);
+    return { problem: explainGateway(error, EXAMPLE_GATEWAY.ifname), translates: false };
   }
 }
 

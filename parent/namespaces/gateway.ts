@@ -22,6 +22,8 @@ export interface Gateway {
   /** Hardware addresses, such as 52:55:0a:00:02:02. */
   childMac: string;
   gatewayMac: string;
+  /** Whether it does without TPROXY (struct gateway, `translates`). */
+  translates: boolean;
   /** Its sockets, in the order of struct gateway in native/src/gateway/gateway.h; they belong to the caller. */
   fds: number[];
 }
@@ -50,8 +52,8 @@ export async function makeGateway(
     const { words, fds } = await reply;
     const refusal = refusalIn(words);
     if (refusal) throw refusal;
-    const [, index, childMac = '', gatewayMac = ''] = words;
-    return { index: Number(index), childMac, gatewayMac, fds };
+    const [, index, childMac = '', gatewayMac = '', way] = words;
+    return { index: Number(index), childMac, gatewayMac, translates: way === 'nat', fds };
   } finally {
     channel.close();
   }

@@ -5,6 +5,7 @@
 #include <linux/sockios.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "gateway/parts.h"
 
@@ -15,10 +16,21 @@ static int set_up_here(const struct gateway_plan *plan, struct gateway *gateway,
   put_up(&batch, LOOPBACK_INDEX);
   put_gateway_routing(&batch, plan);
   int error = apply_gateway_settings(what);
+  if (error == 0 && plan->ipv6.family != AF_UNSPEC) error = switch_on_ipv6(what);
   if (error == 0) error = send_batch(&batch, here, what);
-  if (error == 0) error = load_packet_filter(plan->mark, what);
+  if (error == 0) error = load_packet_filter(plan->mark, &gateway->translates, what);
+  if (error == 0 && gateway->translates) apply_translation_settings();
   if (error == 0) error = open_gateway_sockets(plan, gateway, what);
   return error;
+}
+
+/* A device without addresses; a kernel without IPv6 makes up none. `socket` is one of rtnetlink in its namespace. */
+static int quieten(const struct gateway_plan *plan, int socket, uint32_t index, const char **what) {
+  struct batch batch;
+  batch_clear(&batch);
+  put_no_link_local(&batch, index);
+  int error = send_batch(&batch, socket, what);
+  return error == EAFNOSUPPORT && plan->ipv6.family == AF_UNSPEC ? 0 : error;
 }
 
 /* Once the pair exists: its addresses and routes; `sockets` are those of rtnetlink in the child's namespace and in this. */
@@ -29,10 +41,14 @@ static int set_up_pair(const struct gateway_plan *plan, struct gateway *gateway,
   *what = "find the veth pair";
   uint32_t child_index = index_of(child, plan->ifname);
   if (child_index == 0) return errno;
+  /* Not with IFF_UP in one message: the kernel would bring the device up first. */
+  int error = quieten(plan, here, gateway->index, what);
+  if (error == 0) error = quieten(plan, child, child_index, what);
+  if (error != 0) return error;
   batch_clear(&batch);
   put_up(&batch, gateway->index);
   put_gateway_addresses(&batch, plan, gateway);
-  int error = send_batch(&batch, here, what);
+  error = send_batch(&batch, here, what);
   if (error != 0) return error;
   batch_clear(&batch);
   put_up(&batch, child_index);
@@ -70,6 +86,10 @@ int make_gateway(const struct gateway_plan *plan, struct gateway *gateway, const
   *what = "open a netlink socket";
   sockets[0] = open_netlink(NETLINK_ROUTE);
   if (sockets[0] < 0) return errno;
+  if (plan->ipv6.family != AF_UNSPEC) {
+    int error = switch_on_ipv6(what);
+    if (error != 0) return error;
+  }
   *what = "unshare net";
   if (unshare(CLONE_NEWNET) != 0) return errno;
   *what = "open a netlink socket";

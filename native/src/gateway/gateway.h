@@ -16,6 +16,10 @@
  *   UDP            TPROXY to the UDP socket; the parent sends answers as packets through `packet-out`
  *   echo requests  dropped; the parent sees them at `packet-in`
  *
+ * Without TPROXY the addresses stay, and ports are changed to that of the sockets, in packets of the connections that begin with
+ * a marked SYN by the kernel's NAT, which remembers the original one (SO_ORIGINAL_DST), and in datagrams one by one, with the
+ * original port as the mark (SO_RCVMARK, Linux 5.19).
+ *
  * Hardware addresses of both ends are made of their IPv4 addresses and known on the other side (permanent neighbours), and
  * addresses are not probed for duplicates: nothing waits for an answer.
  *
@@ -50,6 +54,8 @@ struct gateway {
   /* Of gw0, in the gateway namespace. */
   uint32_t index;
   unsigned char child_mac[HARDWARE_ADDRESS], gateway_mac[HARDWARE_ADDRESS];
+  /* Whether ports are changed, for want of TPROXY. */
+  int translates;
   /* packet-in, packet-out, TCP and UDP over IPv4, and then over IPv6, if used: all are non-blocking. */
   int sockets[GATEWAY_SOCKETS];
   int socket_count;

@@ -63,11 +63,10 @@ uint32_t index_of(int socket, const char *name) {
   return ioctl(socket, SIOCGIFINDEX, &ifr) == 0 ? (uint32_t)ifr.ifr_ifindex : 0;
 }
 
-/* Not with IFF_UP in one message: the kernel would bring the device up first. */
-static void put_no_link_local(struct batch *batch, uint32_t index) {
+void put_no_link_local(struct batch *batch, uint32_t index) {
   struct ifinfomsg device = {.ifi_family = AF_UNSPEC, .ifi_index = (int)index};
   unsigned char mode = IN6_ADDR_GEN_MODE_NONE;
-  begin(batch, RTM_NEWLINK, 0, "switch off link-local addresses");
+  begin(batch, RTM_NEWLINK, 0, "switch off link-local addresses of IPv6");
   put(batch, &device, sizeof device);
   size_t families = begin_nest(batch, IFLA_AF_SPEC);
   size_t family = begin_nest(batch, AF_INET6);
@@ -81,7 +80,6 @@ void put_up(struct batch *batch, uint32_t index) {
                              .ifi_index = (int)index,
                              .ifi_flags = IFF_UP,
                              .ifi_change = IFF_UP};
-  if (index != LOOPBACK_INDEX) put_no_link_local(batch, index);
   begin(batch, RTM_NEWLINK, 0, "bring up a device");
   put(batch, &device, sizeof device);
 }
@@ -96,7 +94,7 @@ static void put_address(struct batch *batch, uint32_t index, const struct gatewa
                               .ifa_scope = RT_SCOPE_UNIVERSE,
                               .ifa_index = index};
   size_t size = size_of(addresses->family);
-  begin(batch, RTM_NEWADDR, NEW, "add an address");
+  begin(batch, RTM_NEWADDR, NEW, addresses->family == AF_INET ? "add an address" : "add an address of IPv6");
   put(batch, &message, sizeof message);
   put_attribute(batch, IFA_LOCAL, address, size);
   if (addresses->family != AF_INET) return;

@@ -3,7 +3,7 @@
 #include <stdint.h>
 
 #include "gateway/gateway.h"
-#include "gateway/message.h"
+#include "gateway/messages/message.h"
 
 /* --- links.c: the pair of devices: eth0 (under another name, if wanted) in the child's namespace, gw0 in the gateway's --- */
 
@@ -32,7 +32,8 @@ void put_removal(struct batch *batch, uint32_t index);
 /* The index of a device in the namespace of that socket; 0 with an errno. */
 uint32_t index_of(int socket, const char *name);
 
-/* Brings up a device, without addresses that the kernel makes up (IPv6 link-local, which are probed for duplicates). */
+/* Keeps the kernel from making up addresses when the device comes up (IPv6 link-local, which are probed for duplicates). */
+void put_no_link_local(struct batch *batch, uint32_t index);
 void put_up(struct batch *batch, uint32_t index);
 
 /* Gives a device of one of the two namespaces its addresses, and the hardware addresses of those at the other end. */
@@ -49,8 +50,15 @@ void put_child_routes(struct batch *batch, const struct gateway_plan *plan, uint
 
 /* --- settings.c: /proc/sys/net of the gateway namespace ---------------------------------------------------------- */
 
+/*
+ * Before there are devices other than lo, where devices are to have IPv6. Also called in the child's namespace. It is only off
+ * there where the host's kernel was started so (ipv6.disable_ipv6=1).
+ */
+int switch_on_ipv6(const char **what);
 /* Before there are devices other than lo. */
 int apply_gateway_settings(const char **what);
+/* Of the tracking of connections, where that translates their ports; once the packet filter is loaded. */
+void apply_translation_settings(void);
 
 /* --- packet_filter.c --------------------------------------------------------------------------------------------- */
 
@@ -70,13 +78,26 @@ int apply_gateway_settings(const char **what);
  *       iif gw0 drop
  *     }
  *   }
+ *
+ * Where the kernel has no TPROXY, "iif gw0 meta l4proto udp accept" is in place of both its rules, and there are two chains
+ * more (struct gateway, `translates`):
+ *
+ *     chain ports {
+ *       type filter hook prerouting priority -300
+ *       iif gw0 udp checksum 0 meta mark set udp dport udp dport set 1 accept     (no checksum to correct)
+ *       iif gw0 meta l4proto udp meta mark set udp dport udp dport set 1 accept
+ *     }
+ *     chain connections {
+ *       type nat hook prerouting priority -100
+ *       meta mark MARK meta l4proto tcp dnat to :1
+ *     }
  */
 
-/* Where TPROXY leads: the port that the sockets in the gateway namespace are bound to. */
-enum { TPROXY_PORT = 1 };
+/* The port that the sockets in the gateway namespace are bound to. */
+enum { LISTENER_PORT = 1 };
 
-/* Before gw0 exists, which its rules name by its index. */
-int load_packet_filter(uint32_t mark, const char **what);
+/* Before gw0 exists, which its rules name by its index. Sets *translates to whether it had to do without TPROXY. */
+int load_packet_filter(uint32_t mark, int *translates, const char **what);
 
 /* --- sockets.c: the sockets that the parent takes over ----------------------------------------------------------- */
 
@@ -85,8 +106,8 @@ int load_packet_filter(uint32_t mark, const char **what);
  *
  *   packet-in    whole frames from the child that are a SYN of TCP, or an echo request (neither in fragments)
  *   packet-out   sends frames, with a struct virtio_net_hdr before each (PACKET_VNET_HDR in packet(7)), to any device there
- *   TCP, UDP     bound to the port of TPROXY; UDP has the original destination as a control message (IP_RECVORIGDSTADDR),
- *                and may have several datagrams in one (UDP_GRO)
+ *   TCP, UDP     bound to LISTENER_PORT; UDP has the original destination as control messages (IP_RECVORIGDSTADDR; without
+ *                TPROXY IP_PKTINFO, and the port as SO_RCVMARK), and may have several datagrams in one (UDP_GRO)
  */
 int open_gateway_sockets(const struct gateway_plan *plan, struct gateway *gateway, const char **what);
 /* To gw0. */

@@ -14,7 +14,7 @@ enum {
 
 static void begin_rule(struct batch *batch, int family, uint32_t priority) {
   struct fib_rule_hdr rule = {.family = (unsigned char)family, .table = TABLE, .action = FR_ACT_TO_TBL};
-  begin(batch, RTM_NEWRULE, NEW, "add a routing rule");
+  begin(batch, RTM_NEWRULE, NEW, family == AF_INET ? "add a routing rule" : "add a routing rule of IPv6");
   put(batch, &rule, sizeof rule);
   put_u32(batch, FRA_PRIORITY, priority);
 }

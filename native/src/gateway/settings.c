@@ -47,6 +47,33 @@ static int set(const char *path, const char *value) {
   return error;
 }
 
+/* How long connections are tracked in a state, in s. */
+#define TRACKED(state) "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_" state
+
+void apply_translation_settings(void) {
+  static const char as_if_established[] = "432000";
+  /* A packet that is taken for an invalid one would not be translated. */
+  set("/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal", "1");
+  /*
+   * Where one port of a client has two connections to one address, the second is given another source port, but only after
+   * the kernel has looked for sockets early, and found that of the first.
+   */
+  set("/proc/sys/net/ipv4/tcp_early_demux", "0");
+  /* Connections may be half-closed for as long as programs want. */
+  set(TRACKED("fin_wait"), as_if_established);
+  set(TRACKED("close_wait"), as_if_established);
+  /* The programs' own kernel waits for late packets. */
+  set(TRACKED("time_wait"), "10");
+  /* Datagrams are tracked for nothing. */
+  set("/proc/sys/net/netfilter/nf_conntrack_udp_timeout", "1");
+}
+
+int switch_on_ipv6(const char **what) {
+  *what = "switch on IPv6";
+  int error = set("/proc/sys/net/ipv6/conf/all/disable_ipv6", "0");
+  return error != 0 ? error : set("/proc/sys/net/ipv6/conf/default/disable_ipv6", "0");
+}
+
 int apply_gateway_settings(const char **what) {
   for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
     int error = set(settings[i].path, settings[i].value);

@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 
 /* Newer than some headers. */
-enum { IGNORE_OUTGOING = 23, UDP_RECEIVE_MERGED = 104 };
+enum { IGNORE_OUTGOING = 23, UDP_RECEIVE_MERGED = 104, RECEIVE_MARK = 75 };
 
 /* The kernel gives what net.core.rmem_max and wmem_max allow. */
 enum { BUFFER = 4 * 1024 * 1024, BACKLOG = 4096 };
@@ -112,10 +112,10 @@ static int open_packet_out(struct gateway *gateway, uint32_t mark) {
   return error;
 }
 
-/* Binds to the wildcard address of that family, as TPROXY needs it. */
+/* Binds to the wildcard address of that family; replies may come from any. */
 static int bind_transparently(int fd, int family) {
-  struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(TPROXY_PORT)};
-  struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(TPROXY_PORT)};
+  struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(LISTENER_PORT)};
+  struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(LISTENER_PORT)};
   int error = family == AF_INET ? set(fd, SOL_IP, IP_TRANSPARENT, 1) : set(fd, SOL_IPV6, IPV6_V6ONLY, 1);
   if (error == 0 && family == AF_INET6) error = set(fd, SOL_IPV6, IPV6_TRANSPARENT, 1);
   if (error != 0) return error;
@@ -131,11 +131,23 @@ static int open_tcp(struct gateway *gateway, int family) {
   return listen(fd, BACKLOG) == 0 ? 0 : errno;
 }
 
-static int open_udp(struct gateway *gateway, int family) {
+static int receive_destinations(int fd, int family) {
+  return family == AF_INET ? set(fd, SOL_IP, IP_RECVORIGDSTADDR, 1) : set(fd, SOL_IPV6, IPV6_RECVORIGDSTADDR, 1);
+}
+
+/* The address and the mark instead, which has the port. */
+static int receive_marked_destinations(int fd, int family, const char **what) {
+  int error = family == AF_INET ? set(fd, SOL_IP, IP_PKTINFO, 1) : set(fd, SOL_IPV6, IPV6_RECVPKTINFO, 1);
+  if (error != 0) return error;
+  *what = "receive the mark of datagrams";
+  return set(fd, SOL_SOCKET, RECEIVE_MARK, 1);
+}
+
+static int open_udp(struct gateway *gateway, int family, const char **what) {
   int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   int error = keep(gateway, fd);
-  if (error == 0)
-    error = family == AF_INET ? set(fd, SOL_IP, IP_RECVORIGDSTADDR, 1) : set(fd, SOL_IPV6, IPV6_RECVORIGDSTADDR, 1);
+  if (error != 0) return error;
+  error = gateway->translates ? receive_marked_destinations(fd, family, what) : receive_destinations(fd, family);
   if (error != 0) return error;
   set(fd, IPPROTO_UDP, UDP_RECEIVE_MERGED, 1);
   set(fd, SOL_SOCKET, SO_RCVBUF, BUFFER);
@@ -151,7 +163,7 @@ int open_gateway_sockets(const struct gateway_plan *plan, struct gateway *gatewa
     if (families[i] == AF_UNSPEC) continue;
     *what = "open a transparent socket";
     error = open_tcp(gateway, families[i]);
-    if (error == 0) error = open_udp(gateway, families[i]);
+    if (error == 0) error = open_udp(gateway, families[i], what);
   }
   return error;
 }

@@ -144,14 +144,15 @@ static void reply_with_gateway(const struct gateway_plan *plan) {
   snprintf(index, sizeof index, "%u", gateway.index);
   hardware_address(gateway.child_mac, child);
   hardware_address(gateway.gateway_mac, other);
-  send_with_fds(gateway.sockets, gateway.socket_count, "ok", index, child, other, NULL);
+  send_with_fds(gateway.sockets, gateway.socket_count, "ok", index, child, other,
+                gateway.translates ? "nat" : "tproxy", NULL);
 }
 
 /*
  * gateway IFNAME MTU MARK CHILD PREFIX GATEWAY DNS [CHILD PREFIX GATEWAY DNS]: connects the network namespace to a gateway
  * namespace (gateway/gateway.h) over IPv4, and over IPv6 if there are words for it. The result comes on the socket that comes
  * with the request, while others are served: "ok", the index of the gateway's device, the hardware addresses of the child's
- * and of the gateway's, and the sockets in this order: packet-in, packet-out, TCP and UDP over IPv4, TCP and UDP over IPv6;
+ * and of the gateway's, "tproxy" or "nat" (struct gateway, `translates`), and the sockets in this order: packet-in, packet-out, TCP and UDP over IPv4, TCP and UDP over IPv6;
  * or "error" like a reply.
  */
 enum outcome request_gateway(void) {

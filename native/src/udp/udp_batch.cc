@@ -86,6 +86,9 @@ void UdpBatch::readControl(msghdr* header, Message* message) {
       memcpy(&original, CMSG_DATA(c), sizeof original);
       m.to = original.sin6_addr;
       m.toPort = ntohs(original.sin6_port);
+    } else if (isAt(c, SOL_SOCKET, SO_MARK)) {
+      memcpy(&m.toPort, CMSG_DATA(c), sizeof m.toPort);
+      m.toPort = ntohs(m.toPort);
     }
   }
 }

@@ -21,8 +21,8 @@ class UdpBatch {
     // Size of each datagram in `data` where several came coalesced (UDP_GRO), else 0.
     uint16_t segment = 0;
     Address from;
-    // The local address that it was sent to, IPv4 as v4-mapped; with a port where the socket reports the original
-    // destination (ip(7), IP_RECVORIGDSTADDR), else 0.
+    // The local address that it was sent to, IPv4 as v4-mapped; with a port where the socket reports the original one
+    // (ip(7), IP_RECVORIGDSTADDR; or SO_RCVMARK with the gateway's rules, gateway/gateway.h), else 0.
     in6_addr to{};
     uint16_t toPort = 0;
     // Index of the next message of the same flow, or kNone. receive() makes one chain of all.

@@ -119,7 +119,7 @@ function dump(socket: NetlinkSocket, family: number, message: Message): Answer[]
     // A kernel without the family answers with all other families.
     return socket.dump(message).filter(({ payload }) => payload[0] === family);
   } catch (error) {
-    if (error instanceof NetlinkError && ['EOPNOTSUPP', 'EAFNOSUPPORT'].includes(error.code)) return [];
+    if (error instanceof NetlinkError && ['ENOTSUP', 'EAFNOSUPPORT'].includes(error.code)) return [];
     throw error;
   }
 }

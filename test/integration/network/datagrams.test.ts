@@ -6,6 +6,7 @@ import { type RunningStack, startStack, waitFor } from '../../support/index.js';
 import { pythonProgram } from '../../support/paths.js';
 import { ownHost } from '../../support/stacks/own-host.js';
 import { withStack } from '../../support/stacks/with-stack.js';
+import { without } from '../../support/stacks/without.js';
 
 /** With and without a header's length around what fits one packet, of 1280 bytes, 1500, the device, and IP. */
 const SIZES = [0, 1, 1232, 1233, 1400, 1452, 1453, 1472, 1473, 5000, 65_000, 65_472, 65_473, 65_492, 65_493, 65_507];
@@ -127,6 +128,39 @@ print(os.getpid(), flush=True)
 signal.sigwait([signal.SIGTERM])`;
     const { stdout, stderr } = await stack.enter('sh', '-euc', setUp, 'sh', program, untilKilled);
     assert.deepEqual([stdout, stderr], ['[]\n[]\n', '']);
+  });
+});
+
+describe('datagrams with the network driver builtin, without TPROXY', () => {
+  const args = ['--net=builtin', '--ipv6', '--allow-host-loopback'];
+  const stack = withStack(() => startStack({ args, wrapper: without(['tproxy']) }));
+
+  it('of any size go to the host and return', async () => {
+    await using echo4 = await Echo.listen();
+    await using echo6 = await Echo.listen('::1');
+    assert.deepEqual(await python(stack, 'sizes', '10.0.2.2', echo4.port, ...SIZES), []);
+    assert.deepEqual(await python(stack, 'sizes', 'fd00::2', echo6.port, ...SIZES), []);
+  });
+
+  it('are answered as the network is: refused, unreachable', async () => {
+    const errors = await python<string[]>(stack, 'errors', '10.0.2.2', 1, 'fd00::2', 1, '10.0.2.77', 9);
+    assert.deepEqual(errors, ['ECONNREFUSED', 'ECONNREFUSED', 'EHOSTUNREACH']);
+  });
+
+  it('have no checksum, or leave several at a time', async () => {
+    await using echo = await Echo.listen();
+    const script = `
+import socket, sys
+SO_NO_CHECK, SOL_UDP, UDP_SEGMENT = 11, 17, 103
+to = ('10.0.2.2', int(sys.argv[1]))
+c = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); c.settimeout(10)
+c.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 1)
+c.sendto(b'bare', to); print(c.recv(100).decode())
+c = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); c.settimeout(10)
+c.setsockopt(SOL_UDP, UDP_SEGMENT, 1000)
+c.sendto(b'x' * 3500, to); print(*sorted(len(c.recv(65536)) for i in range(4)))`;
+    const { stdout, stderr } = await stack.enter('python3', '-c', script, String(echo.port));
+    assert.deepEqual([stdout, stderr], ['bare\n500 1000 1000 1000\n', '']);
   });
 });
 

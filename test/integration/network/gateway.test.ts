@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { programPath, run, tempDir } from '../../support/index.js';
+import { type KernelFeature, without } from '../../support/stacks/without.js';
 
 /** What test/programs/gateway-run.ts prints. */
 interface Report {
@@ -28,7 +29,14 @@ interface Datagram {
 }
 
 async function gatewayRun(...words: string[]): Promise<Report> {
-  const { code, stdout, stderr } = await run(process.execPath, [programPath('gateway-run'), ...words]);
+  return gatewayRunLacking([], ...words);
+}
+
+/** As on a kernel without these. */
+async function gatewayRunLacking(features: KernelFeature[], ...words: string[]): Promise<Report> {
+  const command = [process.execPath, programPath('gateway-run'), ...words];
+  const [program = '', ...rest] = features.length === 0 ? command : [...without(features), ...command];
+  const { code, stdout, stderr } = await run(program, rest);
   assert.deepEqual([code, stderr], [0, '']);
   return JSON.parse(stdout) as Report;
 }
@@ -100,6 +108,37 @@ for (const detached of [false, true]) {
     });
   });
 }
+
+describe('a gateway namespace without TPROXY', () => {
+  let report: Report;
+  before(async () => {
+    report = await gatewayRunLacking(['tproxy'], 'eth0');
+  });
+
+  it('has connections and datagrams with their original destinations', () => {
+    const expected = { received: 'from inside', answer: 'from outside' };
+    assert.deepEqual(report.tcp4, { destination: ['198.51.100.7', 80], source: '10.0.2.100', ...expected });
+    assert.deepEqual(report.tcp6, { destination: ['2001:db8::7', 80], source: 'fd00::100', ...expected });
+    assert.deepEqual(report.udp4, { destination: ['198.51.100.7', 53], source: '10.0.2.100', data: 'datagram' });
+    assert.deepEqual(report.udp6, { destination: ['2001:db8::7', 53], source: 'fd00::100', data: 'datagram' });
+    assert.equal(report.passed.at(-1), 'end');
+  });
+
+  it('changes ports by the rules that are documented', () => {
+    const rules = report.gateway.split('\n').map((line) => line.trim());
+    assert.deepEqual(rules.slice(rules.indexOf('chain ports {'), -3), [
+      'chain ports {',
+      'type filter hook prerouting priority raw; policy accept;',
+      'iif "gw0" udp checksum 0 meta mark set udp dport udp dport set 1 accept',
+      'iif "gw0" meta mark set udp dport udp dport set 1 accept',
+      '}',
+      '',
+      'chain connections {',
+      'type nat hook prerouting priority dstnat; policy accept;',
+      'meta mark 0x0000524e meta l4proto tcp dnat to :1',
+    ]);
+  });
+});
 
 describe('a gateway namespace that cannot be made', () => {
   it('is an error that names the step', async () => {

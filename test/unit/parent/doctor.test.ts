@@ -29,6 +29,7 @@ function machine(changes: Partial<Machine> & { files?: Record<string, string>; w
       return { code: 0, output: outputs[program] ?? '' };
     },
     gatewayProblem: async () => undefined,
+    gatewayTranslates: async () => false,
     tunProblem: async () => undefined,
     subIdProblem: async () => undefined,
     tryNamespaces: async () => {},
@@ -128,6 +129,13 @@ describe('the doctor', () => {
       machine({ stat: async () => ({ mode: 0o100755, uid: 0 }) }),
     ],
     ['builtin-network', 'ok', /^the network driver builtin works$/, undefined, machine()],
+    [
+      'builtin-network',
+      'ok',
+      /works, by NAT: the kernel has no TPROXY/,
+      /modprobe nft_tproxy/,
+      machine({ gatewayTranslates: async () => true }),
+    ],
     [
       'builtin-network',
       'ok',

@@ -190,10 +190,23 @@ void HeldSyns::remove(HeldSyn* held) {
   if (attempts_.empty()) deps_.context.loop.wantTicks(false);
 }
 
-Admitted HeldSyns::take(const FourTuple& ends) {
-  auto it = attempts_.find(ends);
-  if (it == attempts_.end() || !it->second->isAdmitted()) return {};
-  HeldSyn* held = it->second;
+HeldSyn* HeldSyns::findAdmitted(const Ends& ends, bool translated) {
+  auto it = attempts_.find(FourTuple(ends.client, ends.destination));
+  if (it != attempts_.end() && it->second->isAdmitted()) return it->second;
+  if (!translated) return nullptr;
+  it = std::find_if(attempts_.begin(), attempts_.end(), [&](const auto& attempt) {
+    const HeldSyn& held = *attempt.second;
+    // Of its client only the address.
+    Address client = ends.client;
+    client.setPort(held.syn().source.port());
+    return held.isAdmitted() && held.ends() == FourTuple(client, ends.destination);
+  });
+  return it == attempts_.end() ? nullptr : it->second;
+}
+
+Admitted HeldSyns::take(const Ends& ends, bool translated) {
+  HeldSyn* held = findAdmitted(ends, translated);
+  if (held == nullptr) return {};
   Admitted admitted{true, held->destination(), held->takeHost()};
   deps_.context.fds.acquire(&deps_.holder, kDescriptors);
   remove(held);

@@ -50,14 +50,21 @@ class HeldSyns {
     FdBudget::Holder& holder;
   };
 
+  struct Ends {
+    const Address& client;
+    const Address& destination;
+  };
+
   // Of an attempt: the host's socket, and the one that will be accepted.
   static constexpr uint64_t kDescriptors = 2;
 
   explicit HeldSyns(Deps deps);
   ~HeldSyns();
   void onSyn(const Packet& syn);
-  // Of an accepted connection. Its descriptors are still accounted for.
-  Admitted take(const FourTuple& ends);
+  // Of an accepted connection. Its descriptors are still accounted for. `translated`: the kernel's NAT may have changed the
+  // client's port, as it does where the same port has another connection to that address; then any attempt of this client to
+  // that destination is meant, since they are alike.
+  Admitted take(const Ends& ends, bool translated);
   void tick();
   void close();
 
@@ -71,6 +78,8 @@ class HeldSyns {
   static constexpr size_t kMostOfSyn = 2048;
 
   void refuse(const Packet& syn, int error);
+  // Null for none.
+  HeldSyn* findAdmitted(const Ends& ends, bool translated);
   void remove(HeldSyn* held);
   bool hasRoomFor(const Address& client) const;
 

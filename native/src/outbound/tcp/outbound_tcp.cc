@@ -12,6 +12,21 @@ namespace rn {
 
 namespace {
 constexpr int kAcceptsAtOnce = 64;
+// LISTENER_PORT in gateway/parts.h.
+constexpr uint16_t kListenerPort = 1;
+// Of linux/netfilter_ipv4.h and linux/netfilter_ipv6/ip6_tables.h, which C++ cannot include: one number for both families.
+constexpr int kOriginalDestination = 80;
+
+// Where a connection led to before the kernel's NAT changed its destination; false where it did not.
+bool originalDestination(int fd, Address* destination) {
+  Address found;
+  found.length = sizeof found.v6;
+  int level = destination->family() == AF_INET ? SOL_IP : SOL_IPV6;
+  if (getsockopt(fd, level, kOriginalDestination, &found.sa, &found.length) != 0) return false;
+  if (found.family() != destination->family()) return false;
+  *destination = found;
+  return true;
+}
 }  // namespace
 
 class OutboundConnection : public TcpRelay {
@@ -110,7 +125,9 @@ void OutboundTcp::accepted(Fd client, const Address& address) {
   Address destination;
   destination.length = sizeof destination.v6;
   if (getsockname(client.get(), &destination.sa, &destination.length) != 0) return;
-  Admitted admitted = held_.take(FourTuple(address, destination));
+  // Connections are accepted at their destination, or with NAT at the port of the listener (gateway/gateway.h).
+  bool translated = destination.port() == kListenerPort && originalDestination(client.get(), &destination);
+  Admitted admitted = held_.take({address, destination}, translated);
   if (!admitted.found) {
     sockets::closeWithReset(std::move(client));
   } else if (admitted.destination.kind == Destination::Kind::dns) {

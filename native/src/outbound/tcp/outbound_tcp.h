@@ -1,7 +1,8 @@
 // TCP connections from the namespace to the host and beyond.
 //
 // Theory of operation. The gateway's listeners accept what held_syns.h has admitted: a connection whose local address is the
-// destination that the program wanted (ip(7), IP_TRANSPARENT). It is joined with the host's socket by a TcpRelay, on the
+// destination that the program wanted (ip(7), IP_TRANSPARENT), or that the kernel has changed the destination port of, and
+// remembers it (gateway/gateway.h). It is joined with the host's socket by a TcpRelay, on the
 // thread with fewest connections, and stays there. Where a policy needs it, the client shows first which name it wants
 // (peeked_connection.h).
 //  What is accepted without having been admitted is reset: programs inside

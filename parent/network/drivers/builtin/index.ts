@@ -9,7 +9,7 @@ import { LauncherRequestError } from '../../../namespaces/launcher.js';
 import type { ChildNamespaces, Network, NetworkDriver, NetworkOptions } from '../../driver.js';
 import { HostResolvers } from '../../host/host-resolvers.js';
 import { userModeAddresses } from '../addresses.js';
-import { explainGateway } from './gateway-problem.js';
+import { explainGateway, isAboutIPv6 } from './gateway-problem.js';
 import { hostHasIPv6 } from './host-ipv6.js';
 
 const DEFAULT_IFNAME = 'eth0';
@@ -29,16 +29,16 @@ export const builtin: NetworkDriver = {
   async setup(child: ChildNamespaces, options: NetworkOptions): Promise<Network> {
     const ipv4 = userModeAddresses(options.cidr);
     const mtu = options.mtu || DEFAULT_MTU;
-    const ipv6 = wantsIPv6(options, mtu);
     const device = options.ifname ?? DEFAULT_IFNAME;
-    const addresses = { ipv4, ...(ipv6 && { ipv6: IPV6 }) };
-    const gateway = await child
-      .openGateway({
-        ifname: device,
-        mtu,
-        hostLoopback: options.hostLoopback,
-        hostPorts: options.hostPorts ?? [],
-        ...addresses,
+    const { hostLoopback, hostPorts = [] } = options;
+    const open = (ipv6: boolean) =>
+      child.openGateway({ ifname: device, mtu, hostLoopback, hostPorts, ipv4, ...(ipv6 && { ipv6: IPV6 }) });
+    let ipv6 = wantsIPv6(options, mtu);
+    const gateway = await open(ipv6)
+      .catch((error: unknown) => {
+        if (!(error instanceof LauncherRequestError) || options.ipv6 || !isAboutIPv6(error)) throw error;
+        ipv6 = false;
+        return open(ipv6);
       })
       .catch((error: unknown) => {
         if (!(error instanceof LauncherRequestError)) throw error;

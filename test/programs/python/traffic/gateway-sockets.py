@@ -11,11 +11,17 @@ import sys
 
 USER_NAMESPACE, CHILD, INDEX = sys.argv[1], sys.argv[2], int(sys.argv[3])
 SIOCGSKNS, TIMEOUT = 0x894C, 20
+LISTENER_PORT, SO_ORIGINAL_DST, IP_PKTINFO = 1, 80, 8
 NAMES = ['packet-in', 'packet-out', 'tcp4', 'udp4', 'tcp6', 'udp6']
 sockets = {name: socket.socket(fileno=3 + i) for i, name in enumerate(NAMES)}
 for sock in sockets.values():
     sock.settimeout(TIMEOUT)
 FAMILIES = {4: (socket.AF_INET, '198.51.100.7'), 6: (socket.AF_INET6, '2001:db8::7')}
+
+
+def address_of(kind, sockaddr):
+    at, size = (4, 4) if kind == socket.AF_INET else (8, 16)
+    return [socket.inet_ntop(kind, sockaddr[at:at + size]), struct.unpack('!H', sockaddr[2:4])[0]]
 
 
 def inside(command, net=CHILD, **options):
@@ -69,7 +75,11 @@ def tcp(family):
     received = connection.recv(100).decode()
     connection.sendall(b'from outside')
     answer = client.communicate()[0].strip()
-    return {'destination': connection.getsockname()[:2], 'source': peer[0], 'received': received, 'answer': answer}
+    destination = connection.getsockname()[:2]
+    if destination[1] == LISTENER_PORT:
+        kind, level = (socket.AF_INET, socket.SOL_IP) if family == 4 else (socket.AF_INET6, socket.IPPROTO_IPV6)
+        destination = address_of(kind, connection.getsockopt(level, SO_ORIGINAL_DST, 28))
+    return {'destination': destination, 'source': peer[0], 'received': received, 'answer': answer}
 
 
 SEND = """
@@ -84,10 +94,14 @@ def udp(family):
     client = python(SEND, str(int(kind)), remote)
     data, control, _, peer = sockets[f'udp{family}'].recvmsg(65536, 1024)
     client.communicate()
-    _, _, address = control[0]
-    at = 4 if family == 4 else 8
-    destination = socket.inet_ntop(kind, address[at:at + (4 if family == 4 else 16)])
-    return {'destination': [destination, struct.unpack('!H', address[2:4])[0]], 'source': peer[0], 'data': data.decode()}
+    control = {(level, name): value for level, name, value in control}
+    if (socket.SOL_SOCKET, socket.SO_MARK) in control:
+        port = struct.unpack('!H', control[socket.SOL_SOCKET, socket.SO_MARK][:2])[0]
+        info = control.get((socket.SOL_IP, IP_PKTINFO)) or control[socket.IPPROTO_IPV6, socket.IPV6_PKTINFO]
+        destination = [socket.inet_ntop(kind, info[4:8] if family == 4 else info[:16]), port]
+    else:
+        destination = address_of(kind, *control.values())
+    return {'destination': destination, 'source': peer[0], 'data': data.decode()}
 
 
 FRAMES = """

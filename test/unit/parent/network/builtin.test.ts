@@ -12,15 +12,24 @@ describe('the network driver builtin', () => {
     for (const [code, step, what, fix] of [
       [
         'ENOENT',
-        'load the packet filter: tproxy',
-        /no TPROXY in nf_tables \(CONFIG_NFT_TPROXY\)/,
+        'load the packet filter: nat',
+        /no TPROXY in nf_tables, nor NAT .*CONFIG_NFT_NAT/,
         /modprobe nft_tproxy/,
       ],
-      ['EOPNOTSUPP', 'load the packet filter: nf_tables', /no nf_tables .*CONFIG_NF_TABLES/, /modprobe nf_tables/],
+      ['ENOPROTOOPT', 'receive the mark of datagrams', /no TPROXY .*Linux 5\.19/, /modprobe nft_tproxy/],
+      ['ENOTSUP', 'load the packet filter: nf_tables', /no nf_tables .*CONFIG_NF_TABLES/, /modprobe nf_tables/],
       ['EPROTONOSUPPORT', 'load the packet filter: nfnetlink', /no nf_tables/, /modprobe nf_tables/],
-      ['EOPNOTSUPP', 'make a veth pair', /no veth devices \(CONFIG_VETH\)/, /modprobe veth/],
+      ['ENOTSUP', 'make a veth pair', /no veth devices \(CONFIG_VETH\)/, /modprobe veth/],
       ['EEXIST', 'make a veth pair', /a device up0 already/, /--ifname/],
       ['EAFNOSUPPORT', 'add a routing rule', /no policy routing/, /--net=slirp4netns/],
+      ['EAFNOSUPPORT', 'add a routing rule of IPv6', /no IPv6 .*ipv6\.disable=1/, /leave out --ipv6/],
+      ['EROFS', 'switch on IPv6', /^IPv6 is switched off in new network namespaces/, /leave out --ipv6/],
+      [
+        'EPERM',
+        'open a packet socket',
+        /refused here: by a filter of system calls \(seccomp\)/,
+        /AF_PACKET.*slirp4netns/,
+      ],
       ['EAFNOSUPPORT', 'open a packet socket', /no packet sockets \(CONFIG_PACKET\)/, /modprobe af_packet/],
       [
         'EROFS',

@@ -1,4 +1,4 @@
-#include "gateway/message.h"
+#include "gateway/messages/message.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
