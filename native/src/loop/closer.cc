@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <chrono>
@@ -110,6 +112,43 @@ void close(Fd fd) {
 
 void close(std::vector<Fd> fds) {
   for (Fd& fd : fds) close(std::move(fd));
+}
+
+namespace {
+
+// Returns false where that is not possible.
+bool send(int to, const int (&fds)[2]) {
+  char nothing = 0;
+  iovec iov{&nothing, sizeof nothing};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof fds)] = {};
+  msghdr message{};
+  message.msg_iov = &iov;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* c = CMSG_FIRSTHDR(&message);
+  c->cmsg_level = SOL_SOCKET;
+  c->cmsg_type = SCM_RIGHTS;
+  c->cmsg_len = CMSG_LEN(sizeof fds);
+  memcpy(CMSG_DATA(c), fds, sizeof fds);
+  return sendmsg(to, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
+}  // namespace
+
+void leaveToKernel(Fd fd) {
+  if (!fd.valid()) return;
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) != 0) {
+    close(std::move(fd));
+    return;
+  }
+  Fd sender(pair[0]), receiver(pair[1]);
+  if (send(sender.get(), {fd.get(), receiver.get()})) fd.reset();
+  else close(std::move(fd));
+  // Older kernels look for what is lost, and close it, before these calls return.
+  close(std::move(sender));
+  close(std::move(receiver));
 }
 
 }  // namespace closer

@@ -16,6 +16,13 @@ namespace closer {
 void close(Fd fd);
 void close(std::vector<Fd> fds);
 
+// Any thread; never blocks, nor does the end of this process wait for it, where the kernel is Linux 6.10 or later. For our
+// own descriptors whose close(2) takes long: that of a packet socket waits for all processors, for about 10 ms.
+//
+// The descriptor is sent to a socket that is in its own queue: nobody can receive it any more, and what is lost so is closed
+// by the kernel (net/unix/garbage.c in Linux), since 6.10 by a worker of its own.
+void leaveToKernel(Fd fd);
+
 }  // namespace closer
 
 }  // namespace rn

@@ -28,8 +28,7 @@ Gateway::Gateway(Context& context, GatewayOptions options)
 
 void Gateway::close() {
   context_.loop.unwatch(this);
-  // The kernel waits for all processors before a packet socket is closed, about 12 ms.
-  closer::close(std::move(packets_));
+  closer::leaveToKernel(std::move(packets_));
   out_.close();
   tcp_.close();
   udp_.close();

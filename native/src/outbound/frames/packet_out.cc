@@ -236,6 +236,6 @@ std::string PacketOut::ethernetToChild(bool v4) const {
   return std::string(bytesOf(ethernet));
 }
 
-void PacketOut::close() { closer::close(std::move(options_.socket)); }
+void PacketOut::close() { closer::leaveToKernel(std::move(options_.socket)); }
 
 }  // namespace rn
