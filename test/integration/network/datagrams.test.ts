@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { type RunningStack, startStack, waitFor } from '../../support/index.js';
+import { without } from '../../support/kernel.js';
 import { pythonProgram } from '../../support/paths.js';
 import { ownHost } from '../../support/stacks/own-host.js';
 import { withStack } from '../../support/stacks/with-stack.js';
-import { without } from '../../support/stacks/without.js';
 
 /** With and without a header's length around what fits one packet, of 1280 bytes, 1500, the device, and IP. */
 const SIZES = [0, 1, 1232, 1233, 1400, 1452, 1453, 1472, 1473, 5000, 65_000, 65_472, 65_473, 65_492, 65_493, 65_507];

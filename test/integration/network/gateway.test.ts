@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { programPath, run, tempDir } from '../../support/index.js';
-import { type KernelFeature, without } from '../../support/stacks/without.js';
+import { type KernelFeature, without } from '../../support/kernel.js';
 
 /** What test/programs/gateway-run.ts prints. */
 interface Report {

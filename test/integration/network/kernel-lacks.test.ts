@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import type { Finding } from '../../../parent/doctor/index.js';
 import { run, startStack } from '../../support/index.js';
+import { type KernelFeature, without } from '../../support/kernel.js';
 import { runWords, WITHOUT_BUILTIN } from '../../support/stacks/rootless-run.js';
-import { type KernelFeature, without } from '../../support/stacks/without.js';
 
 /** Words that make a place that lacks something, the line that builtin ends with there, and whether auto is tried there. */
 const PLACES: Readonly<Record<string, { wrapper: readonly string[]; line: RegExp; goesOn?: boolean }>> = {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { type RunningStack, run, startStack, tempDir } from '../../../support/index.js';
+import { without } from '../../../support/kernel.js';
 import { pythonProgram } from '../../../support/paths.js';
 import { onInternet, SERVERS, SITES } from '../../../support/stacks/internet.js';
-import { without } from '../../../support/stacks/without.js';
 
 const CLOSED = 4;
 
