@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { waitFor } from '../../../support/index.js';
+import { readdirSync } from 'node:fs';
+import { start, waitFor } from '../../../support/index.js';
 import { type OverlayHost, type OverlayHosts, startOverlayHosts } from '../../../support/overlay/container-hosts.js';
-import { busyboxRootfs, HOST_PROGRAMS, IDLE, WEB } from '../../../support/stacks/containers.js';
+import { busyboxRootfs, HOST_PROGRAMS, IDLE, kill, WEB } from '../../../support/stacks/containers.js';
 
 describe('a static overlay network', () => {
   let all: OverlayHosts;
@@ -56,13 +57,64 @@ describe('a static overlay network', () => {
     });
     const back = await exec(at(0), 'web', 'ping', '-c', '1', '-W', '2', client);
     assert.deepEqual([back.code, back.stderr, client], [0, '', client]);
-    for (const name of [web, 'web', 'www', 'web.back']) {
-      const page = async () => exec(at(1), 'client', 'curl', '-sS', '-m', '5', `http://${name}/`);
-      await waitFor(async () => (await page()).code === 0, { what: `the page of ${name}` });
-      assert.equal((await page()).stdout, `${(await at(0).stack.containers.inspect('web')).hostname}\n`);
-    }
+    const urls = [web, 'web', 'www', 'web.back'].map((name) => `http://${name}/`);
+    const { hostname } = await at(0).stack.containers.inspect('web');
+    const pages = async () => (await exec(at(1), 'client', 'curl', '-sS', '-m', '5', ...urls)).stdout;
+    await waitFor(async () => (await pages()) === `${hostname}\n`.repeat(4), { what: 'the pages', timeout: 20_000 });
     const { members } = await at(1).status('back');
     const peer = members.find(({ self }) => !self);
     assert.ok(peer?.handshakeAge !== undefined && peer.bytesSent && peer.latency !== undefined, JSON.stringify(peer));
+  });
+
+  it('reaches nothing else of the other host', async () => {
+    const gateway = (await addressOf(at(0), 'web')).replace(/\d+$/, '1');
+    await using _server = await start(
+      'nsenter',
+      [...at(0).stack.into(), 'socat', 'TCP-LISTEN:7000,fork', '/dev/null'],
+      {
+        ready: {
+          check: async () => (await at(0).stack.enter(['socat', '/dev/null', 'TCP:127.0.0.1:7000'])).code === 0,
+        },
+      },
+    );
+    const connects = (host: OverlayHost, from: string) =>
+      exec(host, from, 'curl', '-s', '-m', '1', `telnet://${gateway}:7000`);
+    // 28: nothing answers.
+    assert.equal((await connects(at(1), 'client')).code, 28);
+    assert.notEqual((await connects(at(0), 'web')).code, 28);
+  });
+
+  it('is there again when the agent was killed', async () => {
+    for (const pid of at(0).stack.agents()) kill(pid);
+    await at(0).stack.settled();
+    const page = () => exec(at(1), 'client', 'curl', '-sS', '-m', '2', 'http://web/');
+    await waitFor(async () => (await page()).code === 0, { what: 'the page again', timeout: 20_000 });
+  });
+
+  it('leaves nothing behind, however often it is left and made', async () => {
+    for (const [index, name] of ['web', 'client'].entries()) {
+      await at(index).must('rm', '-f', name);
+      await at(index).must('overlay', 'leave', 'back');
+    }
+    const traces = async () => {
+      const [agent = 0] = at(0).stack.agents();
+      const inside = async (...words: string[]) =>
+        (await at(0).stack.enter(words)).stdout.replaceAll(/^\d+: |@if\d+/gm, '');
+      return {
+        links: await inside('ip', '-o', 'link', 'show', 'type', 'tun'),
+        routes: await inside('ip', 'route'),
+        sets: await inside('nft', 'list', 'sets'),
+        files: at(0).stack.files(),
+        descriptors: readdirSync(`/proc/${agent}/fd`).length,
+      };
+    };
+    const round = async () => {
+      await at(0).must('overlay', 'create', 'again', '--static', '--address', at(0).host.ip);
+      await at(0).must('overlay', 'leave', 'again');
+    };
+    await round();
+    const before = await traces();
+    for (let times = 0; times < 2; times++) await round();
+    assert.deepEqual(await traces(), before);
   });
 });
