@@ -8,10 +8,11 @@
  * second peer without addresses, the device changes to it, and it is announced as the key, which moves the addresses.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { OverlayCondition, OverlayReport } from '../../protocol/overlay/reports.js';
+import type { OverlayReport } from '../../protocol/overlay/reports.js';
 import type { OverlayMember, OverlayName, OverlayPeerStatus, OverlayState } from '../../protocol/overlay/types.js';
 import { VERSION } from '../../protocol/version.js';
 import { generateKeys, type KeyPair } from '../../protocol/wireguard/keys.js';
+import { StackUnreachableError } from '../client/errors.js';
 import { errorText } from '../errors.js';
 import { OverlayError } from './errors.js';
 import type { Announcement, Membership } from './membership.js';
@@ -46,6 +47,9 @@ export class OverlayNetwork {
   #rotating = false;
   #closed = false;
   #announced = '';
+  /** Why the agent does not have the state. */
+  #failure: string | undefined;
+  #warned = '';
 
   constructor(private readonly deps: OverlayNetworkDeps) {
     this.#keys = deps.store.keyPair();
@@ -116,6 +120,7 @@ export class OverlayNetwork {
   async #refreshAll(): Promise<void> {
     while (this.#again && !this.#closed) {
       this.#again = false;
+      this.#failure = undefined;
       await this.deps.push();
     }
   }
@@ -123,7 +128,12 @@ export class OverlayNetwork {
   /** Like refresh(), for changes that nobody waits for. */
   changed(): void {
     this.refresh().catch((error: unknown) => {
-      if (!this.#closed) this.deps.warn(`the network ${this.config.name}: ${errorText(error)}`);
+      const text = errorText(error);
+      // It gets everything when there is one again.
+      const isAway = error instanceof StackUnreachableError;
+      if (!this.#closed && !isAway && text !== this.#warned) this.deps.warn(text);
+      this.#failure = text;
+      this.#warned = text;
     });
   }
 
@@ -136,9 +146,10 @@ export class OverlayNetwork {
     try {
       const text = JSON.stringify(this.announcement());
       if (this.#announced !== '' && text !== this.#announced) await this.announce();
+      if (this.#failure !== undefined) this.changed();
       await this.#rotateOldKey();
     } catch (error) {
-      this.deps.warn(`the network ${this.config.name}: ${errorText(error)}`);
+      this.deps.warn(errorText(error));
     }
   }
 
@@ -201,7 +212,12 @@ export class OverlayNetwork {
 
   report(statuses: readonly OverlayPeerStatus[]): OverlayReport {
     const { name, mode, networks, internal, etcd } = this.config;
-    const { peers, condition, reason } = this.membership;
+    const { peers } = this.membership;
+    const isReady = this.membership.condition === 'ready';
+    const { condition, reason } =
+      isReady && this.#failure !== undefined
+        ? { condition: 'failed' as const, reason: this.#failure }
+        : this.membership;
     const own = this.self();
     const row = (member: OverlayMember, self: boolean) => {
       const { nextKey: _, ...shown } = member;
@@ -216,7 +232,7 @@ export class OverlayNetwork {
       };
     };
     return {
-      ...{ name, mode, networks, internal, condition: condition as OverlayCondition },
+      ...{ name, mode, networks, internal, condition },
       ...(reason === undefined ? {} : { reason }),
       ...(etcd ? { endpoints: etcd.endpoints, prefix: etcd.prefix } : {}),
       members: [...(own ? [row(own, true)] : []), ...peers.map((peer) => row(peer, false))],

@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import type { Announcement, Membership } from '../../../../parent/overlay/membership.js';
+import { OverlayNetwork } from '../../../../parent/overlay/network.js';
+import { OverlayStore } from '../../../../parent/overlay/store.js';
+import { publicKeyOf } from '../../../../protocol/wireguard/keys.js';
+import { tempDir } from '../../../support/index.js';
+
+/** A network whose membership, port and agent only note what they are asked for. */
+function makeNetwork(mode: 'static' | 'etcd' = 'etcd') {
+  const store = new OverlayStore(tempDir(), 'back');
+  const steps: string[] = [];
+  let failure: Error | undefined;
+  const membership: Membership = {
+    condition: 'ready',
+    reason: undefined,
+    subnets: ['10.50.1.0/24'],
+    peers: [],
+    names: [],
+    isAlive: () => true,
+    async announce({ publicKey, nextKey, address }: Announcement) {
+      steps.push(`announce ${publicKey}${nextKey === undefined ? '' : `, then ${nextKey}`} at ${address}`);
+    },
+    setNames: () => {},
+    expel: async () => {},
+    requireReachable: async () => {},
+    leave: async () => {},
+    close: async () => {},
+  };
+  const warnings: string[] = [];
+  let address = '192.0.2.1';
+  const network: OverlayNetwork = new OverlayNetwork({
+    config: {
+      ...{
+        name: 'back',
+        mode,
+        host: randomUUID(),
+        hostName: 'one',
+        networks: ['10.50.0.0/16'],
+        internal: false,
+        port: 51820,
+      },
+    },
+    store,
+    port: { close: async () => {} },
+    address: () => address,
+    async push() {
+      if (failure) throw failure;
+      steps.push(`use ${publicKeyOf(network.state()?.privateKey ?? '')}`);
+    },
+    warn: (line) => warnings.push(line),
+    rotationMs: 0,
+  });
+  network.use(membership);
+  store.writeLease({ subnets: ['10.50.1.0/24'] });
+  return {
+    ...{ network, store, steps, warnings },
+    move: (to: string) => {
+      address = to;
+    },
+    fail: (error: Error | undefined) => {
+      failure = error;
+    },
+  };
+}
+
+describe('an overlay network of a host', () => {
+  it('announces its next key before it uses that, and keeps it', async () => {
+    const { network, store, steps } = makeNetwork();
+    const before = network.announcement().publicKey;
+    await network.rotate();
+    const { publicKey } = network.announcement();
+    assert.notEqual(publicKey, before);
+    assert.equal(steps[0], `announce ${before}, then ${publicKey} at 192.0.2.1`);
+    assert.deepEqual(steps.slice(1).sort(), [`announce ${publicKey} at 192.0.2.1`, `use ${publicKey}`]);
+    assert.equal(store.keyPair().publicKey, publicKey);
+  });
+
+  it('replaces a key that is old, and none whose age is not known, such as after the clock was set', async () => {
+    const { network, store, steps } = makeNetwork();
+    const madeAt = (keyMade: number) => store.writeLease({ subnets: ['10.50.1.0/24'], keyMade });
+    await network.lookAround();
+    assert.ok(Math.abs((store.lease()?.keyMade ?? 0) - Date.now()) < 60_000);
+    madeAt(Date.now() + 1e9);
+    await network.lookAround();
+    assert.deepEqual(steps, []);
+    madeAt(Date.now() - 31 * 24 * 3600 * 1000);
+    await network.lookAround();
+    assert.equal(steps.length, 3);
+    await network.lookAround();
+    assert.equal(steps.length, 3);
+  });
+
+  it('does not replace the key of a static network, which nobody would be told', async () => {
+    await assert.rejects(makeNetwork('static').network.rotate(), /static network cannot be replaced/);
+  });
+
+  it('announces another address of its host', async () => {
+    const { network, steps, move } = makeNetwork();
+    await network.announce();
+    await network.lookAround();
+    assert.equal(steps.length, 1);
+    move('192.0.2.2');
+    await network.lookAround();
+    assert.match(steps[1] ?? '', / at 192\.0\.2\.2$/);
+    move('');
+    await network.lookAround();
+    assert.equal(steps.length, 2);
+  });
+
+  it('reports why the agent cannot set it up, warns of that once, and tries again', async () => {
+    const { network, warnings, fail } = makeNetwork();
+    fail(new Error('no WireGuard'));
+    await network.refresh().catch(() => {});
+    network.changed();
+    await new Promise(setImmediate);
+    const { condition, reason } = network.report([]);
+    assert.deepEqual([condition, reason, warnings], ['failed', 'no WireGuard', ['no WireGuard']]);
+    await network.lookAround();
+    await new Promise(setImmediate);
+    assert.equal(warnings.length, 1);
+    fail(undefined);
+    await network.lookAround();
+    await new Promise(setImmediate);
+    assert.equal(network.report([]).condition, 'ready');
+  });
+});
+
+describe('the files of an overlay network', () => {
+  it('have a key that nobody else reads, or are refused', async () => {
+    const { store } = makeNetwork();
+    const { publicKey } = store.keyPair();
+    assert.equal(store.keyPair().publicKey, publicKey);
+    const { chmodSync, statSync, writeFileSync } = await import('node:fs');
+    const path = `${store.directory}/key`;
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    assert.equal(statSync(store.directory).mode & 0o777, 0o700);
+    chmodSync(path, 0o644);
+    assert.throws(() => store.keyPair(), /other users have access to the key/);
+    chmodSync(path, 0o600);
+    writeFileSync(path, 'nonsense');
+    assert.throws(() => store.keyPair(), /is not a key/);
+    writeFileSync(`${store.directory}/peers.json`, '{"members":[{}]}');
+    assert.deepEqual(store.peers(), { members: [], names: [] });
+    writeFileSync(`${store.directory}/config.json`, '{}');
+    assert.throws(() => store.config(), /missing or invalid; hint: remove|missing or invalid/);
+  });
+});
