@@ -98,6 +98,9 @@ function handle(event: EngineEvent): void {
       }
       break;
     }
+    case 'dns-answer':
+      containers?.onNameAnswer(event);
+      break;
     case 'addresses-changed':
       plans.changed();
       break;
@@ -121,7 +124,10 @@ async function runContainers(config: ContainersConfig): Promise<void> {
       return send({ type: 'containers-ready' });
     }
     const { startContainers } = await import('./container/index.js');
-    const { runtime, ready } = startContainers(config, send, warn, () => plans.changed());
+    const { runtime, ready } = startContainers(config, {
+      ...{ engine, send, warn },
+      changed: () => plans.changed(),
+    });
     containers = runtime;
     serving.emit('known');
     plans.changed();

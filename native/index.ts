@@ -35,6 +35,8 @@ export type EngineEvent =
   | { type: 'outbound-opened' | 'outbound-closed'; flow: OutboundFlow }
   /** `protocol` is that of IP, 0 for a name that was asked for; `rule` counts from 0, -1 is the default. */
   | { type: 'egress-denied'; protocol: number; rule: number; client: string; destination: string; reason: string }
+  /** Of askName(). `from` is the place of Origin in src/dns/server/servers.h. */
+  | { type: 'dns-answer'; id: number; data: Buffer; from: number }
   | { type: 'log'; text: string }
   | {
       type: 'connection-opened' | 'connection-refused' | 'connection-closed';
@@ -243,6 +245,26 @@ export interface Engine {
   forgetPlans(): void;
   /** Both sides: no port has that target any longer. */
   forgetPlan(target: Uint8Array): void;
+  /**
+   * Child: serves DNS at the gateway addresses of a network (src/dns/server/servers.h), with names as setZone() has them; from
+   * nameServersSettled() on. Returns "", or what prevents it: then the network is not served.
+   */
+  openNameServer(network: number, gateways: string[], zone: string): string;
+  closeNameServer(network: number): void;
+  /** Child: all networks of an agent before are open, and their names and clients known. */
+  nameServersSettled(): void;
+  /** Child: replaces the names of a network; see src/dns/server/zone.h for the text. */
+  setZone(network: number, text: string): void;
+  /**
+   * Child: what may be asked from that address: names of these networks, and others with `outside`; of `servers`, if there are
+   * any, from the network namespace at the path `netns`. Throws an error with a code where that cannot be opened.
+   */
+  setNameClient(address: string, networks: number[], outside: boolean, servers: string[], netns: string): void;
+  removeNameClient(address: string): void;
+  /** Child: queries of a network by who has answered, in the order of Origin in src/dns/server/servers.h. */
+  nameCounters(network: number): number[];
+  /** Child: has a network's server answer as if that client had asked; a `dns-answer` with that id follows. */
+  askName(id: number, network: number, query: Uint8Array, client: string): void;
   close(): void;
 }
 

@@ -17,6 +17,7 @@ import { ignoreEmptyOptions } from '../rootlesskit-compat/empty-options.js';
 import { acceptDockerSpellings } from '../rootlesskit-compat/option-spellings.js';
 import { findOrStartStack, findRunningStack, type WantedStack } from '../stack/stack-discovery.js';
 import { makeContainerCommand, withoutGroup } from './commands/container-group.js';
+import { makeDnsCommand } from './commands/dns.js';
 import { refuseForeignCommands } from './commands/foreign-commands.js';
 import { makeGcCommand, makeOciHookCommand } from './commands/housekeeping.js';
 import {
@@ -56,6 +57,7 @@ const subcommands: readonly ((deps: NetDeps) => Command)[] = [
   makeExecCommand,
   makeNetworkCommand,
   makeOverlayCommand,
+  makeDnsCommand,
   makeGcCommand,
   makeOciHookCommand,
   makeContainerCommand,

@@ -6,10 +6,12 @@ import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { EngineEvent } from '../../native/index.js';
 import { shortId } from '../../protocol/containers/short-id.js';
 import { errorText } from '../../protocol/errors/error-text.js';
 import { statePath } from '../../protocol/state/state-layout.js';
 import type { ContainersConfig, HostAspect, Message } from '../../protocol/wire/messages.js';
+import { type NameEngine, NameService } from '../dns/name-service.js';
 import type { ReturnPath } from '../source-address/source-addresses.js';
 import { ContainerStreams } from './api/exec-streams.js';
 import { OCIHooks } from './api/oci-hooks.js';
@@ -32,10 +34,12 @@ import { CNI } from './network/cni/executor/chain.js';
 import { CNIGarbage } from './network/cni/garbage.js';
 import { LeaseRenewal } from './network/cni/lease-renewal.js';
 import { NetnsPins } from './network/cni/netns-pins.js';
-import { type PluginPaths, withPluginPaths } from './network/cni/plugin-paths.js';
+import { type PluginPaths, pluginDirectories, withPluginPaths } from './network/cni/plugin-paths.js';
 import { Collisions } from './network/collisions.js';
 import { Ipam } from './network/ipam/ipam.js';
+import { ContainerNames } from './network/name-files/container-names.js';
 import { NameFiles } from './network/name-files/name-files.js';
+import { nameHostOf, serveNames, serveUsedNetworks } from './network/name-files/name-servers.js';
 import { PeerRegistry } from './network/name-files/peer-registry.js';
 import { OverlayDriver } from './network/overlay/driver.js';
 import { OverlayNetworks } from './network/overlay/overlays.js';
@@ -57,15 +61,6 @@ import { Journal } from './storage/journal.js';
 import { KeyedLock } from './storage/lock.js';
 import { NameRegistry } from './storage/name-registry.js';
 
-/** Where other CNI runtimes search for plugins (as libcni's users do), and where distributions install them. */
-const PLUGIN_DIRS = [
-  '/opt/cni/bin',
-  '/usr/local/libexec/cni',
-  '/usr/local/lib/cni',
-  '/usr/libexec/cni',
-  '/usr/lib/cni',
-];
-
 /** What the agent needs of its containers. */
 export interface ContainerRuntime {
   onReply(message: Extract<Message, { type: 'reply' }>): void;
@@ -81,27 +76,35 @@ export interface ContainerRuntime {
   renew(): Promise<void>;
   /** How many containers keep the stack: those that run or are being started, those of other OCI runtimes included. */
   inUse(): Promise<number>;
+  onNameAnswer(event: Extract<EngineEvent, { type: 'dns-answer' }>): void;
   /** Brings up to date what depends on the host. */
   onHostChanged(what: HostAspect): void;
   /** Ends all containers; by SIGKILL those that have not ended after `timeout` ms. */
   stop(timeout: number): Promise<void>;
 }
 
+/** What the agent gives its containers. */
+export interface AgentDeps {
+  engine: NameEngine;
+  send: (message: Message) => void;
+  warn: (line: string) => void;
+  /** Called when it has changed how a container is reached. */
+  changed: () => void;
+}
+
 /**
- * @param changed called when it has changed how a container is reached
  * @returns `ready` resolves when requests are served; it rejects with ContainerError, after which it may be tried again
  */
 export function startContainers(
   config: ContainersConfig,
-  send: (message: Message) => void,
-  warn: (line: string) => void,
-  changed: () => void,
+  { engine, send, warn, changed }: AgentDeps,
 ): { runtime: ContainerRuntime; ready: Promise<void> } {
   // Containers, OCI runtimes, plugins and their files have the umask that they have under Docker. Private files have modes.
   process.umask(0o022);
   const parent = new ParentLink(send);
   const unlock = lockData(config.dataDir, config.record);
-  const env: Environment = { config, parent, host: new Host(parent), changed, send, warn };
+  const names = new NameService(engine, warn);
+  const env: Environment = { config, parent, host: new Host(parent), names, changed, send, warn };
   const stores = makeStores(env);
   const network = makeNetwork(env, stores);
   const runtime = new Runtime(env, stores, network, makeEngine(env, stores, network));
@@ -113,28 +116,30 @@ export function startContainers(
   return { runtime, ready };
 }
 
-interface Environment {
+interface Environment extends Omit<AgentDeps, 'engine'> {
   config: ContainersConfig;
   parent: ParentLink;
   host: Host;
-  changed: () => void;
-  send: (message: Message) => void;
-  warn: (line: string) => void;
+  names: NameService;
 }
 
 type Stores = ReturnType<typeof makeStores>;
 
 /** Files in the data directory, which outlast the stack. */
-function makeStores({ config: { dataDir }, warn }: Environment) {
+function makeStores({ config: { dataDir }, names: dns, warn }: Environment) {
   const faults = FaultInjector.fromEnvironment();
   const store = new ContainerStore(join(dataDir, 'containers'), warn);
+  const peers = new PeerRegistry(join(dataDir, 'containers'), (networks) => dns.changed(networks));
+  const containerNames = new ContainerNames(peers, store);
+  dns.addSource(containerNames);
+  dns.setClients(() => containerNames.clients());
   const ipamDir = join(dataDir, 'addresses');
   return {
     faults,
     store,
     journal: new Journal(join(dataDir, 'journal'), faults),
     names: new NameRegistry(join(dataDir, 'names')),
-    peers: new PeerRegistry(join(dataDir, 'containers')),
+    peers,
     ipamDir,
     ipam: new Ipam(ipamDir, { nameOf: (id) => store.get(id)?.name ?? shortId(id) }),
   };
@@ -143,7 +148,7 @@ function makeStores({ config: { dataDir }, warn }: Environment) {
 type ContainerNetworking = ReturnType<typeof makeNetwork>;
 
 /** Networks, their drivers, and published ports. */
-function makeNetwork({ config, parent, host, changed, send, warn }: Environment, stores: Stores) {
+function makeNetwork({ config, parent, host, names, changed, send, warn }: Environment, stores: Stores) {
   const { stack, stateDir, dataDir, confDir } = config;
   const { faults, journal, peers, ipam, ipamDir, store } = stores;
   const pluginDirs = pluginDirectories();
@@ -165,7 +170,7 @@ function makeNetwork({ config, parent, host, changed, send, warn }: Environment,
   const answers = new AnswerFilter();
   const ports = new PortPublisher(parent);
   const networks = new NetworkRegistry({ confDir, ipamDir, warn, hostNetworks: host.networks });
-  const bridges = new BridgeDriver(ipam, firewall, host.mtu);
+  const bridges = new BridgeDriver(ipam, firewall, host.mtu, (network) => names.close(network));
   const pins = new NetnsPins(statePath(stateDir, 'netnsPins'));
   const plugins = new CNIDriver({
     cni,
@@ -205,6 +210,7 @@ function makeNetwork({ config, parent, host, changed, send, warn }: Environment,
     collisions: new Collisions(networks, host.networks, warn),
     nameFiles: new NameFiles({
       ...{ store, peers, networks },
+      nameServersOf: (network) => serveNames(names, network),
       hostInfo: host.info,
       stackHosts: statePath(stateDir, 'hosts'),
     }),
@@ -215,21 +221,14 @@ function makeNetwork({ config, parent, host, changed, send, warn }: Environment,
   };
 }
 
-/** Directories of CNI plugins, the user's first. */
-function pluginDirectories(): string[] {
-  const home = process.env.HOME || '/root';
-  return [
-    ...(process.env.CNI_PATH ?? '').split(':').filter((dir) => dir !== ''),
-    join(home, 'opt/cni/bin'),
-    join(home, '.local/libexec/cni'),
-    ...PLUGIN_DIRS,
-  ];
-}
-
 type Engine = ReturnType<typeof makeEngine>;
 
 /** The containers' lives, and what is served of them. */
-function makeEngine({ config, parent, host, warn }: Environment, stores: Stores, network: ContainerNetworking) {
+function makeEngine(
+  { config, parent, host, names: dns, warn }: Environment,
+  stores: Stores,
+  network: ContainerNetworking,
+) {
   const { stack, stateDir } = config;
   const { store, journal, names, peers, ipam, faults } = stores;
   const { attacher, networks, bridges, overlays, cni, ports, nameFiles, collisions, sweepables } = network;
@@ -270,6 +269,8 @@ function makeEngine({ config, parent, host, warn }: Environment, stores: Stores,
     cni,
     ipam,
     collisions,
+    names: dns,
+    peers,
   });
   const services: Services = { containers, networks, overlays, networkAdmin, hooks, garbage, streams, warn };
   const leases = new LeaseRenewal({
@@ -309,6 +310,8 @@ class Runtime implements ContainerRuntime {
     await removeTemporaryFiles(config.confDir, /^\.rootless-net-.*\.new$/);
     await peers.load();
     await store.load(config.stack, (id) => peers.nameOf(id) !== undefined);
+    await this.#findHost();
+    await serveUsedNetworks(this.env.names, peers, this.network.networks);
     await containers.recover();
     await garbage.run('safe');
     await this.#listen();
@@ -320,12 +323,17 @@ class Runtime implements ContainerRuntime {
   }
 
   close(): void {
+    this.env.names.closeAll();
     this.engine.containers.close();
     this.#server.close();
   }
 
   onReply(message: Extract<Message, { type: 'reply' }>): void {
     this.env.parent.onReply(message);
+  }
+
+  onNameAnswer(event: Extract<EngineEvent, { type: 'dns-answer' }>): void {
+    this.env.names.onAnswer(event);
   }
 
   endpointOf(id: string): Promise<ContainerEndpoint | undefined> {
@@ -375,8 +383,14 @@ class Runtime implements ContainerRuntime {
     this.#socket = statSync(agentSocket).ino;
   }
 
+  async #findHost(): Promise<void> {
+    const { host, names } = this.env;
+    names.setHost(nameHostOf(await host.info()));
+  }
+
   async #followHost(what: HostAspect): Promise<void> {
     try {
+      await this.#findHost();
       if (what === 'resolvers') await this.engine.containers.followHost();
       // Resolvers have addresses, too.
       await this.network.collisions.report();

@@ -6,6 +6,8 @@ import {
   isFields,
   isGarbageReport,
   isListOf,
+  isNameQueryReport,
+  isNetworkNamesReport,
   isNetworkReport,
   isTexts,
 } from '../../protocol/api/report-shapes.js';
@@ -16,6 +18,8 @@ import type {
   ExecRequest,
   GarbageReport,
   LogsRequest,
+  NameQueryReport,
+  NetworkNamesReport,
   NetworkReport,
   NetworkRequest,
   NetworkUpdate,
@@ -152,6 +156,23 @@ export class ContainerClient {
     return checked(
       checked(await this.#stack.call('POST', path('networks', name, 'check')), isFields).problems,
       isTexts,
+    );
+  }
+
+  /** The DNS server of a network. */
+  async networkNames(name: string): Promise<NetworkNamesReport> {
+    return checked(await this.#stack.call('GET', path('networks', name, 'names')), isNetworkNamesReport);
+  }
+
+  /** Has the DNS server of a network answer, as that container would be; as another program of the network where it is "". */
+  async resolveName(
+    network: string,
+    question: { name: string; type: string; container: string },
+  ): Promise<NameQueryReport> {
+    const query = new URLSearchParams(question);
+    return checked(
+      await this.#stack.call('GET', `${path('networks', network, 'resolve')}?${query}`),
+      isNameQueryReport,
     );
   }
 

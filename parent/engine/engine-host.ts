@@ -202,6 +202,7 @@ export class EngineHost {
         break;
       case 'plan-wanted':
       case 'client-wanted':
+      case 'dns-answer':
         break;
       default:
         this.portEvents?.onConnection({ ...event, reason: printable(event.reason) });

@@ -3,7 +3,13 @@
  * The guards cover the fields that commands read, not all of the types: RootlessKit's answers have fewer.
  */
 
-import type { ContainerReport, GarbageReport, NetworkReport } from '../containers/types.js';
+import type {
+  ContainerReport,
+  GarbageReport,
+  NameQueryReport,
+  NetworkNamesReport,
+  NetworkReport,
+} from '../containers/types.js';
 import type { Flow, Info, PortReport } from './types.js';
 
 type Fields = Record<string, unknown>;
@@ -145,6 +151,22 @@ export const isNetworkReport = hasFields<NetworkReport>({
   containers: optional(
     (value) => isFields(value) && Object.values(value).every(hasFields({ name: isText, mac: isText, ips: isTexts })),
   ),
+});
+
+export const isNetworkNamesReport = hasFields<NetworkNamesReport>({
+  network: isText,
+  servers: isTexts,
+  problem: isText,
+  answers: (value) => isFields(value) && Object.values(value).every(isNumber),
+});
+
+export const isNameQueryReport = hasFields<NameQueryReport>({
+  name: isText,
+  type: isText,
+  status: isText,
+  records: isListOf(hasFields({ name: isText, type: isText, ttl: isNumber, data: isText })),
+  from: isText,
+  reason: isText,
 });
 
 export function isGarbageReport(value: unknown): value is GarbageReport {

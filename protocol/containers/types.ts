@@ -220,6 +220,30 @@ export interface NetworkReport {
   conflist: unknown;
 }
 
+/** The DNS server of a network. */
+export interface NetworkNamesReport {
+  network: string;
+  /** Its addresses, on port 53; none where the network has no server. */
+  servers: string[];
+  /** Why it has none; "" otherwise. */
+  problem: string;
+  /** Queries by who has answered; see NameQueryReport. */
+  answers: Record<string, number>;
+}
+
+/** What the DNS server of a network has answered. */
+export interface NameQueryReport {
+  name: string;
+  /** `A`, `AAAA` … */
+  type: string;
+  /** `NOERROR`, `NXDOMAIN` … */
+  status: string;
+  records: { name: string; type: string; ttl: number; data: string }[];
+  /** Who has answered: own, missing, internal, host, servers, malformed, refused, limited, lost. */
+  from: string;
+  reason: string;
+}
+
 /** One difference between the recorded and the actual state. */
 export interface GarbageReport {
   kind: 'reservation' | 'attachment' | 'device' | 'port' | 'name' | 'meta' | 'hosts' | 'firewall' | 'directory';

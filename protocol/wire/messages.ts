@@ -27,6 +27,9 @@
  *                                                              message as it came
  *             [7, id, reply]                                   … its answer, "" for none, parent to agent; the egress policy
  *                                                              applies (native/src/dns/link/)
+ *             [9, key] with a socket                           of a DNS server, which the parent keeps, agent to parent; and
+ *                                                              gives to the next agent
+ *             [9, key]                                         … which it need not keep any more
  *   maps    everything else, below
  *
  * An invalid packet ends the connection between the two, and is logged; the parent then starts another agent. Relayed

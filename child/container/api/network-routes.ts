@@ -33,6 +33,14 @@ export const networkRoutes: Routes = {
   },
   'POST /networks/*/check': async (services, { name }) =>
     ok({ problems: await services.networkAdmin.check(await findNetwork(services, name)) }),
+  'GET /networks/*/names': async (services, { name }) =>
+    ok(await services.networkAdmin.names(await findNetwork(services, name))),
+  'GET /networks/*/resolve': async (services, { name, query }) => {
+    const network = await findNetwork(services, name);
+    const asked = (key: string, otherwise: string) => query.get(key) ?? otherwise;
+    const question = { name: asked('name', ''), type: asked('type', 'A'), container: asked('container', '') };
+    return ok(await services.networkAdmin.resolve(network, question));
+  },
   'POST /networks/*/connect': async ({ containers }, { name, query, body }) => {
     refusePseudo(name);
     const fields = await body();

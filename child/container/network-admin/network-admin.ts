@@ -2,12 +2,18 @@
  * Operations on whole networks that involve the containers on them: `network rm`, `prune`, `check` and `update`. What
  * concerns a network alone is in ../network; what concerns one container, in ../lifecycle.
  */
-import type { NetworkReport, NetworkUpdate } from '../../../protocol/containers/types.js';
+import type {
+  NameQueryReport,
+  NetworkNamesReport,
+  NetworkReport,
+  NetworkUpdate,
+} from '../../../protocol/containers/types.js';
 import { errorText } from '../../../protocol/errors/error-text.js';
 import { ConflictError } from '../errors.js';
 import { DEFAULT_NETWORK, type Network, OVERLAY_DRIVER, PSEUDO_NETWORKS } from '../network/network.js';
 import type { NetworkAdminDeps } from './deps.js';
 import { foreignMembersOf, membersOf } from './members.js';
+import { askNetwork, type NameQuestion, networkNames } from './network-names.js';
 import { networkReport } from './network-report.js';
 import { updateNetwork } from './update.js';
 
@@ -21,6 +27,15 @@ export class NetworkAdmin {
     const { containers } = this.deps;
     const reports = await Promise.all(containers.store.all().map((record) => containers.report(record)));
     return networkReport(network, reports);
+  }
+
+  names(network: Network): NetworkNamesReport {
+    return networkNames(this.deps, network);
+  }
+
+  /** Has its DNS server answer a question. Throws ContainerError. */
+  resolve(network: Network, question: NameQuestion): Promise<NameQueryReport> {
+    return askNetwork(this.deps, network, question);
   }
 
   /** Throws ConflictError for a name of --network that is not a network. */

@@ -15,6 +15,7 @@ void defineEngine(napi_env env, napi_value exports);
 std::vector<napi_property_descriptor> portMethods();
 std::vector<napi_property_descriptor> flowMethods();
 std::vector<napi_property_descriptor> gatewayMethods();
+std::vector<napi_property_descriptor> nameMethods();
 
 std::vector<NamedFunction> descriptorFunctions();
 std::vector<NamedFunction> networkFunctions();

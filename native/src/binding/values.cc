@@ -98,6 +98,12 @@ std::vector<Fd> Args::fds(int i) const {
   return out;
 }
 
+std::vector<uint32_t> Args::numbers(int i) const {
+  std::vector<uint32_t> out;
+  each(values_[i], [&](napi_value v) { out.push_back(numberOf(v)); });
+  return out;
+}
+
 std::vector<Address> Args::addresses(int i, uint16_t port) const {
   std::vector<Address> out;
   each(values_[i], [&](napi_value ip) {

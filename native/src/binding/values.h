@@ -33,6 +33,7 @@ class Args {
   std::string string(int i) const { return stringOf(values_[i]); }
   std::string bytes(int i) const;
   std::vector<Fd> fds(int i) const;
+  std::vector<uint32_t> numbers(int i) const;
   // Of texts, all with that port.
   std::vector<Address> addresses(int i, uint16_t port) const;
   // Sets *value to property `name` of argument `i`; leaves it alone where there is no such argument or property.

@@ -46,8 +46,8 @@ class DnsForwarder::Clock : public DeferredDelete {
   DnsForwarder* owner_;
 };
 
-DnsForwarder::DnsForwarder(Loop& loop, FdBudget* budget)
-    : loop_(loop), budget_(budget), clock_(new Clock(loop, this)) {}
+DnsForwarder::DnsForwarder(Loop& loop, FdBudget* budget, std::shared_ptr<Fd> netns)
+    : loop_(loop), budget_(budget), netns_(std::move(netns)), clock_(new Clock(loop, this)) {}
 
 DnsForwarder::~DnsForwarder() {
   *alive_ = false;
@@ -172,7 +172,7 @@ ResolverLink* DnsForwarder::linkFor(const Exchange& exchange, const std::shared_
   }
   if (links.size() < (exchange.tcp ? kMaxStreamLinks : kMaxUdpLinks) &&
       (budget_ == nullptr || budget_->makeRoom(&holder_, 1))) {
-    ResolverLink::Use use{loop_, *this, random_};
+    ResolverLink::Use use{loop_, *this, random_, netns_ ? netns_->get() : -1};
     ResolverLink* link = nullptr;
     if (exchange.tcp) link = dns::StreamLink::make(use, resolver);
     else link = dns::UdpLink::make(use, resolver);

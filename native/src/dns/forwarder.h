@@ -1,4 +1,5 @@
-// Forwards DNS queries to the host's resolvers, from the network namespace of this process.
+// Forwards DNS queries to resolvers: those of the host from the network namespace of this process, or those of a container from
+// its own.
 //
 // Theory of operation. A query is passed on as it is, but for its id: EDNS options, flags and the case of letters are
 // its sender's (RFC 5625). Equal queries that are under way at the same time are asked once. Nothing is cached: the
@@ -41,7 +42,8 @@ class DnsForwarder : private dns::ResolverLink::Owner {
   static constexpr size_t kMaxResolvers = 8;
 
   // Its sockets count against the budget, if there is one.
-  explicit DnsForwarder(Loop& loop, FdBudget* budget = nullptr);
+  // With `netns` they are asked from that network namespace.
+  explicit DnsForwarder(Loop& loop, FdBudget* budget = nullptr, std::shared_ptr<Fd> netns = nullptr);
   ~DnsForwarder() override;
   DnsForwarder(const DnsForwarder&) = delete;
   DnsForwarder& operator=(const DnsForwarder&) = delete;
@@ -110,6 +112,7 @@ class DnsForwarder : private dns::ResolverLink::Owner {
 
   Loop& loop_;
   FdBudget* budget_;
+  std::shared_ptr<Fd> netns_;
   Holder holder_;
   Clock* clock_;
   dns::Random random_;

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 
+#include "netlink/netns.h"
+
 namespace rn {
 
 namespace dns {
@@ -23,7 +25,11 @@ uint16_t Random::next() {
 
 bool ResolverLink::open(int type, uint32_t events) {
   const Address& to = resolver_->address;
-  fd_.reset(socket(to.family(), type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  auto make = [&] {
+    fd_.reset(socket(to.family(), type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    return fd_.valid() ? 0 : errno;
+  };
+  errno = use_.netns < 0 ? make() : netns::in(use_.netns, make);
   if (!fd_.valid()) return false;
   if (connect(fd_.get(), &to.sa, to.length) != 0 && errno != EINPROGRESS) return false;
   usedAt_ = use_.loop.now();

@@ -60,6 +60,8 @@ class ResolverLink : public Handler, public DeferredDelete {
     Loop& loop;
     Owner& owner;
     Random& random;
+    // The network namespace of its socket; -1 for that of this process.
+    int netns = -1;
   };
 
   // Sends a query under a new id; its number is the owner's. Returns false where it cannot be sent.

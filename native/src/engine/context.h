@@ -39,6 +39,7 @@ struct Event {
     addressesChanged,   // of this network namespace
     egressDenied,  // id: IP protocol, 0 for a name; connection: rule, -1 for the default; text: client; data: what, reason
     log,           // text
+    dnsAnswer,     // id; data: message; connection: who has answered, see dns::Origin
   };
   Kind kind;
   uint32_t id = 0;

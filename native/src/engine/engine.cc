@@ -45,9 +45,14 @@ Engine::Engine(EventSink& events, const EngineOptions& options)
         NameServer* server = names();
         if (server != nullptr) server->ask(std::move(query), client, tcp, std::move(done));
         else done(dns::errorReply(query, dns::Rcode::servFail, dns::Reason::noReachableAuthority));
+      }),
+      nameServers_(loop_, [this](std::string packet, std::vector<Fd> fds) {
+        auto it = channels_.find(servedChannel_);
+        if (it != channels_.end()) it->second->send(std::move(packet), std::move(fds));
       }) {
   loop_.onTick([this] {
     if (gateway_) gateway_->tick();
+    nameServers_.tick();
   });
   for (const auto& thread : threads_) {
     bool first = thread == threads_.front();
@@ -96,6 +101,7 @@ void Engine::stop() {
     addressWatch_ = nullptr;
     linkAgent(nullptr);
     names_.reset();
+    nameServers_.closeAll();
     for (auto& [id, channel] : channels_) channel->close();
     channels_.clear();
   });
@@ -148,7 +154,7 @@ void Engine::setAgent(uint32_t id) {
 }
 
 void Engine::linkAgent(PacketChannel* channel) {
-  queries_.forget();
+  queries_.setChannel(channel);
   agentChannel_ = channel == nullptr ? 0 : channel->id();
   auto trust = std::make_shared<AgentTrust>();
   threads_.front()->agents().setChannel(channel, trust);
@@ -427,7 +433,27 @@ void Engine::forgetPlans() {
   loop_.post([this] { dialer_.forgetPlans(); });
 }
 
+void Engine::withNameServers(const std::function<void(dns::Servers&)>& task) {
+  ask(*threads_.front(), [&] {
+    task(nameServers_);
+    return true;
+  });
+}
+
+void Engine::askName(uint32_t id, uint32_t network, std::string query, const Address& client) {
+  loop_.post([this, id, network, query = std::move(query), client] {
+    nameServers_.ask(network, query, client, false, [this, id](std::string reply, dns::Origin from) {
+      Event event{Event::Kind::dnsAnswer};
+      event.id = id;
+      event.data = std::move(reply);
+      event.connection = uint64_t(from);
+      events_.emit(std::move(event));
+    });
+  });
+}
+
 bool Engine::serve(PacketChannel* channel, std::string_view packet, std::vector<Fd>* fds) {
+  if (name_wire::isName(packet)) return nameServers_.onPacket(packet, fds);
   if (!wire::isChannel(packet)) return dialer_.onPacket(channel->id(), packet, std::exchange(*fds, {}));
   // Without descriptors to spare it fails, and another agent is started.
   if (fds->size() != 1) return false;
@@ -441,7 +467,7 @@ void Engine::onPacket(PacketChannel* channel, std::string_view data, std::vector
   if (wire::isDataPlane(data) || added) {
     bool valid = false;
     if (channel->id() == agentChannel_ && name_wire::isName(data)) {
-      valid = fds.empty() && queries_.onPacket(channel, data);
+      valid = queries_.onPacket(channel, data, &fds);
       closer::close(std::move(fds));
     } else if (channel->id() == agentChannel_) {
       valid = threads_.front()->agents().onPacket(data, std::move(fds), lostFds);

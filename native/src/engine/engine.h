@@ -13,6 +13,7 @@
 #include "connect/dialer.h"
 #include "connect/packet_channel.h"
 #include "dns/link/agent_queries.h"
+#include "dns/server/servers.h"
 #include "engine/context.h"
 #include "engine/port.h"
 #include "engine/port_thread.h"
@@ -84,6 +85,10 @@ class Engine : public PacketChannel::Owner {
   void setClient(std::string target, std::string ip, bool keep, uint32_t mark);
   // Child: ReturnPaths::takeOver().
   void takeOverPaths(uint32_t mark);
+  // Child: runs `task` with the DNS servers of container networks on their thread, and waits for it. Not on the engine's.
+  void withNameServers(const std::function<void(dns::Servers&)>& task);
+  // Child: asks one of them as if `client` had; an event dnsAnswer with that id follows.
+  void askName(uint32_t id, uint32_t network, std::string query, const Address& client);
   // When it returns the parent uses no route any more that was found before.
   void forgetPlans();
   // Both sides: the last port with that target is gone.
@@ -131,6 +136,8 @@ class Engine : public PacketChannel::Owner {
   // Without a gateway.
   std::unique_ptr<NameServer> names_;
   AgentQueries queries_;
+  // Child.
+  dns::Servers nameServers_;
   uint32_t agentChannel_ = 0;
   uint32_t servedChannel_ = 0;
   // Of the channels that the parent has added to that one.

@@ -39,8 +39,12 @@ describe('the packet filter of a network with a tunnel', () => {
     await program.stop();
     // It knows what it has added.
     tunnel = await startTunnel(stack);
-    await tunnel.ask({ filter: { device: 'rn-own', subnets: ['10.99.1.0/24'], tunnel: 'tunnel', ...own } });
-    await tunnel.ask({ filter: { device: 'rn-other', subnets: ['10.88.0.0/24'], internal: false, icc: true } });
+    await tunnel.ask({
+      filter: { device: 'rn-own', gateways: [], subnets: ['10.99.1.0/24'], tunnel: 'tunnel', ...own },
+    });
+    await tunnel.ask({
+      filter: { device: 'rn-other', gateways: [], subnets: ['10.88.0.0/24'], internal: false, icc: true },
+    });
   };
 
   before(async () => {

@@ -16,6 +16,8 @@
 #include "dns/answers/addresses.h"
 #include "dns/answers/service_params.h"
 #include "dns/message.h"
+#include "dns/server/own_answer.h"
+#include "dns/server/zone.h"
 #include "parts.h"
 
 namespace rn {
@@ -86,12 +88,27 @@ void callEch(std::string_view input) {
   if (dns::removeEch(once, &twice) == dns::EchResult::removed) fail("keys are still there", input);
 }
 
+// As the DNS server of a container network does with a query. Each name is its own there, so that all have answers.
+void callOwn(std::string_view input) {
+  static const dns::Zone zone("network example\nsubnet 192.0.2.0/24\nname www 192.0.2.1 2001:db8::1\n");
+  static dns::Random random;
+  dns::Question question;
+  if (dns::checkQuery(input) != dns::Rcode::noError || !dns::readQuestion(input, &question)) return;
+  dns::Finding finding = dns::find({{&zone}, true}, {&zone}, question.name);
+  if (finding.kind == dns::Finding::Kind::unknown) finding.kind = dns::Finding::Kind::missing;
+  std::string reply = dns::ownAnswer(input, question, finding, false, &random);
+  dns::Records records(reply);
+  dns::Record record;
+  while (records.next(&record)) continue;
+  if (!records.complete() || reply.size() > 1232) fail("an answer of its own is malformed", input);
+}
+
 constexpr struct {
   const char* name;
   void (*call)(std::string_view);
 } kCalls[] = {
     {"records", callRecords}, {"check", callCheck},         {"error", callError},
-    {"ech", callEch},         {"addresses", callAddresses},
+    {"ech", callEch},         {"addresses", callAddresses}, {"own", callOwn},
 };
 
 class Mutator {

@@ -49,6 +49,8 @@ export class BridgeDriver implements AttachDriver {
     private readonly firewall: Firewall,
     /** The MTU of the stack's network, in bytes; 0 if it is unknown. */
     private readonly stackMtu: () => number,
+    /** Called when a network's bridge is removed. */
+    private readonly onRemoved: (network: string) => void = () => {},
   ) {}
 
   async attach(attachment: Attachment, step: StepRunner): Promise<CNIResult> {
@@ -180,6 +182,7 @@ export class BridgeDriver implements AttachDriver {
   remove(network: Network): Promise<void> {
     return this.#locks.run(network.name, async () => {
       this.#bridges.delete(network.name);
+      this.onRemoved(network.name);
       const rules = firewallBridge(network);
       if (!rules) return;
       withBridgeErrors(() => {

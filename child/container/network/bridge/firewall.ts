@@ -3,8 +3,9 @@
  * belongs to a single container, so attaching one changes nothing here.
  *
  *   input         servers in this namespace are not reachable from internal bridges and from those with isolated containers,
- *                 at any address. Pings pass, and replies on connections from here, such as those of published ports
- *                 pass. By a tunnel, and no other way, agents of other hosts reach the one here (overlay/exchange.ts)
+ *                 at any address, but for the network's own DNS server. Pings pass, and replies on connections from here, such as
+ *                 those of published ports. By a tunnel, and no other way, agents of other hosts reach the one here
+ *                 (overlay/exchange.ts)
  *   forward       within a bridge everything passes if its containers may reach each other; between bridges nothing passes,
  *                 nor from outside unless it is a reply; internal bridges have no outside
  *   postrouting   packets to the outside are masqueraded
@@ -13,7 +14,7 @@
  * other; else nothing passes between them. Beside that nothing here is reachable from it, nor is it from here but for
  * this namespace's own packets, and nothing is masqueraded: members of the network see each other's addresses.
  */
-import { familyOf } from '../../../../protocol/net/ip.js';
+import { familyOf, parseIP } from '../../../../protocol/net/ip.js';
 import { EXCHANGE_PORT } from '../../../../protocol/overlay/types.js';
 import { runProgram } from '../../run-program.js';
 import { type Network, subnetsOf } from '../network.js';
@@ -24,6 +25,8 @@ export interface FirewallBridge {
   device: string;
   /** In CIDR notation. */
   subnets: string[];
+  /** Its own addresses, where the network's DNS server is. */
+  gateways: string[];
   internal: boolean;
   /** Whether its containers may reach each other. */
   icc: boolean;
@@ -34,8 +37,9 @@ export interface FirewallBridge {
 /** The rules of a bridge network; undefined for networks that plugins set up. */
 export function firewallBridge(network: Network): FirewallBridge | undefined {
   if (!network.bridge) return undefined;
-  const { device, internal, icc, tunnel } = network.bridge;
-  return { device, internal, icc, tunnel, subnets: subnetsOf(network).map(({ subnet }) => subnet) };
+  const { device, internal, icc, rangeSets, tunnel } = network.bridge;
+  const gateways = rangeSets.flatMap(([range]) => range?.gateway ?? []);
+  return { device, internal, icc, gateways, tunnel, subnets: subnetsOf(network).map(({ subnet }) => subnet) };
 }
 
 /** An element of one of the sets. */
@@ -67,6 +71,8 @@ add set ${TABLE} closed { type ifname; }
 add set ${TABLE} tunnels { type ifname; }
 add set ${TABLE} subnets4 { type ipv4_addr; flags interval; }
 add set ${TABLE} subnets6 { type ipv6_addr; flags interval; }
+add set ${TABLE} names4 { type ifname . ipv4_addr; }
+add set ${TABLE} names6 { type ifname . ipv6_addr; }
 add chain ${TABLE} input { type filter hook input priority filter; policy accept; }
 add chain ${TABLE} forward { type filter hook forward priority filter; policy accept; }
 add chain ${TABLE} postrouting { type nat hook postrouting priority srcnat; policy accept; }
@@ -77,6 +83,8 @@ add rule ${TABLE} input udp dport ${EXCHANGE_PORT} iifname @tunnels accept
 add rule ${TABLE} input udp dport ${EXCHANGE_PORT} iifname @bridges drop
 add rule ${TABLE} input iifname != @closed accept
 add rule ${TABLE} input ct state established,related accept
+add rule ${TABLE} input iifname . ip daddr @names4 meta l4proto { tcp, udp } th dport 53 accept
+add rule ${TABLE} input iifname . ip6 daddr @names6 meta l4proto { tcp, udp } th dport 53 accept
 add rule ${TABLE} input icmp type echo-request accept
 add rule ${TABLE} input icmpv6 type { echo-request, nd-neighbor-solicit, nd-neighbor-advert } accept
 add rule ${TABLE} input drop
@@ -150,7 +158,8 @@ export class NftFirewall implements Firewall {
 }
 
 /** The elements of a bridge in the sets. */
-export function elementsOf({ device, subnets, internal, icc, tunnel }: FirewallBridge): FirewallElement[] {
+export function elementsOf(bridge: FirewallBridge): FirewallElement[] {
+  const { device, subnets, gateways, internal, icc, tunnel } = bridge;
   const name = `"${device}"`;
   const outward = subnets.map((value) => ({ set: `subnets${familyOf(value)}`, value }));
   return [
@@ -159,6 +168,7 @@ export function elementsOf({ device, subnets, internal, icc, tunnel }: FirewallB
     ...(icc ? [{ set: 'same', value: `${name} . ${name}` }] : []),
     ...(internal ? [{ set: 'internal', value: name }] : outward),
     ...(internal || !icc ? [{ set: 'closed', value: name }] : []),
+    ...(internal || !icc ? gateways.map((ip) => ({ set: `names${familyOf(ip)}`, value: `${name} . ${ip}` })) : []),
     ...(tunnel === undefined ? [] : tunnelElements(name, `"${tunnel}"`, icc)),
   ];
 }
@@ -200,7 +210,7 @@ export function hasRulesOf(ruleset: string, items: readonly NftItem[]): boolean 
 /** In the syntax of rules. */
 function textOf(element: NftElement, isAddress: boolean): string {
   if (typeof element === 'string') return isAddress ? element : `"${element}"`;
-  if ('concat' in element) return element.concat.map((part) => `"${part}"`).join(' . ');
+  if ('concat' in element) return element.concat.map((part) => (parseIP(part) ? part : `"${part}"`)).join(' . ');
   if ('prefix' in element) return `${element.prefix.addr}/${element.prefix.len}`;
   return element.range.join('-');
 }

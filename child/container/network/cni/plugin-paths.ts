@@ -3,7 +3,18 @@
  * there. Their requests get paths of the stack instead, unless their configuration sets these. The configuration itself is
  * not changed: the paths may differ in the next run.
  */
+
+import { join } from 'node:path';
 import type { PluginConf } from './executor/types.js';
+
+/** Where other CNI runtimes search for plugins (as libcni's users do), and where distributions install them. */
+const PLUGIN_DIRS = [
+  '/opt/cni/bin',
+  '/usr/local/libexec/cni',
+  '/usr/local/lib/cni',
+  '/usr/libexec/cni',
+  '/usr/lib/cni',
+];
 
 export interface PluginPaths {
   /** Directory of host-local's reservations, the same as in nerdctl and Docker's rootless scripts. */
@@ -23,4 +34,15 @@ export async function withPluginPaths(plugin: PluginConf, paths: PluginPaths): P
     return { ...config, ipam: { ...ipam, daemonSocketPath: await paths.dhcpSocket() } };
   }
   return config;
+}
+
+/** Directories of CNI plugins, the user's first. */
+export function pluginDirectories(): string[] {
+  const home = process.env.HOME || '/root';
+  return [
+    ...(process.env.CNI_PATH ?? '').split(':').filter((dir) => dir !== ''),
+    join(home, 'opt/cni/bin'),
+    join(home, '.local/libexec/cni'),
+    ...PLUGIN_DIRS,
+  ];
 }

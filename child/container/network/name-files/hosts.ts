@@ -96,14 +96,26 @@ export function peerLines({ self, peers }: PeerLinesOptions): HostsEntry[] {
     container.networks
       .filter(({ name }) => own.has(name))
       .flatMap((network) =>
-        network.ips.map((ip) => ({ ip, names: namesOf(container, network), own: container === self })),
+        network.ips.map((ip) => ({
+          ip,
+          names: namesOf(container, network, { own: container === self }),
+          own: container === self,
+        })),
       ),
   );
 }
 
-function namesOf({ name, hostname, domainname }: HostsContainer, network: HostsNetwork): string[] {
+/**
+ * The first one is what programs show for the address (gethostbyaddr(3)): that of the container for its peers, its host name
+ * for itself.
+ */
+function namesOf(
+  { name, hostname, domainname }: HostsContainer,
+  network: HostsNetwork,
+  { own }: { own: boolean },
+): string[] {
   const names = domainname && hostname ? [`${hostname}.${domainname}`] : [];
-  for (const plain of [hostname, name, ...network.aliases]) {
+  for (const plain of [...(own ? [hostname, name] : [name, hostname]), ...network.aliases]) {
     if (plain === '') continue;
     names.push(plain);
     // On the default network names have no suffix, as in nerdctl.

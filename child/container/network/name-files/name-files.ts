@@ -9,6 +9,7 @@ import type { HostInfo } from '../../../../protocol/wire/messages.js';
 import { ContainerError } from '../../errors.js';
 import { readText, write } from '../../storage/atomic-files.js';
 import type { ContainerRecord, ContainerStore } from '../../storage/container-store.js';
+import { mainNetworkOf } from '../attach-request.js';
 import { isInternal, type Network, type ResolvedAttachment, subnetsOf } from '../network.js';
 import { type ExtraHost, writeInPlace } from './hosts.js';
 import type { PeerRegistry } from './peer-registry.js';
@@ -25,6 +26,8 @@ export interface NameFilesDeps {
   store: Pick<ContainerStore, 'directoryOf' | 'find'>;
   peers: Pick<PeerRegistry, 'note' | 'prepare'>;
   networks: { resolve(requests: readonly AttachmentRequest[]): Promise<ResolvedAttachment[]> };
+  /** The DNS servers of a network, which is served from then on; none where there cannot be one. */
+  nameServersOf: (network: Network) => readonly string[];
   hostInfo: () => Promise<HostInfo>;
   /** The stack's own hosts file, which is not in /etc where its network namespace is detached. */
   stackHosts: string;
@@ -83,6 +86,7 @@ export class NameFiles {
 
   async #resolvConf({ request }: ContainerRecord, hostInfo: HostInfo): Promise<string> {
     return containerResolvConf({
+      own: await this.#nameServer(request.network),
       mode: request.network.mode === 'none' ? 'none' : 'bridge',
       host: hostResolvConf(hostInfo.resolvConf, hostInfo.resolvedConf),
       reach: await this.#reach(request.network, hostInfo),
@@ -91,6 +95,15 @@ export class NameFiles {
       search: request.dnsSearch,
       options: request.dnsOptions,
     });
+  }
+
+  /** One knows the names of all networks that the container is on. */
+  async #nameServer(network: ContainerRecord['request']['network']): Promise<string | undefined> {
+    if (network.mode !== 'networks') return undefined;
+    const resolved = await this.deps.networks.resolve(network.networks);
+    const main = mainNetworkOf(resolved);
+    const networks = [...(main ? [main] : []), ...resolved.map((entry) => entry.network)];
+    return networks.flatMap((one) => this.deps.nameServersOf(one))[0];
   }
 
   async #reach(network: ContainerRecord['request']['network'], { reach }: HostInfo): Promise<Reach> {

@@ -75,6 +75,8 @@ export class PeerRegistry implements Sweepable {
   constructor(
     /** Contains a directory for each container. */
     private readonly directory: string,
+    /** Called when containers have joined or left networks, or have other names. */
+    private readonly changed: (networks: readonly string[]) => void = () => {},
   ) {}
 
   /** Reads all meta.json; incomplete ones are ignored. */
@@ -83,6 +85,11 @@ export class PeerRegistry implements Sweepable {
       const meta = await this.#read(id);
       if (meta?.attached) this.#members.set(id, meta);
     }
+  }
+
+  /** The containers that are on networks, each with the path of its network namespace, "" if that is unknown. */
+  attached(): (HostsContainer & { netns: string })[] {
+    return [...this.#members.values()].map((meta) => ({ ...toPeer(meta), netns: netnsOf(meta) }));
   }
 
   /** The registered name of a container; undefined where it is on no network. */
@@ -108,6 +115,7 @@ export class PeerRegistry implements Sweepable {
     const before = this.#members.get(member.id);
     const meta = metaOf(member, member.state.results, { aliases: member.aliases, attached: true });
     this.#members.set(member.id, meta);
+    this.changed([...(before ? networksOf(before) : []), ...networksOf(meta)]);
     await this.#writeMeta(meta);
     await this.#refresh([...(before ? networksOf(before) : []), ...networksOf(meta)], member.id);
   }
@@ -116,12 +124,14 @@ export class PeerRegistry implements Sweepable {
   async note(person: Peer): Promise<void> {
     const { Networks = {}, aliases = {} } = (await this.#read(person.id)) ?? {};
     await this.#writeMeta(metaOf(person, Networks, { aliases, attached: false }));
+    this.changed(Object.keys(Networks));
   }
 
   /** Removes a container. Resolves when the files of its peers are written. */
   async leave(id: string, { own }: { own: boolean }): Promise<void> {
     const before = this.#members.get(id);
     this.#members.delete(id);
+    if (before) this.changed(networksOf(before));
     if (own) {
       if (before) await this.#writeMeta({ ...before, attached: false });
     } else {
@@ -236,6 +246,11 @@ function metaOf(
 
 function networksOf(meta: Meta): string[] {
   return Object.keys(meta.Networks);
+}
+
+function netnsOf(meta: Meta): string {
+  const interfaces = Object.values(meta.Networks).flatMap((result) => result.interfaces ?? []);
+  return interfaces.find(({ sandbox }) => sandbox)?.sandbox ?? '';
 }
 
 function toPeer(meta: Meta): HostsContainer {

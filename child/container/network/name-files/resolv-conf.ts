@@ -20,6 +20,8 @@ export interface Reach {
 }
 
 export interface ContainerResolvConfOptions {
+  /** The DNS server of one of the container's networks, which asks the servers of `dns` or the host's for what it does not know. */
+  own?: string | undefined;
   /** Whether the container is on a network or has none. */
   mode: 'bridge' | 'none';
   /** Text of the host's resolv.conf, see hostResolvConf(); "" if there is none. */
@@ -78,6 +80,7 @@ export function hostResolvConf(etcText: string, resolvedText?: string): string {
  * @throws ResolvConfError
  */
 export function containerResolvConf({
+  own,
   mode,
   host,
   reach,
@@ -97,11 +100,10 @@ export function containerResolvConf({
   const domains = orElse(search, hosts.search);
   // "." disables the search list, as in Docker.
   const isNone = domains.every((domain) => domain === '.');
+  const servers = orElse(dns, mode === 'bridge' ? reachable(hosts.nameservers, fallback, reach) : hosts.nameservers);
   return [
     ...line('search', isNone ? [] : domains),
-    ...orElse(dns, mode === 'bridge' ? reachable(hosts.nameservers, fallback, reach) : hosts.nameservers).flatMap(
-      (ip) => line('nameserver', [ip]),
-    ),
+    ...(own === undefined ? servers : [own]).flatMap((ip) => line('nameserver', [ip])),
     ...line('options', orElse(options, hosts.options)),
   ].join('');
 }

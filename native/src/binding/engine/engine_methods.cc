@@ -1,5 +1,5 @@
 // The JavaScript class Engine: its constructor, and its methods but those about ports (port_methods.cc),
-// the gateway (gateway_methods.cc) and flows (flow_methods.cc).
+// the gateway (gateway_methods.cc), names (name_methods.cc) and flows (flow_methods.cc).
 #include <errno.h>
 #include <fcntl.h>
 
@@ -120,7 +120,7 @@ void defineEngine(napi_env env, napi_value exports) {
       method<forgetPlan>("forgetPlan"),
       method<closeEngine>("close"),
   };
-  for (const auto& more : {portMethods(), gatewayMethods(), flowMethods()})
+  for (const auto& more : {portMethods(), gatewayMethods(), nameMethods(), flowMethods()})
     methods.insert(methods.end(), more.begin(), more.end());
   napi_value constructor;
   napi_define_class(env, "Engine", NAPI_AUTO_LENGTH, construct, nullptr, methods.size(), methods.data(), &constructor);

@@ -24,6 +24,7 @@ const char* nameOf(Event::Kind kind) {
     case Event::Kind::outboundClosed: return "outbound-closed";
     case Event::Kind::addressesChanged: return "addresses-changed";
     case Event::Kind::egressDenied: return "egress-denied";
+    case Event::Kind::dnsAnswer: return "dns-answer";
     case Event::Kind::log: return "log";
   }
   return "";
@@ -73,6 +74,11 @@ napi_value convert(napi_env env, const Event& event) {
       set(env, object, "reason", makeString(env, event.data.substr(end + 1)));
       break;
     }
+    case Event::Kind::dnsAnswer:
+      set(env, object, "id", makeNumber(env, event.id));
+      set(env, object, "data", makeBuffer(env, event.data));
+      set(env, object, "from", makeNumber(env, double(event.connection)));
+      break;
     case Event::Kind::log: set(env, object, "text", makeString(env, event.text)); break;
     case Event::Kind::connectionOpened:
     case Event::Kind::connectionRefused:

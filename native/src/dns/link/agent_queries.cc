@@ -7,9 +7,11 @@
 
 namespace rn {
 
-bool AgentQueries::onPacket(PacketChannel* channel, std::string_view packet) {
+bool AgentQueries::onPacket(PacketChannel* channel, std::string_view packet, std::vector<Fd>* fds) {
   name_wire::Query query;
   Address client;
+  if (sockets_.onPacket(packet, fds)) return true;
+  if (!fds->empty()) return false;
   if (!name_wire::decode(packet, &query) || !Address::parse(std::string(query.client), 0, &client)) return false;
   if (!agent_) agent_ = std::make_shared<Agent>(Agent{channel});
   if (channel->backlog() > kMaxBacklog) return true;
@@ -29,9 +31,10 @@ bool AgentQueries::onPacket(PacketChannel* channel, std::string_view packet) {
   return true;
 }
 
-void AgentQueries::forget() {
+void AgentQueries::setChannel(PacketChannel* channel) {
   if (agent_) agent_->channel = nullptr;
   agent_.reset();
+  if (channel != nullptr) sockets_.giveTo(channel);
 }
 
 }  // namespace rn

@@ -1,4 +1,4 @@
-// The parent's end of the queries that the agent's DNS server passes on (name_wire.h).
+// The parent's end of what the agent's DNS servers send (name_wire.h): queries to pass on, and sockets to keep.
 //
 // Theory of operation. The agent is hostile. At most kMaxWaiting of its queries wait for an answer; more fail at once. It may
 // leave its replies unread: while more than kMaxBacklog packets wait for it, its queries are dropped. Replies to an agent that
@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "connect/packet_channel.h"
+#include "dns/link/kept_sockets.h"
 #include "system/sockets.h"
 
 namespace rn {
@@ -24,9 +25,9 @@ class AgentQueries {
 
   explicit AgentQueries(Ask ask) : ask_(std::move(ask)) {}
   // A packet of the agent's channel. False where it is invalid.
-  bool onPacket(PacketChannel* channel, std::string_view packet);
-  // That channel is not used any more.
-  void forget();
+  bool onPacket(PacketChannel* channel, std::string_view packet, std::vector<Fd>* fds);
+  // There is another agent; null for none. Nothing is sent to the one before any more.
+  void setChannel(PacketChannel* channel);
 
  private:
   static constexpr size_t kMaxWaiting = 1024;
@@ -39,6 +40,7 @@ class AgentQueries {
   };
 
   Ask ask_;
+  KeptSockets sockets_;
   std::shared_ptr<Agent> agent_;
 };
 

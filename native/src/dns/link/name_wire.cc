@@ -20,7 +20,7 @@ bool head(Reader* in, uint32_t length, uint32_t* id) {
 }  // namespace
 
 bool isName(std::string_view packet) {
-  return packet.size() >= 2 && (uint8_t(packet[0]) & 0xf0) == 0x90 && uint8_t(packet[1]) == kName;
+  return packet.size() >= 2 && (uint8_t(packet[0]) & 0xf0) == 0x90 && (uint8_t(packet[1]) == kName || uint8_t(packet[1]) == kSocket);
 }
 
 std::string encode(const Query& query) {
@@ -41,6 +41,20 @@ std::string encode(const Reply& reply) {
   putUint(&out, reply.id);
   putString(&out, reply.message);
   return out;
+}
+
+std::string encodeSocket(std::string_view key) {
+  std::string out(1, char(0x92));
+  putUint(&out, kSocket);
+  putString(&out, key);
+  return out;
+}
+
+bool decodeSocket(std::string_view packet, std::string_view* key) {
+  Reader in(packet);
+  uint32_t length, kind;
+  return in.array(&length) && length == 2 && in.uint(&kind) && kind == kSocket && in.string(key) &&
+         key->size() <= kMaxKey && in.at() == packet.size();
 }
 
 bool decode(std::string_view packet, Query* out) {

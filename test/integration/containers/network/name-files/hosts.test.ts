@@ -61,13 +61,13 @@ describe('hosts files of containers', () => {
         BEGIN +
         own +
         own6 +
-        '10.71.0.2\thpeer hpeer.n1 peer peer.n1\n' +
-        'fd00:71::2\thpeer hpeer.n1 peer peer.n1\n' +
+        '10.71.0.2\tpeer peer.n1 hpeer hpeer.n1\n' +
+        'fd00:71::2\tpeer peer.n1 hpeer hpeer.n1\n' +
         END
       ).trim(),
     );
     const id = await stack.must('run', '-d', ...run.slice(2), '--domainname', 'example.test', ...rootfs(), ...IDLE);
-    const names = 'box.example.test box box.n1 c c.n1 db db.n1';
+    const names = 'box.example.test c c.n1 box box.n1 db db.n1';
     assert.equal(
       await hostsOf('peer'),
       BEGIN +
@@ -92,7 +92,7 @@ describe('hosts files of containers', () => {
       () => stack.containers.disconnect('n1', 'goes'),
     ]) {
       const { directory } = await startOn('goes', ['n1', 'n2']);
-      assert.match(await hostsOf('stays'), /\thgoes hgoes\.n1 goes goes\.n1$/m);
+      assert.match(await hostsOf('stays'), /\tgoes goes\.n1 hgoes hgoes\.n1$/m);
       await end();
       await waitFor(async () => (await hostsOf('stays')) === alone, { what: 'the lines to be gone' });
       if ((await stack.containers.inspect('goes')).status === 'exited') {
@@ -118,7 +118,7 @@ describe('hosts files of containers', () => {
     assert.match(before, /^192\.0\.2\.6 before\n# <rootless-net>\n(.*\n)*# <\/rootless-net>\n192\.0\.2\.7 behind\n$/);
     await startOn('peer', ['n1']);
     const during = await hostsOf('c');
-    assert.match(during, /^192\.0\.2\.6 before\n(.*\n)*10\.71\.0\.3\thpeer (.*\n)*192\.0\.2\.7 behind\n$/);
+    assert.match(during, /^192\.0\.2\.6 before\n(.*\n)*10\.71\.0\.3\tpeer (.*\n)*192\.0\.2\.7 behind\n$/);
     await stack.containers.rename('peer', 'other');
     await stack.containers.remove('other', { force: true });
     assert.equal(await hostsOf('c'), before);
@@ -140,14 +140,19 @@ describe('hosts files of containers', () => {
         await startOn(`p${number}`, [{ network: 'n1', ip: `10.71.0.${number}`, ip6: `fd00:71::${number}` }]);
       }
       texts.push(await hostsOf('c'));
-      const sorted = (text: string) => text.split('\n').sort();
+      // A container's own lines begin with its host name, those of its peers with their names.
+      const sorted = (text: string) =>
+        text
+          .split('\n')
+          .map((line) => line.split(/\s/).sort().join(' '))
+          .sort();
       assert.deepEqual(sorted(await hostsOf('p10')), sorted(texts.at(-1) ?? ''));
       for (const number of [10, 20, 30]) await stack.containers.remove(`p${number}`, { force: true });
       await stack.containers.remove('c', { force: true });
     }
     assert.equal(texts[0], texts[1]);
     assert.deepEqual(
-      texts[0]?.split('\n').flatMap((line) => /^(\S+)\thp/.exec(line)?.[1] ?? []),
+      texts[0]?.split('\n').flatMap((line) => /^(\S+)\tp\d/.exec(line)?.[1] ?? []),
       ['10.71.0.10', '10.71.0.20', '10.71.0.30', 'fd00:71::10', 'fd00:71::20', 'fd00:71::30'],
     );
   });
@@ -198,7 +203,7 @@ describe('hosts files of containers', () => {
     const { id } = await stack.containers.createNetwork({ name: 'n1', subnets: ['10.71.0.0/24'] });
     await startOn('c', ['n1']);
     await startOn('peer', [{ network: id, aliases: ['alias'] }]);
-    const line = (name: string) => `10.71.0.3\thpeer hpeer.n1 ${name} ${name}.n1 alias alias.n1\n`;
+    const line = (name: string) => `10.71.0.3\t${name} ${name}.n1 hpeer hpeer.n1 alias alias.n1\n`;
     assert((await hostsOf('c')).includes(line('peer')));
     await stack.must('rename', 'peer', 'second');
     assert((await hostsOf('c')).includes(line('second')), await hostsOf('c'));

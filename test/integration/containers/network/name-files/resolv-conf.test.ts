@@ -47,19 +47,26 @@ exec "$@"`;
   const lookUp = async (...options: string[]) =>
     stack.must('run', '--rm', ...options, '--rootfs', busyboxRootfs(), '--', 'nslookup', 'example.test');
 
-  for (const options of [[], ['--net', 'host']]) {
-    it(`resolves by the network's resolver if the host's is on loopback (${options[1] ?? 'bridge'})`, async () => {
+  for (const [network, server] of [
+    ['bridge', '10.4.0.1'],
+    ['host', '10.0.2.3'],
+  ] as const) {
+    it(`resolves by a server of the network if the host's is on loopback (${network})`, async () => {
+      const options = ['--net', network];
       writeFileSync(file, 'nameserver 127.0.0.1\n');
-      assert.equal(await contentWith(...options), 'nameserver 10.0.2.3');
+      assert.equal(await contentWith(...options), `nameserver ${server}`);
       assert.match(await lookUp(...options), /Address[^\n]*203\.0\.113\.80/s);
     });
   }
 
   it("resolves by the host's resolver, and by that of --dns alone", async () => {
     writeFileSync(file, 'nameserver 198.51.100.2\n');
-    assert.match(await lookUp(), /^Server:\s+198\.51\.100\.2\n.*203\.0\.113\.80/s);
+    assert.match(await lookUp('--net', 'host'), /^Server:\s+198\.51\.100\.2\n.*203\.0\.113\.80/s);
     writeFileSync(file, 'nameserver 192.0.2.99\n');
-    assert.match(await lookUp('--dns', '198.51.100.2'), /^Server:\s+198\.51\.100\.2\n.*203\.0\.113\.80/s);
+    assert.match(
+      await lookUp('--net', 'host', '--dns', '198.51.100.2'),
+      /^Server:\s+198\.51\.100\.2\n.*203\.0\.113\.80/s,
+    );
   });
 
   for (const [what, host, options, expected] of [
@@ -104,25 +111,27 @@ exec "$@"`;
       'nameserver 192.0.2.53\noptions timeout:1 rotate',
     ],
   ] as const) {
-    it(`is made of ${what}`, async () => {
+    it(`is made of ${what}, and on a network of its server`, async () => {
       writeFileSync(file, host);
-      assert.equal(await contentWith(...options), expected);
+      assert.equal(await contentWith('--net', 'host', ...options), expected);
+      if (options.length > 0) return;
+      const onNetwork = expected.replace(/nameserver .*(\nnameserver .*)*/, 'nameserver 10.4.0.1');
+      assert.equal(await contentWith(...options), onNetwork);
     });
   }
 
   it('follows the host while it runs, and as the same file, unless it was edited', async () => {
     writeFileSync(file, 'nameserver 192.0.2.1\n');
-    const begin = (name: string, more: NewContainer = {}) => startContainer(stack, { name, ...more });
+    const network = { mode: 'host' } as const;
+    const begin = (name: string, more: NewContainer = {}) => startContainer(stack, { name, network, ...more });
     const content = (name: string) => execIn(stack, name, 'cat', '/etc/resolv.conf');
     await Promise.all([begin('follows'), begin('edited'), begin('own', { dns: ['192.0.2.9'] })]);
-    await begin('shares', { network: { mode: 'container', container: 'follows' } });
     const inode = await execIn(stack, 'follows', 'stat', '-c', '%i', '/etc/resolv.conf');
     await execIn(stack, 'edited', 'sh', '-c', 'echo "nameserver 192.0.2.8" > /etc/resolv.conf');
     for (const text of ['nameserver 192.0.2.2\nnameserver 192.0.2.3\nsearch corp.test\n', 'nameserver 192.0.2.4\n']) {
       writeFileSync(file, text);
       const expected = text.replace(/((?:nameserver.*\n)*)(search.*\n)?/, '$2$1');
       await waitFor(async () => (await content('follows')) === expected, { what: 'the new resolvers' });
-      assert.equal(await content('shares'), expected);
     }
     assert.equal(await execIn(stack, 'follows', 'stat', '-c', '%i', '/etc/resolv.conf'), inode);
     assert.equal(await content('edited'), 'nameserver 192.0.2.8\n');
@@ -137,11 +146,13 @@ exec "$@"`;
     await stack.containers.createNetwork({ name: 'inner', internal: true });
     await startContainer(stack, { name: 'c', network: onNetworks('inner') });
     const content = () => execIn(stack, 'c', 'cat', '/etc/resolv.conf');
-    assert.equal(await content(), '');
+    const { subnets } = await stack.containers.inspectNetwork('inner');
+    const inner = `nameserver ${subnets[0]?.gateway}\n`;
+    assert.equal(await content(), inner);
     await stack.containers.connect('bridge', 'c');
-    assert.equal(await content(), 'nameserver 192.0.2.1\n');
+    assert.equal(await content(), 'nameserver 10.4.0.1\n');
     await stack.containers.disconnect('bridge', 'c');
-    assert.equal(await content(), '');
+    assert.equal(await content(), inner);
     await removeAll(stack);
   });
 
@@ -156,7 +167,7 @@ exec "$@"`;
     await waitFor(async () => (await inside(show)) === 'nameserver 10.0.2.3\nsearch two.test\n', { what: 'two.test' });
     await inside(`echo "# mine" >> ${path}`);
     writeFileSync(file, 'nameserver 192.0.2.7\nsearch three.test\n');
-    await startContainer(stack, { name: 'c' });
+    await startContainer(stack, { name: 'c', network: { mode: 'host' } });
     const content = () => execIn(stack, 'c', 'cat', '/etc/resolv.conf');
     // Both follow in one go, the stack's first.
     writeFileSync(file, 'nameserver 192.0.2.6\n');
@@ -167,7 +178,7 @@ exec "$@"`;
 
   it('follows the host at each start', async () => {
     writeFileSync(file, 'nameserver 192.0.2.1\n');
-    const { directory } = await startContainer(stack, { name: 'c' });
+    const { directory } = await startContainer(stack, { name: 'c', network: { mode: 'host' } });
     const content = () => execIn(stack, 'c', 'cat', '/etc/resolv.conf');
     assert.equal(await content(), 'nameserver 192.0.2.1\n');
     appendFileSync(file, 'nameserver 192.0.2.2\n');

@@ -146,8 +146,8 @@ describe('names of containers', () => {
     assert.deepEqual(lines(db, web, db), [
       '10.4.1.3 db db.net1 sql sql.net1',
       '10.4.2.3 db db.net2',
-      '10.4.1.2 web-host.example.org web-host web-host.net1 web web.net1 www www.net1',
-      'fd00:1::2 web-host.example.org web-host web-host.net1 web web.net1 www www.net1',
+      '10.4.1.2 web-host.example.org web web.net1 web-host web-host.net1 www www.net1',
+      'fd00:1::2 web-host.example.org web web.net1 web-host web-host.net1 www www.net1',
     ]);
   });
 

@@ -1,0 +1,64 @@
+/** The names of containers for the DNS servers of their networks. */
+import { shortId } from '../../../../protocol/containers/short-id.js';
+import type { NameClient } from '../../../dns/name-service.js';
+import type { NameEntry, NameSource } from '../../../dns/name-source.js';
+import type { ContainerStore } from '../../storage/container-store.js';
+import type { HostsContainer } from './hosts.js';
+import type { PeerRegistry } from './peer-registry.js';
+
+export class ContainerNames implements NameSource {
+  readonly kind = 'containers';
+
+  constructor(
+    private readonly peers: Pick<PeerRegistry, 'attached'>,
+    private readonly store: Pick<ContainerStore, 'all' | 'get'>,
+  ) {}
+
+  entriesOf(network: string): NameEntry[] {
+    const attached = this.peers.attached();
+    const ids = new Set(attached.map(({ id }) => id));
+    return [
+      ...attached.flatMap((container) =>
+        container.networks
+          .filter(({ name }) => name === network)
+          .map(({ ips, aliases }) => ({
+            names: namesOf(container, aliases),
+            addresses: ips,
+            holder: `container ${container.name}`,
+          })),
+      ),
+      ...this.#reserved(network, ids),
+    ];
+  }
+
+  clients(): NameClient[] {
+    return this.peers.attached().flatMap(({ id, networks, netns }) => {
+      const { dns: servers = [], dnsSearch: search = [] } = this.store.get(id)?.request ?? {};
+      return networks.flatMap(({ ips }) =>
+        ips.map((address) => ({
+          address,
+          networks: networks.map(({ name }) => name),
+          servers: netns === '' ? [] : servers,
+          netns,
+          search,
+        })),
+      );
+    });
+  }
+
+  /** Names of containers that are not on their networks now: nobody else is asked for them. */
+  #reserved(network: string, attached: ReadonlySet<string>): NameEntry[] {
+    return this.store.all().flatMap(({ id, name, hostname, request }) => {
+      if (attached.has(id) || request.network.mode !== 'networks') return [];
+      const requested = request.network.networks.find((one) => one.network === network);
+      if (!requested) return [];
+      const names = namesOf({ id, name, hostname, networks: [] }, requested.aliases ?? []);
+      return [{ names, addresses: [], holder: `container ${name}, which does not run` }];
+    });
+  }
+}
+
+function namesOf({ id, name, hostname, domainname }: HostsContainer, aliases: readonly string[]): string[] {
+  const whole = domainname && hostname ? [`${hostname}.${domainname}`] : [];
+  return [...new Set([name, hostname, ...whole, ...aliases, shortId(id)])].filter((one) => one !== '');
+}
