@@ -1,6 +1,7 @@
 // Makes namespaces with a gateway namespace, and runs python/traffic/gateway-sockets.py with its sockets, or prints the error
-// of the launcher: node gateway-run.js IFNAME [DIRECTORY]. With a directory the child's network namespace is a detached one.
-import { spawn } from 'node:child_process';
+// of the launcher: node gateway-run.js IFNAME [DIRECTORY | no-ipv6]. With a directory the child's network namespace is a
+// detached one; with no-ipv6 it has IPv6 switched off for new devices.
+import { execFileSync, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { EngineHost } from '../../parent/engine/engine-host.js';
 import { makeGateway } from '../../parent/namespaces/gateway.js';
@@ -8,13 +9,19 @@ import { planIdMap } from '../../parent/namespaces/id-map.js';
 import { Launcher } from '../../parent/namespaces/launcher.js';
 import { pythonProgram } from '../support/paths.js';
 
-const [ifname = '', directory] = process.argv.slice(2);
+const [ifname = '', how] = process.argv.slice(2);
+const directory = how === 'no-ipv6' ? undefined : how;
 const engineHost = new EngineHost('', (text) => process.stderr.write(`${text}\n`));
 const namespaces = directory === undefined ? (['mnt', 'net'] as const) : (['mnt'] as const);
 const launcher = await Launcher.start({ engineHost, namespaces, planIdMap, env: {} });
 try {
   if (directory !== undefined) await launcher.request('detach-netns', join(directory, 'netns'));
   await launcher.request('loopback-up');
+  if (how === 'no-ipv6') {
+    const script = 'for name in all default; do echo 1 > /proc/sys/net/ipv6/conf/$name/disable_ipv6; done';
+    const target = ['--user', '--net', '--preserve-credentials', `--target=${launcher.pid}`];
+    execFileSync('nsenter', [...target, 'sh', '-euc', script]);
+  }
   const gateway = await makeGateway(
     { engineHost, launcher },
     {

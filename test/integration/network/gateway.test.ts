@@ -109,6 +109,14 @@ for (const detached of [false, true]) {
   });
 }
 
+describe('a gateway namespace where new devices have no IPv6', () => {
+  it('has it all the same', async () => {
+    const { tcp6, child } = await gatewayRun('eth0', 'no-ipv6');
+    assert.deepEqual(tcp6.destination, ['2001:db8::7', 80]);
+    assert(child.includes('inet6 fd00::100/64 scope global nodad'), child);
+  });
+});
+
 describe('a gateway namespace without TPROXY', () => {
   let report: Report;
   before(async () => {
