@@ -144,8 +144,8 @@ static void reply_with_gateway(const struct gateway_plan *plan) {
   snprintf(index, sizeof index, "%u", gateway.index);
   hardware_address(gateway.child_mac, child);
   hardware_address(gateway.gateway_mac, other);
-  send_with_fds(gateway.sockets, gateway.socket_count, "ok", index, child, other,
-                gateway.translates ? "nat" : "tproxy", NULL);
+  send_with_fds(gateway.sockets, gateway.socket_count, "ok", index, child, other, gateway.translates ? "nat" : "tproxy",
+                NULL);
 }
 
 /*

@@ -43,10 +43,18 @@ const REQUIREMENTS: readonly Requirement[] = [
   },
   { step: 'make a veth pair', codes: UNSUPPORTED, lacks: 'veth devices', option: 'CONFIG_VETH', module: 'veth' },
   {
+    // Of its settings.
+    step: 'switch on IPv6',
+    codes: ['ENOENT'],
+    lacks: 'IPv6',
+    option: 'CONFIG_IPV6; or it was started with ipv6.disable=1',
+    fix: 'leave out --ipv6',
+  },
+  {
     step: 'add a routing rule of IPv6',
     codes: UNSUPPORTED,
     lacks: 'IPv6 with policy routing',
-    option: 'CONFIG_IPV6_MULTIPLE_TABLES; or it was started with ipv6.disable=1',
+    option: 'CONFIG_IPV6_MULTIPLE_TABLES',
     fix: 'leave out --ipv6',
   },
   {
@@ -87,7 +95,7 @@ function surroundings({ code, what }: LauncherRequestError, device: string): Pro
       fix: `a seccomp profile that allows socket(AF_PACKET), or ${OTHERS}`,
     };
   }
-  if (what === 'switch on IPv6') {
+  if (what === 'switch on IPv6' && code !== 'ENOENT') {
     return {
       what: `IPv6 is switched off in new network namespaces, and cannot be switched on here (${code})`,
       fix: 'leave out --ipv6',

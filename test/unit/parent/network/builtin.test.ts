@@ -22,7 +22,8 @@ describe('the network driver builtin', () => {
       ['ENOTSUP', 'make a veth pair', /no veth devices \(CONFIG_VETH\)/, /modprobe veth/],
       ['EEXIST', 'make a veth pair', /a device up0 already/, /--ifname/],
       ['EAFNOSUPPORT', 'add a routing rule', /no policy routing/, /--net=slirp4netns/],
-      ['EAFNOSUPPORT', 'add a routing rule of IPv6', /no IPv6 .*ipv6\.disable=1/, /leave out --ipv6/],
+      ['EAFNOSUPPORT', 'add a routing rule of IPv6', /no IPv6 with policy routing/, /leave out --ipv6/],
+      ['ENOENT', 'switch on IPv6', /no IPv6 \(.*ipv6\.disable=1/, /leave out --ipv6/],
       ['EROFS', 'switch on IPv6', /^IPv6 is switched off in new network namespaces/, /leave out --ipv6/],
       [
         'EPERM',
