@@ -2,7 +2,7 @@
 
 /** Seconds on a quiet machine, of files that take 4 or more. With --durations a run prints such lines. */
 const slow: Readonly<Record<string, number>> = {
-  'compat/consumers/docker': 15,
+  'compat/consumers/docker': 20,
   'compat/consumers/start-scripts': 5,
   'compat/differential/contract': 5,
   'compat/differential/differential': 23,
@@ -35,6 +35,7 @@ const slow: Readonly<Record<string, number>> = {
   'integration/containers/recovery/recovery': 41,
   'integration/containers/recovery/survivors': 16,
   'integration/network/network': 4,
+  'integration/network/outbound/programs': 9,
   'integration/network/restart': 5,
   'integration/ports/agent-flood': 5,
   'integration/ports/builtin': 39,

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   accepts,
   binPath,
   freePort,
+  hostAddresses,
   isAlive,
   processTree,
   type RunResult,
@@ -15,6 +16,7 @@ import {
   waitFor,
 } from '../../support/index.js';
 import { busyboxTree } from './busybox-tree.js';
+import { ImageRegistry } from './image-registry.js';
 import { type Home, makeHome, removeTree } from './programs.js';
 
 const script = '/usr/share/docker.io/contrib/dockerd-rootless.sh';
@@ -25,10 +27,16 @@ interface Docker {
   must(...args: string[]): Promise<string>;
 }
 
-async function startDocker(home: Home, env: Record<string, string> = {}): Promise<Docker> {
+interface DockerOptions {
+  env?: Record<string, string>;
+  /** Options of dockerd. */
+  args?: readonly string[];
+}
+
+async function startDocker(home: Home, { env = {}, args: options = [] }: DockerOptions = {}): Promise<Docker> {
   const all = { ...home.env, ...env, DOCKER_HOST: `unix://${home.env.XDG_RUNTIME_DIR}/docker.sock` };
   const docker = (...args: string[]) => run('docker', args, { env: all });
-  const daemon = await start('sh', [script], {
+  const daemon = await start('sh', [script, ...options], {
     env: all,
     ready: { check: async () => (await docker('version')).code === 0 },
   });
@@ -113,6 +121,39 @@ describe('rootless Docker', function () {
     await daemon.stop();
   });
 
+  const hostAddress = hostAddresses.v4;
+  if (hostAddress !== undefined) {
+    it('pulls and builds on the network driver builtin, and its containers reach the host as their networks permit', async () => {
+      const tree = join(home.directory, 'tree');
+      mkdirSync(tree);
+      await busyboxTree(tree, 'from an image\n');
+      await using registry = await ImageRegistry.serve(hostAddress, 'box', tree);
+      const { daemon, must, docker } = await startDocker(home, {
+        env: { DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS: '--net=builtin', DOCKER_BUILDKIT: '0' },
+        args: [`--insecure-registry=${registry.address}`],
+      });
+      const image = `${registry.address}/box:1`;
+      await must('pull', image);
+      const fetch = ['wget', '-qO-', `http://${registry.address}/v2/`];
+      assert.equal(await must('run', '--rm', image, ...fetch), '{}');
+      const dockerfile = `FROM ${image}\nRUN ${fetch.join(' ')} >/www/fetched\n`;
+      const context = join(home.directory, 'context');
+      mkdirSync(context);
+      writeFileSync(join(context, 'Dockerfile'), dockerfile);
+      await must('build', '-t', 'built:1', context);
+      assert.equal(await must('run', '--rm', 'built:1', 'cat', '/www/fetched'), '{}');
+      const closed = ['nc', '-w', '2', hostAddress, '1'];
+      assert.match((await docker('run', '--rm', image, ...closed)).stderr, /Connection refused/);
+      await must('network', 'create', '--internal', 'inner');
+      assert.notEqual((await docker('run', '--rm', '--network=inner', image, ...fetch, '-T', '2')).code, 0);
+      const port = await freePort('127.0.0.1');
+      const httpd = ['httpd', '-f', '-p', '80', '-h', '/www'];
+      await must('run', '-d', '--stop-timeout=1', '-p', `127.0.0.1:${port}:80`, image, ...httpd);
+      await waitFor(async () => (await get(`http://127.0.0.1:${port}/`)) === 'from an image\n');
+      assert.equal((await daemon.stop('SIGTERM')).code, 0, daemon.output());
+    });
+  }
+
   for (const [net, portDriver] of [
     ['slirp4netns', 'slirp4netns'],
     ['pasta', 'builtin'],
@@ -128,7 +169,7 @@ describe('rootless Docker', function () {
         DOCKERD_ROOTLESS_ROOTLESSKIT_PORT_DRIVER: portDriver,
         DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS: `--net=${net} --state-dir=${stateDir}`,
       };
-      const { daemon, must } = await startDocker(home, env);
+      const { daemon, must } = await startDocker(home, { env });
       const { stdout: info } = await run(binPath('rootlessctl'), [`--socket=${stateDir}/api.sock`, 'info']);
       assert.match(info, new RegExp(`: ${net}\\n[^]*: ${portDriver}\\n`));
       await importImage(home, must);
