@@ -123,6 +123,8 @@ export interface OutboundFlow {
 export interface GatewayOptions {
   /** Index of the gateway's device, in its namespace. */
   index: number;
+  /** Name of the child's device. */
+  device: string;
   /** Of both devices, `52:55:0a:00:02:02`. */
   childMac: string;
   gatewayMac: string;
@@ -154,7 +156,9 @@ export interface Engine {
   failWaiting(reason: string): void;
   /**
    * Parent: forwards what arrives at listeners, each a port of its own: with ids from `firstId` on, to ports of the child
-   * from `firstChildPort` on. `target` is what encodeTarget() in protocol/wire/messages.ts makes.
+   * from `firstChildPort` on. `target` is what encodeTarget() in protocol/wire/messages.ts makes. `inbound` are the addresses
+   * that connections in the gateway namespace stand for, none where the agent has to make them; see
+   * src/inbound/inbound_dials.h.
    */
   addPorts(
     firstId: number,
@@ -163,6 +167,7 @@ export interface Engine {
     firstChildPort: number,
     target: Uint8Array,
     proxyProtocol: 0 | 1 | 2,
+    inbound?: readonly string[],
   ): void;
   /** Parent: `port-closed` with the first id follows when the listeners and connections of all of them are closed. */
   removePorts(firstId: number, count: number): void;
@@ -179,9 +184,10 @@ export interface Engine {
   watchAddresses(routes: boolean, complaint: string): void;
   /**
    * Parent: the network of the driver builtin, once. `fds` are the sockets that the launcher has made in the gateway's
-   * namespace: packets in, packets out, TCP and UDP of IPv4, and where there is IPv6, TCP and UDP of IPv6.
+   * namespace: packets in, packets out, TCP and UDP of IPv4, and where there is IPv6, TCP and UDP of IPv6. `orders` is the
+   * channel by which more are ordered (src/inbound/socket_orders.h), or empty.
    */
-  openGateway(fds: readonly number[], options: GatewayOptions): void;
+  openGateway(fds: readonly number[], options: GatewayOptions, orders: readonly number[]): void;
   /** Parent: ends the network, and all connections through it. */
   closeGateway(): void;
   /** Parent: connections and flows through it, up to that many. */

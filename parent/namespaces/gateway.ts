@@ -59,6 +59,17 @@ export async function makeGateway(
   }
 }
 
+/**
+ * The channel on which the engine orders sockets of such a namespace (native/src/inbound/socket_orders.h): our end. The
+ * launcher serves it once the command runs.
+ */
+export function orderChannel(launcher: Launcher): number {
+  const [ours, theirs] = native().socketpair();
+  // Without it the agent makes all connections. Where the launcher has ended, that is reported elsewhere.
+  launcher.requestWith(theirs, 'socket-orders').catch(() => {});
+  return ours;
+}
+
 /** Throws LauncherRequestError where there is none. */
 function firstReply(channel: PacketChannel): Promise<{ words: string[]; fds: number[] }> {
   return new Promise((resolve, reject) => {

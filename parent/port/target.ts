@@ -1,3 +1,4 @@
+import { dialPlan } from '../../protocol/ports/dial-rule.js';
 import type { PortMapping } from '../../protocol/ports/port-mapping.js';
 import { plainAddress } from '../../protocol/ports/port-text.js';
 import type { ConnectTarget } from '../../protocol/wire/messages.js';
@@ -16,6 +17,15 @@ export function targetOf(mapping: PortMapping, source: ConnectTarget['source'], 
     source,
     container,
   };
+}
+
+/**
+ * The addresses of the child that connections to these ports may be tried at, in order, where the parent may make them in the
+ * gateway namespace (native/src/inbound/inbound_dials.h). Those that the child does not have are among them: the parent does
+ * not know its addresses. Empty where only the agent knows the server, or its address does not matter.
+ */
+export function inboundAddresses(target: ConnectTarget): string[] {
+  return target.source === 'keep' && target.container === '' ? dialPlan(target, () => true) : [];
 }
 
 /**

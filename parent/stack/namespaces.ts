@@ -1,9 +1,9 @@
 /** Step of the start: the namespaces, and what the launcher sets up in them. */
-import { native } from '../../native/index.js';
+import { type GatewayOptions as EngineGatewayOptions, native } from '../../native/index.js';
 import { statePath } from '../../protocol/state/state-layout.js';
 import type { EngineHost } from '../engine/engine-host.js';
 import { NamespaceError, problemText } from '../errors.js';
-import { makeGateway } from '../namespaces/gateway.js';
+import { makeGateway, orderChannel } from '../namespaces/gateway.js';
 import { type IdMap, planIdMap } from '../namespaces/id-map.js';
 import { Launcher, LauncherRequestError, type Namespace } from '../namespaces/launcher.js';
 import type { ChildNamespaces, Gateway, GatewayOptions } from '../network/driver.js';
@@ -72,10 +72,12 @@ async function openGateway(
   { engineHost, launcher }: { engineHost: EngineHost; launcher: Launcher },
   { ifname, mtu, hostLoopback, hostPorts, ipv4, ipv6 }: GatewayOptions,
 ): Promise<Gateway> {
-  const { fds, index, childMac, gatewayMac } = await makeGateway({ engineHost, launcher }, { ifname, mtu, ipv4, ipv6 });
+  const deps = { engineHost, launcher };
+  const { fds, translates, index, childMac, gatewayMac } = await makeGateway(deps, { ifname, mtu, ipv4, ipv6 });
   const { engine } = engineHost;
-  engine.openGateway(fds, {
+  const settings: EngineGatewayOptions = {
     index,
+    device: ifname,
     childMac,
     gatewayMac,
     child4: ipv4.child,
@@ -88,7 +90,9 @@ async function openGateway(
     prefix6: ipv6?.prefix ?? 0,
     hostLoopback: hostLoopback ? 1 : 0,
     hostPorts: hostPorts.map(({ transport, port, host }) => `${transport} ${port} ${host.ip} ${host.port}\n`).join(''),
-  });
+  };
+  // Without TPROXY the ports of all datagrams that arrive are changed: none would get to the socket of a flow.
+  engine.openGateway(fds, settings, translates ? [] : [orderChannel(launcher)]);
   return {
     setResolvers: (ips) => engine.setResolvers(ips),
     setEgress: (policy, hostAddresses) => engine.setEgress(policy, hostAddresses),

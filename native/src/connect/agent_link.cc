@@ -106,20 +106,39 @@ uint32_t AgentLink::request(Dial* dial, const DialTarget* target, const Address&
   if (nextId_ == 0) nextId_ = 1;
   if (!ticks_) loop_.wantTicks(ticks_ = true);
   Entry entry{dial, target, source, attempt};
-  if (queueOf(target) == kTcp && attempt == 0) {
+  using Result = PooledDials::Result;
+  if (attempt == 0) {
     Fd fd;
-    // Another thread may have noticed.
-    if (!trust_->cooperates) pooled_.end();
-    PooledDials::Result result = pooled_.dial(id, *target, source, &fd);
-    if (result == PooledDials::Result::connected) {
-      dial->onDialed(std::move(fd));
+    Maker maker = Maker::pool;
+    Result result = Result::no;
+    if (queueOf(target) == kTcp) {
+      // Another thread may have noticed.
+      if (!trust_->cooperates) pooled_.end();
+      result = pooled_.dial(id, *target, source, &fd);
+    }
+    if (result == Result::no) {
+      maker = Maker::gateway;
+      result = inbound_.dial(id, *target, source, &fd);
+    }
+    if (result == Result::connected) {
+      hand(dial, std::move(fd), maker);
       return 0;
     }
-    entry.pooled = result == PooledDials::Result::pending;
+    if (result == Result::pending) entry.maker = maker;
   }
   dials_.emplace(id, entry);
-  if (!entry.pooled) enqueue(id, target);
+  if (entry.maker == Maker::agent) enqueue(id, target);
   return id;
+}
+
+void AgentLink::hand(Dial* dial, Fd fd, Maker maker) {
+  dial->throughGateway = maker == Maker::gateway;
+  dial->onDialed(std::move(fd));
+}
+
+void AgentLink::onPooledBlocked() {
+  inbound_.end();
+  distrust(trust_.get());
 }
 
 void AgentLink::enqueue(uint32_t id, const DialTarget* target) {
@@ -131,7 +150,7 @@ void AgentLink::enqueue(uint32_t id, const DialTarget* target) {
 void AgentLink::onPooled(uint32_t id, Fd fd) {
   auto it = dials_.find(id);
   if (it == dials_.end()) return;
-  it->second.pooled = false;
+  Maker maker = std::exchange(it->second.maker, Maker::agent);
   if (!fd.valid()) {
     it->second.seconds = 0;
     enqueue(id, it->second.target);
@@ -139,13 +158,18 @@ void AgentLink::onPooled(uint32_t id, Fd fd) {
   }
   Dial* dial = it->second.dial;
   dials_.erase(it);
-  dial->onDialed(std::move(fd));
+  hand(dial, std::move(fd), maker);
+}
+
+void AgentLink::cancelOwn(uint32_t id, const Entry& entry) {
+  if (entry.maker == Maker::pool) pooled_.cancel(id);
+  if (entry.maker == Maker::gateway) inbound_.cancel(id);
 }
 
 void AgentLink::cancel(uint32_t id) {
   auto it = dials_.find(id);
   if (it == dials_.end()) return;
-  if (it->second.pooled) pooled_.cancel(id);
+  cancelOwn(id, it->second);
   noLongerInFlight(&it->second);
   dials_.erase(it);
   sendMore();
@@ -157,7 +181,7 @@ void AgentLink::failAll(int error, const std::string& message) {
   for (auto& queue : queues_) queue.clear();
   for (size_t& inFlight : inFlight_) inFlight = 0;
   for (auto& [id, entry] : dials) {
-    if (entry.pooled) dials_.emplace(id, entry);
+    if (entry.maker != Maker::agent) dials_.emplace(id, entry);
     else entry.dial->onDialFailed(error, message);
   }
 }
@@ -165,7 +189,8 @@ void AgentLink::failAll(int error, const std::string& message) {
 void AgentLink::tick() {
   if (!ticks_ || ++tick_ % kTicksPerSecond != 0) return;
   pooled_.second();
-  if (dials_.empty() && pooled_.idle()) {
+  inbound_.second();
+  if (dials_.empty() && pooled_.idle() && inbound_.idle()) {
     loop_.wantTicks(ticks_ = false);
     return;
   }
@@ -181,13 +206,13 @@ void AgentLink::countSecond(uint32_t id) {
   if (it == dials_.end()) return;
   Entry& entry = it->second;
   int most = entry.inFlight ? kMaxAnswerSeconds : kMaxConnectSeconds;
-  bool waits = !entry.sent && !entry.pooled;
+  bool waits = !entry.sent && entry.maker == Maker::agent;
   if (waits || ++entry.seconds <= most) {
     // A client that waits that long may close.
     entry.dial->onDialPending();
     return;
   }
-  if (entry.pooled) pooled_.cancel(id);
+  cancelOwn(id, entry);
   const char* why = entry.inFlight ? "the agent does not answer" : "connecting takes too long";
   noLongerInFlight(&entry);
   Dial* dial = entry.dial;
@@ -229,6 +254,7 @@ void AgentLink::sendMore(Queue queue) {
 }
 
 void AgentLink::flush() {
+  inbound_.flush();
   if (channel_ == nullptr) return;
   pooled_.appendRequests(&outgoing_);
   if (outgoing_.empty()) return;
@@ -296,7 +322,7 @@ void AgentLink::handleAnswer(const wire::Answer& answer, Fd* fd, bool lostFds) {
     log_(std::string("the agent sent ") + why + "; the connection was ended");
     entry.dial->onDialFailed(EPROTO, why);
   } else {
-    entry.dial->onDialed(std::move(*fd));
+    hand(entry.dial, std::move(*fd), Maker::agent);
   }
 }
 

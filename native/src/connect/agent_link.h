@@ -11,8 +11,9 @@
 // Time is limited: kMaxAnswerSeconds for the first answer to a request, kMaxConnectSeconds for its end. Seconds are counted
 // in ticks of this thread, and not read from a clock: time in which the whole stack was stopped does not count.
 //
-// TCP connections are made without the agent where the pool has what they need (pool/pooled_dials.h); only the others are
-// requested. What the pool needs of the agent is requested with them.
+// TCP connections are made without the agent where the pool has what they need (pool/pooled_dials.h). With the network driver
+// builtin, other ones and flows of UDP are made in the gateway namespace where that can be (inbound/inbound_dials.h). Only the
+// rest are requested. What the pool needs of the agent is requested with them.
 //
 // The agent is not trusted: what it sends must be a connected TCP socket, or a connected datagram (UDP) socket, of the right
 // family, with the requested port as its peer's.
@@ -27,6 +28,7 @@
 
 #include "connect/packet_channel.h"
 #include "connect/wire.h"
+#include "inbound/inbound_dials.h"
 #include "loop/loop.h"
 #include "pool/pooled_dials.h"
 #include "system/fd.h"
@@ -50,18 +52,26 @@ class Dial {
   virtual void onDialPending() {}
   virtual void onDialed(Fd fd) = 0;
   virtual void onDialFailed(int error, std::string_view message) = 0;
+  // Where it was made when onDialed() is called: in the gateway namespace, or in the child's.
+  bool throughGateway = false;
 };
 
 class AgentLink : private PooledDials::Owner {
  public:
   // `threads` is how many links share what may be in flight.
   AgentLink(Loop& loop, size_t threads, std::function<void(const std::string&)> log)
-      : loop_(loop), threads_(threads), log_(std::move(log)), pooled_(loop, *this, log_) {}
+      : loop_(loop), threads_(threads), log_(std::move(log)), pooled_(loop, *this, log_), inbound_(loop, *this, log_) {}
 
   // Without it there is no pool.
   void usePool(Watchdog* watchdog, FdBudget* budget, const std::string& congestion) {
     pooled_.use(watchdog, budget, threads_, congestion);
+    inbound_.use(watchdog, budget, threads_);
   }
+  // Connections of published ports may be made in that namespace, until endGateway().
+  void useGateway(InboundDials::Network network) { inbound_.begin(std::move(network)); }
+  void endGateway() { inbound_.end(); }
+  // A server refuses what comes through the gateway namespace.
+  void gatewayRefused(const DialTarget& target) { inbound_.refused(target); }
   // Null while there is no agent; else with the trust in it, which all links to it share.
   void setChannel(PacketChannel* channel, const std::shared_ptr<AgentTrust>& trust = nullptr);
   // Sends the requests since the last call as one packet. Called at the end of each round of events.
@@ -76,7 +86,10 @@ class AgentLink : private PooledDials::Owner {
   // The last port with that target is gone.
   void forget(const std::string& target) { pooled_.forget(target); }
   // No more connections without the agent.
-  void endPool() { pooled_.end(); }
+  void endPool() {
+    pooled_.end();
+    inbound_.end();
+  }
 
   // Called about every 100 ms, as long as there are requests.
   void tick();
@@ -95,13 +108,13 @@ class AgentLink : private PooledDials::Owner {
   // More than the kernel takes until it gives up (tcp(7), tcp_syn_retries).
   static constexpr int kMaxConnectSeconds = 180;
 
+  enum class Maker { agent, pool, gateway };
   struct Entry {
     Dial* dial;
     const DialTarget* target;
     Address source;
     uint32_t attempt;
-    // With the pool, and not with the agent.
-    bool pooled = false;
+    Maker maker = Maker::agent;
     bool sent = false;
     bool inFlight = false;
     // Since it was sent.
@@ -116,8 +129,10 @@ class AgentLink : private PooledDials::Owner {
   void noLongerInFlight(Entry* entry);
   void countSecond(uint32_t id);
   void enqueue(uint32_t id, const DialTarget* target);
+  void cancelOwn(uint32_t id, const Entry& entry);
+  static void hand(Dial* dial, Fd fd, Maker maker);
   void onPooled(uint32_t id, Fd fd) override;
-  void onPooledBlocked() override { distrust(trust_.get()); }
+  void onPooledBlocked() override;
   static Queue queueOf(const DialTarget* target) { return target->type == SOCK_STREAM ? kTcp : kUdp; }
 
   Loop& loop_;
@@ -126,6 +141,7 @@ class AgentLink : private PooledDials::Owner {
   PacketChannel* channel_ = nullptr;
   std::shared_ptr<AgentTrust> trust_ = std::make_shared<AgentTrust>();
   PooledDials pooled_;
+  InboundDials inbound_;
   std::string outgoing_;
   std::unordered_map<uint32_t, Entry> dials_;
   std::deque<uint32_t> queues_[2];

@@ -30,7 +30,7 @@ Fd openTo(Sockets& sockets, Outgoing out, const Address& to, int* error) {
       return fd;
     }
     bool kept = !keep || (sockets::setMark(fd.get(), out.mark) &&
-                          sockets::bindTransparently(fd.get(), out.type, out.source, to));
+                          sockets::bindTransparently(fd.get(), out.type, {out.source, to, sockets.diagnostics()}));
     if (kept) {
       *error = sockets.connect(fd.get(), to);
       auto path = keep && *error == 0 ? sockets.leadBack(fd.get(), to, out) : ReturnPaths::Result::made;

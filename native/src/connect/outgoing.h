@@ -28,6 +28,8 @@ struct DialTarget {
   std::shared_ptr<const std::string> request;  // msgpack, see wire.h; shared by the ports of a range
   int type = SOCK_STREAM;
   uint16_t port = 0;  // the child's
+  // Where the dial rule leads, as far as the parent knows it; null where only the agent does. See inbound/inbound_dials.h.
+  Addresses inbound = nullptr;
 };
 
 // What a socket is for.
@@ -55,6 +57,8 @@ class Sockets {
   virtual void discard(Fd fd) = 0;
   // Leads the answers of a connected socket that is bound to a client's address back to it.
   virtual ReturnPaths::Result leadBack(int fd, const Address& to, const Outgoing& out) = 0;
+  // A socket of sock_diag(7) in the namespace of the sockets; -1 where it is this one.
+  virtual int diagnostics() const { return -1; }
 };
 
 // A socket that is connected or connecting, and *error is 0 or EINPROGRESS; invalid, with *error, on failure.

@@ -1,6 +1,7 @@
 #include "engine/engine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <future>
@@ -311,13 +312,32 @@ void Engine::watchAddresses(bool routes, std::string complaint) {
 void Engine::openGateway(GatewayOptions options) {
   auto shared = std::make_shared<GatewayOptions>(std::move(options));
   loop_.post([this, shared] {
-    if (!gateway_) gateway_ = std::make_unique<Gateway>(threads_.front()->context(), std::move(*shared));
+    if (gateway_) return;
+    useGateway(shared.get());
+    gateway_ = std::make_unique<Gateway>(threads_.front()->context(), std::move(*shared));
   });
 }
 
+void Engine::useGateway(GatewayOptions* options) {
+  InboundDials::Network network;
+  network.netns = netnsCookieOf(options->tcp4.get());
+  Fd member(fcntl(options->tcp4.get(), F_DUPFD_CLOEXEC, 0));
+  if (!options->orders.valid() || !member.valid() || network.netns == 0) return;
+  orders_ = std::make_shared<OrderedSockets>(loop_, std::move(options->orders), std::move(member));
+  network.source = orders_;
+  network.child4 = options->destinations.v4.child;
+  network.child6 = options->destinations.v6.child;
+  network.device = options->device;
+  for (const auto& thread : threads_) {
+    thread->loop().post([agents = &thread->agents(), network] { agents->useGateway(network); });
+  }
+}
+
 void Engine::closeGateway() {
+  for (const auto& thread : threads_) thread->loop().post([agents = &thread->agents()] { agents->endGateway(); });
   loop_.post([this] {
     if (gateway_) gateway_->close();
+    if (orders_) orders_->close();
   });
 }
 

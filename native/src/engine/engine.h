@@ -17,6 +17,7 @@
 #include "engine/context.h"
 #include "engine/port.h"
 #include "engine/port_thread.h"
+#include "inbound/ordered_sockets.h"
 #include "loop/loop.h"
 #include "outbound/gateway.h"
 
@@ -112,6 +113,8 @@ class Engine : public PacketChannel::Owner {
   static auto ask(PortThread& thread, Question question);
   template <typename T>
   T ask(uint32_t id, T (*question)(Port*));
+  // The first thread: published ports may use the gateway namespace.
+  void useGateway(GatewayOptions* options);
   // The first thread; null if there is no agent.
   void linkAgent(PacketChannel* channel);
   void replaceAgent(uint32_t agent, const std::string& reason);
@@ -136,6 +139,7 @@ class Engine : public PacketChannel::Owner {
   // Without a gateway.
   std::unique_ptr<NameServer> names_;
   AgentQueries queries_;
+  std::shared_ptr<OrderedSockets> orders_;
   // Child.
   dns::Servers nameServers_;
   uint32_t agentChannel_ = 0;

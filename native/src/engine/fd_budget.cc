@@ -27,9 +27,13 @@ bool FdBudget::hasRoom(const Holder* asking, uint64_t wanted) const {
   return left >= total_.reserve || asking->held_ <= left;
 }
 
+bool FdBudget::evictSpare() {
+  return std::any_of(spare_.begin(), spare_.end(), [](Holder* holder) { return holder->evictOne(); });
+}
+
 bool FdBudget::makeRoom(const Holder* asking, uint64_t wanted) {
   while (!hasRoom(asking, wanted)) {
-    if (spare_ != nullptr && spare_->evictOne()) continue;
+    if (evictSpare()) continue;
     uint64_t more = asking->held_ + wanted;
     if (evictFromMost(more)) continue;
     if (ask_ && asked_ == 0) asked_ += ask_(more);
@@ -46,7 +50,7 @@ bool FdBudget::evictFromMost(uint64_t more) {
 
 void FdBudget::evictForOthers(uint64_t more) {
   for (int i = 0; i < kEvictedForOthers; i++) {
-    if (spare_ != nullptr && spare_->evictOne()) continue;
+    if (evictSpare()) continue;
     if (!evictFromMost(more)) return;
   }
 }
@@ -64,7 +68,7 @@ void FdBudget::release(Holder* holder, uint64_t n) {
 uint64_t FdBudget::mostSpare() const { return total_.limit / kReservedShare; }
 
 void FdBudget::freeSpare() {
-  while (spare_ != nullptr && spare_->evictOne()) continue;
+  while (evictSpare()) continue;
 }
 
 void FdBudget::setEvictable(Holder* holder, bool evictable) {

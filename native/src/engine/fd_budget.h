@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <functional>
 #include <unordered_set>
+#include <vector>
 
 namespace rn {
 
@@ -59,8 +60,8 @@ class FdBudget {
   void release(Holder* holder, uint64_t n);
   // Whether the port has something to evict.
   void setEvictable(Holder* holder, bool evictable);
-  // The holder of descriptors that nobody uses yet; null for none.
-  void setSpare(Holder* spare) { spare_ = spare; }
+  // A holder of descriptors that nobody uses yet.
+  void addSpare(Holder* spare) { spare_.push_back(spare); }
   // Whether it may hold so many more; and the most that it may hold at all.
   bool hasSpare(uint64_t wanted) const { return total_.used + wanted + 2 * total_.reserve <= total_.limit; }
   uint64_t mostSpare() const;
@@ -70,12 +71,13 @@ class FdBudget {
  private:
   bool hasRoom(const Holder* asking, uint64_t wanted) const;
   bool evictFromMost(uint64_t more);
+  bool evictSpare();
 
   Total& total_;
   std::function<size_t(uint64_t)> ask_;
   // Threads that have not answered yet; until then they are not asked again.
   std::atomic<size_t> asked_{0};
-  Holder* spare_ = nullptr;
+  std::vector<Holder*> spare_;
   std::unordered_set<Holder*> evictable_;
 };
 

@@ -22,6 +22,8 @@ static const struct {
     /* Each SYN that comes this far belongs to a connection that was made on the host. */
     {"/proc/sys/net/ipv4/tcp_syncookies", "0", NULL},
     {"/proc/sys/net/ipv4/conf/all/forwarding", "0", NULL},
+    /* A client of a published port may use the same port of its own again within a minute. */
+    {"/proc/sys/net/ipv4/tcp_tw_reuse", "1", NULL},
     /* The child does not choose routes of this namespace. */
     {"/proc/sys/net/ipv4/conf/all/accept_redirects", "0", NULL},
     {"/proc/sys/net/ipv4/conf/default/accept_redirects", "0", NULL},

@@ -74,6 +74,10 @@ enum outcome request_tap(void);
 enum outcome request_multicast(void);
 enum outcome request_has_default_route(void);
 enum outcome request_gateway(void);
+enum outcome request_socket_orders(void);
+/* Where orders come (inbound/socket_orders.h); -1 while there are none. */
+extern int socket_orders;
+void serve_socket_orders(void);
 
 /* --- mounts.c, copy_up.c ------------------------------------------------------------------------------------------ */
 

@@ -28,6 +28,8 @@
  * ends, or the parent's end of the socket closes (also by SIGKILL), it kills what is left below it, however deep and
  * whether daemonised or not, and ends. With a pid namespace the kernel does the same when its first process ends.
  *
+ * Orders of sockets come on another socket (inbound/socket_orders.h).
+ *
  * With a detached network namespace the launcher and the command stay in the host's; what has to happen in the other one
  * is done in a process that joins it for that.
  *
@@ -120,11 +122,13 @@ static void set_up(void) {
 
 /* Waits for the command; without one, for the parent's end. Returns its status, or -1 when the parent is gone. */
 static int supervise(void) {
-  struct pollfd fds[2] = {{signal_fd, POLLIN, 0}, {control, POLLIN, 0}};
+  struct pollfd fds[3] = {{signal_fd, POLLIN, 0}, {control, POLLIN, 0}, {-1, POLLIN, 0}};
   int status = 0;
   for (;;) {
-    if (poll(fds, 2, -1) < 0 && errno != EINTR) return -1;
+    fds[2].fd = socket_orders;
+    if (poll(fds, 3, -1) < 0 && errno != EINTR) return -1;
     if (read_signals(command, &status)) return status;
+    if (fds[2].revents != 0) serve_socket_orders();
     if (fds[1].revents == 0) continue;
     if (!receive_request()) return -1;
     dispatch(PHASE_RUNNING);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "gateway/gateway.h"
+#include "inbound/socket_orders.h"
 #include "launcher/launcher.h"
 #include "system/congestion_control.h"
 #include "system/large_segments.h"
@@ -171,4 +172,21 @@ enum outcome request_gateway(void) {
     _exit(0);
   }
   return DONE;
+}
+
+int socket_orders = -1;
+
+/* socket-orders: makes sockets on orders that come on the socket that comes with the request, while a command runs. */
+enum outcome request_socket_orders(void) {
+  int fd = keep_request_fd();
+  if (fd < 0) return fail(errno, "keep the socket of", "socket-orders");
+  if (socket_orders >= 0) close(socket_orders);
+  socket_orders = fd;
+  return DONE;
+}
+
+void serve_socket_orders(void) {
+  if (serve_socket_order(socket_orders, enter_detached_netns) == 0) return;
+  close(socket_orders);
+  socket_orders = -1;
 }

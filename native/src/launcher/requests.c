@@ -36,6 +36,7 @@ static const struct {
     {"multicast", 2, PHASE_SETUP | PHASE_RUNNING, request_multicast},
     {"has-default-route", 1, PHASE_SETUP | PHASE_RUNNING, request_has_default_route},
     {"gateway", AT_LEAST(8), PHASE_SETUP | PHASE_RUNNING, request_gateway},
+    {"socket-orders", 1, PHASE_SETUP | PHASE_RUNNING, request_socket_orders},
     {"start", AT_LEAST(2), PHASE_SETUP | PHASE_RUNNING, request_start},
     {"kill-helper", 2, PHASE_SETUP | PHASE_RUNNING, request_kill_helper},
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <atomic>
 
 #include "netlink/netns.h"
 #include "system/fd.h"
@@ -74,6 +75,36 @@ int exchange(int fd, const std::string& messages, unsigned acknowledgements, std
     }
   }
   return 0;
+}
+
+int ask(int fd, std::string* message, std::string* answer) {
+  static std::atomic<uint32_t> last{0};
+  nlmsghdr header;
+  memcpy(&header, message->data(), sizeof header);
+  header.nlmsg_seq = ++last;
+  memcpy(message->data(), &header, sizeof header);
+  if (send(fd, message->data(), message->size(), MSG_DONTWAIT) < 0) return errno;
+  char buffer[8 * 1024];
+  for (unsigned foreign = 0; foreign < MOST_FOREIGN; foreign++) {
+    sockaddr_nl from{};
+    socklen_t length = sizeof from;
+    ssize_t n = recvfrom(fd, buffer, sizeof buffer, MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&from), &length);
+    if (n < 0) return errno;
+    nlmsghdr first;
+    if (length != sizeof from || from.nl_pid != 0 || size_t(n) < sizeof first) continue;
+    memcpy(&first, buffer, sizeof first);
+    // Of a question whose answer was lost.
+    if (first.nlmsg_seq != header.nlmsg_seq) continue;
+    if (first.nlmsg_type == NLMSG_ERROR) {
+      nlmsgerr result;
+      if (size_t(n) < NLMSG_HDRLEN + sizeof result) return EPROTO;
+      memcpy(&result, buffer + NLMSG_HDRLEN, sizeof result);
+      return result.error == 0 ? EPROTO : -result.error;
+    }
+    answer->assign(buffer, size_t(n));
+    return 0;
+  }
+  return EPROTO;
 }
 
 }  // namespace netlink

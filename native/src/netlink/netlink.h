@@ -17,6 +17,10 @@ int open(int protocol, const std::string& netns, int* out);
 // error of the exchange; the kernel's errors about a message are in the answers.
 int exchange(int fd, const std::string& messages, unsigned acknowledgements, std::string* answers);
 
+// Sends one message that the kernel answers before send(2) returns, with one message and without an acknowledgement. Never
+// blocks. Returns the kernel's error, or that of the exchange; then there is no answer.
+int ask(int fd, std::string* message, std::string* answer);
+
 }  // namespace netlink
 
 }  // namespace rn

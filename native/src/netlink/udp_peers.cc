@@ -1,13 +1,14 @@
 #include "netlink/udp_peers.h"
 
 #include <errno.h>
-#include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <string.h>
 #include <string>
+#include <string_view>
 
 #include "netlink/netlink.h"
+#include "netlink/netlink_message.h"
 #include "system/fd.h"
 
 namespace rn {
@@ -24,45 +25,48 @@ void put(const Address& address, __be32* ip, __be16* port) {
 }
 }  // namespace
 
-bool isConnectedUdp(const Address& from, const Address& to) {
-  int raw;
-  if (netlink::open(NETLINK_SOCK_DIAG, "", &raw) != 0) return true;
-  Fd fd(raw);
-  inet_diag_sockid wanted{};
-  put(from, wanted.idiag_src, &wanted.idiag_sport);
-  put(to, wanted.idiag_dst, &wanted.idiag_dport);
+int findSocket(int diag, uint8_t protocol, const Address& local, const Address& remote, inet_diag_msg* found) {
+  inet_diag_req_v2 body{};
+  body.sdiag_family = uint8_t(local.family());
+  body.sdiag_protocol = protocol;
+  body.idiag_states = ~0u;
+  // For UDP the kernel takes the far end for the source.
+  const Address& source = protocol == IPPROTO_UDP ? remote : local;
+  const Address& destination = protocol == IPPROTO_UDP ? local : remote;
+  put(source, body.id.idiag_src, &body.id.idiag_sport);
+  put(destination, body.id.idiag_dst, &body.id.idiag_dport);
+  body.id.idiag_cookie[0] = body.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
 
-  struct {
-    nlmsghdr header;
-    inet_diag_req_v2 body;
-  } request{};
-  request.header.nlmsg_len = sizeof request;
-  request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
-  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-  request.body.sdiag_family = uint8_t(from.family());
-  request.body.sdiag_protocol = IPPROTO_UDP;
-  request.body.idiag_states = ~0u;
-  // The kernel looks up a single UDP socket as a packet to it would: the far end is the source.
-  put(to, request.body.id.idiag_src, &request.body.id.idiag_sport);
-  put(from, request.body.id.idiag_dst, &request.body.id.idiag_dport);
-  request.body.id.idiag_cookie[0] = request.body.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+  std::string message, answer;
+  { netlink::MessageBuilder(&message, SOCK_DIAG_BY_FAMILY, 0).put(body); }
+  int error = netlink::ask(diag, &message, &answer);
+  if (error != 0) return error;
+  error = EPROTO;
+  netlink::eachMessage(answer, [&](const nlmsghdr& header, std::string_view payload) {
+    if (header.nlmsg_type == SOCK_DIAG_BY_FAMILY && payload.size() >= sizeof *found) {
+      memcpy(found, payload.data(), sizeof *found);
+      error = 0;
+    }
+  });
+  return error;
+}
 
-  std::string answers;
-  std::string message(reinterpret_cast<const char*>(&request), sizeof request);
-  if (netlink::exchange(fd.get(), message, 1, &answers) != 0 || answers.size() < NLMSG_HDRLEN) return true;
-  nlmsghdr header;
-  memcpy(&header, answers.data(), sizeof header);
-  if (header.nlmsg_type == SOCK_DIAG_BY_FAMILY && answers.size() >= NLMSG_HDRLEN + sizeof(inet_diag_msg)) {
-    // An unconnected socket is found as well.
-    inet_diag_msg found;
-    memcpy(&found, answers.data() + NLMSG_HDRLEN, sizeof found);
-    return found.id.idiag_dport == wanted.idiag_dport &&
-           memcmp(found.id.idiag_dst, wanted.idiag_dst, sizeof wanted.idiag_dst) == 0;
+bool isConnectedUdp(const Address& from, const Address& to, int diag) {
+  Fd own;
+  if (diag < 0) {
+    int raw;
+    if (netlink::open(NETLINK_SOCK_DIAG, "", &raw) != 0) return true;
+    own.reset(raw);
+    diag = raw;
   }
-  if (header.nlmsg_type != NLMSG_ERROR || answers.size() < NLMSG_HDRLEN + sizeof(nlmsgerr)) return true;
-  nlmsgerr result;
-  memcpy(&result, answers.data() + NLMSG_HDRLEN, sizeof result);
-  return result.error != -ENOENT;
+  inet_diag_msg found;
+  int error = findSocket(diag, IPPROTO_UDP, from, to, &found);
+  if (error != 0) return error != ENOENT;
+  // An unconnected socket is found as well.
+  __be32 ip[4] = {};
+  __be16 port;
+  put(to, ip, &port);
+  return found.id.idiag_dport == port && memcmp(found.id.idiag_dst, ip, sizeof ip) == 0;
 }
 
 }  // namespace rn

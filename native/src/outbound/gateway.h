@@ -31,6 +31,9 @@
 namespace rn {
 
 struct GatewayOptions {
+  // For connections of published ports (inbound/): the channel of orders, and the name of the child's device.
+  Fd orders;
+  std::string device;
   // The packet socket for input, the listeners, and the sockets for datagrams; those of IPv6 invalid where there is none.
   Fd packets, tcp4, udp4, tcp6, udp6;
   PacketOut::Options out;

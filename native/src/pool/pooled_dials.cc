@@ -85,8 +85,12 @@ void PooledDials::appendRequests(std::string* outgoing) {
     request.sourceIP = wanted.sourceIP;
     *outgoing += wire::encodeRequest(request);
   }
-  wire::Request request;
-  if (pool_.nextRequest(&request)) *outgoing += wire::encodeRequest(request);
+  SocketPool::Request wanted;
+  if (!pool_.nextRequest(&wanted)) return;
+  wire::Request request{wire::kSockets, wanted.id};
+  request.family = wanted.family == AF_INET ? 4 : 6;
+  request.count = uint32_t(wanted.count);
+  *outgoing += wire::encodeRequest(request);
 }
 
 void PooledDials::onRoute(const wire::Answer& answer) {

@@ -40,7 +40,7 @@ class PooledDials : private Sockets {
   };
 
   PooledDials(Loop& loop, Owner& owner, std::function<void(const std::string&)> log)
-      : loop_(loop), owner_(owner), pool_(loop, std::move(log)) {}
+      : loop_(loop), owner_(owner), pool_(loop, std::move(log), "the agent", SOCK_STREAM) {}
 
   // Until then there is no pool. `congestion` is that of sockets to loopback addresses.
   // `threads` share what pools may have.

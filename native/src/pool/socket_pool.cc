@@ -14,29 +14,24 @@
 
 namespace rn {
 
-namespace {
-
-// 0 where the kernel does not tell.
-uint64_t namespaceOf(int fd) {
+uint64_t netnsCookieOf(int fd) {
   uint64_t cookie = 0;
   socklen_t length = sizeof cookie;
   return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length) == 0 ? cookie : 0;
 }
 
-}  // namespace
-
 void SocketPool::use(FdBudget* budget, size_t threads) {
   budget_ = budget;
   most_ = std::min(uint64_t(kMost), budget->mostSpare()) / threads;
-  budget_->setSpare(this);
+  budget_->addSpare(this);
   Fd own(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  ownNamespace_ = own.valid() ? namespaceOf(own.get()) : 0;
+  ownNamespace_ = own.valid() ? netnsCookieOf(own.get()) : 0;
 }
 
-void SocketPool::restart() {
+void SocketPool::restart(uint64_t netns) {
   end();
   awaited_ = 0;
-  childNamespace_ = 0;
+  namespace_ = netns;
   resting_ = false;
   ended_ = ownNamespace_ == 0;
 }
@@ -65,7 +60,7 @@ Fd SocketPool::take(int family) {
   return fd;
 }
 
-bool SocketPool::nextRequest(wire::Request* request) {
+bool SocketPool::nextRequest(Request* request) {
   if (ended_ || awaited_ != 0 || resting_) return false;
   for (Family& sockets : families_) {
     if (!sockets.low) continue;
@@ -80,10 +75,7 @@ bool SocketPool::nextRequest(wire::Request* request) {
     awaited_ = nextId_++;
     awaitedFamily_ = &sockets == &of(AF_INET) ? AF_INET : AF_INET6;
     awaitedCount_ = count;
-    request->kind = wire::kSockets;
-    request->id = awaited_;
-    request->family = awaitedFamily_ == AF_INET ? 4 : 6;
-    request->count = uint32_t(count);
+    *request = {awaited_, awaitedFamily_, count};
     return true;
   }
   return false;
@@ -100,7 +92,7 @@ bool SocketPool::onAnswer(uint32_t id, std::vector<Fd> fds) {
     if (!wanted) break;
     if (const char* why = objection(fd.get(), awaitedFamily_)) {
       if (*why != '\0')
-        log_(std::string("the agent sent ") + why + " for connections to come; it makes each one by itself now");
+        log_(std::string(maker_) + " sent " + why + " for connections to come; the agent makes each one now");
       end();
       break;
     }
@@ -111,25 +103,34 @@ bool SocketPool::onAnswer(uint32_t id, std::vector<Fd> fds) {
   return requested;
 }
 
-const char* SocketPool::objection(int fd, int family) {
-  int protocol = 0;
-  socklen_t length = sizeof protocol;
-  // MPTCP and SMC are similar. Raw sockets may have the protocol, but not the option below.
-  if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) != 0 || protocol != IPPROTO_TCP)
-    return "no TCP socket";
+const char* SocketPool::protocolObjection(int fd) const {
+  bool tcp = type_ == SOCK_STREAM;
+  const char* other = tcp ? "no TCP socket" : "no UDP socket";
+  int type = 0, protocol = 0;
+  socklen_t length = sizeof type;
+  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0 || type != type_) return other;
+  // MPTCP and SMC are similar. Raw sockets may have the protocol, but not the type, nor the option below.
+  length = sizeof protocol;
+  if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) != 0) return other;
+  if (protocol != (tcp ? IPPROTO_TCP : IPPROTO_UDP)) return other;
+  if (!tcp) return nullptr;
   // The first byte is the state (tcp(7)).
   unsigned char state = 0;
   length = sizeof state;
-  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &length) != 0 || length != sizeof state) return "no TCP socket";
-  if (state != TCP_CLOSE) return "a socket that is in use";
+  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &length) != 0 || length != sizeof state) return other;
+  return state == TCP_CLOSE ? nullptr : "a socket that is in use";
+}
+
+const char* SocketPool::objection(int fd, int family) {
+  if (const char* why = protocolObjection(fd)) return why;
   Address own;
   own.length = sizeof own.v6;
   if (getsockname(fd, &own.sa, &own.length) != 0 || own.family() != family) return "a socket of another family";
   if (own.port() != 0) return "a socket that is bound";
-  uint64_t cookie = namespaceOf(fd);
-  if (cookie == 0 || cookie == ownNamespace_) return childNamespace_ == 0 ? "" : "a socket of the host";
-  if (childNamespace_ == 0) childNamespace_ = cookie;
-  return cookie == childNamespace_ ? nullptr : "a socket of another network namespace";
+  uint64_t cookie = netnsCookieOf(fd);
+  if (cookie == 0 || cookie == ownNamespace_) return namespace_ == 0 ? "" : "a socket of the host";
+  if (namespace_ == 0) namespace_ = cookie;
+  return cookie == namespace_ ? nullptr : "a socket of another network namespace";
 }
 
 void SocketPool::second() {

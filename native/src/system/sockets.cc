@@ -221,7 +221,8 @@ void setCongestion(int fd, const std::string& preferred) {
   setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
 }
 
-bool bindTransparently(int fd, int type, Address source, const Address& to) {
+bool bindTransparently(int fd, int type, Ends ends) {
+  Address& source = ends.source;
   int value = 1;
   bool v4 = source.family() == AF_INET;
   if (setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TRANSPARENT : IPV6_TRANSPARENT, &value, sizeof value) !=
@@ -233,7 +234,7 @@ bool bindTransparently(int fd, int type, Address source, const Address& to) {
   bool taken = false;
   if (type == SOCK_DGRAM) {
     bool alone = bind(fd, &source.sa, source.length) == 0;
-    taken = !alone && errno == EADDRINUSE && isConnectedUdp(source, to);
+    taken = !alone && errno == EADDRINUSE && isConnectedUdp(source, ends.to, ends.diag);
     if (alone) {
       on(fd, SOL_SOCKET, SO_REUSEADDR);
       return true;

@@ -85,9 +85,14 @@ void unprepareListener(int fd);
 // cubic and reno do not; bbr does, and slows loopback down to a third (tcp(7), TCP_CONGESTION).
 void setCongestion(int fd, const std::string& preferred);
 
-// Binds a socket that will be connected to `to` to the address of another host, and to its port if that is free here
-// (ip(7), IP_TRANSPARENT). Returns false on failure.
-bool bindTransparently(int fd, int type, Address source, const Address& to);
+// Binds a socket that will be connected to `to` to the address of another host, and to its port if that is free in its
+// namespace (ip(7), IP_TRANSPARENT). `diag` is a socket of sock_diag(7) there; -1 where it is this one. Returns false on failure.
+struct Ends {
+  Address source;
+  const Address& to;
+  int diag = -1;
+};
+bool bindTransparently(int fd, int type, Ends ends);
 
 // Sets the mark of the packets that it sends (SO_MARK); 0 for none. Returns false on failure.
 bool setMark(int fd, uint32_t mark);

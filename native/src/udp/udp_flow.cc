@@ -209,6 +209,11 @@ void UdpFlow::tryNextAddress() {
   dial();
 }
 
+void UdpFlow::dialAgain() {
+  closeChild();
+  dial();
+}
+
 void UdpFlow::dial() {
   state_ = State::dialing;
   touch();
@@ -235,6 +240,10 @@ void UdpFlow::checkForRefusal(int error) {
 }
 
 void UdpFlow::onRefused() {
+  if (throughGateway) {
+    port_->leaveGateway(familyIndex(client_));
+    return;
+  }
   UdpPort::Hint& hint = port_->hints_[familyIndex(client_)];
   uint64_t now = port_->context_.loop.now();
   uint32_t refused = attempt_;

@@ -53,14 +53,22 @@ class UdpFlow : public Handler, public DeferredDelete, public Dial {
   const UdpPort::Key& key() const { return key_; }
   // Whether it has sent to that attempt and has neither an answer nor a refusal yet.
   bool isUnsettled(int family, uint32_t attempt) const {
-    return state_ == State::open && !settled_ && familyIndex(client_) == family && attempt_ == attempt;
+    return isUnsettled(family) && !throughGateway && attempt_ == attempt;
   }
+  // … where it was made in the gateway namespace.
+  bool isUnsettledThroughGateway(int family) const { return isUnsettled(family) && throughGateway; }
   void tryNextAddress();
+  // Tries the same address again, which may be reached another way now.
+  void dialAgain();
   bool isOpen() const { return state_ == State::open; }
   PortFlow flow() const;
 
  private:
   enum class State { dialing, open, refused };
+
+  bool isUnsettled(int family) const {
+    return state_ == State::open && !settled_ && familyIndex(client_) == family;
+  }
 
   // Sends n messages of the chain from `start` on.
   void forward(int start, int n);

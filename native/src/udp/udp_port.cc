@@ -79,6 +79,15 @@ void UdpPort::advanceFlows(int family, uint32_t attempt) {
   for (UdpFlow* flow : waiting) flow->tryNextAddress();
 }
 
+void UdpPort::leaveGateway(int family) {
+  context_.agents.gatewayRefused(target_);
+  std::vector<UdpFlow*> waiting;
+  for (UdpFlow* flow : young_) {
+    if (flow->isUnsettledThroughGateway(family)) waiting.push_back(flow);
+  }
+  for (UdpFlow* flow : waiting) flow->dialAgain();
+}
+
 UdpFlow* UdpPort::flowFor(Listener* listener, const Address& client, const in6_addr& asked) {
   Key key;
   in6_addr ip = client.mapped();

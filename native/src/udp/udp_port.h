@@ -7,6 +7,8 @@
 // (icmp(7), icmp_ratelimit: one a second to each client). So one counts for all flows of that client's family: those
 // without an answer yet move to the next address as well, and flows that begin within a second begin with that address.
 //
+// With a socket of the gateway namespace (inbound/) a refusal leads to the agent's first address.
+//
 // A flow ends after some time without a datagram in either direction: soon if it was one question and its answer. When
 // the table is full, or descriptors are used up (fd_budget.h), the flow that was idle for longest is evicted; flows with
 // more than one answer only when there are no others, so that a flood of questions does not end long conversations. A
@@ -64,6 +66,8 @@ class UdpPort : public Port {
   uint32_t firstAttempt(const Address& client) const;
   // Moves flows of that family on to the next address that have no answer from that attempt yet.
   void advanceFlows(int family, uint32_t attempt);
+  // A server refuses what comes through the gateway namespace: flows without an answer go through the agent.
+  void leaveGateway(int family);
   UdpFlow* flowFor(Listener* listener, const Address& client, const in6_addr& asked);
   void remove(UdpFlow* flow);
 

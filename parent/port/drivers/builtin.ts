@@ -21,7 +21,7 @@ import type { AdoptOptions, DriverReport, EventBody, PortDriver } from '../drive
 import { DuplicatePortError, PortError, PortListError, UnknownPortError, UnsupportedProtocolError } from '../errors.js';
 import { type FamilyRule, type Listeners, openListeners, socketType } from '../listen.js';
 import { PortTable } from '../table.js';
-import { targetOf } from '../target.js';
+import { inboundAddresses, targetOf } from '../target.js';
 
 const PROTOS = ['tcp', 'tcp4', 'tcp6', 'udp', 'udp4', 'udp6'];
 const LISTENING: PortState = { state: 'listening' };
@@ -180,13 +180,15 @@ export class BuiltinPortDriver implements PortDriver {
   /** Has the engine serve listeners, which belong to it from then on. */
   #relay({ fds, mapping }: Listeners, { id, container }: AdoptOptions = {}): PublishedPort {
     const source = this.deps.relay.keepSource ? 'keep' : 'hide';
-    const target = encodeTarget(targetOf(this.#arriving(mapping), source, container));
+    const wanted = targetOf(this.#arriving(mapping), source, container);
+    const target = encodeTarget(wanted);
     const port = { id: id ?? this.newId(mapping.count), ...mapping };
     const request = target.toString('latin1');
     this.#table.add({ ...port, request });
     this.#users.set(request, (this.#users.get(request) ?? 0) + port.count);
     const { engine } = this.deps.engine;
-    engine.addPorts(port.id, socketType(port), fds, port.target.port, target, port.proxyProtocol ?? 0);
+    const inbound = inboundAddresses(wanted);
+    engine.addPorts(port.id, socketType(port), fds, port.target.port, target, port.proxyProtocol ?? 0, inbound);
     return port;
   }
 

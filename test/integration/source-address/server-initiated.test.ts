@@ -8,7 +8,7 @@ const machine = there;
 
 if (machine) {
   describe('what a server sends to a client unasked', () => {
-    for (const net of ['slirp4netns', 'pasta']) {
+    for (const net of ['builtin', 'slirp4netns', 'pasta']) {
       describe(`with --net=${net}`, () => {
         let stack: RunningStack;
         before(async () => {

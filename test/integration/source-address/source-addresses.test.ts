@@ -31,7 +31,7 @@ async function seenOverUDP(host: string, port: number): Promise<[seen: string, o
 
 if (hosts.length > 0) {
   describe('the address of a client', () => {
-    for (const net of ['none', 'slirp4netns', 'pasta']) {
+    for (const net of ['none', 'builtin', 'slirp4netns', 'pasta']) {
       describe(`with --net=${net}`, () => {
         let stack: RunningStack;
         before(async () => {

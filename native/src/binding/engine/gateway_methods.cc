@@ -43,13 +43,17 @@ std::vector<Destinations::HostPort> hostPortsOf(const std::string& text) {
 }
 
 napi_value openGateway(EngineObject& object, napi_env, const Args& args) {
-  // (fds, {index, childMac, gatewayMac, hostLoopback, hostPorts, child4, gateway4, dns4, prefix4, … the same with 6})
+  // (fds, {index, device, childMac, gatewayMac, hostLoopback, hostPorts, child4, gateway4, dns4, prefix4, … the same with
+  // 6}, orders)
   GatewayOptions options;
   std::vector<Fd> fds = args.fds(0);
   fds.resize(6);
   Fd* places[] = {&options.packets, &options.out.socket, &options.tcp4, &options.udp4, &options.tcp6, &options.udp6};
   for (size_t i = 0; i < fds.size(); i++) *places[i] = std::move(fds[i]);
   options.out.device = int(args.numberAt(1, "index"));
+  options.device = args.text(1, "device");
+  std::vector<Fd> orders = args.fds(2);
+  if (!orders.empty()) options.orders = std::move(orders.front());
   options.out.child = macOf(args.text(1, "childMac"));
   options.out.gateway = macOf(args.text(1, "gatewayMac"));
   options.destinations.v4 = subnetOf(args, "4");

@@ -7,13 +7,15 @@ namespace rn {
 namespace {
 
 napi_value addPorts(EngineObject& object, napi_env, const Args& args) {
-  // (firstId, type, fds, firstChildPort, target, proxyProtocol)
+  // (firstId, type, fds, firstChildPort, target, proxyProtocol, inbound)
   PortOptions first;
   first.id = args.number(0);
   first.target.type = args.socketType(1);
   first.target.port = uint16_t(args.number(3));
   first.target.request = std::make_shared<const std::string>(args.bytes(4));
   first.proxyProtocol = int(args.number(5));
+  auto inbound = args.addresses(6, 0);
+  if (!inbound.empty()) first.target.inbound = std::make_shared<const std::vector<Address>>(std::move(inbound));
   for (auto& port : object.engine().addPorts(first, args.fds(2))) object.ports[port->id()] = std::move(port);
   return nullptr;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { networkInterfaces } from 'node:os';
 import { hostGatewayIP } from '../../../../parent/network/host/gateway.js';
-import { targetOf } from '../../../../parent/port/target.js';
+import { inboundAddresses, targetOf } from '../../../../parent/port/target.js';
 import { dialPlan } from '../../../../protocol/ports/dial-rule.js';
 import type { PortMapping } from '../../../../protocol/ports/port-mapping.js';
 import type { ConnectTarget } from '../../../../protocol/wire/messages.js';
@@ -72,5 +72,15 @@ describe('the dial rule', () => {
       }
     }
     assert.equal(targetOf(mapping('192.0.2.2'), 'keep').hostGatewayIP, hostGatewayIP());
+  });
+
+  it('is known to the parent where only the child’s own addresses are not, and servers see clients', () => {
+    const inbound = (host: string, target = '', container = '', source: ConnectTarget['source'] = 'keep') =>
+      inboundAddresses(targetOf(mapping(host, target), source, container));
+    assert.deepEqual(inbound(''), ['127.0.0.1', '::1']);
+    assert.deepEqual(inbound('192.0.2.77'), ['192.0.2.77', '127.0.0.1', '::1']);
+    assert.deepEqual(inbound('', '10.0.2.100'), ['10.0.2.100']);
+    assert.deepEqual(inbound('', '', 'c0ffee'), []);
+    assert.deepEqual(inbound('', '', '', 'hide'), []);
   });
 });
