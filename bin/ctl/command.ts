@@ -27,7 +27,7 @@ class UnknownCommandError extends UsageError {
 
 const LONG_OPTIONS = {
   booleans: ['debug', 'json', 'counters', 'persist', 'follow', 'help', 'version'],
-  valued: ['socket', 'stack', 'name'],
+  valued: ['socket', 'stack', 'name', 'max'],
 };
 
 export interface CtlDeps {

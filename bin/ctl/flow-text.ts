@@ -1,5 +1,5 @@
 /** Human-readable output of `rootlessctl flows`. */
-import type { Flow } from '../../protocol/api/types.js';
+import type { EgressDenied, Flow } from '../../protocol/api/types.js';
 import { MAX_LINE, printable } from '../../protocol/text/printable-text.js';
 import { formatTable } from '../common/table.js';
 
@@ -26,6 +26,20 @@ export function flowLine(change: string, flow: Flow, time: number): string {
   const inbound = port === '' ? `${address} at published port ${flow.port}` : `${address} on port ${port}`;
   const at = flow.direction === 'out' ? `${address} port ${port}` : inbound;
   return printable(`${words.join(' ')} ${arrow} ${at}${counts}`, MAX_LINE);
+}
+
+/** A line of `rootlessctl flows -f` for what the egress policy denies; a name that was asked for has no port. */
+export function deniedLine({
+  time,
+  protocol,
+  client,
+  destination,
+  reason,
+  rule,
+}: EgressDenied & { time: number }): string {
+  const why = rule === undefined ? reason : `rule "${rule}"`;
+  const words = [new Date(time).toISOString(), 'denied', protocol, 'out', client, 'to', `${destination}: ${why}`];
+  return printable(words.join(' '), MAX_LINE);
 }
 
 /** The name or address of the other side, and the port that was connected to: inside's or the host's. */

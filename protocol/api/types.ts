@@ -107,7 +107,7 @@ export type StackEvent = { time: number } & (
   | { type: 'port-added'; id: number; spec: PortSpec }
   | { type: 'port-removed'; id: number; spec: PortSpec }
   | { type: 'port-state'; id: number; listener: PortState }
-  | { type: 'connection-opened'; port: number; connection: number; client: string }
+  | { type: 'connection-opened'; port: number; protocol?: 'tcp' | 'udp'; connection: number; client: string }
   | { type: 'connection-refused'; port: number; connection: number; client: string; reason: string }
   | { type: 'connection-closed'; port: number; connection: number; bytesIn: number; bytesOut: number }
   | ({ type: 'outbound-opened' } & OutboundEvent)

@@ -254,10 +254,14 @@ export class BuiltinPortDriver implements PortDriver {
     this.deps.emit({ type: 'port-state', id, listener });
   }
 
+  #protocolOf(port: number): 'tcp' | 'udp' {
+    return this.find(port)?.transport === 'udp' ? 'udp' : 'tcp';
+  }
+
   #onConnection({ type, port, connection, client, reason, bytesIn, bytesOut }: ConnectionEvent): void {
     switch (type) {
       case 'connection-opened':
-        this.deps.emit({ type, port, connection, client });
+        this.deps.emit({ type, port, protocol: this.#protocolOf(port), connection, client });
         break;
       case 'connection-refused':
         this.deps.emit({ type, port, connection, client, reason });

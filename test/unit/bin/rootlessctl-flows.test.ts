@@ -79,6 +79,15 @@ describe('rootlessctl flows', function () {
     const host = other.destination;
     stack.events.emit({ type: 'outbound-opened', ...other, host });
     stack.events.emit({ type: 'outbound-closed', ...other, host, bytesSent: 1, bytesReceived: 2 });
+    const denied = {
+      type: 'egress-denied',
+      protocol: 'tcp',
+      client: '10.0.2.100:2',
+      reason: 'no rule allows it',
+    } as const;
+    stack.events.emit({ ...denied, destination: '192.0.2.9:80' });
+    stack.events.emit({ ...denied, protocol: 'dns', destination: 'evil\u001b[2J', rule: 'deny evil' });
+    stack.events.emit({ type: 'connection-opened', port: 2, protocol: 'udp', connection: 10, client: '192.0.2.1:5' });
     stack.events.emit({ type: 'connection-closed', port: 1, connection: 8, bytesIn: 3, bytesOut: 4 });
     await waitFor(() => /on port/.test(flows.output()), { what: 'the last event' });
     const lines = flows.output().trimEnd().split('\n').slice(3);
@@ -87,9 +96,35 @@ describe('rootlessctl flows', function () {
       [
         'opened tcp out - to 2001:db8::1 port 443',
         'closed tcp out - to 2001:db8::1 port 443: 1 bytes sent, 2 received',
+        'denied tcp out 10.0.2.100:2 to 192.0.2.9:80: no rule allows it',
+        'denied dns out 10.0.2.100:2 to evil [2J: rule "deny evil"',
+        'opened udp in - from 192.0.2.1 at published port 2',
         'closed udp in - from evil [2J on port 5353: 4 bytes sent, 3 received',
       ],
     );
+  });
+});
+
+describe('the list of rootlessctl flows', () => {
+  it('has as many of each direction as requested', async () => {
+    let most = 0;
+    const flows = async (limit: number) => {
+      most = limit;
+      return [];
+    };
+    const stack = await startFakeStack({ flows });
+    try {
+      const call = (...words: string[]) =>
+        run(binPath('rootlessctl'), ['--socket', stack.socketPath, 'flows', ...words]);
+      assert.equal((await call('--max', '7')).code, 0);
+      assert.equal(most, 7);
+      for (const wrong of ['0', 'all']) {
+        const { code, stderr } = await call(`--max=${wrong}`);
+        assert.deepEqual([code, stderr], [1, `error: invalid --max "${wrong}": expected a number from 1 to 100000\n`]);
+      }
+    } finally {
+      stack.close();
+    }
   });
 });
 
