@@ -180,7 +180,7 @@ function makeNetwork({ config, parent, host, names, changed, send, warn }: Envir
     published: (id) => attacher.publishedOf(id),
     warn,
   });
-  const overlays = new OverlayNetworks({ networks, bridges, ipam, ipamDir, peers, parent, warn });
+  const overlays = new OverlayNetworks({ networks, bridges, ipam, ipamDir, peers, parent, dns: names, warn });
   const states = new AttachmentStore(join(dataDir, 'attached'));
   const attacher: Attacher = new Attacher({
     stack,

@@ -18,10 +18,13 @@ import { OverlayError } from './errors.js';
 import type { Announcement, Membership } from './membership.js';
 import type { OverlayPort } from './ports.js';
 import type { RegistryMembership } from './registry/membership.js';
+import { isOf } from './registry/picture.js';
 import type { OverlayConfig, OverlayStore } from './store.js';
 
 /** How long members have to learn the next key, in ms. */
 const ROTATION_MS = 10_000;
+/** Names are announced once in this time, in ms. */
+const NAMES_MS = 500;
 /** Age at which a key is replaced, in ms. */
 const KEY_AGE_MS = 30 * 24 * 3600 * 1000;
 
@@ -50,6 +53,9 @@ export class OverlayNetwork {
   /** Why the agent does not have the state. */
   #failure: string | undefined;
   #warned = '';
+  #names: readonly OverlayName[] = [];
+  #namesTimer: NodeJS.Timeout | undefined;
+  #namesSet = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly deps: OverlayNetworkDeps) {
     this.#keys = deps.store.keyPair();
@@ -137,8 +143,22 @@ export class OverlayNetwork {
     });
   }
 
+  /** As the agent reports them, which is not trusted: addresses of others are left out, and changes wait for a while. */
   setNames(names: readonly OverlayName[]): void {
-    this.membership.setNames(names);
+    const { subnets = [] } = this.membership;
+    this.#names = names.flatMap(({ name, addresses }) => {
+      const own = addresses.filter((ip) => isOf({ subnets: [...subnets] }, ip));
+      return own.length > 0 ? [{ name, addresses: own }] : [];
+    });
+    if (this.#namesTimer) return;
+    this.#namesTimer = setTimeout(
+      () => {
+        this.#namesTimer = undefined;
+        this.#namesSet = performance.now();
+        if (!this.#closed) this.membership.setNames(this.#names);
+      },
+      Math.max(0, this.#namesSet + NAMES_MS - performance.now()),
+    );
   }
 
   /** To be called from time to time, and when the host's addresses may have changed. */
@@ -261,6 +281,7 @@ export class OverlayNetwork {
     if (this.#closed) return;
     if (leave) await this.membership.leave();
     this.#closed = true;
+    clearTimeout(this.#namesTimer);
     if (!leave) await this.#membership?.close();
     await this.#refreshing?.catch(() => {});
     await this.deps.port.close().catch(() => {});

@@ -66,7 +66,7 @@ export interface BridgeNetwork {
   /** The device that leads to the same network on other hosts; absent where there are none. */
   tunnel?: string;
   /** Subnets beyond its own that containers reach through the gateway, in CIDR notation. */
-  routes: string[];
+  routes?: string[];
   /** One for each family. */
   rangeSets: IpamRange[][];
 }
@@ -103,7 +103,7 @@ export function networkOf(list: ConfList, file: string): Network {
       internal: first.isGateway !== true,
       icc: mark.icc !== false,
       ...(typeof first.tunnel === 'string' ? { tunnel: first.tunnel } : {}),
-      routes: isTexts(first.networks) ? first.networks : [],
+      ...(isTexts(first.networks) ? { routes: first.networks } : {}),
       rangeSets,
     },
   };

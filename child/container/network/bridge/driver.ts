@@ -226,7 +226,7 @@ export class BridgeDriver implements AttachDriver {
     const addresses = leases.map(({ address }) => address);
     inside.configure(link.index, addresses, defaultRoute ? gateways : []);
     for (const { gateway } of leases) {
-      const beyond = bridge.routes.filter((subnet) => familyOf(subnet) === familyOf(gateway));
+      const beyond = (bridge.routes ?? []).filter((subnet) => familyOf(subnet) === familyOf(gateway));
       if (beyond.length > 0) inside.addRoutesThrough(link.index, gateway, beyond);
     }
     return {

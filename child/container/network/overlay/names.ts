@@ -1,6 +1,7 @@
 /** Names of containers on overlay networks: those of here, for other hosts, and those of other hosts, for the DNS server. */
 import { containerName, MAX_NAMES } from '../../../../protocol/overlay/schemas.js';
 import type { OverlayName } from '../../../../protocol/overlay/types.js';
+import type { NameEntry, NameSource } from '../../../dns/name-source.js';
 import type { HostsContainer } from '../name-files/hosts.js';
 
 /** The names that other hosts get to know: each with the addresses of all containers that have it. */
@@ -35,4 +36,23 @@ export function foreignContainers(
       networks: [{ name: network, ips: addresses, aliases: [] }],
     })),
   );
+}
+
+/** Names of containers of other hosts, for the DNS servers of their networks. */
+export class OverlayNameSource implements NameSource {
+  readonly kind = 'overlay';
+
+  constructor(
+    private readonly overlays: {
+      names(network: string): readonly { hostName: string; names: readonly OverlayName[] }[];
+    },
+  ) {}
+
+  entriesOf(network: string): NameEntry[] {
+    return this.overlays
+      .names(network)
+      .flatMap(({ hostName, names }) =>
+        names.map(({ name, addresses }) => ({ names: [name], addresses, holder: `${name} on the host ${hostName}` })),
+      );
+  }
 }

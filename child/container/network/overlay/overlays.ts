@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { errorText } from '../../../../protocol/errors/error-text.js';
 import { parseCIDR } from '../../../../protocol/net/cidr.js';
 import type { OverlayName, OverlayPeerStatus, OverlayState } from '../../../../protocol/overlay/types.js';
+import type { NameService } from '../../../dns/name-service.js';
 import { WireGuardDevice } from '../../../wireguard/device.js';
 import type { ParentLink } from '../../parent-link.js';
 import { KeyedLock } from '../../storage/lock.js';
@@ -20,7 +21,7 @@ import type { Network } from '../network.js';
 import type { NetworkRegistry } from '../registry.js';
 import { OVERLAY_MTU, overlayList, tunnelDevice } from './conflist.js';
 import { Exchange } from './exchange.js';
-import { foreignContainers, overlayNames } from './names.js';
+import { foreignContainers, OverlayNameSource, overlayNames } from './names.js';
 
 /** How long containers that are started with the stack wait for the parent's first message, in ms. */
 const FIRST_MS = 10_000;
@@ -32,6 +33,8 @@ export interface OverlayNetworksDeps {
   ipamDir: string;
   peers: PeerRegistry;
   parent: Pick<ParentLink, 'request'>;
+  /** Gets the names of containers of other hosts. */
+  dns: Pick<NameService, 'addSource' | 'changed'>;
   warn: (line: string) => void;
 }
 
@@ -55,6 +58,7 @@ export class OverlayNetworks {
   readonly #seen = new Map<string, string>();
 
   constructor(private readonly deps: OverlayNetworksDeps) {
+    deps.dns.addSource(new OverlayNameSource(this));
     deps.peers.foreign = (network) => foreignContainers(network, this.names(network));
     deps.peers.onChange.push((networks) => {
       for (const name of networks) this.#reportNames(name);
@@ -207,6 +211,7 @@ export class OverlayNetworks {
     const text = JSON.stringify(this.names(name));
     if ((this.#seen.get(name) ?? '[]') === text) return;
     this.#seen.set(name, text);
+    this.deps.dns.changed([name]);
     this.deps.peers.foreignChanged(name).catch((error: unknown) => {
       this.deps.warn(`names of the overlay network ${name}: ${errorText(error)}`);
     });

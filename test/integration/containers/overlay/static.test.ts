@@ -61,6 +61,9 @@ describe('a static overlay network', () => {
     const { hostname } = await at(0).stack.containers.inspect('web');
     const pages = async () => (await exec(at(1), 'client', 'curl', '-sS', '-m', '5', ...urls)).stdout;
     await waitFor(async () => (await pages()) === `${hostname}\n`.repeat(4), { what: 'the pages', timeout: 20_000 });
+    // The DNS server of the network has them as well.
+    const answer = await at(1).net('dns', 'query', '--network', 'back', 'www');
+    assert.match(answer.stdout, new RegExp(`${web}[\\s\\S]*www on the host one`), answer.stderr);
     const { members } = await at(1).status('back');
     const peer = members.find(({ self }) => !self);
     assert.ok(peer?.handshakeAge !== undefined && peer.bytesSent && peer.latency !== undefined, JSON.stringify(peer));

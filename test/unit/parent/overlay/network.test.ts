@@ -4,7 +4,7 @@ import type { Announcement, Membership } from '../../../../parent/overlay/member
 import { OverlayNetwork } from '../../../../parent/overlay/network.js';
 import { OverlayStore } from '../../../../parent/overlay/store.js';
 import { publicKeyOf } from '../../../../protocol/wireguard/keys.js';
-import { tempDir } from '../../../support/index.js';
+import { tempDir, waitFor } from '../../../support/index.js';
 
 /** A network whose membership, port and agent only note what they are asked for. */
 function makeNetwork(mode: 'static' | 'etcd' = 'etcd') {
@@ -21,7 +21,9 @@ function makeNetwork(mode: 'static' | 'etcd' = 'etcd') {
     async announce({ publicKey, nextKey, address }: Announcement) {
       steps.push(`announce ${publicKey}${nextKey === undefined ? '' : `, then ${nextKey}`} at ${address}`);
     },
-    setNames: () => {},
+    setNames: (names) => {
+      steps.push(`names ${JSON.stringify(names)}`);
+    },
     expel: async () => {},
     requireReachable: async () => {},
     leave: async () => {},
@@ -93,6 +95,16 @@ describe('an overlay network of a host', () => {
 
   it('does not replace the key of a static network, which nobody would be told', async () => {
     await assert.rejects(makeNetwork('static').network.rotate(), /static network cannot be replaced/);
+  });
+
+  it('announces names of its own addresses, and changes that come together once', async () => {
+    const { network, steps } = makeNetwork();
+    network.setNames([{ name: 'web', addresses: ['10.50.1.2', '10.50.2.2'] }]);
+    await waitFor(() => steps.length === 1, { what: 'the names' });
+    for (let index = 0; index < 100; index++) network.setNames([{ name: `web-${index}`, addresses: ['10.50.1.2'] }]);
+    network.setNames([{ name: 'db', addresses: ['10.50.2.2'] }]);
+    await waitFor(() => steps.length === 2, { what: 'the last names' });
+    assert.deepEqual(steps, ['names [{"name":"web","addresses":["10.50.1.2"]}]', 'names []']);
   });
 
   it('announces another address of its host', async () => {

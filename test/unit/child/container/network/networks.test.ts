@@ -151,7 +151,8 @@ describe('an own network', () => {
     [{ name: 'default' }, /^invalid network name default: it is reserved/],
     [{ name: 'none' }, /^invalid network name none: it is reserved/],
     [{ name: 'taken' }, /^network with name taken already exists/],
-    [{ driver: 'overlay' }, /^unsupported network driver "overlay"; choose bridge or macvlan$/],
+    [{ driver: 'weave' }, /^unsupported network driver "weave"; choose bridge or macvlan$/],
+    [{ driver: 'overlay' }, /^an overlay network is made with all that the hosts have to agree on$/],
     [{ options: { parent: 'eth0' } }, /^unsupported bridge network option "parent"; supported are mtu$/],
     [{ driver: 'macvlan', options: { mode: 'x' } }, /^unknown macvlan mode "x"; choose one of bridge, vepa/],
     [
