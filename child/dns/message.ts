@@ -2,7 +2,7 @@
  * DNS messages (RFC 1035) for reports: a query is made, and an answer read. Answers come from anywhere; each name has as many
  * labels and pointers as a valid one at most, and reading ends at the first record that is malformed.
  */
-import { formatIP } from '../../protocol/net/ip.js';
+import { formatIP, parseIP } from '../../protocol/net/ip.js';
 
 /** Types of records by name; others are shown as TYPE65. */
 const TYPES: Readonly<Record<string, number>> = {
@@ -36,6 +36,15 @@ export interface DnsAnswer {
   /** `NOERROR`, `NXDOMAIN` … */
   status: string;
   records: DnsRecord[];
+}
+
+/** The name under which an address has its name (RFC 1035, 3.5; RFC 3596, 2.5); the text itself where it is no address. */
+export function reverseName(text: string): string {
+  const address = parseIP(text);
+  if (!address) return text;
+  const { family, value } = address;
+  if (family === 4) return `${text.split('.').reverse().join('.')}.in-addr.arpa`;
+  return `${[...value.toString(16).padStart(32, '0')].reverse().join('.')}.ip6.arpa`;
 }
 
 /** The number of a type; undefined for one that is unknown. */

@@ -1,6 +1,6 @@
 /** What the DNS server of a network does, and what it answers (`rootless-net dns`). */
 import type { NameQueryReport, NetworkNamesReport } from '../../../protocol/containers/types.js';
-import { decodeAnswer, encodeQuery, typeOf } from '../../dns/message.js';
+import { decodeAnswer, encodeQuery, reverseName, typeOf } from '../../dns/message.js';
 import type { Origin } from '../../dns/name-service.js';
 import { ContainerError, NoSuchContainerError } from '../errors.js';
 import type { Network } from '../network/network.js';
@@ -31,7 +31,7 @@ export async function askNetwork(deps: Deps, network: Network, question: NameQue
   const number = typeOf(type);
   if (number === undefined)
     throw new ContainerError(`unknown type of DNS records: ${JSON.stringify(type)}; hint: A, AAAA, PTR, TXT, SRV …`);
-  const query = encodeQuery(name, number);
+  const query = encodeQuery(number === typeOf('PTR') ? reverseName(name) : name, number);
   if (!query) throw new ContainerError(`${JSON.stringify(name)} is no domain name: labels have 1 to 63 characters`);
   const client = clientOf(deps, network, container);
   const answer = await deps.names.ask(network.name, query, client);

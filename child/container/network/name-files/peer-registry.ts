@@ -62,7 +62,7 @@ const metaSchema = z.looseObject({
 });
 
 export class PeerRegistry implements Sweepable {
-  /** Called with the networks on which names may have changed. */
+  /** Called with the networks on which names of containers may have changed: of those here, or of other hosts. */
   readonly onChange: ((networks: readonly string[]) => void)[] = [];
   /** Containers of other hosts on a network; see foreignChanged(). */
   foreign: (network: string) => readonly HostsContainer[] = () => [];
@@ -75,8 +75,6 @@ export class PeerRegistry implements Sweepable {
   constructor(
     /** Contains a directory for each container. */
     private readonly directory: string,
-    /** Called when containers have joined or left networks, or have other names. */
-    private readonly changed: (networks: readonly string[]) => void = () => {},
   ) {}
 
   /** Reads all meta.json; incomplete ones are ignored. */
@@ -107,7 +105,8 @@ export class PeerRegistry implements Sweepable {
 
   /** To be called when the result of foreign() has changed for a network. Resolves when the hosts files are written. */
   foreignChanged(network: string): Promise<void> {
-    return this.#rewrite([network], undefined);
+    this.#notify([network]);
+    return this.#refresh([network], undefined);
   }
 
   /** Registers a container, or updates its entry. Resolves when the files of its peers are written. */
@@ -115,7 +114,7 @@ export class PeerRegistry implements Sweepable {
     const before = this.#members.get(member.id);
     const meta = metaOf(member, member.state.results, { aliases: member.aliases, attached: true });
     this.#members.set(member.id, meta);
-    this.changed([...(before ? networksOf(before) : []), ...networksOf(meta)]);
+    this.#notify([...(before ? networksOf(before) : []), ...networksOf(meta)]);
     await this.#writeMeta(meta);
     await this.#refresh([...(before ? networksOf(before) : []), ...networksOf(meta)], member.id);
   }
@@ -124,14 +123,14 @@ export class PeerRegistry implements Sweepable {
   async note(person: Peer): Promise<void> {
     const { Networks = {}, aliases = {} } = (await this.#read(person.id)) ?? {};
     await this.#writeMeta(metaOf(person, Networks, { aliases, attached: false }));
-    this.changed(Object.keys(Networks));
+    this.#notify(Object.keys(Networks));
   }
 
   /** Removes a container. Resolves when the files of its peers are written. */
   async leave(id: string, { own }: { own: boolean }): Promise<void> {
     const before = this.#members.get(id);
     this.#members.delete(id);
-    if (before) this.changed(networksOf(before));
+    if (before) this.#notify(networksOf(before));
     if (own) {
       if (before) await this.#writeMeta({ ...before, attached: false });
     } else {
@@ -177,13 +176,12 @@ export class PeerRegistry implements Sweepable {
     }
   }
 
-  /** Concurrent changes are combined, so that each file is written once. */
-  async #refresh(networks: readonly string[], also: string | undefined): Promise<void> {
+  #notify(networks: readonly string[]): void {
     for (const listener of this.onChange) listener(networks);
-    await this.#rewrite(networks, also);
   }
 
-  async #rewrite(networks: readonly string[], also: string | undefined): Promise<void> {
+  /** Concurrent changes are combined, so that each file is written once. */
+  async #refresh(networks: readonly string[], also: string | undefined): Promise<void> {
     for (const meta of this.#members.values()) {
       if (meta.ID === also || networksOf(meta).some((name) => networks.includes(name))) this.#stale.add(meta.ID);
     }

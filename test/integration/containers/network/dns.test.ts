@@ -66,6 +66,10 @@ exec "$@"`;
     });
     writeFileSync(file, 'nameserver 127.0.0.1\nsearch corp.test\n');
 
+    assert.match(
+      await stack.must('dns', 'query', own, '--network', 'back', '--type', 'PTR'),
+      /in-addr\.arpa 5 PTR redis\.back$/m,
+    );
     await stack.containers.stop('redis');
     assert.match(await lookUp('c', 'redis.back'), /NXDOMAIN/);
     assert.match(await stack.must('dns', '--network', 'back'), /^back: 10\.71\.0\.1, fd00:71::1; queries: \d+ own/);
