@@ -20,7 +20,8 @@ bool head(Reader* in, uint32_t length, uint32_t* id) {
 }  // namespace
 
 bool isName(std::string_view packet) {
-  return packet.size() >= 2 && (uint8_t(packet[0]) & 0xf0) == 0x90 && (uint8_t(packet[1]) == kName || uint8_t(packet[1]) == kSocket);
+  return packet.size() >= 2 && (uint8_t(packet[0]) & 0xf0) == 0x90 &&
+         (uint8_t(packet[1]) == kName || uint8_t(packet[1]) == kSocket);
 }
 
 std::string encode(const Query& query) {

@@ -13,8 +13,12 @@ namespace {
 
 constexpr size_t kMaxLabel = 63;
 constexpr char kInternal[] = "\x08rootless\x08internal";
-constexpr char kReverse4[] = "\x07in-addr\x04" "arpa";
-constexpr char kReverse6[] = "\x03ip6\x04" "arpa";
+constexpr char kReverse4[] =
+    "\x07in-addr\x04"
+    "arpa";
+constexpr char kReverse6[] =
+    "\x03ip6\x04"
+    "arpa";
 
 // Removes the first word.
 std::string_view nextWord(std::string_view* line) {

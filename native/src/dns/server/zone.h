@@ -84,10 +84,10 @@ struct View {
 // What is known of a name.
 struct Finding {
   enum class Kind : uint8_t {
-    unknown,   // nothing: others may know it
-    missing,   // it does not exist, or not for this client
-    exists,    // with or without addresses
-    reverse,   // an address, whose name is `name`
+    unknown,  // nothing: others may know it
+    missing,  // it does not exist, or not for this client
+    exists,   // with or without addresses
+    reverse,  // an address, whose name is `name`
   };
   Kind kind = Kind::unknown;
   Zone::Addresses addresses{};
