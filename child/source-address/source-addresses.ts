@@ -12,7 +12,8 @@
  *                                   lasts (native/src/return_path/return_paths.h). Refusals have another mark, rule
  *                                   `iif lo from SERVER ipproto icmp fwmark …`: a tunnel such as VXLAN keeps the mark on the
  *                                   packets that it unwraps, and replies to those (from addresses in the tunnel) must not be
- *                                   rerouted.
+ *                                   rerouted. What such a client sends in other ways, by a flow that the server has begun at
+ *                                   the same time, is not taken for forged (accept_local): by that route its address is local.
  *   container on a bridge           The packet filter marks the packets that belong to such a socket
  *                                   (child/container/network/bridge/answer-filter.ts). Rule `iif BRIDGE fwmark …`.
  *
@@ -26,6 +27,7 @@ import { errorText } from '../../protocol/errors/error-text.js';
 import { cidrContains } from '../../protocol/net/cidr.js';
 import type { ConnectTarget } from '../../protocol/wire/messages.js';
 import { PolicyRouting, type PolicyRule } from '../netlink/policy.js';
+import { RouteSocket } from '../netlink/route.js';
 import { ANSWER_MARKS } from './answer-marks.js';
 
 /** Of the rules: before the main table (32766), after the local one (0). */
@@ -51,6 +53,8 @@ export interface PreservedSource {
 export class SourceAddresses {
   /** Keys of the rules that exist. */
   readonly #rules = new Set<string>();
+  /** Indices of devices that accept packets from addresses that are local by a rule. */
+  readonly #accepting = new Set<number>();
   #warned = false;
 
   constructor(
@@ -77,6 +81,7 @@ export class SourceAddresses {
         // the requested one, so that the replies could not be attributed.
         if (proto === 'udp' && this.isLocal(client)) return undefined;
         if (proto === 'udp') {
+          if (family === 4) this.#acceptClients();
           for (const ip of servers) this.#addRule({ family, from: 'lo', mark: ANSWER_MARKS.datagram, refusalsOf: ip });
           return { mark: ANSWER_MARKS.datagram };
         }
@@ -109,6 +114,17 @@ export class SourceAddresses {
       }
     } catch {
       // It is reported when a client's address cannot be preserved because of it.
+    }
+  }
+
+  /** On the devices that lead to the outside; IPv6 does not check sources. */
+  #acceptClients(): void {
+    using socket = new RouteSocket();
+    for (const { destination, index } of socket.routes()) {
+      if (destination !== '0.0.0.0/0' || this.#accepting.has(index)) continue;
+      this.#accepting.add(index);
+      const name = socket.links().find((link) => link.index === index)?.name;
+      if (name !== undefined) writeFileSync(`/proc/sys/net/ipv4/conf/${name}/accept_local`, '1');
     }
   }
 
