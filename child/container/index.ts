@@ -37,7 +37,7 @@ import { NetnsPins } from './network/cni/netns-pins.js';
 import { type PluginPaths, pluginDirectories, withPluginPaths } from './network/cni/plugin-paths.js';
 import { Collisions } from './network/collisions.js';
 import { Ipam } from './network/ipam/ipam.js';
-import { ContainerNames, ForeignNames } from './network/name-files/container-names.js';
+import { ContainerNames } from './network/name-files/container-names.js';
 import { NameFiles } from './network/name-files/name-files.js';
 import { nameHostOf, serveNames, serveUsedNetworks } from './network/name-files/name-servers.js';
 import { PeerRegistry } from './network/name-files/peer-registry.js';
@@ -131,7 +131,7 @@ function makeStores({ config: { dataDir }, names: dns, warn }: Environment) {
   const store = new ContainerStore(join(dataDir, 'containers'), warn);
   const peers = new PeerRegistry(join(dataDir, 'containers'));
   const containerNames = new ContainerNames(peers, store);
-  for (const source of [containerNames, new ForeignNames(peers)]) dns.addSource(source);
+  dns.addSource(containerNames);
   peers.onChange.push((networks) => dns.changed(networks));
   dns.setClients(() => containerNames.clients());
   const ipamDir = join(dataDir, 'addresses');

@@ -58,25 +58,6 @@ export class ContainerNames implements NameSource {
   }
 }
 
-/** Names of containers of other hosts on overlay networks. */
-export class ForeignNames implements NameSource {
-  readonly kind = 'overlay';
-
-  constructor(private readonly peers: Pick<PeerRegistry, 'foreign'>) {}
-
-  entriesOf(network: string): NameEntry[] {
-    return this.peers.foreign(network).flatMap(({ name, networks }) =>
-      networks
-        .filter((one) => one.name === network)
-        .map(({ ips, aliases }) => ({
-          names: [name, ...aliases],
-          addresses: ips,
-          holder: `container ${name} of another host`,
-        })),
-    );
-  }
-}
-
 function namesOf({ id, name, hostname, domainname }: HostsContainer, aliases: readonly string[]): string[] {
   const whole = domainname && hostname ? [`${hostname}.${domainname}`] : [];
   return [...new Set([name, hostname, ...whole, ...aliases, shortId(id)])].filter((one) => one !== '');

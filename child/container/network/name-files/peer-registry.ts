@@ -62,7 +62,7 @@ const metaSchema = z.looseObject({
 });
 
 export class PeerRegistry implements Sweepable {
-  /** Called with the networks on which names of containers may have changed: of those here, or of other hosts. */
+  /** Called with the networks on which names of containers here may have changed. */
   readonly onChange: ((networks: readonly string[]) => void)[] = [];
   /** Containers of other hosts on a network; see foreignChanged(). */
   foreign: (network: string) => readonly HostsContainer[] = () => [];
@@ -105,7 +105,6 @@ export class PeerRegistry implements Sweepable {
 
   /** To be called when the result of foreign() has changed for a network. Resolves when the hosts files are written. */
   foreignChanged(network: string): Promise<void> {
-    this.#notify([network]);
     return this.#refresh([network], undefined);
   }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { ContainerNames, ForeignNames } from '../../../../../../child/container/network/name-files/container-names.js';
+import { ContainerNames } from '../../../../../../child/container/network/name-files/container-names.js';
 import { reverseName } from '../../../../../../child/dns/message.js';
 
 describe('names for the DNS servers of networks', () => {
@@ -28,14 +28,6 @@ describe('names for the DNS servers of networks', () => {
       { address: '10.4.1.2', ...client },
       { address: '10.4.2.2', ...client },
     ]);
-  });
-
-  it('are also those of containers of other hosts', () => {
-    const db = { id: 'h db', name: 'db', hostname: '', networks: [{ name: 'back', ips: ['10.9.0.2'], aliases: [] }] };
-    const foreign = new ForeignNames({ foreign: (network) => (network === 'back' ? [db] : []) });
-    const holder = 'container db of another host';
-    assert.deepEqual(foreign.entriesOf('back'), [{ names: ['db'], addresses: ['10.9.0.2'], holder }]);
-    assert.deepEqual(foreign.entriesOf('front'), []);
   });
 
   it('of addresses are asked for as their reverse', () => {
