@@ -123,10 +123,10 @@ std::vector<const Zone*> Servers::zones() const {
   return all;
 }
 
-bool Servers::viewOf(uint32_t network, const Address& address, View* view) const {
+bool Servers::viewOf(uint32_t network, const Address& client, View* view) const {
   auto asked = networks_.find(network);
   if (asked == networks_.end()) return false;
-  AddressNumber number = AddressNumber::of(address);
+  AddressNumber number = AddressNumber::of(client);
   auto known = clients_.find(number);
   if (known == clients_.end()) {
     for (const auto& [id, other] : networks_) {
@@ -136,14 +136,14 @@ bool Servers::viewOf(uint32_t network, const Address& address, View* view) const
     view->outside = asked->second.zone.outside();
     return true;
   }
-  const Client& client = known->second.client;
-  view->outside = client.outside;
-  for (uint32_t id : client.networks) {
+  const Client& own = known->second.client;
+  view->outside = own.outside;
+  for (uint32_t id : own.networks) {
     auto it = networks_.find(id);
     if (it != networks_.end()) view->zones.push_back(&it->second.zone);
   }
   // Not at the gateway of a network that it is not on.
-  return std::find(client.networks.begin(), client.networks.end(), network) != client.networks.end();
+  return std::find(own.networks.begin(), own.networks.end(), network) != own.networks.end();
 }
 
 void Servers::ask(uint32_t network, std::string query, const Address& client, bool tcp, Done done) {
