@@ -115,6 +115,7 @@
         'src/policy/learner.cc',
         'src/policy/name_table.cc',
         'src/policy/policy.cc',
+        'src/policy/sources.cc',
         'src/policy/rules/networks.cc',
         'src/policy/rules/policy_model.cc',
         'src/policy/rules/special_ranges.cc',

@@ -33,8 +33,7 @@ export type EngineEvent =
   | { type: 'port-state'; port: number; reason: string }
   | { type: 'addresses-changed' }
   | { type: 'outbound-opened' | 'outbound-closed'; flow: OutboundFlow }
-  /** `protocol` is that of IP, 0 for a name that was asked for; `rule` counts from 0, -1 is the default. */
-  | { type: 'egress-denied'; protocol: number; rule: number; client: string; destination: string; reason: string }
+  | EgressDenial
   /** Of askName(). `from` is the place of Origin in src/dns/server/servers.h. */
   | { type: 'dns-answer'; id: number; data: Buffer; from: number }
   | { type: 'log'; text: string }
@@ -49,6 +48,20 @@ export type EngineEvent =
       bytesIn: number;
       bytesOut: number;
     };
+
+/** What a policy has denied. */
+export interface EgressDenial {
+  type: 'egress-denied';
+  /** That of IP, 0 for a name that was asked for. */
+  protocol: number;
+  /** The policy that denies it: 0 is the stack's, and from 1 on those of the source. */
+  policy: number;
+  /** Counts from 0; -1 is the default. */
+  rule: number;
+  client: string;
+  destination: string;
+  reason: string;
+}
 
 /** An open connection or flow of a published port; see src/engine/port.h. */
 export interface PortFlow {
@@ -213,6 +226,17 @@ export interface Engine {
   learnedRules(known: number): LearnedRules;
   /** Parent: of the default, and of each rule in their order. */
   egressCounters(): EgressCounters[];
+  /**
+   * Parent: what may be reached from these addresses inside, which are a container's: whatever the stack's policy and each of
+   * these allow; an empty one allows everything. See src/policy/sources.h. Returns false where one is no policy, or too much.
+   */
+  setSource(id: number, addresses: readonly string[], policies: readonly Uint8Array[]): boolean;
+  /** Parent: the stack's policy alone decides about them again. */
+  removeSource(id: number): void;
+  /** Parent: the host's own addresses, for the policies of sources. */
+  setSourceHost(addresses: readonly string[]): void;
+  /** Parent: of one of its policies, which count from 0, as egressCounters(). */
+  sourceCounters(id: number, policy: number): EgressCounters[];
   /**
    * Parent: gives programs below process `root` sockets of the host for published ports; see src/bypass/bypass.h. `fd` is
    * the socket that the command's process sends its hello on.

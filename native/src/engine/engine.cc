@@ -370,13 +370,42 @@ Engine::Learned Engine::learnedRules(size_t known) {
   });
 }
 
+namespace {
+std::vector<RuleCounters> countersOf(const Policy& policy) {
+  std::vector<RuleCounters> all;
+  for (int rule = -1; rule < int(policy.ruleCount()); rule++) all.push_back(policy.counters(rule));
+  return all;
+}
+}  // namespace
+
 std::vector<RuleCounters> Engine::egressCounters() {
-  return ask(*threads_.front(), [this] {
-    std::vector<RuleCounters> all;
-    if (!gateway_) return all;
-    const Policy& policy = gateway_->egress().policy();
-    for (int rule = -1; rule < int(policy.ruleCount()); rule++) all.push_back(policy.counters(rule));
-    return all;
+  return ask(*threads_.front(),
+             [this] { return gateway_ ? countersOf(gateway_->egress().policy()) : std::vector<RuleCounters>(); });
+}
+
+bool Engine::setSource(uint32_t id, const std::vector<Address>& addresses, const std::vector<std::string>& policies) {
+  return ask(*threads_.front(), [&] { return gateway_ && gateway_->setSource(id, addresses, policies); });
+}
+
+void Engine::removeSource(uint32_t id) {
+  ask(*threads_.front(), [&] {
+    if (gateway_) gateway_->removeSource(id);
+    return true;
+  });
+}
+
+void Engine::setSourceHost(const std::vector<Address>& host) {
+  ask(*threads_.front(), [&] {
+    if (gateway_) gateway_->egress().setSourceHost(host);
+    return true;
+  });
+}
+
+std::vector<RuleCounters> Engine::sourceCounters(uint32_t id, size_t policy) {
+  return ask(*threads_.front(), [&] {
+    const Sources::Policies* policies = gateway_ ? gateway_->egress().sources().byId(id) : nullptr;
+    return policies != nullptr && policy < policies->size() ? countersOf(*(*policies)[policy])
+                                                            : std::vector<RuleCounters>();
   });
 }
 

@@ -75,6 +75,12 @@ class Engine : public PacketChannel::Owner {
   };
   bool learnEgress(const std::vector<Address>& host);
   Learned learnedRules(size_t known);
+  // Gateway::setSource() and removeSource(), the host's addresses for all of them, and the counters of one of a source's
+  // policies. As above.
+  bool setSource(uint32_t id, const std::vector<Address>& addresses, const std::vector<std::string>& policies);
+  void removeSource(uint32_t id);
+  void setSourceHost(const std::vector<Address>& host);
+  std::vector<RuleCounters> sourceCounters(uint32_t id, size_t policy);
   // Connections and flows out of the namespace. Any thread but the engine's: it blocks.
   std::vector<FlowReport> outboundFlows();
   // Open connections and flows of published ports. As above.

@@ -48,6 +48,7 @@ static int set_up_pair(const struct gateway_plan *plan, struct gateway *gateway,
   batch_clear(&batch);
   put_up(&batch, gateway->index);
   put_gateway_addresses(&batch, plan, gateway);
+  put_return_routes(&batch, plan, gateway->index);
   error = send_batch(&batch, here, what);
   if (error != 0) return error;
   batch_clear(&batch);

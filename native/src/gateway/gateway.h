@@ -20,6 +20,8 @@
  * a marked SYN by the kernel's NAT, which remembers the original one (SO_ORIGINAL_DST), and in datagrams one by one, with the
  * original port as the mark (SO_RCVMARK, Linux 5.19).
  *
+ * Sources may be addresses of networks that the child routes (containers): what is for them goes back through the child.
+ *
  * Hardware addresses of both ends are made of their IPv4 addresses and known on the other side (permanent neighbours), and
  * addresses are not probed for duplicates: nothing waits for an answer.
  *

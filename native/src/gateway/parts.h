@@ -47,6 +47,8 @@ void put_gateway_addresses(struct batch *batch, const struct gateway_plan *plan,
 void put_gateway_routing(struct batch *batch, const struct gateway_plan *plan);
 /* The default routes of the child. */
 void put_child_routes(struct batch *batch, const struct gateway_plan *plan, uint32_t index);
+/* Those of the gateway namespace: networks that the child routes, such as those of containers, are behind the child. */
+void put_return_routes(struct batch *batch, const struct gateway_plan *plan, uint32_t index);
 
 /* --- settings.c: /proc/sys/net of the gateway namespace ---------------------------------------------------------- */
 

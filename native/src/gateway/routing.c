@@ -40,18 +40,28 @@ void put_gateway_routing(struct batch *batch, const struct gateway_plan *plan) {
   if (plan->ipv6.family != AF_UNSPEC) put_family_routing(batch, AF_INET6, plan->mark);
 }
 
+static void put_default_route(struct batch *batch, int family, const unsigned char *through, uint32_t index) {
+  struct rtmsg route = {.rtm_family = (unsigned char)family,
+                        .rtm_table = RT_TABLE_MAIN,
+                        .rtm_protocol = RTPROT_BOOT,
+                        .rtm_scope = RT_SCOPE_UNIVERSE,
+                        .rtm_type = RTN_UNICAST};
+  begin(batch, RTM_NEWROUTE, NEW, "add a default route");
+  put(batch, &route, sizeof route);
+  put_attribute(batch, RTA_GATEWAY, through, family == AF_INET ? 4 : 16);
+  put_u32(batch, RTA_OIF, index);
+}
+
 void put_child_routes(struct batch *batch, const struct gateway_plan *plan, uint32_t index) {
   const struct gateway_addresses *families[] = {&plan->ipv4, &plan->ipv6};
   for (int i = 0; i < 2; i++) {
-    if (families[i]->family == AF_UNSPEC) continue;
-    struct rtmsg route = {.rtm_family = (unsigned char)families[i]->family,
-                          .rtm_table = RT_TABLE_MAIN,
-                          .rtm_protocol = RTPROT_BOOT,
-                          .rtm_scope = RT_SCOPE_UNIVERSE,
-                          .rtm_type = RTN_UNICAST};
-    begin(batch, RTM_NEWROUTE, NEW, "add a default route");
-    put(batch, &route, sizeof route);
-    put_attribute(batch, RTA_GATEWAY, families[i]->gateway, families[i]->family == AF_INET ? 4 : 16);
-    put_u32(batch, RTA_OIF, index);
+    if (families[i]->family != AF_UNSPEC) put_default_route(batch, families[i]->family, families[i]->gateway, index);
+  }
+}
+
+void put_return_routes(struct batch *batch, const struct gateway_plan *plan, uint32_t index) {
+  const struct gateway_addresses *families[] = {&plan->ipv4, &plan->ipv6};
+  for (int i = 0; i < 2; i++) {
+    if (families[i]->family != AF_UNSPEC) put_default_route(batch, families[i]->family, families[i]->child, index);
   }
 }

@@ -70,8 +70,6 @@ const Destinations::Subnet& Destinations::subnetOf(const Address& inside) const 
   return inside.family() == AF_INET ? options_.v4 : options_.v6;
 }
 
-bool Destinations::isChild(const Address& inside) const { return sameIp(inside, subnetOf(inside).child); }
-
 Destination Destinations::find(const Address& inside, uint8_t protocol) const {
   const Subnet& subnet = subnetOf(inside);
   if (isForMany(inside, subnet)) return none(0);

@@ -51,8 +51,6 @@ class Destinations {
   // `protocol` is IPPROTO_TCP, IPPROTO_UDP, or IPPROTO_ICMP for an echo request of either family. The packet may have any
   // address: programs inside can forge those that the kernel would never route, such as the host's loopback.
   Destination find(const Address& inside, uint8_t protocol) const;
-  // Whether it is the child's own address.
-  bool isChild(const Address& inside) const;
 
  private:
   Destination ofGateway(const Address& inside, uint8_t protocol) const;

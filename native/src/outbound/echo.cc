@@ -71,6 +71,7 @@ class EchoFlow : public Handler, public DeferredDelete {
     }
   }
 
+  const Address& client() const { return client_; }
   bool isOver(uint64_t now) const { return now - used_ >= kIdleMs; }
 
   void end() {
@@ -166,6 +167,13 @@ void Echo::remove(EchoFlow* flow) {
   if (!flows_.empty()) return;
   deps_.context.fds.setEvictable(this, false);
   deps_.context.loop.wantTicks(false);
+}
+
+void Echo::endOf(const Address& client) {
+  std::list<EchoFlow*> all = byUse_;
+  for (EchoFlow* flow : all) {
+    if (flow->client().ipBytes() == client.ipBytes()) remove(flow);
+  }
 }
 
 bool Echo::evictOne() {

@@ -28,6 +28,8 @@ class Echo : public FdBudget::Holder {
   explicit Echo(Deps deps) : deps_(deps) {}
   // Any ICMP packet; others than requests are ignored.
   void onPacket(const Packet& packet);
+  // Ends the flows of a client.
+  void endOf(const Address& client);
   bool evictOne() override;
   void tick();
   void close();

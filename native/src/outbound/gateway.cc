@@ -72,6 +72,27 @@ std::vector<FlowReport> Gateway::flows(const Context& thread) const {
   return flows;
 }
 
+bool Gateway::setSource(uint32_t id, const std::vector<Address>& addresses, const std::vector<std::string>& policies) {
+  std::vector<Address> taken;
+  if (!egress_.sources().set(id, addresses, policies, &taken)) return false;
+  endOf(taken);
+  return true;
+}
+
+void Gateway::removeSource(uint32_t id) {
+  std::vector<Address> left;
+  egress_.sources().remove(id, &left);
+  endOf(left);
+}
+
+void Gateway::endOf(const std::vector<Address>& clients) {
+  for (const Address& client : clients) {
+    tcp_.endOf(client);
+    udp_.endOf(client);
+    echo_.endOf(client);
+  }
+}
+
 void Gateway::serveDns(Fd connection, const Address& client) {
   names_.serve(std::move(connection), client, [this] { context_.fds.release(this, HeldSyns::kDescriptors); });
 }

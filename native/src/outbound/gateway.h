@@ -51,6 +51,9 @@ class Gateway : public Handler, public FdBudget::Holder {
   // Of the first thread, as all but flows().
   Egress& egress() { return egress_; }
   NameServer& names() { return names_; }
+  // As Sources::set() and remove(): what an address began as another source, or as none, does not go on.
+  bool setSource(uint32_t id, const std::vector<Address>& addresses, const std::vector<std::string>& policies);
+  void removeSource(uint32_t id);
   // Those of the calling thread, which that context is of.
   std::vector<FlowReport> flows(const Context& thread) const;
 
@@ -59,6 +62,7 @@ class Gateway : public Handler, public FdBudget::Holder {
   // The largest that the filter lets pass is an echo request.
   static constexpr size_t kPacket = 65536 + 64;
 
+  void endOf(const std::vector<Address>& clients);
   void onPacket(const Packet& packet);
   void serveDns(Fd connection, const Address& client);
   void answerDns(std::string query, const Address& client, const Address& dns);

@@ -121,14 +121,15 @@ void NameTable::remove(Pair pair) {
 
 // Those with open connections stay, unless there are very many.
 void NameTable::makeRoom() {
-  if (pairs_.size() < kMaxPairs) return;
   constexpr int kTries = 16;
-  for (int i = 0; i < kTries; i++) {
-    Pair oldest = pairs_.begin();
-    if (hosts_.find(oldest->address)->second.open == 0) break;
-    pairs_.splice(pairs_.end(), pairs_, oldest);
+  while (pairs_.size() >= most_) {
+    for (int i = 0; i < kTries; i++) {
+      Pair oldest = pairs_.begin();
+      if (hosts_.find(oldest->address)->second.open == 0) break;
+      pairs_.splice(pairs_.end(), pairs_, oldest);
+    }
+    remove(pairs_.begin());
   }
-  remove(pairs_.begin());
 }
 
 }  // namespace rn

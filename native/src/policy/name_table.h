@@ -57,6 +57,8 @@ class NameTable {
   void opened(const AddressNumber& address);
   void closed(const AddressNumber& address, uint64_t now);
 
+  // Of pairs; at most kMaxPairs, which it is unless set.
+  void limit(size_t most) { most_ = most; }
   size_t size() const { return pairs_.size(); }
 
  private:
@@ -84,6 +86,7 @@ class NameTable {
   void remove(Pair pair);
   void makeRoom();
 
+  size_t most_ = kMaxPairs;
   // The least recently used first.
   std::list<Entry> pairs_;
   std::unordered_map<AddressNumber, Host, Hash> hosts_;

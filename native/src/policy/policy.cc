@@ -86,13 +86,25 @@ void Policy::setHostAddresses(const std::vector<Address>& addresses) {
 }
 
 Decision Policy::decide(Protocol protocol, const Address& destination, uint64_t now) {
-  Address plain = destination.unmapped();
-  return counted(judge({protocol, AddressNumber::of(plain), plain.port(), nullptr, now}));
+  Decision decision = weigh(protocol, destination, now);
+  count(decision);
+  return decision;
 }
 
 Decision Policy::decidePeeked(const Address& destination, const Peeked& peeked, uint64_t now) {
+  Decision decision = weighPeeked(destination, peeked, now);
+  count(decision);
+  return decision;
+}
+
+Decision Policy::weigh(Protocol protocol, const Address& destination, uint64_t now) {
   Address plain = destination.unmapped();
-  return counted(judge({Protocol::tcp, AddressNumber::of(plain), plain.port(), &peeked, now}));
+  return judge({protocol, AddressNumber::of(plain), plain.port(), nullptr, now});
+}
+
+Decision Policy::weighPeeked(const Address& destination, const Peeked& peeked, uint64_t now) {
+  Address plain = destination.unmapped();
+  return judge({Protocol::tcp, AddressNumber::of(plain), plain.port(), &peeked, now});
 }
 
 Decision Policy::judge(const Request& request) {
@@ -186,8 +198,8 @@ int Policy::nameRule(const NameRules& rules, std::string_view name, const Reques
 }
 
 Decision Policy::decideName(std::string_view name, uint16_t type) {
-  Decision decision = judgeQuery(name, type);
-  countersOf(decision.rule).names++;
+  Decision decision = weighName(name, type);
+  countName(decision);
   return decision;
 }
 
@@ -239,9 +251,7 @@ bool Policy::isNameOf(const Address& address, std::string_view name, uint64_t no
   return !names_.find(AddressNumber::of(address.unmapped()), now, isIt).empty();
 }
 
-Range Policy::rangeOf(const Address& address) const {
-  return rangeOf(AddressNumber::of(address.unmapped())).range;
-}
+Range Policy::rangeOf(const Address& address) const { return rangeOf(AddressNumber::of(address.unmapped())).range; }
 
 void Policy::use(const Address& destination, std::string_view name, uint64_t now) {
   names_.use(AddressNumber::of(destination.unmapped()), name, now);
@@ -261,11 +271,10 @@ void Policy::addBytes(int rule, uint64_t out, uint64_t in) {
   counters.bytesIn += in;
 }
 
-Decision Policy::counted(Decision decision) {
-  if (decision.needsPeek()) return decision;
+void Policy::count(const Decision& decision) {
+  if (decision.needsPeek()) return;
   RuleCounters& counters = countersOf(decision.rule);
   (decision.allowed() ? counters.allowed : counters.denied)++;
-  return decision;
 }
 
 }  // namespace rn

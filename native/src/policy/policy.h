@@ -86,6 +86,15 @@ class Policy {
   // `name` in text form, of a query of this type (RFC 1035, section 3.2.2).
   Decision decideName(std::string_view name, uint16_t type);
 
+  // The same in two steps, where several policies decide: what this one decides, and that it was decided so.
+  Decision weigh(Protocol protocol, const Address& destination, uint64_t now);
+  Decision weighPeeked(const Address& destination, const Peeked& peeked, uint64_t now);
+  Decision weighName(std::string_view name, uint16_t type) const { return judgeQuery(name, type); }
+  void count(const Decision& decision);
+  void countName(const Decision& decision) { countersOf(decision.rule).names++; }
+
+  // See NameTable::limit().
+  void limitNames(size_t most) { names_.limit(most); }
   void learn(std::string_view name, const std::vector<Address>& addresses, uint32_t ttl, uint64_t now);
   // The names that the address was an answer for, for logs and events.
   std::vector<std::string> namesOf(const Address& address, uint64_t now);
@@ -127,7 +136,6 @@ class Policy {
   SpecialRange rangeOf(const AddressNumber& address) const;
   int nameRule(const NameRules& rules, std::string_view name, const Request& request) const;
   int queryRule(const NameRules& rules, std::string_view name, bool wholeOnly) const;
-  Decision counted(Decision decision);
   RuleCounters& countersOf(int rule) { return rule < 0 ? defaultCounters_ : counters_[size_t(rule)]; }
 
   bool active_ = false;

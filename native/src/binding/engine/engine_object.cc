@@ -69,6 +69,7 @@ napi_value convert(napi_env env, const Event& event) {
       size_t end = event.data.find('\n');
       set(env, object, "protocol", makeNumber(env, event.id));
       set(env, object, "rule", makeNumber(env, double(int64_t(event.connection))));
+      set(env, object, "policy", makeNumber(env, double(event.in)));
       set(env, object, "client", makeString(env, event.text));
       set(env, object, "destination", makeString(env, event.data.substr(0, end)));
       set(env, object, "reason", makeString(env, event.data.substr(end + 1)));

@@ -83,11 +83,11 @@ napi_value setEgress(EngineObject& object, napi_env env, const Args& args) {
   return done;
 }
 
-napi_value egressCounters(EngineObject& object, napi_env env, const Args&) {
+napi_value makeCounters(napi_env env, const std::vector<RuleCounters>& all) {
   napi_value list;
   napi_create_array(env, &list);
   uint32_t i = 0;
-  for (const RuleCounters& counters : object.engine().egressCounters()) {
+  for (const RuleCounters& counters : all) {
     napi_value one = makeObject(env);
     set(env, one, "allowed", makeNumber(env, double(counters.allowed)));
     set(env, one, "denied", makeNumber(env, double(counters.denied)));
@@ -126,12 +126,59 @@ napi_value learnedRules(EngineObject& object, napi_env env, const Args& args) {
   return all;
 }
 
+napi_value egressCounters(EngineObject& object, napi_env env, const Args&) {
+  return makeCounters(env, object.engine().egressCounters());
+}
+
+// Of an array of buffers.
+std::vector<std::string> buffersOf(napi_env env, napi_value array) {
+  std::vector<std::string> out;
+  uint32_t length = 0;
+  napi_get_array_length(env, array, &length);
+  for (uint32_t i = 0; i < length; i++) {
+    napi_value element;
+    void* data = nullptr;
+    size_t size = 0;
+    napi_get_element(env, array, i, &element);
+    napi_get_buffer_info(env, element, &data, &size);
+    out.emplace_back(static_cast<char*>(data), size);
+  }
+  return out;
+}
+
+napi_value setSource(EngineObject& object, napi_env env, const Args& args) {
+  // (id, addresses, policies) -> boolean
+  napi_value done;
+  bool set = object.engine().setSource(args.number(0), args.addresses(1, 0), buffersOf(env, args.at(2)));
+  napi_get_boolean(env, set, &done);
+  return done;
+}
+
+napi_value removeSource(EngineObject& object, napi_env, const Args& args) {
+  // (id)
+  object.engine().removeSource(args.number(0));
+  return nullptr;
+}
+
+napi_value setSourceHost(EngineObject& object, napi_env, const Args& args) {
+  // (hostAddresses)
+  object.engine().setSourceHost(args.addresses(0, 0));
+  return nullptr;
+}
+
+napi_value sourceCounters(EngineObject& object, napi_env env, const Args& args) {
+  // (id, policy)
+  return makeCounters(env, object.engine().sourceCounters(args.number(0), args.number(1)));
+}
+
 }  // namespace
 
 std::vector<napi_property_descriptor> gatewayMethods() {
-  return {method<openGateway>("openGateway"),   method<closeGateway>("closeGateway"),
-          method<setEgress>("setEgress"),       method<setResolvers>("setResolvers"),
-          method<learnEgress>("learnEgress"),   method<learnedRules>("learnedRules"),
+  return {method<openGateway>("openGateway"),      method<closeGateway>("closeGateway"),
+          method<setEgress>("setEgress"),          method<setResolvers>("setResolvers"),
+          method<learnEgress>("learnEgress"),      method<learnedRules>("learnedRules"),
+          method<setSource>("setSource"),          method<removeSource>("removeSource"),
+          method<setSourceHost>("setSourceHost"),  method<sourceCounters>("sourceCounters"),
           method<egressCounters>("egressCounters")};
 }
 

@@ -54,22 +54,23 @@ void NameServer::answer(std::string query, const Address& client, bool tcp, Done
   }
   waiting++;
   auto asked = std::make_shared<const std::string>(query);
-  forwarder_.ask(std::move(query), tcp, [this, address, asked, done = std::move(done)](std::string reply) {
+  forwarder_.ask(std::move(query), tcp, [this, client, address, asked, done = std::move(done)](std::string reply) {
     auto it = waiting_.find(address);
     if (--it->second == 0) waiting_.erase(it);
-    done(reply.empty() ? reply : received(*asked, std::move(reply)));
+    done(reply.empty() ? reply : received(client, *asked, std::move(reply)));
   });
 }
 
-std::string NameServer::received(std::string_view query, std::string reply) {
+std::string NameServer::received(const Address& client, std::string_view query, std::string reply) {
   if (egress_ == nullptr) return reply;
   dns::Question question;
   dns::Found found;
+  bool watches = egress_->watchesNames(client);
   if (!dns::readQuestion(reply, &question) || !dns::findAddresses(reply, &found)) {
-    return egress_->watchesNames() ? dns::errorReply(query, dns::Rcode::servFail) : reply;
+    return watches ? dns::errorReply(query, dns::Rcode::servFail) : reply;
   }
-  if (!found.addresses.empty()) egress_->answered(question.name.text(), found.addresses, found.ttl);
-  if (!egress_->watchesNames()) return reply;
+  if (!found.addresses.empty()) egress_->answered(client, question.name.text(), found.addresses, found.ttl);
+  if (!watches) return reply;
   std::string without;
   switch (dns::removeEch(reply, &without)) {
     case dns::EchResult::none: return reply;

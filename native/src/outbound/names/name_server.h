@@ -43,7 +43,7 @@ class NameServer {
   static constexpr size_t kMostStreams = 512;
 
   void answer(std::string query, const Address& client, bool tcp, Done done);
-  std::string received(std::string_view query, std::string reply);
+  std::string received(const Address& client, std::string_view query, std::string reply);
 
   Context& context_;
   Egress* egress_;

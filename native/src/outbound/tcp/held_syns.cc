@@ -214,18 +214,27 @@ Admitted HeldSyns::take(const Ends& ends, bool translated) {
   return admitted;
 }
 
+template <typename Wanted>
+void HeldSyns::endAll(Wanted wanted) {
+  std::vector<HeldSyn*> ended;
+  for (const auto& [ends, held] : attempts_) {
+    if (wanted(*held)) ended.push_back(held);
+  }
+  for (HeldSyn* held : ended) {
+    remove(held);
+    held->end();
+  }
+}
+
 void HeldSyns::tick() {
   uint64_t now = deps_.context.loop.now();
   if (attempts_.empty() || now < nextCheck_) return;
   nextCheck_ = now + kCheckMs;
-  std::vector<HeldSyn*> abandoned;
-  for (const auto& [ends, held] : attempts_) {
-    if (held->isAbandoned(now)) abandoned.push_back(held);
-  }
-  for (HeldSyn* held : abandoned) {
-    remove(held);
-    held->end();
-  }
+  endAll([now](const HeldSyn& held) { return held.isAbandoned(now); });
+}
+
+void HeldSyns::endOf(const Address& client) {
+  endAll([&](const HeldSyn& held) { return held.syn().source.ipBytes() == client.ipBytes(); });
 }
 
 void HeldSyns::close() {

@@ -65,6 +65,8 @@ class HeldSyns {
   // client's port, as it does where the same port has another connection to that address; then any attempt of this client to
   // that destination is meant, since they are alike.
   Admitted take(const Ends& ends, bool translated);
+  // Ends the attempts of a client, which begin anew when its SYNs come again.
+  void endOf(const Address& client);
   void tick();
   void close();
 
@@ -81,6 +83,8 @@ class HeldSyns {
   // Null for none.
   HeldSyn* findAdmitted(const Ends& ends, bool translated);
   void remove(HeldSyn* held);
+  template <typename Wanted>
+  void endAll(Wanted wanted);
   bool hasRoomFor(const Address& client) const;
 
   Deps deps_;

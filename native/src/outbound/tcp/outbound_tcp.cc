@@ -70,10 +70,12 @@ class OutboundConnection : public TcpRelay {
   // To the egress, which is the first thread's.
   void reportEnd() {
     if (&context_ == &part_->first) {
-      part_->egress.closed(flow_.destination);
+      part_->egress.closed(flow_.client, flow_.destination);
       return;
     }
-    part_->first.loop.post([part = part_, destination = flow_.destination] { part->egress.closed(destination); });
+    part_->first.loop.post([part = part_, client = flow_.client, destination = flow_.destination] {
+      part->egress.closed(client, destination);
+    });
   }
 
   std::shared_ptr<OutboundPart> part_;
@@ -175,7 +177,7 @@ const std::shared_ptr<OutboundPart>& OutboundTcp::partOf(const Context& thread) 
 }
 
 void OutboundTcp::relay(PeekedConnection::Ends ends) {
-  deps_.egress.opened(ends.flow.destination);
+  deps_.egress.opened(ends.flow.client, ends.flow.destination);
   Context& chosen = deps_.context.shared.leastLoaded(deps_.context);
   chosen.load++;
   std::shared_ptr<OutboundPart> part = partOf(chosen);

@@ -49,6 +49,8 @@ class OutboundTcp {
   OutboundTcp(Deps deps, Fd listener4, Fd listener6);
   ~OutboundTcp();
   void onSyn(const Packet& syn) { held_.onSyn(syn); }
+  // Of attempts; connections stay.
+  void endOf(const Address& client) { held_.endOf(client); }
   void tick();
   void close();
   CounterTotals counters() const;

@@ -43,11 +43,11 @@ uint16_t localPort(const Fd& fd) {
 
 }  // namespace
 
-HostSources::Socket HostSources::connect(const Address& client, bool own, const Address& destination) {
+HostSources::Socket HostSources::connect(const Address& client, const Address& destination) {
   Socket made;
   sa_family_t family = destination.family();
   made.fd = makeSocket(family);
-  if (made.fd.valid() && own && published_.bind(made.fd.get(), client.port(), destination)) {
+  if (made.fd.valid() && published_.bind(made.fd.get(), client.port(), destination)) {
     made.isPublished = true;
     if (connectTo(made.fd, destination) == 0) return made;
     // That address cannot reach it: what is published at one address of the host does not lead everywhere.

@@ -33,9 +33,9 @@ class HostSources {
 
   explicit HostSources(PublishedSources& published) : published_(published) {}
 
-  // A socket for a flow from `client` to the host's address `destination`; from where the client's port is published, if
-  // `own`: the client's address is the child's.
-  Socket connect(const Address& client, bool own, const Address& destination);
+  // A socket for a flow from `client` to the host's address `destination`; from where the client's port is published, if it is:
+  // by the child, or a container.
+  Socket connect(const Address& client, const Address& destination);
   // When the flow has ended.
   void release(const Address& client, const Socket& socket);
 

@@ -41,7 +41,7 @@ class OutboundFlow : public Handler, public DeferredDelete {
   FourTuple key() const { return {ends_.client, ends_.asked}; }
   // Whether it sends from where its client's port is published.
   bool isPublished() const { return host_.isPublished; }
-  uint16_t clientPort() const { return ends_.client.port(); }
+  const Address& client() const { return ends_.client; }
 
  private:
   void forward(int start, int n);

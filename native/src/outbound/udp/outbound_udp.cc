@@ -77,7 +77,7 @@ OutboundFlow* OutboundUdp::makeFlow(const Address& client, const Address& asked,
                                     size_t length) {
   Context& context = deps_.context;
   if ((flows_.size() >= kMaxFlows || !context.fds.makeRoom(this, 1)) && !evictOne()) return nullptr;
-  HostSources::Socket host = sources_.connect(client, deps_.egress.isChild(client), destination.address);
+  HostSources::Socket host = sources_.connect(client, destination.address);
   if (!host.fd.valid()) {
     if (!sockets::isShortage(host.error)) refuse(client, asked, {length, host.error});
     return nullptr;
@@ -136,23 +136,28 @@ bool OutboundUdp::evictOne() {
   return false;
 }
 
-void OutboundUdp::endPublished(uint16_t inside) {
+template <typename Wanted>
+void OutboundUdp::endAll(Wanted wanted) {
   std::vector<OutboundFlow*> ended;
   for (const auto& [key, flow] : flows_) {
-    if (flow->isPublished() && flow->clientPort() == inside) ended.push_back(flow);
+    if (wanted(*flow)) ended.push_back(flow);
   }
   for (OutboundFlow* flow : ended) remove(flow);
+}
+
+void OutboundUdp::endPublished(uint16_t inside) {
+  endAll([inside](const OutboundFlow& flow) { return flow.isPublished() && flow.client().port() == inside; });
+}
+
+void OutboundUdp::endOf(const Address& client) {
+  endAll([&](const OutboundFlow& flow) { return flow.client().ipBytes() == client.ipBytes(); });
 }
 
 void OutboundUdp::tick() {
   uint64_t now = deps_.context.loop.now();
   if (flows_.empty() || now < nextScan_) return;
   nextScan_ = now + kScanMs;
-  std::vector<OutboundFlow*> over;
-  for (const auto& [key, flow] : flows_) {
-    if (flow->isOver(now)) over.push_back(flow);
-  }
-  for (OutboundFlow* flow : over) remove(flow);
+  endAll([now](const OutboundFlow& flow) { return flow.isOver(now); });
 }
 
 void OutboundUdp::close() {

@@ -49,6 +49,8 @@ class OutboundUdp : public FdBudget::Holder {
   ~OutboundUdp() override;
   // A datagram to a program inside.
   void send(const Address& from, const Address& to, std::string_view datagram);
+  // Ends the flows of a client.
+  void endOf(const Address& client);
   bool evictOne() override;
   void tick();
   void close();
@@ -74,6 +76,8 @@ class OutboundUdp : public FdBudget::Holder {
   void answerDns(const UdpBatch::Message& message, const Address& dns);
   void refuse(const Address& client, const Address& asked, const Refusal& refusal);
   void remove(OutboundFlow* flow);
+  template <typename Wanted>
+  void endAll(Wanted wanted);
   // Ends the flows that send from where that port inside is published.
   void endPublished(uint16_t inside);
 
