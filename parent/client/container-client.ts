@@ -2,6 +2,12 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import type { RawData, WebSocket } from 'ws';
 import {
+  type ContainerEgressReport,
+  type EgressReport,
+  isContainerEgressReport,
+  isEgressReport,
+} from '../../protocol/api/egress.js';
+import {
   isContainerReport,
   isFields,
   isGarbageReport,
@@ -131,6 +137,30 @@ export class ContainerClient {
 
   async inspectNetwork(name: string): Promise<NetworkReport> {
     return checked(await this.#stack.call('GET', path('networks', name)), isNetworkReport);
+  }
+
+  /** What it may reach, with what its policies have decided while it runs. */
+  async egress(name: string): Promise<ContainerEgressReport> {
+    return checked(await this.#stack.call('GET', path('containers', name, 'egress')), isContainerEgressReport);
+  }
+
+  /** Adds rules (POST), or removes them (DELETE): lines of an egress file. All or none; they hold at once. */
+  async changeEgress(
+    method: 'POST' | 'DELETE',
+    name: string,
+    rules: readonly string[],
+  ): Promise<ContainerEgressReport> {
+    const answer = await this.#stack.call(method, path('containers', name, 'egress'), { rules });
+    return checked(answer, isContainerEgressReport);
+  }
+
+  /** The same of a network. */
+  async networkEgress(name: string): Promise<EgressReport> {
+    return checked(await this.#stack.call('GET', path('networks', name, 'egress')), isEgressReport);
+  }
+
+  async changeNetworkEgress(method: 'POST' | 'DELETE', name: string, rules: readonly string[]): Promise<EgressReport> {
+    return checked(await this.#stack.call(method, path('networks', name, 'egress'), { rules }), isEgressReport);
   }
 
   async createNetwork(request: NewNetwork): Promise<NetworkReport> {

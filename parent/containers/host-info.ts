@@ -10,7 +10,11 @@ const RESOLVED = '/run/systemd/resolve/resolv.conf';
 const LOOPBACK_MTU = 65_520;
 
 /** The host's current settings that containers depend on. */
-export async function hostInfo(network: NetworkDriverInfo | undefined, hostReach: HostReach): Promise<HostInfo> {
+export async function hostInfo(
+  network: NetworkDriverInfo | undefined,
+  hostReach: HostReach,
+  policed: boolean,
+): Promise<HostInfo> {
   const hostAddress = network ? hostAddressInside(network, hostReach) : '';
   const read = (path: string) => readFile(path, 'utf8').catch(() => undefined);
   return {
@@ -22,6 +26,8 @@ export async function hostInfo(network: NetworkDriverInfo | undefined, hostReach
     hostAddress,
     // All of the host's loopback: more than its own address leads to.
     hostGatewayIP: (hostReach.hostLoopback && hostAddress) || hostGatewayIP(),
+    direct: network?.driver === 'builtin' ? (network.device ?? '') : '',
+    policed,
     mtu: network?.mtu ?? (network?.driver === 'none' ? LOOPBACK_MTU : 0),
   };
 }

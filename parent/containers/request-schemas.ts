@@ -1,6 +1,7 @@
 /** Validates requests of the agent, which is not trusted: it runs inside the namespaces. */
 import { isIP } from 'node:net';
 import * as z from 'zod';
+import { MAX_CONTAINER_RULES } from '../../protocol/egress/container-policy.js';
 import { names, networkName } from '../../protocol/overlay/schemas.js';
 import { ContainersError } from '../errors.js';
 
@@ -43,6 +44,31 @@ export const parseActivation = (value: unknown) => parse(z.object({ owner, child
 
 /** Throws ContainersError. */
 export const parseOwner = (value: unknown) => parse(z.object({ owner }), value);
+
+const key = z.string().min(1).max(512);
+const ip = z.string().refine((text) => isIP(text) !== 0);
+/** One for each network, and the container's own. */
+const MAX_KEYS = 17;
+/** Of both families on each network. */
+const MAX_ADDRESSES = 64;
+
+const policy = z.object({ key, rules: z.array(z.string().max(1024)).max(MAX_CONTAINER_RULES) });
+
+/** Throws ContainersError. */
+export const parsePolicy = (value: unknown) => parse(policy, value);
+
+/** Throws ContainersError. */
+export const parsePolicyOf = (value: unknown) => parse(z.object({ id: owner, key }), value);
+
+const policed = z.object({
+  id: owner,
+  name: z.string().max(256),
+  addresses: z.array(ip).max(MAX_ADDRESSES),
+  policies: z.array(key).min(1).max(MAX_KEYS),
+});
+
+/** Throws ContainersError. */
+export const parsePolicedContainer = (value: unknown) => parse(policed, value);
 
 const survivors = z.object({
   survivors: z.array(z.object({ pid: z.int().positive(), startTime: z.string().regex(/^\d{1,20}$/) })).max(1000),

@@ -22,6 +22,7 @@ import type {
   Message,
 } from '../../protocol/wire/messages.js';
 import type { AgentSupervisor } from '../agent/agent.js';
+import type { ContainerPolicies } from '../egress/container-policies.js';
 import { ContainersError, errorText, printable } from '../errors.js';
 import type { HostReach } from '../network/host/gateway.js';
 import { hostNetworks, stackNetworks } from '../network/host/networks.js';
@@ -64,6 +65,8 @@ export interface ContainerServiceDeps {
   ports: { driver: PortDriver | undefined; sockets?: ActivatedSockets | undefined };
   network: () => NetworkDriverInfo | undefined;
   hostReach: HostReach;
+  /** Policies of containers, and whether the stack has one itself; undefined where the network has none. */
+  policies: { containers: ContainerPolicies; stack: { readonly active: boolean } } | undefined;
   config: ContainersConfig;
   warn: (line: string) => void;
 }
@@ -271,7 +274,8 @@ export class ContainerService {
 
   async #handleRequest(name: string, params: unknown): Promise<unknown> {
     const answers: Answers = {
-      'host-info': async () => hostInfo(this.deps.network(), this.deps.hostReach),
+      'host-info': async () =>
+        hostInfo(this.deps.network(), this.deps.hostReach, this.deps.policies?.stack.active ?? false),
       'host-networks': async () => ({ networks: [...stackNetworks(this.deps.network()), ...hostNetworks()] }),
       'ports-reserve': async (given) => {
         const { owner, ranges } = (await schemas()).parseReservation(given);
@@ -295,9 +299,36 @@ export class ContainerService {
         return {};
       },
       'ports-owners': async () => ({ owners: this.#ports.owners() }),
+      'egress-policy': async (given) => {
+        const { key, rules } = (await schemas()).parsePolicy(given);
+        this.#policies().setPolicy(key, rules);
+        return {};
+      },
+      'egress-set': async (given) => {
+        this.#policies().set((await schemas()).parsePolicedContainer(given));
+        return {};
+      },
+      'egress-remove': async (given) => {
+        this.deps.policies?.containers.remove((await schemas()).parseOwner(given).owner);
+        return {};
+      },
+      'egress-ids': async () => ({ ids: this.deps.policies?.containers.ids() ?? [] }),
+      'egress-report': async (given) => {
+        const { id, key } = (await schemas()).parsePolicyOf(given);
+        return { report: this.deps.policies?.containers.report(id, key) };
+      },
     };
     if (!Object.hasOwn(answers, name)) throw new ContainersError(`unknown request of the agent: ${printable(name)}`);
     return answers[name as AgentRequest](params);
+  }
+
+  /** Throws ContainersError. */
+  #policies(): ContainerPolicies {
+    const { policies, network } = this.deps;
+    if (policies) return policies.containers;
+    throw new ContainersError(
+      `the network driver ${network()?.driver ?? 'host'} cannot enforce egress policies; hint: start the stack with --net=builtin`,
+    );
   }
 }
 

@@ -4,8 +4,15 @@ import type { EgressDeniedEvent } from '../engine/engine-host.js';
 
 const PROTOCOLS: Readonly<Record<number, EgressDenied['protocol']>> = { 0: 'dns', 1: 'icmp', 6: 'tcp', 17: 'udp' };
 
-/** @param rule of the event's number, as a line of an egress file; undefined for the default */
-export function denialOf({ protocol, client, destination, reason }: EgressDeniedEvent, rule?: string): EgressDenied {
+/**
+ * @param rule of the event's number, as a line of an egress file; undefined for the default
+ * @param container name of the one that the client's address is of; undefined for none, and for those without a policy
+ */
+export function denialOf(
+  { protocol, client, destination, reason }: Omit<EgressDeniedEvent, 'policy' | 'rule'>,
+  rule?: string,
+  container?: string,
+): EgressDenied {
   return {
     type: 'egress-denied',
     protocol: PROTOCOLS[protocol] ?? 'tcp',
@@ -13,13 +20,15 @@ export function denialOf({ protocol, client, destination, reason }: EgressDenied
     destination,
     reason,
     ...(rule !== undefined && { rule }),
+    ...(container !== undefined && { container }),
   };
 }
 
 /** A line of the log; the same for each attempt of the same kind. */
-export function denialText({ protocol, destination, reason, rule }: EgressDenied): string {
+export function denialText({ protocol, destination, reason, rule, container }: EgressDenied): string {
   const what = protocol === 'dns' ? `the name ${destination}` : `${protocol} to ${destination}`;
-  return `egress denied: ${what}: ${rule === undefined ? reason : `rule "${rule}"`}`;
+  const whose = container === undefined ? '' : `container ${container}: `;
+  return `egress denied: ${whose}${what}: ${rule === undefined ? reason : `rule "${rule}"`}`;
 }
 
 /** Programs try again: a line is logged once in that time, in ms. */

@@ -6,6 +6,7 @@
 import type { EgressReport } from '../../protocol/api/egress.js';
 import { MAX_RULES } from '../../protocol/egress/egress-file.js';
 import { encodePolicy } from '../../protocol/egress/encode.js';
+import { egressReport } from '../../protocol/egress/report.js';
 import { defaultAction, type EgressRule, formatRule } from '../../protocol/egress/rule.js';
 import { ExpectedError } from '../../protocol/errors/expected-error.js';
 import type { EgressGateway } from '../network/driver.js';
@@ -25,7 +26,6 @@ export class EgressError extends ExpectedError {
 
 /** Until the host's addresses are read again, in ms. */
 const RETRY_MS = 1000;
-const NO_COUNTERS = { allowed: 0, denied: 0, names: 0 };
 
 export class Egress {
   #rules: readonly EgressRule[] = [];
@@ -34,7 +34,7 @@ export class Egress {
   #watching = false;
 
   constructor(
-    private readonly gateway: EgressGateway,
+    private readonly gateway: Omit<EgressGateway, 'sources'>,
     rules: readonly EgressRule[],
     private readonly host: EgressHost,
     private readonly learning?: Learning,
@@ -42,12 +42,14 @@ export class Egress {
     if (rules.length > 0) this.#set(rules);
   }
 
+  /** Whether there are rules. */
+  get active(): boolean {
+    return this.#rules.length > 0;
+  }
+
   report(): EgressReport {
-    const [counters, ...ofRules] = this.#rules.length === 0 ? [] : this.gateway.egressCounters();
     return {
-      default: defaultAction(this.#rules),
-      counters: pick(counters),
-      rules: this.#rules.map((rule, index) => ({ rule: formatRule(rule), ...pick(ofRules[index]) })),
+      ...egressReport(this.#rules, this.#rules.length === 0 ? [] : this.gateway.egressCounters()),
       ...(this.learning && { learned: this.learning.report() }),
     };
   }
@@ -113,9 +115,4 @@ export class Egress {
     this.#rules = rules;
     this.#addresses = addresses;
   }
-}
-
-function pick(counters: EgressReport['counters'] | undefined): EgressReport['counters'] {
-  const { allowed, denied, names } = counters ?? NO_COUNTERS;
-  return { allowed, denied, names };
 }

@@ -7,10 +7,17 @@ import type { Network } from '../network/driver.js';
 import { localAddresses } from '../network/host/routes.js';
 import type { StackOptions } from '../stack/options.js';
 import type { UndoStack } from '../stack/undo.js';
+import { ContainerPolicies } from './container-policies.js';
 import { DenialLog, denialOf } from './denials.js';
 import { Egress } from './egress.js';
 import type { EgressHost } from './host.js';
 import { Learning } from './learning.js';
+
+/** The stack's policy, and those of containers. */
+export interface StackEgress {
+  readonly stack: Egress;
+  readonly containers: ContainerPolicies;
+}
 
 /**
  * The policy is in effect when this returns. Undefined where the network has none. Throws NetworkError if one is required
@@ -25,7 +32,7 @@ export function startEgress(
     network,
     undo,
   }: { engineHost: EngineHost; events: EventBus; network: Network; undo: UndoStack },
-): Egress | undefined {
+): StackEgress | undefined {
   if (!network.egress) {
     if (!rules && !learn) return undefined;
     throw new NetworkError(
@@ -38,13 +45,16 @@ export function startEgress(
   };
   const learning = learn && new Learning(network.egress, learn, host, warn);
   if (learning) undo.push('write what was learned', () => learning.close());
-  const egress = new Egress(network.egress, rules ?? [], host, learning);
+  const stack = new Egress(network.egress, rules ?? [], host, learning);
+  const containers = new ContainerPolicies(network.egress.sources, host);
   const limited = new RateLimitedLog(warn, 'the egress policy');
   const denials = new DenialLog((line) => limited.log(line));
   engineHost.onEgressDenied = (event) => {
-    const denial = denialOf(event, egress.ruleText(event.rule));
+    const { policy, rule, client } = event;
+    const text = policy === 0 ? stack.ruleText(rule) : containers.ruleText(client, policy - 1, rule);
+    const denial = denialOf(event, text, containers.nameOf(client));
     denials.log(denial);
     events.emit(denial);
   };
-  return egress;
+  return { stack, containers };
 }

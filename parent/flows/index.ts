@@ -19,10 +19,15 @@ export interface FlowEngine {
 export interface FlowsDeps extends StackProcessesDeps {
   engine: FlowEngine;
   ports: () => readonly PublishedPort[];
+  /** Name of the container that an address inside belongs to, where it is known without its program. */
+  containerAt?: (client: string) => string | undefined;
 }
 
 /** As many of each direction as requested, the oldest first. */
-export async function listFlows({ engine, ports, ...processes }: FlowsDeps, most: number): Promise<Flow[]> {
+export async function listFlows(
+  { engine, ports, containerAt, ...processes }: FlowsDeps,
+  most: number,
+): Promise<Flow[]> {
   const now = Date.now();
   const outbound = engine.outboundFlows(most).map((flow) => ofOutbound(flow, now));
   const published = new Map<number, PublishedPort>();
@@ -36,7 +41,7 @@ export async function listFlows({ engine, ports, ...processes }: FlowsDeps, most
   const flows = [...outbound, ...inbound].sort((a, b) => a.since - b.since || a.connection - b.connection);
   const programs = await findPrograms(flows.map(soughtOf), processes);
   return flows.map((flow, index) => {
-    const { container, ...program } = programs.get(index) ?? {};
+    const { container = containerAt?.(flow.client), ...program } = programs.get(index) ?? {};
     return { ...flow, ...('pid' in program && { program }), ...(container !== undefined && { container }) };
   });
 }

@@ -1,4 +1,4 @@
-import type { EgressCounters, LearnedRules } from '../../native/index.js';
+import type { EgressCounters, Engine, LearnedRules } from '../../native/index.js';
 import type { NetworkDriverInfo } from '../../protocol/api/types.js';
 import type { HostPort } from '../../protocol/ports/host-port.js';
 import type { PacketChannel } from '../engine/engine-host.js';
@@ -95,8 +95,12 @@ export interface NetworkDemands {
   implicitPorts: boolean;
 }
 
+/** As Engine's in native/index.ts: policies of containers. */
+export type SourceGateway = Pick<Engine, 'setSource' | 'removeSource' | 'setSourceHost' | 'sourceCounters'>;
+
 /** A network that enforces an egress policy. */
 export interface EgressGateway {
+  readonly sources: SourceGateway;
   /** As Engine.setEgress() in native/index.ts. */
   setEgress(policy: Uint8Array, hostAddresses: readonly string[]): boolean;
   /** Of the default, and of each rule in their order. */

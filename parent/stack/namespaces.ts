@@ -99,6 +99,7 @@ async function openGateway(
     learnEgress: (hostAddresses) => engine.learnEgress(hostAddresses),
     learnedRules: (known) => engine.learnedRules(known),
     egressCounters: () => engine.egressCounters(),
+    sources: engine,
     close: () => engine.closeGateway(),
   };
 }

@@ -126,6 +126,7 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
       ports,
       network: () => network.info,
       hostReach: options.network,
+      policies: egress,
       config: { ...options.containers, stack: crypto.randomUUID(), stateDir: stateDir.path, cgroup, record },
       warn: (line) => log.warn(line),
     });
@@ -140,6 +141,7 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
     root: launcher.pid,
     netns: child.netns,
     containers: async () => (await containers?.running()) ?? [],
+    containerAt: (client) => egress?.containers.nameOf(client),
   };
   const api = new APIServer({
     socketPath: stateDir.socket,
@@ -151,7 +153,7 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
     waiting: ports.waiting,
     containers,
     overlays,
-    egress,
+    egress: egress?.stack,
     events,
     log: (line) => log.warn(line),
   });

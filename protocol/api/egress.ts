@@ -22,6 +22,22 @@ export interface EgressRuleReport extends EgressCounters {
   rule: string;
 }
 
+/** Response to `GET /v1/containers/NAME/egress`, and to requests that change it. */
+export interface ContainerEgressReport extends EgressReport {
+  /** Policies of its networks, by their names. */
+  networks: Record<string, EgressReport>;
+}
+
+export function isContainerEgressReport(value: unknown): value is ContainerEgressReport {
+  return (
+    isEgressReport(value) &&
+    'networks' in value &&
+    typeof value.networks === 'object' &&
+    value.networks !== null &&
+    Object.values(value.networks).every(isEgressReport)
+  );
+}
+
 export function isEgressReport(value: unknown): value is EgressReport {
   return (
     typeof value === 'object' &&

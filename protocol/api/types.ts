@@ -100,6 +100,8 @@ export interface EgressDenied {
   reason: string;
   /** The rule that denies it; absent for the default. */
   rule?: string;
+  /** Name of the container, where it has a policy of its own or of a network. */
+  container?: string;
 }
 
 /** A message of `GET /v1/events`, one JSON object a WebSocket text frame. `time` is in ms since the epoch. */

@@ -36,6 +36,7 @@
  * connections are not affected.
  */
 import { Packr } from 'msgpackr';
+import type { EgressReport } from '../api/egress.js';
 import type { OverlayName } from '../overlay/types.js';
 import type { CNIPortMapping } from '../ports/cni-json.js';
 import type { StackRecord } from '../state/stack-record.js';
@@ -94,6 +95,13 @@ export interface HostInfo {
   hostAddress: string;
   /** MTU of the stack's network, in bytes; 0 if unknown. */
   mtu: number;
+  /**
+   * Device behind which the parent sees the addresses of containers, and decides for each what it may reach; "" where the
+   * stack's network sends everything from one address.
+   */
+  direct: string;
+  /** Whether the stack has an egress policy. */
+  policed: boolean;
 }
 
 /** Addresses that our networks must not have. */
@@ -128,6 +136,21 @@ export interface AgentRequests {
   'overlay-names': { params: { network: string; names: OverlayName[] }; result: Record<string, never> };
   /** The owners of ports. */
   'ports-owners': { params: Record<string, never>; result: { owners: string[] } };
+  /**
+   * Rules of a policy (lines of an egress file), by its key (protocol/egress/container-policy.ts); for all containers that
+   * have it, from the reply on. None removes it.
+   */
+  'egress-policy': { params: { key: string; rules: string[] }; result: Record<string, never> };
+  /** A container that has policies, with its addresses: what they send is decided by these, from the reply on. */
+  'egress-set': {
+    params: { id: string; name: string; addresses: string[]; policies: string[] };
+    result: Record<string, never>;
+  };
+  'egress-remove': { params: { owner: string }; result: Record<string, never> };
+  /** The containers that have policies. */
+  'egress-ids': { params: Record<string, never>; result: { ids: string[] } };
+  /** One of a container's policies with its counters. */
+  'egress-report': { params: { id: string; key: string }; result: { report?: EgressReport | undefined } };
 }
 
 export type AgentRequest = keyof AgentRequests;
