@@ -32,6 +32,9 @@ export class Host {
 
   readonly networks = async (): Promise<HostNetwork[]> => (await this.parent.request('host-networks', {})).networks;
 
+  /** As HostInfo's, by the last info(). */
+  readonly direct = (): string => this.#last?.direct ?? '';
+
   /** MTU of the stack's network, by the last info(); 0 if it is unknown. */
   readonly mtu = (): number => this.#last?.mtu ?? 0;
 }

@@ -1,5 +1,5 @@
 /**
- * Containers in the agent: the composition root. This is the only place where stores, drivers and services are chosen; the
+ * Containers in the agent: the composition root. Only here and in networking.ts stores, drivers and services are chosen; the
  * folders below get what they need as named dependencies. See README.md for the layers.
  */
 import { once } from 'node:events';
@@ -7,11 +7,10 @@ import { statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EngineEvent } from '../../native/index.js';
-import { shortId } from '../../protocol/containers/short-id.js';
 import { errorText } from '../../protocol/errors/error-text.js';
 import { statePath } from '../../protocol/state/state-layout.js';
 import type { ContainersConfig, HostAspect, Message } from '../../protocol/wire/messages.js';
-import { type NameEngine, NameService } from '../dns/name-service.js';
+import { NameService } from '../dns/name-service.js';
 import type { ReturnPath } from '../source-address/source-addresses.js';
 import { ContainerStreams } from './api/exec-streams.js';
 import { OCIHooks } from './api/oci-hooks.js';
@@ -22,44 +21,26 @@ import { Host } from './host.js';
 import { ContainerLiveness } from './lifecycle/gc/container-liveness.js';
 import { GarbageCollector } from './lifecycle/gc/garbage-collector.js';
 import { ContainerManager } from './lifecycle/manager.js';
-import { Attacher } from './network/attacher.js';
-import { AttachmentStore } from './network/attachment-store.js';
-import { AnswerFilter } from './network/bridge/answer-filter.js';
-import { BridgeDriver } from './network/bridge/driver.js';
-import { NftFirewall } from './network/bridge/firewall.js';
-import { BridgeGarbage } from './network/bridge/garbage.js';
-import { DHCPDaemon } from './network/cni/dhcp-daemon.js';
-import { CNIDriver } from './network/cni/driver.js';
-import { CNI } from './network/cni/executor/chain.js';
-import { CNIGarbage } from './network/cni/garbage.js';
 import { LeaseRenewal } from './network/cni/lease-renewal.js';
-import { NetnsPins } from './network/cni/netns-pins.js';
-import { type PluginPaths, pluginDirectories, withPluginPaths } from './network/cni/plugin-paths.js';
-import { Collisions } from './network/collisions.js';
-import { Ipam } from './network/ipam/ipam.js';
-import { ContainerNames } from './network/name-files/container-names.js';
-import { NameFiles } from './network/name-files/name-files.js';
-import { nameHostOf, serveNames, serveUsedNetworks } from './network/name-files/name-servers.js';
-import { PeerRegistry } from './network/name-files/peer-registry.js';
-import { OverlayDriver } from './network/overlay/driver.js';
-import { OverlayNetworks } from './network/overlay/overlays.js';
-import { NetworkRegistry } from './network/registry.js';
-import { type ContainerEndpoint, ReturnPaths } from './network/return-paths.js';
+import { nameHostOf, serveUsedNetworks } from './network/name-files/name-servers.js';
+import type { ContainerEndpoint } from './network/return-paths.js';
 import { NetworkAdmin } from './network-admin/network-admin.js';
+import {
+  type AgentDeps,
+  type ContainerNetworking,
+  type Environment,
+  makeNetwork,
+  makeStores,
+  type Stores,
+} from './networking.js';
 import { ParentLink } from './parent-link.js';
-import { PortPublisher } from './ports/port-publisher.js';
 import { Cgroups } from './process/cgroups.js';
 import { ContainerProcesses } from './process/container-processes.js';
 import { RunFiles } from './process/run-files.js';
 import { SharedNamespaces } from './process/shared-namespaces.js';
-import { PROGRAM_PATH } from './run-program.js';
 import { removeTemporaryFiles } from './storage/atomic-files.js';
-import { ContainerStore } from './storage/container-store.js';
 import { lockData } from './storage/data-lock.js';
-import { FaultInjector } from './storage/fault-injection.js';
-import { Journal } from './storage/journal.js';
 import { KeyedLock } from './storage/lock.js';
-import { NameRegistry } from './storage/name-registry.js';
 
 /** What the agent needs of its containers. */
 export interface ContainerRuntime {
@@ -81,15 +62,6 @@ export interface ContainerRuntime {
   onHostChanged(what: HostAspect): void;
   /** Ends all containers; by SIGKILL those that have not ended after `timeout` ms. */
   stop(timeout: number): Promise<void>;
-}
-
-/** What the agent gives its containers. */
-export interface AgentDeps {
-  engine: NameEngine;
-  send: (message: Message) => void;
-  warn: (line: string) => void;
-  /** Called when it has changed how a container is reached. */
-  changed: () => void;
 }
 
 /**
@@ -116,112 +88,6 @@ export function startContainers(
   return { runtime, ready };
 }
 
-interface Environment extends Omit<AgentDeps, 'engine'> {
-  config: ContainersConfig;
-  parent: ParentLink;
-  host: Host;
-  names: NameService;
-}
-
-type Stores = ReturnType<typeof makeStores>;
-
-/** Files in the data directory, which outlast the stack. */
-function makeStores({ config: { dataDir }, names: dns, warn }: Environment) {
-  const faults = FaultInjector.fromEnvironment();
-  const store = new ContainerStore(join(dataDir, 'containers'), warn);
-  const peers = new PeerRegistry(join(dataDir, 'containers'));
-  const containerNames = new ContainerNames(peers, store);
-  dns.addSource(containerNames);
-  peers.onChange.push((networks) => dns.changed(networks));
-  dns.setClients(() => containerNames.clients());
-  const ipamDir = join(dataDir, 'addresses');
-  return {
-    faults,
-    store,
-    journal: new Journal(join(dataDir, 'journal'), faults),
-    names: new NameRegistry(join(dataDir, 'names')),
-    peers,
-    ipamDir,
-    ipam: new Ipam(ipamDir, { nameOf: (id) => store.get(id)?.name ?? shortId(id) }),
-  };
-}
-
-type ContainerNetworking = ReturnType<typeof makeNetwork>;
-
-/** Networks, their drivers, and published ports. */
-function makeNetwork({ config, parent, host, names, changed, send, warn }: Environment, stores: Stores) {
-  const { stack, stateDir, dataDir, confDir } = config;
-  const { faults, journal, peers, ipam, ipamDir, store } = stores;
-  const pluginDirs = pluginDirectories();
-  const dhcp = new DHCPDaemon(statePath(stateDir, 'dhcpSocket'), pluginDirs, (level, text) =>
-    send({ type: 'log', level, text }),
-  );
-  const paths: PluginPaths = {
-    hostLocal: join(dataDir, '..', 'cni', 'networks'),
-    tuning: statePath(stateDir, 'tuning'),
-    dhcpSocket: () => dhcp.socket(),
-  };
-  const cni = new CNI({
-    pluginDirs,
-    cacheDir: join(dataDir, 'cni'),
-    env: { ...process.env, PATH: PROGRAM_PATH },
-    adapt: (plugin) => withPluginPaths(plugin, paths),
-  });
-  const firewall = new NftFirewall();
-  const answers = new AnswerFilter();
-  const ports = new PortPublisher(parent);
-  const networks = new NetworkRegistry({ confDir, ipamDir, warn, hostNetworks: host.networks });
-  const bridges = new BridgeDriver(ipam, firewall, host.mtu, (network) => names.close(network));
-  const pins = new NetnsPins(statePath(stateDir, 'netnsPins'));
-  const plugins = new CNIDriver({
-    cni,
-    pins,
-    heldDir: join(dataDir, 'held'),
-    hostLocalDir: paths.hostLocal,
-    published: (id) => attacher.publishedOf(id),
-    warn,
-  });
-  const overlays = new OverlayNetworks({ networks, bridges, ipam, ipamDir, peers, parent, dns: names, warn });
-  const states = new AttachmentStore(join(dataDir, 'attached'));
-  const attacher: Attacher = new Attacher({
-    stack,
-    states,
-    networks,
-    drivers: { bridge: bridges, overlay: new OverlayDriver(bridges, overlays), cni: plugins },
-    ports,
-    peers,
-    journal,
-    faults,
-    changed: () => {
-      returnPaths.forget();
-      changed();
-    },
-    warn,
-  });
-  const returnPaths = new ReturnPaths(states, journal, answers, warn);
-  return {
-    dhcp,
-    cni,
-    ports,
-    networks,
-    bridges,
-    overlays,
-    attacher,
-    returnPaths,
-    collisions: new Collisions(networks, host.networks, warn),
-    nameFiles: new NameFiles({
-      ...{ store, peers, networks },
-      nameServersOf: (network) => serveNames(names, network),
-      hostInfo: host.info,
-      stackHosts: statePath(stateDir, 'hosts'),
-    }),
-    sweepables: {
-      bridge: new BridgeGarbage({ networks, journal, states, bridges, firewall, answers }),
-      cni: new CNIGarbage({ networks, cni, warn }),
-    },
-  };
-}
-
 type Engine = ReturnType<typeof makeEngine>;
 
 /** The containers' lives, and what is served of them. */
@@ -232,7 +98,7 @@ function makeEngine(
 ) {
   const { stack, stateDir } = config;
   const { store, journal, names, peers, ipam, faults } = stores;
-  const { attacher, networks, bridges, overlays, cni, ports, nameFiles, collisions, sweepables } = network;
+  const { attacher, networks, bridges, overlays, cni, ports, nameFiles, collisions, policies, sweepables } = network;
   const agentSocket = statePath(stateDir, 'agentSocket');
   const processes = new ContainerProcesses(stack, parent);
   const containers = new ContainerManager({
@@ -262,6 +128,7 @@ function makeEngine(
   });
   const streams = new ContainerStreams(containers, new ExecRunner(containers));
   const networkAdmin = new NetworkAdmin({
+    policies,
     containers,
     liveness,
     networks,
@@ -314,6 +181,7 @@ class Runtime implements ContainerRuntime {
     await this.#findHost();
     await serveUsedNetworks(this.env.names, peers, this.network.networks);
     await containers.recover();
+    await containers.recoverPolicies();
     await garbage.run('safe');
     await this.#listen();
     // What has changed while no agent was there to be notified.

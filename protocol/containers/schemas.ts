@@ -6,6 +6,7 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { isAbsolute } from 'node:path';
 import * as z from 'zod';
+import { containerRules } from '../egress/container-policy.js';
 import { ExpectedError } from '../errors/expected-error.js';
 import { problemOf } from '../errors/schema-problems.js';
 import { isName } from '../text/names.js';
@@ -57,6 +58,16 @@ const hostname = check((text) => HOSTNAME.test(text), 'a host name (letters, dig
 const host = check((text) => HOST.test(text), 'the name of a host (letters, digits, _ . and -)');
 const absolute = check((text) => isAbsolute(text) && !text.includes('\0'), 'an absolute path');
 const ip = check((text) => isIP(text) !== 0, 'an IP address');
+/** Lines of an egress file. */
+const egressRules = z.array(z.string()).transform((lines, context) => {
+  try {
+    return containerRules(lines);
+  } catch (error) {
+    if (!(error instanceof ExpectedError)) throw error;
+    context.addIssue(error.message);
+    return z.NEVER;
+  }
+});
 /** Bytes that are not UTF-8 are lone surrogates (argument-bytes.ts). */
 const utf8 = z.string().refine((text) => !/\p{Surrogate}/u.test(text), {
   error: (issue) => `${quote(issue.input)} has bytes that are not UTF-8, which OCI runtimes cannot pass on`,
@@ -154,6 +165,7 @@ const containerFields = {
       }),
     )
     .default([]),
+  egress: egressRules.default([]),
   labels: labels.default({}),
   runtime: word.min(1).default('runc'),
   autoRemove: z.boolean().default(false),
@@ -190,6 +202,7 @@ const networkRequest = z.strictObject({
   force: z.boolean().default(false),
   internal: z.boolean().default(false),
   icc: z.boolean().default(true),
+  egress: egressRules.default([]),
   labels: labels.default({}),
   options: z.record(z.string(), z.string()).default({}),
   ipamDriver: z.string().default('default'),
@@ -209,6 +222,8 @@ const exec = z.strictObject({
   stdin: z.boolean().default(false),
   detach: z.boolean().default(false),
 });
+
+const egressChange = z.strictObject({ rules: z.array(z.string()).min(1, { error: 'no rule is given' }) });
 
 const flag = z
   .enum(['true', 'false'])
@@ -272,6 +287,11 @@ export function parseNetworkRequest(value: unknown): NetworkRequest {
 /** Throws ContainerRequestError. */
 export function parseNetworkUpdate(value: unknown): NetworkUpdate {
   return parse(networkUpdate, value);
+}
+
+/** Lines of an egress file; throws ContainerRequestError. */
+export function parseEgressRules(value: unknown): string[] {
+  return parse(egressChange, value).rules;
 }
 
 /** Throws ContainerRequestError. */

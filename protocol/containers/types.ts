@@ -97,6 +97,8 @@ export interface ContainerRequest {
   /** Of the OCI configuration. */
   annotations: Record<string, string>;
   network: ContainerNetwork;
+  /** What it may reach: lines of an egress file; everything that the stack and its networks may if there are none. */
+  egress: string[];
   publish: CNIPortMapping[];
   dns: string[];
   dnsSearch: string[];
@@ -193,6 +195,8 @@ export interface NetworkRequest {
   internal: boolean;
   /** Whether its containers may reach each other. */
   icc: boolean;
+  /** What its containers may reach outside of it: lines of an egress file; everything if there are none. */
+  egress: string[];
   labels: Record<string, string>;
   /** Driver options: mtu, parent, mode. */
   options: Record<string, string>;
@@ -213,6 +217,8 @@ export interface NetworkReport {
   created?: string;
   subnets: { subnet: string; gateway?: string }[];
   internal: boolean;
+  /** Its egress policy, lines of an egress file; absent where it has none. */
+  egress?: string[];
   labels: Record<string, string>;
   /** The running containers on it, by id. */
   containers: Record<string, { name: string; mac: string; ips: string[] }>;

@@ -1,4 +1,9 @@
-import { parseContainerRequest, parseExecRequest, parseName } from '../../../protocol/containers/schemas.js';
+import {
+  parseContainerRequest,
+  parseEgressRules,
+  parseExecRequest,
+  parseName,
+} from '../../../protocol/containers/schemas.js';
 import { errorText } from '../../../protocol/errors/error-text.js';
 import { signalNumber } from '../../../protocol/system/signals.js';
 import { ContainerError } from '../errors.js';
@@ -42,6 +47,11 @@ export const containerRoutes: Routes = {
     const id = await streams.execs.prepare(name, parseExecRequest(await body()));
     return created({ id });
   },
+  'GET /containers/*/egress': async ({ networkAdmin }, { name }) => ok(await networkAdmin.containerEgress(name)),
+  'POST /containers/*/egress': async ({ networkAdmin }, { name, body }) =>
+    ok(await networkAdmin.changeContainerEgress(name, 'add', parseEgressRules(await body()))),
+  'DELETE /containers/*/egress': async ({ networkAdmin }, { name, body }) =>
+    ok(await networkAdmin.changeContainerEgress(name, 'remove', parseEgressRules(await body()))),
   // These are streams, see stream-routes.ts.
   'GET /containers/*/attach': () => Promise.reject(expectedWebSocket()),
   'GET /containers/*/logs': () => Promise.reject(expectedWebSocket()),

@@ -1,5 +1,6 @@
 import {
   parseAttachmentRequest,
+  parseEgressRules,
   parseNetworkRequest,
   parseNetworkUpdate,
 } from '../../../protocol/containers/schemas.js';
@@ -40,6 +41,16 @@ export const networkRoutes: Routes = {
     const asked = (key: string, otherwise: string) => query.get(key) ?? otherwise;
     const question = { name: asked('name', ''), type: asked('type', 'A'), container: asked('container', '') };
     return ok(await services.networkAdmin.resolve(network, question));
+  },
+  'GET /networks/*/egress': async (services, { name }) =>
+    ok(services.networkAdmin.egressOf(await findNetwork(services, name))),
+  'POST /networks/*/egress': async (services, { name, body }) => {
+    const rules = parseEgressRules(await body());
+    return ok(await services.networkAdmin.changeEgress(await findNetwork(services, name), 'add', rules));
+  },
+  'DELETE /networks/*/egress': async (services, { name, body }) => {
+    const rules = parseEgressRules(await body());
+    return ok(await services.networkAdmin.changeEgress(await findNetwork(services, name), 'remove', rules));
   },
   'POST /networks/*/connect': async ({ containers }, { name, query, body }) => {
     refusePseudo(name);

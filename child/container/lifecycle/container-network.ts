@@ -11,7 +11,7 @@ import { writeNetworkConfig } from './published-ports.js';
 import { refreshStatus } from './run-end.js';
 
 /** The networks that a container is to be on; undefined if it has no network namespace for them. */
-export function networksOf({ request }: ContainerRecord): AttachmentRequest[] | undefined {
+export function networksOf({ request }: Pick<ContainerRecord, 'request'>): AttachmentRequest[] | undefined {
   return request.network.mode === 'networks' ? request.network.networks : undefined;
 }
 
@@ -54,6 +54,7 @@ export async function attachRequestOf(
     extraHosts: extraHostsOf(record, await ctx.hostInfo()),
     netns: pid === 0 ? '' : `/proc/${pid}/ns/net`,
     pid,
+    egress: request.egress,
     networks: networksOf(record) ?? [],
     publish: request.publish,
   };
@@ -124,6 +125,46 @@ export function disconnectNetwork(ctx: EngineContext, text: string, name: string
     await recordNetworks(ctx, next, state);
     return state;
   });
+}
+
+/** Changes a container's own egress policy, which holds at once where it runs. Throws ContainerError. */
+export function changeEgress(
+  ctx: EngineContext,
+  text: string,
+  edit: (rules: readonly string[]) => string[],
+): Promise<ContainerRecord> {
+  const { id } = ctx.store.find(text);
+  return ctx.locks.exclusively(id, async () => {
+    await refreshStatus(ctx, ctx.store.find(id));
+    const record = ctx.store.find(id);
+    const next = { ...record, request: { ...record.request, egress: edit(record.request.egress) } };
+    await checkEgress(ctx, next);
+    const running = ctx.store.run(id)?.status === 'running';
+    if (running) await ctx.attacher.policies.restore(id, next);
+    await ctx.store.write(next);
+    if (running) await ctx.nameFiles.follow(next);
+    return next;
+  });
+}
+
+/** Throws ContainerError where a container has a policy of its own that cannot be enforced. */
+export async function checkEgress(
+  ctx: EngineContext,
+  { id, name, request }: Pick<ContainerRecord, 'id' | 'name' | 'request'>,
+): Promise<void> {
+  const { network, egress } = request;
+  if (egress.length === 0) return;
+  const sharing = {
+    host: "the stack's network",
+    container: 'the network of another container',
+    ns: 'a foreign network',
+  };
+  if (network.mode === 'container' || network.mode === 'host' || network.mode === 'ns') {
+    throw new ConflictError(
+      `${name} cannot have an egress policy of its own: it shares ${sharing[network.mode]}; hint: leave out --network ${network.mode}`,
+    );
+  }
+  ctx.attacher.policies.check({ id, name, egress }, await ctx.attacher.resolve(networksOf({ request }) ?? []));
 }
 
 async function recordNetworks(ctx: EngineContext, record: ContainerRecord, state: AttachState): Promise<void> {

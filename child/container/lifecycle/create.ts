@@ -12,6 +12,7 @@ import { bundleCommand } from '../oci/bundle.js';
 import { checkRootDirectory } from '../oci/root-directory.js';
 import { seccompOf } from '../oci/seccomp/index.js';
 import type { ContainerRecord } from '../storage/container-store.js';
+import { checkEgress } from './container-network.js';
 import type { EngineContext } from './context.js';
 import { writeNetworkConfig } from './published-ports.js';
 
@@ -26,8 +27,9 @@ export async function createContainer(ctx: EngineContext, request: ContainerRequ
   const network = await withLastingNames(ctx, request.network);
   const name = request.name ?? shortId(id);
   const hostname = request.hostname ?? (await sharedHostname(ctx, network)) ?? shortId(id);
-  mkdirSync(store.directoryOf(id), { recursive: true, mode: 0o755 });
   const record = { id, name, hostname, created: new Date().toISOString(), request: { ...request, network } };
+  await checkEgress(ctx, record);
+  mkdirSync(store.directoryOf(id), { recursive: true, mode: 0o755 });
   try {
     await names.exclusively(async () => {
       await faults.step('create', 'name', () => names.acquire(name, id));

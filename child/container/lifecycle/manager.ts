@@ -20,6 +20,7 @@ import { type MonitorInput, MonitorInputs } from '../process/monitor-input.js';
 import type { ContainerRecord, ContainerStore } from '../storage/container-store.js';
 import { ContainerLocks } from '../storage/lock.js';
 import {
+  changeEgress,
   connectNetwork,
   disconnectNetwork,
   networksOf,
@@ -228,6 +229,27 @@ export class ContainerManager {
 
   disconnect(text: string, network: string): Promise<AttachState> {
     return disconnectNetwork(this.#ctx, text, network);
+  }
+
+  /** Changes a container's own egress policy. Throws ContainerError. */
+  changeEgress(text: string, edit: (rules: readonly string[]) => string[]): Promise<ContainerRecord> {
+    return changeEgress(this.#ctx, text, edit);
+  }
+
+  /** Puts the policies of a container into effect where it runs, as they are now. Throws ContainerError. */
+  async restorePolicies(id: string): Promise<void> {
+    const { store, locks, attacher } = this.#ctx;
+    await locks.exclusively(id, async () => {
+      const record = store.get(id);
+      if (record && networksOf(record) && store.run(id)?.status === 'running')
+        await attacher.policies.restore(id, record);
+    });
+  }
+
+  /** The same for all that run, those of other OCI runtimes included; to be called after recover(). */
+  recoverPolicies(): Promise<void> {
+    const { store, attacher } = this.#ctx;
+    return attacher.policies.recover((id) => store.get(id));
   }
 
   /** Enters a container that runs into its peers' hosts files, under the name that it has now. */

@@ -6,12 +6,14 @@ import type { Attacher } from '../network/attacher.js';
 import type { BridgeDriver } from '../network/bridge/driver.js';
 import type { CNI } from '../network/cni/executor/chain.js';
 import type { Collisions } from '../network/collisions.js';
+import type { EgressPolicies } from '../network/egress/policies.js';
 import type { Ipam } from '../network/ipam/ipam.js';
 import type { PeerRegistry } from '../network/name-files/peer-registry.js';
 import type { NetworkRegistry } from '../network/registry.js';
 
 export interface NetworkAdminDeps {
-  containers: Pick<ContainerManager, 'store' | 'report' | 'exclusively'>;
+  policies: EgressPolicies;
+  containers: Pick<ContainerManager, 'store' | 'report' | 'exclusively' | 'changeEgress' | 'restorePolicies'>;
   liveness: Pick<ContainerLiveness, 'isLive'>;
   networks: NetworkRegistry;
   attacher: Pick<Attacher, 'on' | 'check' | 'finished'>;

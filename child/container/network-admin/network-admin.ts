@@ -2,6 +2,7 @@
  * Operations on whole networks that involve the containers on them: `network rm`, `prune`, `check` and `update`. What
  * concerns a network alone is in ../network; what concerns one container, in ../lifecycle.
  */
+import type { ContainerEgressReport, EgressReport } from '../../../protocol/api/egress.js';
 import type {
   NameQueryReport,
   NetworkNamesReport,
@@ -12,6 +13,13 @@ import { errorText } from '../../../protocol/errors/error-text.js';
 import { ConflictError } from '../errors.js';
 import { DEFAULT_NETWORK, type Network, OVERLAY_DRIVER, PSEUDO_NETWORKS } from '../network/network.js';
 import type { NetworkAdminDeps } from './deps.js';
+import {
+  changeContainerEgress,
+  changeNetworkEgress,
+  containerEgress,
+  networkEgress,
+  type RuleChange,
+} from './egress.js';
 import { foreignMembersOf, membersOf } from './members.js';
 import { askNetwork, type NameQuestion, networkNames } from './network-names.js';
 import { networkReport } from './network-report.js';
@@ -62,12 +70,13 @@ export class NetworkAdmin {
   }
 
   async #remove(network: Network): Promise<void> {
-    const { networks, bridges, ipam } = this.deps;
+    const { networks, bridges, ipam, policies } = this.deps;
     if (network.name === DEFAULT_NETWORK) throw predefined(network.name);
     await this.#requireUnused(network);
     await networks.remove(network);
     await bridges.remove(network);
     await ipam.forget(network.name);
+    await policies.forgetNetwork(network);
   }
 
   /** Throws ConflictError. */
@@ -120,6 +129,23 @@ export class NetworkAdmin {
       await attempt(record.name, attacher.check(record.id));
     }
     return problems;
+  }
+
+  /** As in egress.ts. */
+  egressOf(network: Network): EgressReport {
+    return networkEgress(network);
+  }
+
+  changeEgress(network: Network, change: RuleChange, lines: readonly string[]): Promise<EgressReport> {
+    return changeNetworkEgress(this.deps, network, change, lines);
+  }
+
+  containerEgress(name: string): Promise<ContainerEgressReport> {
+    return containerEgress(this.deps, name);
+  }
+
+  changeContainerEgress(name: string, change: RuleChange, lines: readonly string[]): Promise<ContainerEgressReport> {
+    return changeContainerEgress(this.deps, name, change, lines);
   }
 
   /** Changes the subnets of a network. Throws ContainerError; nothing is changed then. */

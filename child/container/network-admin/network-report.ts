@@ -21,6 +21,7 @@ export function networkReport(network: Network, containers: readonly ContainerRe
       ...(gateway === undefined ? {} : { gateway }),
     })),
     internal: isInternal(network),
+    ...(network.egress.length > 0 && { egress: [...network.egress] }),
     labels: network.labels,
     containers: Object.fromEntries(members),
     conflist: network.list,

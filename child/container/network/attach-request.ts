@@ -17,6 +17,8 @@ export interface AttachRequest {
   /** Path of the network namespace, such as /proc/PID/ns/net. */
   netns: string;
   pid: number;
+  /** Its egress policy, lines of an egress file; none unless given. */
+  egress?: readonly string[];
   networks: readonly AttachmentRequest[];
   publish: readonly CNIPortMapping[];
   /** The ports that are open on the host already; undefined if they are still to be opened. */

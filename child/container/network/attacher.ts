@@ -27,6 +27,8 @@ import type { Sweep, Sweepable } from '../storage/sweepable.js';
 import type { AttachDriver, Attachment, StepRunner } from './attach-driver.js';
 import { type AttachRequest, aliasesOf, attachmentReport, attachmentsOf } from './attach-request.js';
 import { type AttachmentStore, type AttachState, listedAddress } from './attachment-store.js';
+import { AttachedPolicies } from './egress/attached-policies.js';
+import { type EgressPolicies, policyRequestOf } from './egress/policies.js';
 import { LiveAttachments } from './live-attachments.js';
 import type { PeerRegistry } from './name-files/peer-registry.js';
 import { type Network, OVERLAY_DRIVER, type ResolvedAttachment, usesDHCP } from './network.js';
@@ -42,6 +44,7 @@ export interface AttacherDeps {
   peers: PeerRegistry;
   journal: Journal;
   faults: FaultInjector;
+  policies: EgressPolicies;
   /** Called when the path to a container has changed. */
   changed: () => void;
   warn: (line: string) => void;
@@ -62,9 +65,13 @@ export class Attacher implements Sweepable {
   /** Interfaces that are cut off, and that the kernel has yet to remove. */
   readonly #removals = new Set<Promise<void>>();
   readonly #live: LiveAttachments;
+  /** Egress policies of those that are attached. */
+  readonly policies: AttachedPolicies;
 
   constructor(private readonly deps: AttacherDeps) {
-    this.#live = new LiveAttachments({ ...deps, driverOf: (network) => this.driverOf(network) });
+    const driverOf = (network: Network) => this.driverOf(network);
+    this.#live = new LiveAttachments({ ...deps, driverOf });
+    this.policies = new AttachedPolicies({ ...deps, driverOf });
   }
 
   /** The requested networks. Throws NoSuchNetworkError and ContainerError. */
@@ -96,6 +103,7 @@ export class Attacher implements Sweepable {
         attachments: attachments.map(({ network, ifname }) => ({ network: network.name, ifname })),
         publish: [...publish],
       });
+      await this.deps.policies.begin(policyRequestOf(request, attachments));
       const state = await this.#runSteps(request, attachments);
       await journal.complete(id);
       return state;
@@ -205,8 +213,10 @@ export class Attacher implements Sweepable {
     changed();
     this.#published.delete(id);
     // A journal that is torn at its beginning does not contain what was done; the garbage collector finds it.
-    if (!entry) await journal.end(id);
-    else await journal.detaching(id);
+    if (!entry) {
+      await this.deps.policies.end(id);
+      await journal.end(id);
+    } else await journal.detaching(id);
     return entry;
   }
 
@@ -227,6 +237,8 @@ export class Attacher implements Sweepable {
       }
     }
     if (failure !== undefined) throw failure;
+    // Interfaces that the kernel has yet to remove are down.
+    await this.deps.policies.end(id);
     await journal.end(id);
   }
 

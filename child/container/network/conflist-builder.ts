@@ -35,6 +35,7 @@ export function buildList(request: NetworkRequest, dataDir: string, choose: () =
   const mark: NetworkMark = {
     ...{ labels, auxAddresses, icc },
     ...(request.force ? { force: true } : {}),
+    ...(request.egress.length > 0 ? { egress: request.egress } : {}),
     ...(requestable ? { subnets: requestable } : {}),
   };
   const plugins = driver === 'bridge' ? bridgePlugins(request, settings, ipam) : [macvlanPlugin(settings, ipam)];
@@ -79,6 +80,12 @@ export function updateList(network: Network, update: NetworkUpdate, used: readon
 }
 
 /** Throws ContainerError and SubnetError. */
+/** The list of a network with another egress policy. */
+export function withEgress(list: ConfList, egress: string[]): ConfList {
+  const { egress: _, ...rest } = list[MARK] as NetworkMark;
+  return { ...list, [MARK]: { ...rest, ...(egress.length > 0 ? { egress } : {}) } };
+}
+
 function staticSubnets({ subnets, gateways, ipRanges, auxAddresses }: NetworkRequest): NetworkSubnet[] {
   if (subnets.length === 0) {
     throw new ContainerError('the IPAM driver static needs --subnet, for the addresses that containers request');

@@ -11,6 +11,7 @@ import type { Journal, JournalEntry } from '../storage/journal.js';
 import type { AttachDriver, StepRunner } from './attach-driver.js';
 import { type AttachRequest, aliasesOf, attachmentReport, attachmentsOf, mainNetworkOf } from './attach-request.js';
 import { type AttachmentStore, type AttachState, listedAddress } from './attachment-store.js';
+import { type EgressPolicies, policyRequestOf } from './egress/policies.js';
 import type { PeerRegistry } from './name-files/peer-registry.js';
 import type { Network } from './network.js';
 import type { NetworkRegistry } from './registry.js';
@@ -24,6 +25,7 @@ export interface LiveAttachmentsDeps {
   ports: PortPublisher;
   peers: PeerRegistry;
   journal: Journal;
+  policies: EgressPolicies;
   /** Called when the path to a container has changed. */
   changed: () => void;
   warn: (line: string) => void;
@@ -38,8 +40,10 @@ export class LiveAttachments {
     const { states, journal, networks, driverOf } = this.deps;
     const state = await states.state(id);
     const entry = await journal.read(id);
-    const attachment = attachmentsOf(request, await networks.resolve(request.networks)).at(-1);
+    const attachments = attachmentsOf(request, await networks.resolve(request.networks));
+    const attachment = attachments.at(-1);
     if (!attachment) return state;
+    await this.deps.policies.begin(policyRequestOf(request, attachments));
     const { ifname, network } = attachment;
     await this.#rewriteJournal(request, entry, [...(entry?.attachments ?? []), { network: network.name, ifname }]);
     try {
@@ -56,6 +60,8 @@ export class LiveAttachments {
     } catch (error) {
       await driverOf(network).detach(attachment);
       await driverOf(network).release(attachment);
+      const before = attachments.slice(0, -1).map((other) => other.network);
+      await this.deps.policies.withdraw(id, ifname, before);
       await this.#rewriteJournal(request, entry, entry?.attachments ?? []);
       await journal.complete(id);
       throw error;
@@ -76,6 +82,8 @@ export class LiveAttachments {
     const attachment = { containerId: id, ifname: found.interface, network, netns, defaultRoute: false };
     await driverOf(network).detach(attachment);
     await driverOf(network).release(attachment);
+    const left = (await this.deps.networks.resolve(request.networks)).map((other) => other.network);
+    await this.deps.policies.withdraw(id, found.interface, left);
     const before = listedAddress(state);
     state.attachments = state.attachments.filter((other) => other !== found);
     delete state.results[network.name];

@@ -18,6 +18,7 @@ export const EMPTY_REQUEST: NetworkRequest = {
   force: false,
   internal: false,
   icc: true,
+  egress: [],
   labels: {},
   options: {},
   ipamDriver: 'default',

@@ -26,6 +26,8 @@ export interface NetworkMark {
   labels: Record<string, string>;
   auxAddresses: string[];
   icc: boolean;
+  /** What its containers may reach, lines of an egress file; absent for everything. */
+  egress?: string[];
   /** Set where the network has a subnet of the host on request. */
   force?: true;
   /** With the IPAM driver static: the subnets of the addresses that containers may request. */
@@ -52,6 +54,8 @@ export interface Network {
   labels: Record<string, string>;
   /** Whether it has a subnet of the host on request. */
   forced: boolean;
+  /** What its containers may reach, lines of an egress file; empty for everything. */
+  egress: readonly string[];
   /** Where containers are attached without plugins. */
   bridge?: BridgeNetwork;
 }
@@ -91,6 +95,7 @@ export function networkOf(list: ConfList, file: string): Network {
     list,
     labels: labelsOf(mark?.labels ?? list.nerdctlLabels),
     forced: mark?.force === true,
+    egress: Array.isArray(mark?.egress) ? mark.egress.filter((line) => typeof line === 'string') : [],
   };
   const isBridge = first?.type === 'bridge' || first?.type === OVERLAY_PLUGIN;
   if (mark === undefined || !isBridge || typeof first.bridge !== 'string') return network;

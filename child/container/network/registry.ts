@@ -11,7 +11,7 @@ import { remove, writeDurableJSON } from '../storage/atomic-files.js';
 import { KeyedLock } from '../storage/lock.js';
 import { type ConfProblem, readConfDir } from './cni/executor/conflist.js';
 import type { ConfList } from './cni/executor/types.js';
-import { buildList, updateList } from './conflist-builder.js';
+import { buildList, updateList, withEgress } from './conflist-builder.js';
 import { chooseSubnets, requireFree, usedSubnets } from './ipam/subnet-choice.js';
 import {
   DEFAULT_NETWORK,
@@ -139,6 +139,18 @@ export class NetworkRegistry {
       const file = known?.file ?? this.#fileOf(list.name);
       await writeDurableJSON(file, list, 0o644);
       return { network: networkOf(list, file), moved: known !== undefined };
+    });
+  }
+
+  /** Writes the list of a network created here with another egress policy. Throws ContainerError. */
+  setEgress(network: Network, edit: (rules: readonly string[]) => string[]): Promise<Network> {
+    return this.#locks.run('create', async () => {
+      const current = await this.find(network.name);
+      if (!current.own)
+        throw new ConflictError(`the network ${network.name} is managed by another program (${current.file})`);
+      const list = withEgress(current.list, edit(current.egress));
+      await writeDurableJSON(current.file, list, 0o644);
+      return networkOf(list, current.file);
     });
   }
 

@@ -5,8 +5,7 @@
  * of them.
  */
 import { ANSWER_MARKS } from '../../../source-address/answer-marks.js';
-import { runProgram } from '../../run-program.js';
-import { hasRulesOf, listTable } from './firewall.js';
+import { hasRulesOf, listTable, nftTransaction } from './firewall.js';
 
 const TABLE = 'inet rootless_net_answers';
 const MARK = `0x${ANSWER_MARKS.container.toString(16)}`;
@@ -17,7 +16,7 @@ export class AnswerFilter {
 
   /** Marks packets from that device from now on. Throws ProgramError. */
   async mark(device: string): Promise<void> {
-    const pending = this.#bridges.get(device) ?? runProgram('nft', ['-f', '-'], rulesetFor(device));
+    const pending = this.#bridges.get(device) ?? nftTransaction(rulesetFor(device));
     this.#bridges.set(device, pending);
     try {
       await pending;

@@ -7,7 +7,7 @@
  * one is replaced. When a container's network namespace ends, the kernel removes its devices.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, readdirSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { NetlinkError } from '../../../../native/netlink.js';
 import { errorText } from '../../../../protocol/errors/error-text.js';
 import { addressOf, defaultRouteOf } from '../../../../protocol/net/cidr.js';
@@ -17,11 +17,14 @@ import { ContainerError } from '../../errors.js';
 import { KeyedLock } from '../../storage/lock.js';
 import type { AttachDriver, Attachment, StepRunner } from '../attach-driver.js';
 import type { CNIResult } from '../cni/executor/types.js';
+import type { PolicedInterface } from '../egress/filter.js';
+import type { EgressPolicies } from '../egress/policies.js';
 import type { Ipam, IpamAddress } from '../ipam/ipam.js';
 import { parseSubnet } from '../ipam/subnets.js';
 import type { BridgeNetwork, Network } from '../network.js';
 import { DeviceRemoval } from './device-removal.js';
 import { type Firewall, firewallBridge } from './firewall.js';
+import { enableForwarding } from './forwarding.js';
 import { bridgeProblem, portProblem } from './state.js';
 
 /** The kernel refused to set up a network. */
@@ -35,23 +38,25 @@ export class BridgeError extends ContainerError {
 /** Prefix of the alias of devices on bridges, by which they are recognised. */
 export const DEVICE_MARK = 'rootless-net ';
 
+export interface BridgeDriverDeps {
+  ipam: Ipam;
+  firewall: Firewall;
+  /** The MTU of the stack's network, in bytes; 0 if it is unknown. */
+  stackMtu: () => number;
+  policies: Pick<EgressPolicies, 'admit'>;
+  /** Called when a network's bridge is removed. */
+  onRemoved?: (network: string) => void;
+}
+
 export class BridgeDriver implements AttachDriver {
   readonly #locks = new KeyedLock();
   /** Index of the bridge of each network that was ensured. */
   readonly #bridges = new Map<string, number>();
   readonly #removal = new DeviceRemoval();
-  #forwarding = false;
   /** For as long as the agent runs. */
   #socket: RouteSocket | undefined;
 
-  constructor(
-    private readonly ipam: Ipam,
-    private readonly firewall: Firewall,
-    /** The MTU of the stack's network, in bytes; 0 if it is unknown. */
-    private readonly stackMtu: () => number,
-    /** Called when a network's bridge is removed. */
-    private readonly onRemoved: (network: string) => void = () => {},
-  ) {}
+  constructor(private readonly deps: BridgeDriverDeps) {}
 
   async attach(attachment: Attachment, step: StepRunner): Promise<CNIResult> {
     const { network, containerId, ifname, ip, ip6 } = attachment;
@@ -59,7 +64,7 @@ export class BridgeDriver implements AttachDriver {
     const index = await step(`bridge:${network.name}`, () => this.ensure(network));
     const requested = [ip, ip6].filter((address) => address !== undefined);
     const leases = await step(`address:${ifname}`, () =>
-      this.ipam.reserve({
+      this.deps.ipam.reserve({
         network: network.name,
         containerId,
         ifname,
@@ -69,6 +74,7 @@ export class BridgeDriver implements AttachDriver {
       }),
     );
     return step(`device:${ifname}`, async () => {
+      await this.deps.policies.admit(containerId, policedInterface(attachment, leases));
       await this.#removal.removed(deviceOf(containerId, ifname));
       try {
         return withBridgeErrors(() => this.#connect(attachment, bridge, index, leases));
@@ -92,14 +98,14 @@ export class BridgeDriver implements AttachDriver {
   }
 
   async release({ containerId, network }: Pick<Attachment, 'containerId' | 'network'>): Promise<void> {
-    await this.ipam.release(network.name, containerId);
+    await this.deps.ipam.release(network.name, containerId);
   }
 
   async check(attachment: Attachment): Promise<void> {
     const { network, containerId, ifname, netns } = attachment;
     const bridge = bridgeOf(network);
     const rules = firewallBridge(network);
-    if (rules && !(await this.firewall.has(rules)))
+    if (rules && !(await this.deps.firewall.has(rules)))
       throw new BridgeError(`the packet filter has no rules for ${bridge.device}`);
     const device = deviceOf(containerId, ifname);
     withBridgeErrors(() => {
@@ -110,7 +116,7 @@ export class BridgeDriver implements AttachDriver {
       const portFault = portProblem(state, device, bridge.device);
       if (portFault !== undefined) throw new BridgeError(`the device ${device} ${portFault}`);
     });
-    const held = (await this.ipam.list(network.name)).filter(
+    const held = (await this.deps.ipam.list(network.name)).filter(
       (entry) => entry.containerId === containerId && entry.ifname === ifname,
     );
     withBridgeErrors(() => {
@@ -132,10 +138,10 @@ export class BridgeDriver implements AttachDriver {
       if (known !== undefined) return known;
       const bridge = bridgeOf(network);
       const rules = firewallBridge(network);
-      if (rules) await this.firewall.ensure(rules);
+      if (rules) await this.deps.firewall.ensure(rules);
       const index = withBridgeErrors(() => {
         using socket = new RouteSocket();
-        const created = socket.ensureBridge(bridge.device, bridge.mtu || this.stackMtu(), macOf(bridge.device));
+        const created = socket.ensureBridge(bridge.device, bridge.mtu || this.deps.stackMtu(), macOf(bridge.device));
         skipDad(bridge.device);
         const gateways = bridge.rangeSets.flatMap(([range]) =>
           range?.gateway ? [`${range.gateway}/${parseSubnet(range.subnet).prefix}`] : [],
@@ -144,7 +150,7 @@ export class BridgeDriver implements AttachDriver {
         socket.addAddresses(created, gateways);
         return created;
       });
-      if (!bridge.internal || bridge.tunnel !== undefined) this.#enableForwarding();
+      if (!bridge.internal || bridge.tunnel !== undefined) enableForwarding();
       this.#bridges.set(network.name, index);
       return index;
     });
@@ -174,7 +180,7 @@ export class BridgeDriver implements AttachDriver {
     if (isWhole) return;
     const { rangeSets } = bridge;
     const held = { network: network.name, containerId, ifname, rangeSets, requested: [], oneInterface: true };
-    const leases = await this.ipam.reserve(held);
+    const leases = await this.deps.ipam.reserve(held);
     withBridgeErrors(() => this.#connect(attachment, bridge, index, leases));
   }
 
@@ -182,14 +188,14 @@ export class BridgeDriver implements AttachDriver {
   remove(network: Network): Promise<void> {
     return this.#locks.run(network.name, async () => {
       this.#bridges.delete(network.name);
-      this.onRemoved(network.name);
+      this.deps.onRemoved?.(network.name);
       const rules = firewallBridge(network);
       if (!rules) return;
       withBridgeErrors(() => {
         using socket = new RouteSocket();
         socket.deleteLink(rules.device);
       });
-      await this.firewall.remove(rules);
+      await this.deps.firewall.remove(rules);
     });
   }
 
@@ -199,7 +205,7 @@ export class BridgeDriver implements AttachDriver {
   }
 
   #connect(attachment: Attachment, bridge: BridgeNetwork, index: number, leases: readonly IpamAddress[]): CNIResult {
-    const { containerId, ifname, netns, mac, defaultRoute } = attachment;
+    const { containerId, ifname, netns, defaultRoute } = attachment;
     const device = deviceOf(containerId, ifname);
     const socket = this.#here();
     using inside = new RouteSocket(netns);
@@ -210,9 +216,9 @@ export class BridgeDriver implements AttachDriver {
         name: device,
         peerName: ifname,
         peerNetns: file,
-        mtu: bridge.mtu || this.stackMtu(),
+        mtu: bridge.mtu || this.deps.stackMtu(),
         // Derived from the address, so that the neighbour caches of peers stay valid when a container restarts with it.
-        peerMac: mac ?? macOf(leases[0]?.address ?? device),
+        peerMac: macFor(attachment, leases),
         master: index,
         alias: `${DEVICE_MARK}${containerId} ${ifname}`,
       });
@@ -243,22 +249,6 @@ export class BridgeDriver implements AttachDriver {
       dns: {},
     };
   }
-
-  /** Makes the stack's namespace a router. */
-  #enableForwarding(): void {
-    if (this.#forwarding) return;
-    const write = (path: string, value: string) => writeFileSync(`/proc/sys/net/${path}`, value);
-    try {
-      write('ipv4/ip_forward', '1');
-      // A router ignores router advertisements by default (ip-sysctl, accept_ra), but the stack's device depends on them.
-      for (const device of readdirSync('/proc/sys/net/ipv6/conf')) write(`ipv6/conf/${device}/accept_ra`, '2');
-      write('ipv6/conf/all/forwarding', '1');
-    } catch (error) {
-      // A host without IPv6 has no such files.
-      if (!errorText(error).includes('ipv6')) throw new BridgeError(`cannot enable forwarding: ${errorText(error)}`);
-    }
-    this.#forwarding = true;
-  }
 }
 
 /**
@@ -276,6 +266,33 @@ function skipDad(device: string): void {
 /** Name of the device on the bridge; 15 characters at most. */
 export function deviceOf(containerId: string, ifname: string): string {
   return `rnv${createHash('sha256').update(`${containerId} ${ifname}`).digest('hex').slice(0, 12)}`;
+}
+
+type NamedInterface = Pick<Attachment, 'containerId' | 'ifname' | 'mac'>;
+
+/** The MAC address of a container's interface. */
+function macFor({ containerId, ifname, mac }: NamedInterface, leases: readonly Pick<IpamAddress, 'address'>[]): string {
+  return mac ?? macOf(leases[0]?.address ?? deviceOf(containerId, ifname));
+}
+
+/** An interface of a container, as the packet filter for egress policies knows it. */
+export function policedInterface(
+  attachment: NamedInterface & Pick<Attachment, 'network'>,
+  leases: readonly Pick<IpamAddress, 'address'>[],
+): PolicedInterface {
+  const { containerId, ifname, network } = attachment;
+  const bridge = bridgeOf(network);
+  return {
+    ifname,
+    device: deviceOf(containerId, ifname),
+    mac: macFor(attachment, leases),
+    addresses: leases.map(({ address }) => addressOf(address)),
+    bridge: bridge.device,
+    tunnel: bridge.tunnel,
+    bridgeMac: macOf(bridge.device),
+    subnets: bridge.rangeSets.flatMap(([range]) => range?.subnet ?? []),
+    gateways: gatewaysOf(bridge),
+  };
 }
 
 /** A locally administered address derived from a text. */

@@ -8,7 +8,7 @@
  *                 (overlay/exchange.ts)
  *   forward       within a bridge everything passes if its containers may reach each other; between bridges nothing passes,
  *                 nor from outside unless it is a reply; internal bridges have no outside
- *   postrouting   packets to the outside are masqueraded
+ *   postrouting   packets to the outside are masqueraded, apart from those to the network driver builtin, which has routes back
  *
  * A bridge's tunnel leads to the same network on other hosts. It is one network with the bridge where containers may reach each
  * other; else nothing passes between them. Beside that nothing here is reachable from it, nor is it from here but for
@@ -62,7 +62,8 @@ export interface Firewall {
   restore(bridge: FirewallBridge): Promise<void>;
 }
 
-const RULESET = `
+/** @param direct device where addresses of containers are known, "" for none */
+const rulesetFor = (direct: string) => `
 add table ${TABLE}
 add set ${TABLE} bridges { type ifname; }
 add set ${TABLE} same { type ifname . ifname; }
@@ -94,21 +95,33 @@ add rule ${TABLE} forward oifname @internal drop
 add rule ${TABLE} forward ct state established,related accept
 add rule ${TABLE} forward oifname @bridges drop
 add rule ${TABLE} postrouting oifname @bridges return
+${direct === '' ? '' : `add rule ${TABLE} postrouting oifname "${direct}" return\n`}\
 add rule ${TABLE} postrouting ip saddr @subnets4 masquerade
 add rule ${TABLE} postrouting ip6 saddr @subnets6 masquerade
 `;
+
+let changes: Promise<unknown> = Promise.resolve();
+
+/** Makes changes to any table, serialised: nft rejects the second of two concurrent transactions. Throws ProgramError. */
+export function nftTransaction(text: string): Promise<string> {
+  const change = changes.then(() => runProgram('nft', ['-f', '-'], text));
+  changes = change.catch(() => {});
+  return change;
+}
 
 /** nftables (nft(8)), with one transaction for each change. */
 export class NftFirewall implements Firewall {
   /** The devices whose rules this process has added, with their text. */
   readonly #known = new Map<string, string>();
-  #changes: Promise<unknown> = Promise.resolve();
+
+  /** @param direct device where the addresses of containers are known; "" for none */
+  constructor(private readonly direct: () => string = () => '') {}
 
   async ensure(bridge: FirewallBridge): Promise<void> {
     const elements = elementsOf(bridge).map((element) => `add ${elementText(element)}`);
     const text = elements.join('\n');
     if (this.#known.get(bridge.device) === text) return;
-    await this.#transaction(`${RULESET}${text}\n`);
+    await nftTransaction(`${this.#ruleset()}${text}\n`);
     this.#known.set(bridge.device, text);
   }
 
@@ -125,7 +138,7 @@ export class NftFirewall implements Firewall {
         value: textOf(elem, /^subnets/.test(set?.name ?? '')),
       })),
     );
-    return { elements, complete: hasRulesOf(RULESET, items) };
+    return { elements, complete: hasRulesOf(this.#ruleset(), items) };
   }
 
   async drop(element: FirewallElement): Promise<void> {
@@ -143,17 +156,14 @@ export class NftFirewall implements Firewall {
     await this.ensure(bridge);
   }
 
+  #ruleset(): string {
+    return rulesetFor(this.direct());
+  }
+
   async #drop(elements: readonly FirewallElement[]): Promise<void> {
     // Deleting a missing element would fail the transaction, so it is added first.
     const lines = elements.flatMap((element) => [`add ${elementText(element)}`, `delete ${elementText(element)}`]);
-    await this.#transaction(`${RULESET}${lines.join('\n')}\n`);
-  }
-
-  /** Serialised: nft rejects the second of two concurrent transactions. */
-  #transaction(text: string): Promise<string> {
-    const change = this.#changes.then(() => runProgram('nft', ['-f', '-'], text));
-    this.#changes = change.catch(() => {});
-    return change;
+    await nftTransaction(`${this.#ruleset()}${lines.join('\n')}\n`);
   }
 }
 

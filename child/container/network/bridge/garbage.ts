@@ -8,6 +8,7 @@ import type { Journal } from '../../storage/journal.js';
 import type { LiveContainers, Sweep, Sweepable } from '../../storage/sweepable.js';
 import type { Attachment } from '../attach-driver.js';
 import type { AttachmentStore } from '../attachment-store.js';
+import type { EgressPolicies } from '../egress/policies.js';
 import type { Network } from '../network.js';
 import type { AnswerFilter } from './answer-filter.js';
 import { type BridgeDriver, DEVICE_MARK, deviceOf } from './driver.js';
@@ -21,6 +22,7 @@ export interface BridgeGarbageDeps {
   bridges: BridgeDriver;
   firewall: Firewall;
   answers: AnswerFilter;
+  policies: Pick<EgressPolicies, 'isDamaged' | 'repair'>;
 }
 
 /** One run of the collector. */
@@ -101,7 +103,7 @@ export class BridgeGarbage implements Sweepable {
     networks: readonly Network[],
     used: readonly Network[],
   ): Promise<void> {
-    const { firewall, answers } = this.deps;
+    const { firewall, answers, policies } = this.deps;
     const { elements, complete } = await firewall.inForce();
     const bridges = networks.map(firewallBridge).filter((bridge) => bridge !== undefined);
     const expected = bridges.flatMap(elementsOf);
@@ -120,6 +122,9 @@ export class BridgeGarbage implements Sweepable {
       if (!inUse && !existing.some(({ name }) => name === device)) continue;
       if (complete && elementsOf(bridge).every((one) => elements.some((other) => isSame(one, other)))) continue;
       await report('firewall', `rules of ${device}, which are missing`, () => firewall.restore(bridge));
+    }
+    if (await policies.isDamaged()) {
+      await report('firewall', 'rules for egress policies, which are missing', () => policies.repair());
     }
     if (await answers.isDamaged()) {
       await report('firewall', 'rules for the return path to clients, which are missing', () => answers.restore());

@@ -91,6 +91,7 @@ export class NameFiles {
       host: hostResolvConf(hostInfo.resolvConf, hostInfo.resolvedConf),
       reach: await this.#reach(request.network, hostInfo),
       fallback: hostInfo.dns,
+      policed: hostInfo.direct !== '' && (hostInfo.policed || (await this.#isPoliced(request))),
       dns: request.dns,
       search: request.dnsSearch,
       options: request.dnsOptions,
@@ -104,6 +105,12 @@ export class NameFiles {
     const main = mainNetworkOf(resolved);
     const networks = [...(main ? [main] : []), ...resolved.map((entry) => entry.network)];
     return networks.flatMap((one) => this.deps.nameServersOf(one))[0];
+  }
+
+  /** Whether the container, or a network of it, has an egress policy. */
+  async #isPoliced({ egress, network }: ContainerRecord['request']): Promise<boolean> {
+    if (egress.length > 0 || network.mode !== 'networks') return egress.length > 0;
+    return (await this.deps.networks.resolve(network.networks)).some((entry) => entry.network.egress.length > 0);
   }
 
   async #reach(network: ContainerRecord['request']['network'], { reach }: HostInfo): Promise<Reach> {

@@ -64,6 +64,8 @@ const metaSchema = z.looseObject({
 export class PeerRegistry implements Sweepable {
   /** Called with the networks on which names of containers here may have changed. */
   readonly onChange: ((networks: readonly string[]) => void)[] = [];
+  /** Called when the files are written after a container has joined or left, here or on another host. */
+  onWritten: () => Promise<void> = async () => {};
   /** Containers of other hosts on a network; see foreignChanged(). */
   foreign: (network: string) => readonly HostsContainer[] = () => [];
   readonly #locks = new KeyedLock();
@@ -146,6 +148,12 @@ export class PeerRegistry implements Sweepable {
     await this.#refresh(networksOf(before), undefined);
   }
 
+  /** Names and addresses of the others on a container's networks, as its hosts file has them. */
+  peersOf(id: string): HostsEntry[] {
+    const meta = this.#members.get(id);
+    return meta ? this.#entriesOf(meta).filter(({ own }) => own !== true) : [];
+  }
+
   /** Writes a hosts file whose container is on no network yet. */
   prepare(id: string, extraHosts: readonly ExtraHost[], own: readonly HostsEntry[]): Promise<void> {
     return this.#locks.run(id, () => this.#write(id, extraHosts, () => own));
@@ -192,6 +200,7 @@ export class PeerRegistry implements Sweepable {
         if (meta) await this.#locks.run(id, () => this.#write(id, meta.extraHosts, () => this.#entriesOf(meta)));
       }
     });
+    await this.onWritten();
   }
 
   #entriesOf(meta: Meta): HostsEntry[] {

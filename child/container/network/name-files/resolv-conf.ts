@@ -30,6 +30,8 @@ export interface ContainerResolvConfOptions {
   reach: Reach;
   /** DNS servers of the network, used if those of the host cannot be reached from it. */
   fallback: readonly string[];
+  /** Whether only these resolve what an egress policy allows. */
+  policed?: boolean;
   /** The user's DNS servers, search list and options; each replaces that of the host unless it is empty. */
   dns: readonly string[];
   search: readonly string[];
@@ -85,6 +87,7 @@ export function containerResolvConf({
   host,
   reach,
   fallback,
+  policed = false,
   dns,
   search,
   options,
@@ -100,7 +103,8 @@ export function containerResolvConf({
   const domains = orElse(search, hosts.search);
   // "." disables the search list, as in Docker.
   const isNone = domains.every((domain) => domain === '.');
-  const servers = orElse(dns, mode === 'bridge' ? reachable(hosts.nameservers, fallback, reach) : hosts.nameservers);
+  const usable = policed ? [] : hosts.nameservers;
+  const servers = orElse(dns, mode === 'bridge' ? reachable(usable, fallback, reach) : hosts.nameservers);
   return [
     ...line('search', isNone ? [] : domains),
     ...(own === undefined ? servers : [own]).flatMap((ip) => line('nameserver', [ip])),

@@ -5,7 +5,7 @@ import type { Network } from '../../../../../child/container/network/network.js'
 function network(name: string, subnet: string): Network {
   const ipam = { type: 'host-local', ranges: [[{ subnet }]] };
   const list = { cniVersion: '1.0.0', name, plugins: [{ type: 'bridge', ipam }] };
-  return { name, id: name, driver: 'bridge', own: true, file: `/${name}`, list, labels: {}, forced: false };
+  return { name, id: name, driver: 'bridge', own: true, file: `/${name}`, list, labels: {}, forced: false, egress: [] };
 }
 
 describe('networks that the host reaches by routes of its own', () => {

@@ -1,0 +1,255 @@
+/**
+ * Which container has which egress policies: its own, and those of its networks.
+ *
+ * Theory of operation. A container's policies are in effect before its interface exists, and until it is gone:
+ *
+ *   begin()   before it is attached: its policies go to the parent, and what cannot be enforced is refused
+ *   admit()   an interface's addresses are known, and the interface is still to be made: the packet filter lets only these
+ *             pass, and the parent decides what they reach
+ *   end()     its interfaces are gone
+ *
+ * Where the agent dies, the parent and the kernel keep what they have. The next agent reads it all again (recover()), and each
+ * change replaces the former state at once, so that nothing is open in between.
+ */
+import type { EgressReport } from '../../../../protocol/api/egress.js';
+import { policyOfContainer, policyOfNetwork } from '../../../../protocol/egress/container-policy.js';
+import { parseRuleLine } from '../../../../protocol/egress/grammar.js';
+import type { EgressRule } from '../../../../protocol/egress/rule.js';
+import { ConflictError } from '../../errors.js';
+import type { ParentLink } from '../../parent-link.js';
+import { KeyedLock } from '../../storage/lock.js';
+import type { Network } from '../network.js';
+import { type PolicedContainer, type PolicedInterface, PolicyFilter } from './filter.js';
+import type { PeerName } from './peer-rules.js';
+
+export interface EgressPoliciesDeps {
+  parent: ParentLink;
+  /** Device behind which the parent decides; see HostInfo. "" where it does not. */
+  direct: () => string;
+  /** Other containers on a container's networks. */
+  peersOf: (id: string) => readonly PeerName[];
+  warn: (line: string) => void;
+}
+
+/** A container that is about to be attached, or is. */
+export interface PolicyRequest {
+  id: string;
+  name: string;
+  /** Its own rules, lines of an egress file. */
+  egress: readonly string[];
+  networks: readonly Network[];
+}
+
+/** A container without its networks. */
+export interface PolicyOwner {
+  id: string;
+  name: string;
+  egress?: readonly string[] | undefined;
+}
+
+interface Policed {
+  request: PolicyRequest;
+  interfaces: Map<string, PolicedInterface>;
+}
+
+export class EgressPolicies {
+  readonly #policed = new Map<string, Policed>();
+  /** What the parent has been sent: rules by key. */
+  readonly #sent = new Map<string, string>();
+  readonly #locks = new KeyedLock();
+  readonly #filter: PolicyFilter;
+
+  constructor(private readonly deps: EgressPoliciesDeps) {
+    this.#filter = new PolicyFilter(deps.direct);
+  }
+
+  /** Throws ContainerError where the container has policies that cannot be enforced. */
+  async begin(request: PolicyRequest): Promise<void> {
+    const known = this.#policed.get(request.id);
+    if (!isPoliced(request)) {
+      if (known) await this.end(request.id);
+      return;
+    }
+    this.check(request);
+    await this.#locks.run(request.id, async () => {
+      for (const [key, rules] of policiesOf(request)) await this.#send(key, rules);
+      const interfaces = known?.interfaces ?? new Map<string, PolicedInterface>();
+      this.#policed.set(request.id, { request, interfaces });
+      if (interfaces.size > 0) await this.#apply(request.id);
+    });
+  }
+
+  /** Throws ConflictError where the container has policies that cannot be enforced here. */
+  check(request: PolicyRequest): void {
+    if (!isPoliced(request)) return;
+    const { name } = request;
+    if (this.deps.direct() === '') {
+      throw new ConflictError(
+        `${name} cannot be run with an egress policy: this stack's network cannot enforce it; hint: start the stack with --net=builtin`,
+      );
+    }
+    const other = request.networks.find(({ bridge }) => bridge === undefined);
+    if (other) {
+      throw new ConflictError(
+        `${name} cannot be run with an egress policy on the network ${other.name}, whose driver ${other.driver} cannot enforce it; hint: use a bridge network`,
+      );
+    }
+  }
+
+  /** An interface that is about to be made. Nothing where the container has no policy. Throws ContainerError. */
+  async admit(id: string, one: PolicedInterface): Promise<void> {
+    const policed = this.#policed.get(id);
+    if (!policed) return;
+    await this.#locks.run(id, async () => {
+      policed.interfaces.set(one.ifname, one);
+      await this.#apply(id);
+    });
+  }
+
+  /** An interface is gone, and the container is on these networks now. Throws ContainerError. */
+  async withdraw(id: string, ifname: string, networks: readonly Network[]): Promise<void> {
+    const policed = this.#policed.get(id);
+    if (!policed) return;
+    policed.interfaces.delete(ifname);
+    await this.begin({ ...policed.request, networks });
+    if (this.#policed.get(id)?.interfaces.size === 0) await this.#refreshFilter();
+  }
+
+  /** The interfaces of a container are gone. What fails is warned of. */
+  async end(id: string): Promise<void> {
+    if (!this.#policed.has(id)) return;
+    await this.#locks.run(id, async () => {
+      this.#policed.delete(id);
+      try {
+        await this.deps.parent.request('egress-remove', { owner: id });
+        await this.#send(policyOfContainer(id), []);
+        await this.#refreshFilter();
+      } catch (error) {
+        this.deps.warn(
+          `egress policies of ${id.slice(0, 12)} remain: ${error instanceof Error ? error.message : error}`,
+        );
+      }
+    });
+  }
+
+  /** A running container with its interfaces, as it is to be from now on. Throws ContainerError. */
+  async restore(request: PolicyRequest, interfaces: readonly PolicedInterface[]): Promise<void> {
+    if (!isPoliced(request)) return this.end(request.id);
+    this.check(request);
+    this.#policed.set(request.id, { request, interfaces: new Map(interfaces.map((one) => [one.ifname, one])) });
+    await this.#locks.run(request.id, async () => {
+      for (const [key, rules] of policiesOf(request)) await this.#send(key, rules);
+      await this.#apply(request.id);
+    });
+  }
+
+  /** All that run are restored: what an earlier agent has left of others goes. Throws ContainerError. */
+  async removeOthers(): Promise<void> {
+    if (this.deps.direct() === '') return;
+    const { ids } = await this.deps.parent.request('egress-ids', {});
+    const others = ids.filter((id) => !this.#policed.has(id));
+    for (const owner of others) await this.deps.parent.request('egress-remove', { owner });
+    if (others.length > 0) await this.repair();
+  }
+
+  /** Names and addresses of containers have changed. What fails is warned of. */
+  async refresh(): Promise<void> {
+    if (this.#policed.size === 0) return;
+    try {
+      await this.#refreshFilter();
+    } catch (error) {
+      this.deps.warn(`egress policies do not follow changed peers: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+
+  /** Other rules of a network. Throws ContainerError. */
+  async setNetwork(name: string, rules: readonly string[]): Promise<void> {
+    if (this.deps.direct() !== '') await this.#send(policyOfNetwork(name), rules);
+  }
+
+  /** It has been removed. */
+  async forgetNetwork({ name, egress }: Network): Promise<void> {
+    if (egress.length > 0 && this.deps.direct() !== '') await this.#send(policyOfNetwork(name), []);
+  }
+
+  /** A policy with its counters; the counters are 0 where the container does not run. */
+  async report(id: string, key: string): Promise<EgressReport | undefined> {
+    if (!this.#policed.has(id)) return undefined;
+    return (await this.deps.parent.request('egress-report', { id, key })).report;
+  }
+
+  /** Whether another program has removed the packet filter's tables. */
+  isDamaged(): Promise<boolean> {
+    return this.#filter.isDamaged();
+  }
+
+  /** Throws ContainerError. */
+  repair(): Promise<void> {
+    return this.#filter.restore(this.#containers());
+  }
+
+  /** The filter first: what is sent meanwhile is decided by the former policies, and not by none. */
+  async #apply(id: string): Promise<void> {
+    const policed = this.#policed.get(id);
+    if (!policed) return;
+    const { request, interfaces } = policed;
+    await Promise.all([
+      this.#refreshFilter(),
+      this.deps.parent.request('egress-set', {
+        id,
+        name: request.name,
+        addresses: [...interfaces.values()].flatMap(({ addresses }) => addresses),
+        policies: policiesOf(request).map(([key]) => key),
+      }),
+    ]);
+  }
+
+  async #send(key: string, rules: readonly string[]): Promise<void> {
+    const text = rules.join('\n');
+    if ((this.#sent.get(key) ?? '') === text && this.#sent.has(key)) return;
+    await this.deps.parent.request('egress-policy', { key, rules: [...rules] });
+    if (rules.length > 0) this.#sent.set(key, text);
+    else this.#sent.delete(key);
+  }
+
+  #refreshFilter(): Promise<void> {
+    return this.#filter.apply(this.#containers());
+  }
+
+  #containers(): PolicedContainer[] {
+    return [...this.#policed.values()]
+      .filter(({ interfaces }) => interfaces.size > 0)
+      .map(({ request, interfaces }) => ({
+        id: request.id,
+        own: rulesOf(request.egress),
+        networks: request.networks.filter(({ egress }) => egress.length > 0).map(({ egress }) => rulesOf(egress)),
+        interfaces: [...interfaces.values()],
+        peers: this.deps.peersOf(request.id),
+      }));
+  }
+}
+
+/** Of a container that is attached like that. */
+export function policyRequestOf(
+  { id, name, egress = [] }: PolicyOwner,
+  attachments: readonly { network: Network }[],
+): PolicyRequest {
+  return { id, name, egress, networks: attachments.map(({ network }) => network) };
+}
+
+function isPoliced({ egress, networks }: PolicyRequest): boolean {
+  return egress.length > 0 || networks.some((network) => network.egress.length > 0);
+}
+
+/** By key, its own first, which may have no rules. */
+function policiesOf({ id, egress, networks }: PolicyRequest): [key: string, rules: readonly string[]][] {
+  const ofNetworks = networks.filter((network) => network.egress.length > 0);
+  return [
+    [policyOfContainer(id), egress],
+    ...ofNetworks.map((network): [string, readonly string[]] => [policyOfNetwork(network.name), network.egress]),
+  ];
+}
+
+function rulesOf(lines: readonly string[]): EgressRule[] {
+  return lines.flatMap((line) => parseRuleLine(line, 'egress') ?? []);
+}
