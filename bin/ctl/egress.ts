@@ -8,7 +8,7 @@ import { printJSON } from '../common/print.js';
 import { formatTable } from '../common/table.js';
 import type { ConnectStack } from './connection.js';
 
-const RULES = 'such as registry.npmjs.org, *.github.com:443, 10.1.0.0/16, udp:192.0.2.1:53, host, dns, @public';
+export const RULES = 'such as registry.npmjs.org, *.github.com:443, 10.1.0.0/16, udp:192.0.2.1:53, host, dns, @public';
 
 export function makeEgressCommand(stack: ConnectStack): Command {
   const egress = new Command('egress').description('show and change what programs inside may reach');
@@ -42,7 +42,7 @@ export function makeEgressCommand(stack: ConnectStack): Command {
 }
 
 /** Checked here, so that an error names what was written. Throws EgressRuleError. */
-function rulesOf(action: EgressAction, texts: readonly string[]): string[] {
+export function rulesOf(action: EgressAction, texts: readonly string[]): string[] {
   return texts.map((text) => formatRule(parseRule(action, text, `egress ${action}`)));
 }
 

@@ -18,6 +18,7 @@ import { acceptDockerSpellings } from '../rootlesskit-compat/option-spellings.js
 import { findOrStartStack, findRunningStack, type WantedStack } from '../stack/stack-discovery.js';
 import { makeContainerCommand, withoutGroup } from './commands/container-group.js';
 import { makeDnsCommand } from './commands/dns.js';
+import { makeEgressCommand } from './commands/egress.js';
 import { refuseForeignCommands } from './commands/foreign-commands.js';
 import { makeGcCommand, makeOciHookCommand } from './commands/housekeeping.js';
 import {
@@ -58,6 +59,7 @@ const subcommands: readonly ((deps: NetDeps) => Command)[] = [
   makeNetworkCommand,
   makeOverlayCommand,
   makeDnsCommand,
+  makeEgressCommand,
   makeGcCommand,
   makeOciHookCommand,
   makeContainerCommand,
@@ -79,8 +81,8 @@ export function makeRootlessNetCommand(report = new Reporter()): Command {
   const deps = { stack: stackAccess(program), report };
   for (const make of subcommands) program.addCommand(make(deps));
   refuseForeignCommands(program);
-  // An empty --publish or --expose must not be ignored: it would leave a requested port unpublished.
-  ignoreEmptyOptions(program, ['publish', 'expose']);
+  // These must not be ignored: it would leave a requested port unpublished, or a policy out.
+  ignoreEmptyOptions(program, ['publish', 'expose', 'allow', 'deny', 'egress-file']);
   acceptDockerSpellings(program);
   return throwUsageErrors(wrapHelp(program));
 }

@@ -52,6 +52,8 @@ export function containerView(report: ContainerReport): Struct {
     Config: configOf(report),
     NetworkSettings: networkSettingsOf(report),
     ...sharingOf(report),
+    // Nor for this.
+    ...(request.egress?.length > 0 && { Egress: request.egress }),
   };
   return withHidden(view, { ID: id });
 }

@@ -93,6 +93,8 @@ export function networkView(report: NetworkReport): Struct {
       Config: subnets.map(({ subnet, gateway }) => ({ Subnet: subnet, Gateway: gateway ?? '' })),
     },
     Internal: internal,
+    // Not a field of docker.
+    ...(report.egress && { Egress: report.egress }),
     Attachable: false,
     Ingress: false,
     ConfigFrom: { Network: '' },

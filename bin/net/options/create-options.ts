@@ -9,6 +9,7 @@ import type { ExtraHost } from '../../../protocol/containers/types.js';
 import { cniMappingOf } from '../../../protocol/ports/cni-json.js';
 import { PortMappingError, parsePublish } from '../../../protocol/ports/grammar.js';
 import { joined, type PortMapping, singles } from '../../../protocol/ports/port-mapping.js';
+import { egressOf, withEgressOptions } from './egress-options.js';
 import { IMAGES, withForeignOptions } from './foreign-options.js';
 import { parseNetworks } from './network-option.js';
 import { commandOf, type ProgramOptions, programRequest, withProgramOptions } from './program-options.js';
@@ -42,6 +43,9 @@ export interface CreateOptions extends ProgramOptions {
   logDriver: string;
   logOpt: string[];
   securityOpt: string[];
+  allow?: string[];
+  deny?: string[];
+  egressFile?: string[];
   pidsLimit?: string;
   cidfile?: string;
 }
@@ -105,7 +109,7 @@ export function withCreateOptions(command: Command): Command {
     .option('--pids-limit <count>', 'limit of processes and threads, -1 for no limit (default: 2048)')
     .option('--cidfile <file>', 'file to create with the ID of the container')
     .helpOption('--help', 'display help for command');
-  return withForeignOptions(withProgramOptions(command));
+  return withForeignOptions(withProgramOptions(withEgressOptions(command, 'it')));
 }
 
 /** Throws UsageError, PortMappingError and LogOptionError. */
@@ -134,6 +138,7 @@ export function toRequest(command: readonly string[], options: CreateOptions): N
     tty: options.tty ?? false,
     stdin: options.interactive ?? false,
     readOnly: options.readOnly ?? false,
+    egress: egressOf(options),
     dns: options.dns,
     dnsSearch: options.dnsSearch,
     dnsOptions: options.dnsOption,

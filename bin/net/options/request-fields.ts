@@ -25,6 +25,7 @@ const OPTIONS: Record<string, string> = {
   domainname: '--domainname',
   mounts: '--volume',
   publish: '--publish',
+  egress: '--allow',
   dns: '--dns',
   dnsSearch: '--dns-search',
   dnsOptions: '--dns-option',

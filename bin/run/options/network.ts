@@ -3,8 +3,8 @@ import { UsageError } from '../../../parent/errors.js';
 import type { NetworkOptions, Switch } from '../../../parent/network/driver.js';
 import type { NetworkName } from '../../../parent/network/index.js';
 import { type RootlessKitFace, standInDevice, standInMtu } from '../../../parent/rootlesskit/stand-ins.js';
-import { MAX_RULES, readEgressFile } from '../../../protocol/egress/egress-file.js';
-import { parseRule } from '../../../protocol/egress/grammar.js';
+import { MAX_RULES } from '../../../protocol/egress/egress-file.js';
+import { rulesOfOptions } from '../../../protocol/egress/options.js';
 import type { EgressRule } from '../../../protocol/egress/rule.js';
 import { checkHostPorts, parseHostPort } from '../../../protocol/ports/host-port.js';
 import { parseMtu } from './checks.js';
@@ -89,12 +89,8 @@ export function networkWarnings(
 }
 
 /** The rules of all options; none where there is no policy. Throws EgressRuleError, EgressFileError, FileError. */
-export function egressRules({ allow = [], deny = [], egressFile = [] }: Values): EgressRule[] {
-  const rules = [
-    ...egressFile.flatMap(readEgressFile),
-    ...allow.map((text) => parseRule('allow', text, '--allow')),
-    ...deny.map((text) => parseRule('deny', text, '--deny')),
-  ];
+export function egressRules(values: Values): EgressRule[] {
+  const rules = rulesOfOptions(values);
   if (rules.length > MAX_RULES) {
     throw new UsageError(
       `there are ${rules.length} rules (--allow, --deny, --egress-file): at most ${MAX_RULES} are allowed`,

@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { UsageError } from '../../../../parent/errors.js';
 import { printLine } from '../../../common/print.js';
 import type { NetDeps } from '../../deps.js';
+import { egressOf, withEgressOptions } from '../../options/egress-options.js';
 import { parseNetworkOptions } from '../../options/network-driver-options.js';
 import { withFieldNames } from '../../options/request-fields.js';
 import { collect, parseLabel } from '../../options/values.js';
@@ -21,6 +22,9 @@ interface CreateOptions extends SubnetOptions {
   ipv6?: boolean;
   internal?: boolean;
   icc: boolean;
+  allow?: string[];
+  deny?: string[];
+  egressFile?: string[];
   label: string[];
   opt: string[];
   ipamDriver: string;
@@ -51,7 +55,7 @@ export function makeCreateCommand({ stack }: NetDeps): Command {
     .argument('<name>')
     .option('-d, --driver <driver>', 'bridge or macvlan', 'bridge');
   return (
-    withSubnetOptions(command, 'subnet, one per address family')
+    withEgressOptions(withSubnetOptions(command, 'subnet, one per address family'), 'its containers')
       .option('--ipv6', 'enable IPv6, with a subnet that is selected if none is given')
       .option('--no-ipv6', 'no IPv6 unless --subnet has one (the default)')
       .option('--no-ipv4', 'only IPv6; the same as --ipv4=false')
@@ -79,6 +83,7 @@ export function makeCreateCommand({ stack }: NetDeps): Command {
             ipv6: options.ipv6 ?? false,
             internal: options.internal ?? false,
             icc: icc ?? options.icc,
+            egress: egressOf(options),
             labels: Object.fromEntries(options.label.map(parseLabel)),
             options: driverOptions,
             ipamDriver: options.ipamDriver,
