@@ -161,6 +161,15 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
   undo.push('close the API', () => api.close());
   // Before the API is closed, so that clients that wait for a container see how it ended.
   if (containers) undo.push('end the containers', () => containers.close());
+  const renewal = keepState(context, { api, containers, stateDir });
+  return { api, containers, engineHost, events, info, launcher, network, ports, renewal, resolvConf, undo };
+}
+
+/** Restores what is removed of the state directory, until clients are no longer accepted. */
+function keepState(
+  { log, undo }: StartContext,
+  { api, containers, stateDir }: Omit<ConstructorParameters<typeof StateRenewal>[0], 'log'>,
+): StateRenewal {
   const renewal = new StateRenewal({ api, containers, log, stateDir });
   const timer = setInterval(() => void renewal.check(), RENEWAL_INTERVAL_MS).unref();
   undo.push('accept no more clients', () => {
@@ -168,7 +177,7 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
     renewal.close();
     api.stopListening();
   });
-  return { api, containers, engineHost, events, info, launcher, network, ports, renewal, resolvConf, undo };
+  return renewal;
 }
 
 function startEngine({ options, log, undo }: StartContext): EngineHost {
