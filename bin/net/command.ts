@@ -17,7 +17,6 @@ import { ignoreEmptyOptions } from '../rootlesskit-compat/empty-options.js';
 import { acceptDockerSpellings } from '../rootlesskit-compat/option-spellings.js';
 import { findOrStartStack, findRunningStack, type WantedStack } from '../stack/stack-discovery.js';
 import { makeContainerCommand, withoutGroup } from './commands/container-group.js';
-import { makeDnsCommand } from './commands/dns.js';
 import { makeEgressCommand } from './commands/egress.js';
 import { refuseForeignCommands } from './commands/foreign-commands.js';
 import { makeGcCommand, makeOciHookCommand } from './commands/housekeeping.js';
@@ -31,6 +30,7 @@ import {
 } from './commands/lifecycle.js';
 import { makeInspectCommand, makeLogsCommand, makePortCommand, makePsCommand } from './commands/list.js';
 import { makeNetworkCommand } from './commands/network/command.js';
+import { makeDnsCommand } from './commands/network/dns.js';
 import { makeOverlayCommand } from './commands/overlay/command.js';
 import { makeCreateCommand, makeRunCommand } from './commands/run.js';
 import { makeAttachCommand, makeExecCommand, makeWaitCommand } from './commands/streams.js';

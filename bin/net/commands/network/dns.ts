@@ -1,8 +1,8 @@
 /** `dns`: the DNS servers of networks, and what they answer. */
 import { Command } from 'commander';
-import type { NetworkNamesReport } from '../../../protocol/containers/types.js';
-import { printLine } from '../../common/print.js';
-import type { NetDeps } from '../deps.js';
+import type { NetworkNamesReport } from '../../../../protocol/containers/types.js';
+import { printLine } from '../../../common/print.js';
+import type { NetDeps } from '../../deps.js';
 
 interface QueryOptions {
   network: string;
