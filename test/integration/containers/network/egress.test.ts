@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { tempDir, waitFor } from '../../../support/index.js';
+import { type KernelFeature, without } from '../../../support/kernel.js';
 import { pythonProgram } from '../../../support/paths.js';
 import {
   addressOf,
@@ -21,14 +22,15 @@ const { open, server } = SITES[4];
 const NAMES = { 'allowed.test': [`A ${open}`], 'other.test': [`A ${open}`] };
 
 /** A stack on a host whose resolver knows these names. */
-function start(home = tempDir(), ...args: string[]): Promise<ContainerStack> {
+function start(home = tempDir(), lacking: readonly KernelFeature[] = []): Promise<ContainerStack> {
   const names = join(tempDir(), 'names.py');
   writeFileSync(names, pythonProgram('outbound/names'));
   const script = `
     mkfifo "$3/names"
     python3 ${names} '${JSON.stringify(NAMES)}' >"$3/names" &
     read -r _ <"$3/names"`;
-  return startContainerStack({ args: ['--net=builtin', ...args], wrapper: onInternet(tempDir(), script), home });
+  const wrapper = [...onInternet(tempDir(), script), ...without(lacking, { nested: true })];
+  return startContainerStack({ args: ['--net=builtin'], wrapper, home });
 }
 
 const TRY = `
@@ -43,6 +45,9 @@ def reach(host, port, source=None, patience=5):
     except OSError as e: return errno.errorcode.get(e.errno, str(e))
 `;
 
+const OUT = ["reach('allowed.test', 80)", "reach('other.test', 80)", `reach('${server}', 7)`];
+const DENIED = ['reached', 'no such name', 'EHOSTUNREACH'];
+
 describe('egress policies of containers', () => {
   const stack = withStack(() => start());
   /** What a program in that container gets, for each call of reach(). */
@@ -55,8 +60,6 @@ describe('egress policies of containers', () => {
       ...['run', '-d', '--name', name, ...HOST_PROGRAMS.flatMap((mount) => ['-v', mount]), ...options],
       ...['--rootfs', busyboxRootfs(), '--', ...command],
     );
-  const OUT = ["reach('allowed.test', 80)", "reach('other.test', 80)", `reach('${server}', 7)`];
-  const DENIED = ['reached', 'no such name', 'EHOSTUNREACH'];
 
   before(async () => {
     await create('free', WEB);
@@ -178,6 +181,16 @@ describe('egress policies of containers', () => {
 });
 
 describe('an egress policy of a container', () => {
+  it('holds without TPROXY', async () => {
+    await using stack = await start(tempDir(), ['tproxy']);
+    const program = ['python3', '-c', `${TRY}\nprint(${OUT.join(')\nprint(')})`];
+    const mounts = HOST_PROGRAMS.flatMap((mount) => ['-v', mount]);
+    const text = await stack.must(
+      ...['run', ...mounts, '--allow', 'allowed.test', '--rootfs', busyboxRootfs(), '--', ...program],
+    );
+    assert.deepEqual(text.trimEnd().split('\n'), DENIED);
+  });
+
   const stack = withContainerStack({ keep: true });
 
   it('is refused by a stack whose network cannot enforce it', async () => {
