@@ -208,10 +208,11 @@ export interface Engine {
   /** Parent: open connections and flows of published ports, up to that many. */
   portFlows(most: number): PortFlow[];
   /**
-   * Parent: where names are resolved on the host, in this order; IPv6 addresses may have a zone. After openGateway() if there is
-   * a gateway; without one only queries of containers go there, by way of the agent.
+   * Parent: where names are resolved on the host, in this order; IPv6 addresses may have a zone. `search` is its search list,
+   * which programs complete names by. After openGateway() if there is a gateway; without one only queries of containers go
+   * there, by way of the agent.
    */
-  setResolvers(addresses: readonly string[]): void;
+  setResolvers(addresses: readonly string[], search: readonly string[]): void;
   /**
    * Parent: what may be reached through it, as protocol/egress/encode.ts writes it; an empty policy allows everything.
    * `hostAddresses` are the host's own. Open connections continue. Returns false for bytes that are not a policy.

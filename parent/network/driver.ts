@@ -51,8 +51,8 @@ export interface GatewayOptions {
 
 /** The child's way out through the engine. */
 export interface Gateway extends EgressGateway, LearningGateway {
-  /** Where names are resolved on the host: addresses, which may have a zone. */
-  setResolvers(ips: readonly string[]): void;
+  /** Where names are resolved on the host: addresses, which may have a zone; and its search list. */
+  setResolvers(ips: readonly string[], search: readonly string[]): void;
   close(): void;
 }
 

@@ -27,7 +27,7 @@ export function watchHost({ options, log, undo }: StartContext, deps: HostWatchD
   if (!resolvConf && !containers) return;
   // With a gateway the network driver does that. What containers ask is sent there by the agent.
   if (containers && !network.egress && network.info && network.info.driver !== 'none') {
-    const resolvers = new HostResolvers((ips) => engineHost.engine.setResolvers(ips));
+    const resolvers = new HostResolvers((...found) => engineHost.engine.setResolvers(...found));
     undo.push('stop watching the resolvers', () => resolvers.close());
   }
   let watch: ResolvConfWatch | undefined;

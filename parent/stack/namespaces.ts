@@ -94,7 +94,7 @@ async function openGateway(
   // Without TPROXY the ports of all datagrams that arrive are changed: none would get to the socket of a flow.
   engine.openGateway(fds, settings, translates ? [] : [orderChannel(launcher)]);
   return {
-    setResolvers: (ips) => engine.setResolvers(ips),
+    setResolvers: (ips, search) => engine.setResolvers(ips, search),
     setEgress: (policy, hostAddresses) => engine.setEgress(policy, hostAddresses),
     learnEgress: (hostAddresses) => engine.learnEgress(hostAddresses),
     learnedRules: (known) => engine.learnedRules(known),

@@ -104,6 +104,12 @@ std::vector<uint32_t> Args::numbers(int i) const {
   return out;
 }
 
+std::vector<std::string> Args::strings(int i) const {
+  std::vector<std::string> out;
+  each(values_[i], [&](napi_value text) { out.push_back(stringOf(text)); });
+  return out;
+}
+
 std::vector<Address> Args::addresses(int i, uint16_t port) const {
   std::vector<Address> out;
   each(values_[i], [&](napi_value ip) {

@@ -35,6 +35,7 @@ class Args {
   std::vector<Fd> fds(int i) const;
   std::vector<uint32_t> numbers(int i) const;
   // Of texts, all with that port.
+  std::vector<std::string> strings(int i) const;
   std::vector<Address> addresses(int i, uint16_t port) const;
   // Sets *value to property `name` of argument `i`; leaves it alone where there is no such argument or property.
   void override(int i, const char* name, uint64_t* value) const;

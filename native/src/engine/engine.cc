@@ -341,10 +341,10 @@ void Engine::closeGateway() {
   });
 }
 
-void Engine::setResolvers(std::vector<Address> resolvers) {
-  loop_.post([this, resolvers = std::move(resolvers)] {
+void Engine::setResolvers(std::vector<Address> resolvers, std::vector<std::string> search) {
+  loop_.post([this, resolvers = std::move(resolvers), search = std::move(search)] {
     if (names() == nullptr) names_ = std::make_unique<NameServer>(threads_.front()->context(), nullptr);
-    names()->setResolvers(resolvers);
+    names()->setResolvers(resolvers, search);
   });
 }
 

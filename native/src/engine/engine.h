@@ -64,7 +64,7 @@ class Engine : public PacketChannel::Owner {
   void openGateway(GatewayOptions options);
   void closeGateway();
   // The host's resolvers, which names inside are asked of: by the gateway's DNS server, and without one for containers only.
-  void setResolvers(std::vector<Address> resolvers);
+  void setResolvers(std::vector<Address> resolvers, std::vector<std::string> search);
   // Egress::setPolicy(), and the counters of its rules, the default's first. Any thread but the engine's: they block.
   bool setEgress(const std::string& encoded, const std::vector<Address>& host);
   std::vector<RuleCounters> egressCounters();

@@ -17,14 +17,24 @@ export function parseResolvers(text: string): string[] {
   return usable.length === 0 ? [DEFAULT_RESOLVER] : usable;
 }
 
-/** Reports the host's resolvers, at once and after each change. */
+/**
+ * The search list: the last line `search` or `domain` (resolv.conf(5)). In lower case, without dots at the ends; what cannot
+ * be a name is left out.
+ */
+export function parseSearch(text: string): string[] {
+  const lines = [...text.matchAll(/^(?:search|domain)[ \t]+(.+)/gm)];
+  const domains = (lines.at(-1)?.[1] ?? '').split(/\s+/).map((domain) => domain.toLowerCase().replace(/\.$/, ''));
+  return domains.filter((domain) => /^[\w-]+(\.[\w-]+)*$/.test(domain));
+}
+
+/** Reports the host's resolvers and its search list, at once and after each change. */
 export class HostResolvers {
   readonly #timer: NodeJS.Timeout;
   #watch: ResolvConfWatch | undefined;
   #reported = '';
 
   constructor(
-    private readonly report: (ips: string[]) => void,
+    private readonly report: (ips: string[], search: string[]) => void,
     private readonly path = PATH,
   ) {
     this.#read();
@@ -41,10 +51,12 @@ export class HostResolvers {
   }
 
   #read(): void {
-    const ips = parseResolvers(readText(this.path));
-    if (ips.join() === this.#reported) return;
-    this.#reported = ips.join();
-    this.report(ips);
+    const text = readText(this.path);
+    const [ips, search] = [parseResolvers(text), parseSearch(text)];
+    const found = [...ips, '', ...search].join();
+    if (found === this.#reported) return;
+    this.#reported = found;
+    this.report(ips, search);
   }
 }
 

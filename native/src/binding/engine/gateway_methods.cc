@@ -72,7 +72,7 @@ napi_value closeGateway(EngineObject& object, napi_env, const Args&) {
 }
 
 napi_value setResolvers(EngineObject& object, napi_env, const Args& args) {
-  object.engine().setResolvers(args.addresses(0, dns::kPort));
+  object.engine().setResolvers(args.addresses(0, dns::kPort), args.strings(1));
   return nullptr;
 }
 

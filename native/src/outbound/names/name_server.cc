@@ -1,5 +1,7 @@
 #include "outbound/names/name_server.h"
 
+#include <strings.h>
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -41,9 +43,7 @@ void NameServer::answer(std::string query, const Address& client, bool tcp, Done
     return;
   }
   if (egress_ != nullptr && !egress_->allowsName(client, question.name.text(), question.type)) {
-    // As a name that does not exist: resolvers go on with their search lists, which they do not after a refusal.
-    dns::Rcode denied = dns::isMetatype(question.type) ? dns::Rcode::refused : dns::Rcode::nxDomain;
-    done(dns::errorReply(query, denied, dns::Reason::blocked));
+    done(dns::errorReply(query, denied(question), dns::Reason::blocked));
     return;
   }
   std::string address(client.ipBytes());
@@ -59,6 +59,16 @@ void NameServer::answer(std::string query, const Address& client, bool tcp, Done
     if (--it->second == 0) waiting_.erase(it);
     done(reply.empty() ? reply : received(client, *asked, std::move(reply)));
   });
+}
+
+dns::Rcode NameServer::denied(const dns::Question& question) const {
+  if (dns::isMetatype(question.type)) return dns::Rcode::refused;
+  std::string name = question.name.text();
+  bool completed = std::any_of(search_.begin(), search_.end(), [&](const std::string& domain) {
+    return name.size() > domain.size() && name[name.size() - domain.size() - 1] == '.' &&
+           strcasecmp(name.c_str() + name.size() - domain.size(), domain.c_str()) == 0;
+  });
+  return completed ? dns::Rcode::nxDomain : dns::Rcode::refused;
 }
 
 std::string NameServer::received(const Address& client, std::string_view query, std::string reply) {

@@ -1,8 +1,9 @@
 // The DNS server that programs inside have: answers come from the host's resolvers (dns/forwarder.h).
 //
 // Theory of operation. Queries come as datagrams to the gateway's DNS address, or over a connection to it; those of
-// containers by way of the agent (dns/link/). A name that the egress policy does not allow does not exist, as far as programs
-// see. Of each answer the addresses are remembered under the name that was asked, for the policy and for reports. Where a
+// containers by way of the agent (dns/link/). A name that the egress policy does not allow is refused; one that a program has
+// completed by the host's search list does not exist instead, since programs try the next completion after that, and give
+// up after a refusal. Of each answer the addresses are remembered under the name that was asked, for the policy and for reports. Where a
 // policy is in effect, keys for Encrypted ClientHello are removed from answers, so that clients show which name they connect to.
 //
 // Queries of one client that wait for an answer are limited, so that others are served beside it.
@@ -11,9 +12,11 @@
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "dns/forwarder.h"
+#include "dns/message.h"
 #include "dns/tcp_server.h"
 #include "engine/context.h"
 #include "outbound/egress.h"
@@ -27,8 +30,11 @@ class NameServer {
   // Without `egress` everything is allowed.
   NameServer(Context& context, Egress* egress)
       : context_(context), egress_(egress), forwarder_(context.loop, &context.fds) {}
-  // The host's; see DnsForwarder.
-  void setResolvers(const std::vector<Address>& resolvers) { forwarder_.setResolvers(resolvers); }
+  // The host's; see DnsForwarder. `search` has the domains of its search list, in lower case, without a dot at the end.
+  void setResolvers(const std::vector<Address>& resolvers, std::vector<std::string> search) {
+    forwarder_.setResolvers(resolvers);
+    search_ = std::move(search);
+  }
   // A client's query, which came over TCP or in a datagram. `done` gets the answer, "" for none.
   void ask(std::string query, const Address& client, bool tcp, Done done) {
     answer(std::move(query), client, tcp, std::move(done));
@@ -44,10 +50,12 @@ class NameServer {
 
   void answer(std::string query, const Address& client, bool tcp, Done done);
   std::string received(const Address& client, std::string_view query, std::string reply);
+  dns::Rcode denied(const dns::Question& question) const;
 
   Context& context_;
   Egress* egress_;
   DnsForwarder forwarder_;
+  std::vector<std::string> search_;
   std::unordered_set<DnsStream*> streams_;
   // Queries that wait, by the client's address.
   std::unordered_map<std::string, size_t> waiting_;

@@ -44,7 +44,7 @@ export const builtin: NetworkDriver = {
         if (!(error instanceof LauncherRequestError)) throw error;
         throw new NetworkError(`--net=builtin cannot be used: ${problemText(explainGateway(error, device))}`);
       });
-    const resolvers = new HostResolvers((ips) => gateway.setResolvers(ips));
+    const resolvers = new HostResolvers((...found) => gateway.setResolvers(...found));
     return {
       info: {
         driver: 'builtin',

@@ -79,7 +79,7 @@ describe('programs in a stack whose policy allows some names', function () {
         npm ci --no-audit --no-fund --fetch-retries=0 --loglevel=error --cache=cache --cafile=${web.authority}`;
       assert.match(await outcome(`${from(lock)} && node -p 'require("hello")'`), /hello from a package$/);
       const refused = await outcome(from(lock.replaceAll('registry.test', 'tracker.test')));
-      assert.match(refused, /getaddrinfo ENOTFOUND tracker\.test/);
+      assert.match(refused, /getaddrinfo EAI_AGAIN tracker\.test/);
     });
   }
 
@@ -105,7 +105,10 @@ describe('programs in a stack whose policy allows some names', function () {
       await outcome(`${apt}; from http://registry.test/debian && apt download hello-test && dpkg-deb -f *.deb Version`),
       /^1$/m,
     );
-    assert.match(await outcome(`${apt}; from http://tracker.test/debian`), /Could not resolve 'tracker\.test'/);
+    assert.match(
+      await outcome(`${apt}; from http://tracker.test/debian`),
+      /Temporary failure resolving .tracker\.test./,
+    );
   });
 
   it('curl reaches one of several names at an address, whatever it is told about the others', async () => {
@@ -143,7 +146,8 @@ c = smtplib.SMTP('mail.test', 25, timeout=10); c.starttls(context=ssl.create_def
     assert.equal(await outcome('dig +search +short git'), OWN);
     assert.equal(await outcome('dig +tcp +short registry.test'), SHARED);
     // Not refused: resolvers would not go on with the list. The reason is in the answer (RFC 8914).
-    assert.match(await outcome('dig tracker.test'), /status: NXDOMAIN(.|\n)*EDE: 15 \(Blocked\)/);
+    assert.match(await outcome('dig tracker.corp.test'), /status: NXDOMAIN(.|\n)*EDE: 15 \(Blocked\)/);
+    assert.match(await outcome('dig tracker.test'), /status: REFUSED(.|\n)*EDE: 15 \(Blocked\)/);
     assert.match(await outcome('dig +notcp ANY registry.test'), /status: REFUSED/);
   });
 });

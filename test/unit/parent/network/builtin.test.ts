@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { LauncherRequestError } from '../../../../parent/namespaces/launcher.js';
 import { explainGateway } from '../../../../parent/network/drivers/builtin/gateway-problem.js';
 import { hasIPv6 } from '../../../../parent/network/drivers/builtin/host-ipv6.js';
-import { HostResolvers, parseResolvers } from '../../../../parent/network/host/host-resolvers.js';
+import { HostResolvers, parseResolvers, parseSearch } from '../../../../parent/network/host/host-resolvers.js';
 import { tempDir, waitFor } from '../../../support/index.js';
 
 describe('the network driver builtin', () => {
@@ -81,16 +81,28 @@ describe('the network driver builtin', () => {
     }
   });
 
+  it('has the search list of the host', () => {
+    for (const [text, expected] of [
+      ['', []],
+      ['nameserver 192.0.2.1\n', []],
+      ['search a.test  B.Test.\t_c\n', ['a.test', 'b.test', '_c']],
+      ['search a.test\ndomain b.test\n', ['b.test']],
+      ['search . a..b é.test\n#search c.test\n', []],
+    ] as const) {
+      assert.deepEqual(parseSearch(text), expected);
+    }
+  });
+
   it('follows the resolvers of the host', async () => {
     const path = join(tempDir(), 'resolv.conf');
     writeFileSync(path, 'nameserver 192.0.2.1\n');
     const reported: string[] = [];
-    const resolvers = new HostResolvers((ips) => reported.push(ips.join()), path);
+    const resolvers = new HostResolvers((ips, search) => reported.push([...ips, ...search].join()), path);
     try {
       assert.deepEqual(reported, ['192.0.2.1']);
       writeFileSync(path, 'search a.test\nnameserver 192.0.2.1\nnameserver 192.0.2.2\n');
       await waitFor(() => reported.length > 1, { what: 'the change' });
-      assert.deepEqual(reported, ['192.0.2.1', '192.0.2.1,192.0.2.2']);
+      assert.deepEqual(reported, ['192.0.2.1', '192.0.2.1,192.0.2.2,a.test']);
     } finally {
       resolvers.close();
     }
