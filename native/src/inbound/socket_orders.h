@@ -15,10 +15,6 @@
 #pragma once
 #include <stdint.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 /* The namespace that sockets are made in. */
 enum socket_place { IN_GATEWAY = 0, IN_CHILD = 1 };
 
@@ -33,12 +29,11 @@ struct socket_order {
   uint32_t count;
 };
 
+/* For the launcher. */
+#ifndef __cplusplus
 /*
  * Serves the order that is waiting there, in a process of its own. `enter_child` has that enter the child's network
  * namespace, and returns an errno. Returns -1 when there will be no more orders, else 0.
  */
 int serve_socket_order(int orders, int (*enter_child)(void));
-
-#ifdef __cplusplus
-}
 #endif
