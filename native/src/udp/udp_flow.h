@@ -66,9 +66,7 @@ class UdpFlow : public Handler, public DeferredDelete, public Dial {
  private:
   enum class State { dialing, open, refused };
 
-  bool isUnsettled(int family) const {
-    return state_ == State::open && !settled_ && familyIndex(client_) == family;
-  }
+  bool isUnsettled(int family) const { return state_ == State::open && !settled_ && familyIndex(client_) == family; }
 
   // Sends n messages of the chain from `start` on.
   void forward(int start, int n);
