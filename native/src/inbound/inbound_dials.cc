@@ -109,7 +109,13 @@ bool InboundDials::isWay(const DialTarget& target, const Address& source) const 
     bool arrives = listener == ChildNetwork::Listener::everyAddress;
     if (isSameIp(address, own)) arrives = listener != ChildNetwork::Listener::none;
     if (!arrives) return false;
-    if (isSameIp(address, own) || address.isLoopback()) return child_.leadsOut(own, source);
+    if (isSameIp(address, own)) return child_.leadsOut(own, source);
+    if (!address.isLoopback()) continue;
+    // The device's address has to lead to the same server: another one may listen on that address alone.
+    local = own;
+    local.setPort(target.port);
+    return child_.listenerFor(target.type, local, source) == ChildNetwork::Listener::everyAddress &&
+           child_.leadsOut(own, source);
   }
   return false;
 }
