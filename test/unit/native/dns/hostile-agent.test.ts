@@ -1,10 +1,8 @@
 /** What an agent may send of DNS servers: queries for the host's resolvers, and sockets to keep. */
 
 import assert from 'node:assert/strict';
-import { openSync, readdirSync } from 'node:fs';
+import { openSync } from 'node:fs';
 import { pack } from 'msgpackr';
-import { encodeMessage } from '../../../../protocol/wire/messages.js';
-import { waitFor } from '../../../support/index.js';
 import { HostilePair } from '../../../support/stacks/engine-side.js';
 import { encodeDns } from '../../../support/traffic/dns.js';
 
@@ -31,25 +29,5 @@ describe("an agent's DNS servers, seen from the parent", () => {
       assert.match(reason, /invalid packet/, packet.toString('hex'));
       await pair.newAgent();
     }
-  });
-
-  it('have queries answered whatever they are, and a limited number of sockets kept for the next agent', async () => {
-    using pair = await HostilePair.make();
-    const before = readdirSync('/proc/self/fd').length;
-    for (let i = 0; i < 150; i++) pair.send(pack([9, `udp ${i}`]), [nothing()]);
-    for (let i = 0; i < 1500; i++) pair.send(pack([7, i, i & 1, '10.4.0.2', i % 3 === 0 ? query : 'noise']));
-    pair.send(encodeMessage({ type: 'log', level: 'debug', text: 'the last packet' }));
-    const open = () => readdirSync('/proc/self/fd').length - before;
-    await pair.parent.wait('message', 2);
-    await waitFor(() => open() <= 128 + 32, { what: 'the others to be closed' });
-    await pair.newAgent();
-    // Both have them then.
-    await waitFor(() => open() >= 2 * 128, { what: 'the next agent to have them' });
-    assert.ok(open() <= 2 * 128 + 64, `${open()} descriptors`);
-    for (let i = 0; i < 300; i++) pair.send(pack([9, `udp ${i}`]));
-    pair.agent.engine.nameServersSettled();
-    await waitFor(() => open() <= 32, { what: 'all to be closed' });
-    // That of the agent that was replaced.
-    assert.equal(pair.parent.of('channel-closed').length, 1);
   });
 });
