@@ -26,6 +26,7 @@ describe('detaching a container', () => {
       states: { remove: async () => {} },
       ports: { release: async () => {} },
       peers: { leave: async () => {} },
+      policies: { end: async () => {} },
       changed: () => {},
       warn: () => {},
       journal,
