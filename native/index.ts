@@ -277,10 +277,10 @@ export interface Engine {
   /** Both sides: no port has that target any longer. */
   forgetPlan(target: Uint8Array): void;
   /**
-   * Child: serves DNS at the gateway addresses of a network (src/dns/server/servers.h), with names as setZone() has them; from
+   * Child: serves DNS at that port of the gateway addresses of a network (src/dns/server/servers.h), with names as setZone() has them; from
    * nameServersSettled() on. Returns "", or what prevents it: then the network is not served.
    */
-  openNameServer(network: number, gateways: string[], zone: string): string;
+  openNameServer(network: number, gateways: string[], port: number, zone: string): string;
   closeNameServer(network: number): void;
   /** Child: all networks of an agent before are open, and their names and clients known. */
   nameServersSettled(): void;

@@ -12,6 +12,12 @@ import { HOST_NAMES } from '../../protocol/net/host-names.js';
 import type { NameEntry, NameSource } from './name-source.js';
 import { zoneText } from './zone-text.js';
 
+/**
+ * Where the servers listen on their gateways: the packet filter leads port 53 of them there (network/bridge/firewall.ts), which
+ * other programs in this namespace may have at every address.
+ */
+export const NAME_SERVER_PORT = 51_853;
+
 export interface ServedNetwork {
   name: string;
   /** The addresses of its servers. */
@@ -110,7 +116,7 @@ export class NameService {
       return before.problem === '' ? before.gateways : [];
     const id = before?.id ?? this.#nextNetwork++;
     if (before) this.engine.closeNameServer(id);
-    const problem = this.engine.openNameServer(id, [...network.gateways], this.#zoneOf(network));
+    const problem = this.engine.openNameServer(id, [...network.gateways], NAME_SERVER_PORT, this.#zoneOf(network));
     this.#served.set(network.name, { ...network, id, problem });
     if (problem !== '') {
       this.warn(`no DNS server for the network ${network.name}, containers have hosts files only: ${problem}`);

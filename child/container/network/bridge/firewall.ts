@@ -2,6 +2,8 @@
  * Packet filter and masquerading of container networks: one static ruleset, and sets with the existing bridges. No rule
  * belongs to a single container, so attaching one changes nothing here.
  *
+ *   prerouting    what is for port 53 of a bridge's gateway goes to its DNS server, which has another port: so programs in this
+ *                 namespace, containers with --net=host among them, may have port 53 at every address
  *   input         servers in this namespace are not reachable from internal bridges and from those with isolated containers,
  *                 at any address, but for the network's own DNS server. Pings pass, and replies on connections from here, such as
  *                 those of published ports. By a tunnel, and no other way, agents of other hosts reach the one here
@@ -16,6 +18,7 @@
  */
 import { familyOf, parseIP } from '../../../../protocol/net/ip.js';
 import { EXCHANGE_PORT } from '../../../../protocol/overlay/types.js';
+import { NAME_SERVER_PORT } from '../../../dns/name-service.js';
 import { runProgram } from '../../run-program.js';
 import { type Network, subnetsOf } from '../network.js';
 
@@ -74,18 +77,22 @@ add set ${TABLE} subnets4 { type ipv4_addr; flags interval; }
 add set ${TABLE} subnets6 { type ipv6_addr; flags interval; }
 add set ${TABLE} names4 { type ifname . ipv4_addr; }
 add set ${TABLE} names6 { type ifname . ipv6_addr; }
+add chain ${TABLE} prerouting { type nat hook prerouting priority dstnat; policy accept; }
 add chain ${TABLE} input { type filter hook input priority filter; policy accept; }
 add chain ${TABLE} forward { type filter hook forward priority filter; policy accept; }
 add chain ${TABLE} postrouting { type nat hook postrouting priority srcnat; policy accept; }
+flush chain ${TABLE} prerouting
 flush chain ${TABLE} input
 flush chain ${TABLE} forward
 flush chain ${TABLE} postrouting
+add rule ${TABLE} prerouting iifname . ip daddr @names4 meta l4proto { tcp, udp } th dport 53 redirect to :${NAME_SERVER_PORT}
+add rule ${TABLE} prerouting iifname . ip6 daddr @names6 meta l4proto { tcp, udp } th dport 53 redirect to :${NAME_SERVER_PORT}
 add rule ${TABLE} input udp dport ${EXCHANGE_PORT} iifname @tunnels accept
 add rule ${TABLE} input udp dport ${EXCHANGE_PORT} iifname @bridges drop
 add rule ${TABLE} input iifname != @closed accept
 add rule ${TABLE} input ct state established,related accept
-add rule ${TABLE} input iifname . ip daddr @names4 meta l4proto { tcp, udp } th dport 53 accept
-add rule ${TABLE} input iifname . ip6 daddr @names6 meta l4proto { tcp, udp } th dport 53 accept
+add rule ${TABLE} input iifname . ip daddr @names4 meta l4proto { tcp, udp } th dport ${NAME_SERVER_PORT} accept
+add rule ${TABLE} input iifname . ip6 daddr @names6 meta l4proto { tcp, udp } th dport ${NAME_SERVER_PORT} accept
 add rule ${TABLE} input icmp type echo-request accept
 add rule ${TABLE} input icmpv6 type { echo-request, nd-neighbor-solicit, nd-neighbor-advert } accept
 add rule ${TABLE} input drop
@@ -178,7 +185,7 @@ export function elementsOf(bridge: FirewallBridge): FirewallElement[] {
     ...(icc ? [{ set: 'same', value: `${name} . ${name}` }] : []),
     ...(internal ? [{ set: 'internal', value: name }] : outward),
     ...(internal || !icc ? [{ set: 'closed', value: name }] : []),
-    ...(internal || !icc ? gateways.map((ip) => ({ set: `names${familyOf(ip)}`, value: `${name} . ${ip}` })) : []),
+    ...gateways.map((ip) => ({ set: `names${familyOf(ip)}`, value: `${name} . ${ip}` })),
     ...(tunnel === undefined ? [] : tunnelElements(name, `"${tunnel}"`, icc)),
   ];
 }

@@ -16,6 +16,7 @@ import { createHash } from 'node:crypto';
 import type { EgressRule } from '../../../../protocol/egress/rule.js';
 import { errorText } from '../../../../protocol/errors/error-text.js';
 import { familyOf } from '../../../../protocol/net/ip.js';
+import { NAME_SERVER_PORT } from '../../../dns/name-service.js';
 import { ContainerError } from '../../errors.js';
 import { listTable, nftTransaction } from '../bridge/firewall.js';
 import { enableForwarding } from '../bridge/forwarding.js';
@@ -235,10 +236,10 @@ function chainsOf(container: PolicedContainer, direct: string): string {
   ].join('');
 }
 
-/** The DNS server of a network: the parent decides about names. */
+/** The DNS server of a network, by its own port (../bridge/firewall.ts): the parent decides about names. */
 function dnsAccepts(ip: string): string[] {
   const to = `${familyOf(ip) === 4 ? 'ip' : 'ip6'} daddr ${ip}`;
-  return [`${to} udp dport 53 accept`, `${to} tcp dport 53 accept`];
+  return ['udp', 'tcp'].map((transport) => `${to} ${transport} dport ${NAME_SERVER_PORT} accept`);
 }
 
 function chain(name: string, statements: readonly string[]): string {

@@ -12,10 +12,10 @@ namespace rn {
 namespace {
 
 napi_value openNameServer(EngineObject& object, napi_env env, const Args& args) {
-  // (network, gateways, zone) -> "" or what prevents it
+  // (network, gateways, port, zone) -> "" or what prevents it
   std::string problem;
-  std::vector<Address> gateways = args.addresses(1, dns::kPort);
-  dns::Zone zone(args.string(2));
+  std::vector<Address> gateways = args.addresses(1, uint16_t(args.number(2)));
+  dns::Zone zone(args.string(3));
   object.engine().withNameServers(
       [&](dns::Servers& servers) { problem = servers.open(args.number(0), gateways, std::move(zone)); });
   return makeString(env, problem);

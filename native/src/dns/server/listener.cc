@@ -26,7 +26,7 @@ bool setOn(int fd, int level, int name) {
 Fd Listener::bindTo(const Address& address, int type) {
   Fd fd(socket(address.family(), type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return fd;
-  // Another server may have the same port at every address.
+  // Connections of the server before may still be closing.
   setOn(fd.get(), SOL_SOCKET, SO_REUSEADDR);
   setOn(fd.get(), IPPROTO_IP, IP_FREEBIND);
   if (address.family() == AF_INET6) {

@@ -36,7 +36,7 @@ describe('the DNS server of a container network', () => {
       entries: [],
       exact: [],
     };
-    assert.equal(side.engine.openNameServer(id, [], zoneText({ ...usual, ...content })), '');
+    assert.equal(side.engine.openNameServer(id, [], 53, zoneText({ ...usual, ...content })), '');
   }
 
   async function send(query: Buffer, { client = '10.4.0.9', network = 1 } = {}): Promise<Reply> {
