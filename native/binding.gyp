@@ -102,6 +102,7 @@
         'src/outbound/udp/outbound_flow.cc',
         'src/outbound/udp/outbound_udp.cc',
         'src/pool/epoch.cc',
+        'src/pool/parent_dials.cc',
         'src/pool/pooled_dials.cc',
         'src/pool/routes.cc',
         'src/pool/socket_pool.cc',

@@ -106,7 +106,7 @@ uint32_t AgentLink::request(Dial* dial, const DialTarget* target, const Address&
   if (nextId_ == 0) nextId_ = 1;
   if (!ticks_) loop_.wantTicks(ticks_ = true);
   Entry entry{dial, target, source, attempt};
-  using Result = PooledDials::Result;
+  using Result = ParentDials::Result;
   if (attempt == 0) {
     Fd fd;
     Maker maker = Maker::pool;
@@ -136,7 +136,7 @@ void AgentLink::hand(Dial* dial, Fd fd, Maker maker) {
   dial->onDialed(std::move(fd));
 }
 
-void AgentLink::onPooledBlocked() {
+void AgentLink::onBlocked() {
   inbound_.end();
   distrust(trust_.get());
 }
@@ -147,7 +147,7 @@ void AgentLink::enqueue(uint32_t id, const DialTarget* target) {
 }
 
 // The agent tries again where it failed.
-void AgentLink::onPooled(uint32_t id, Fd fd) {
+void AgentLink::onMade(uint32_t id, Fd fd) {
   auto it = dials_.find(id);
   if (it == dials_.end()) return;
   Maker maker = std::exchange(it->second.maker, Maker::agent);

@@ -56,7 +56,7 @@ class Dial {
   bool throughGateway = false;
 };
 
-class AgentLink : private PooledDials::Owner {
+class AgentLink : private ParentDials::Owner {
  public:
   // `threads` is how many links share what may be in flight.
   AgentLink(Loop& loop, size_t threads, std::function<void(const std::string&)> log)
@@ -131,8 +131,8 @@ class AgentLink : private PooledDials::Owner {
   void enqueue(uint32_t id, const DialTarget* target);
   void cancelOwn(uint32_t id, const Entry& entry);
   static void hand(Dial* dial, Fd fd, Maker maker);
-  void onPooled(uint32_t id, Fd fd) override;
-  void onPooledBlocked() override;
+  void onMade(uint32_t id, Fd fd) override;
+  void onBlocked() override;
   static Queue queueOf(const DialTarget* target) { return target->type == SOCK_STREAM ? kTcp : kUdp; }
 
   Loop& loop_;

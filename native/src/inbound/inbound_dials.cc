@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "loop/closer.h"
-
 namespace rn {
 
 namespace {
@@ -21,28 +19,6 @@ bool isOrdinary(const Address& client) {
 bool isSameIp(const Address& a, const Address& b) { return a.family() == b.family() && a.ipBytes() == b.ipBytes(); }
 
 }  // namespace
-
-class InboundDials::Pending : public PendingConnect {
- public:
-  Pending(InboundDials& dials, uint32_t id, const DialTarget* target, TcpConnect connect)
-      : PendingConnect(dials.loop_, std::move(connect)), dials_(dials), id_(id), target_(target) {}
-  using PendingConnect::end;
-  int seconds = 0;
-  const DialTarget* target() const { return target_; }
-
- protected:
-  Sockets& sockets() override { return dials_; }
-  void onDone(TcpConnect& connect, TcpConnect::State state) override {
-    dials_.pending_.erase(id_);
-    if (state != TcpConnect::State::connected) dials_.avoid(target_, kRefusedMs);
-    dials_.owner_.onPooled(id_, std::move(connect.fd));
-  }
-
- private:
-  InboundDials& dials_;
-  uint32_t id_;
-  const DialTarget* target_;
-};
 
 void InboundDials::use(Watchdog* watchdog, FdBudget* budget, size_t threads) {
   watchdog_ = watchdog;
@@ -84,7 +60,7 @@ void InboundDials::end() {
   tcp_.end();
   udp_.end();
   network_.source = nullptr;
-  for (auto& [id, waiting] : std::exchange(waiting_, {})) owner_.onPooled(id, Fd());
+  for (auto& [id, waiting] : std::exchange(waiting_, {})) owner_.onMade(id, Fd());
 }
 
 InboundDials::Result InboundDials::dial(uint32_t id, const DialTarget& target, const Address& client, Fd* fd) {
@@ -129,26 +105,15 @@ InboundDials::Result InboundDials::open(uint32_t id, const DialTarget& target, c
     int error = 0;
     *fd = openTo(*this, out, to, &error);
     if (fd->valid()) return Result::connected;
-    avoid(&target, kRefusedMs);
+    avoid(target);
     return Result::no;
   }
-  TcpConnect connect(out, std::make_shared<const std::vector<Address>>(1, to), 0);
-  switch (connect.start(*this)) {
-    case TcpConnect::State::connected: *fd = std::move(connect.fd); return Result::connected;
-    case TcpConnect::State::pending:
-      pending_[id] = new Pending(*this, id, &target, std::move(connect));
-      return Result::pending;
-    case TcpConnect::State::failed: avoid(&target, kRefusedMs); break;
-  }
-  return Result::no;
+  return start(id, target, TcpConnect(out, std::make_shared<const std::vector<Address>>(1, to), 0), fd);
 }
 
 void InboundDials::cancel(uint32_t id) {
   waiting_.erase(id);
-  auto it = pending_.find(id);
-  if (it == pending_.end()) return;
-  it->second->end();
-  pending_.erase(it);
+  cancelPending(id);
 }
 
 void InboundDials::flush() {
@@ -185,7 +150,7 @@ void InboundDials::serveWaiting(int type, int family) {
     waiting_.erase(it);
     Fd fd;
     if (has && open(id, *waiting.target, waiting.source, &fd) == Result::pending) continue;
-    owner_.onPooled(id, std::move(fd));
+    owner_.onMade(id, std::move(fd));
   }
 }
 
@@ -207,40 +172,7 @@ void InboundDials::second() {
 // The agent is to make it.
 void InboundDials::giveUp(uint32_t id) {
   cancel(id);
-  owner_.onPooled(id, Fd());
+  owner_.onMade(id, Fd());
 }
-
-bool InboundDials::isAvoided(const DialTarget& target) const {
-  auto it = avoidedUntil_.find(&target);
-  return it != avoidedUntil_.end() && loop_.now() < it->second;
-}
-
-void InboundDials::avoid(const DialTarget* target, uint64_t forMs) {
-  if (avoidedUntil_.size() >= kMaxAvoided) avoidedUntil_.clear();
-  avoidedUntil_[target] = loop_.now() + forMs;
-}
-
-Fd InboundDials::make(int type, const Address& to) {
-  Fd fd = poolOf(type).take(to.family());
-  // As if there were no descriptors: no other socket is tried.
-  if (!fd.valid()) errno = EMFILE;
-  fresh_ = type == SOCK_STREAM ? fd.get() : -1;
-  return fd;
-}
-
-int InboundDials::connect(int fd, const Address& to) {
-  watchdog_->enter();
-  int error = ::connect(fd, &to.sa, to.length) == 0 ? 0 : errno;
-  if (watchdog_->leave()) {
-    owner_.onPooledBlocked();
-    return EINTR;
-  }
-  // The first call for a fresh TCP socket never completes at once; somebody else has connected this one before.
-  bool first = std::exchange(fresh_, -1) == fd;
-  return first && (error == 0 || error == EALREADY) ? EISCONN : error;
-}
-
-// Somebody inside may have set SO_LINGER.
-void InboundDials::discard(Fd fd) { closer::close(std::move(fd)); }
 
 }  // namespace rn

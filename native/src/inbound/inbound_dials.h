@@ -29,18 +29,15 @@
 #include <unordered_map>
 #include <vector>
 
-#include "connect/outgoing.h"
 #include "inbound/child_network.h"
 #include "inbound/ordered_sockets.h"
-#include "loop/watchdog.h"
-#include "pool/pooled_dials.h"
+#include "pool/parent_dials.h"
 #include "pool/socket_pool.h"
 
 namespace rn {
 
-class InboundDials : private Sockets {
+class InboundDials : public ParentDials {
  public:
-  using Result = PooledDials::Result;
   using Log = std::function<void(const std::string&)>;
 
   // The network that the launcher has made. Of a family that it does not have, the address has no length.
@@ -53,9 +50,8 @@ class InboundDials : private Sockets {
     uint64_t netns = 0;
   };
 
-  InboundDials(Loop& loop, PooledDials::Owner& owner, const Log& log)
-      : loop_(loop),
-        owner_(owner),
+  InboundDials(Loop& loop, Owner& owner, const Log& log)
+      : ParentDials(loop, owner),
         tcp_(loop, log, "the launcher", SOCK_STREAM),
         udp_(loop, log, "the launcher", SOCK_DGRAM) {}
 
@@ -70,7 +66,7 @@ class InboundDials : private Sockets {
   Result dial(uint32_t id, const DialTarget& target, const Address& client, Fd* fd);
   void cancel(uint32_t id);
   // A server that was reached this way refuses: the agent is to try.
-  void refused(const DialTarget& target) { avoid(&target, kRefusedMs); }
+  void refused(const DialTarget& target) { avoid(target); }
   // Orders what is wanted. At the end of each round of events.
   void flush();
   // Once a second, unless it is idle.
@@ -78,26 +74,19 @@ class InboundDials : private Sockets {
   bool idle() const { return tcp_.idle() && udp_.idle(); }
 
  private:
-  class Pending;
   // It waits for a socket.
   struct Waiting {
     const DialTarget* target;
     Address source;
     int seconds = 0;
   };
-  static constexpr uint64_t kRefusedMs = 1000;
   // Where nothing comes back: a packet filter inside drops what comes through the device.
   static constexpr uint64_t kUnansweredMs = 60 * 1000;
   static constexpr int kMostSeconds = 2;
-  static constexpr size_t kMaxAvoided = 1024;
 
-  Fd make(int type, const Address& to) override;
-  int connect(int fd, const Address& to) override;
-  void discard(Fd fd) override;
-  ReturnPaths::Result leadBack(int, const Address&, const Outgoing&) override { return ReturnPaths::Result::made; }
+  SocketPool& poolOf(int type) override { return type == SOCK_STREAM ? tcp_ : udp_; }
   int diagnostics() const override { return diag_.get(); }
 
-  SocketPool& poolOf(int type) { return type == SOCK_STREAM ? tcp_ : udp_; }
   const Address& childOf(int family) const { return family == AF_INET ? network_.child4 : network_.child6; }
   void onReady(std::vector<Fd> netlink);
   bool isWay(const DialTarget& target, const Address& source) const;
@@ -105,12 +94,7 @@ class InboundDials : private Sockets {
   void order(SocketPool& pool, int type);
   void serveWaiting(int type, int family);
   void giveUp(uint32_t id);
-  bool isAvoided(const DialTarget& target) const;
-  void avoid(const DialTarget* target, uint64_t forMs);
 
-  Loop& loop_;
-  PooledDials::Owner& owner_;
-  Watchdog* watchdog_ = nullptr;
   Network network_;
   ChildNetwork child_;
   // Of sock_diag(7), in the gateway namespace.
@@ -118,12 +102,7 @@ class InboundDials : private Sockets {
   bool ready_ = false;
   bool ended_ = false;
   SocketPool tcp_, udp_;
-  // The socket that was taken last, until it is connected.
-  int fresh_ = -1;
-  std::unordered_map<uint32_t, Pending*> pending_;
   std::unordered_map<uint32_t, Waiting> waiting_;
-  // Only compared: the ports may be gone.
-  std::unordered_map<const DialTarget*, uint64_t> avoidedUntil_;
 };
 
 }  // namespace rn

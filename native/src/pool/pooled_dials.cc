@@ -1,31 +1,8 @@
 #include "pool/pooled_dials.h"
 
-#include <errno.h>
 #include <utility>
 
-#include "loop/closer.h"
-
 namespace rn {
-
-class PooledDials::Pending : public PendingConnect {
- public:
-  Pending(PooledDials& dials, uint32_t id, const DialTarget* target, TcpConnect connect)
-      : PendingConnect(dials.loop_, std::move(connect)), dials_(dials), id_(id), target_(target) {}
-  using PendingConnect::end;
-
- protected:
-  Sockets& sockets() override { return dials_; }
-  void onDone(TcpConnect& connect, TcpConnect::State state) override {
-    dials_.pending_.erase(id_);
-    if (state != TcpConnect::State::connected) dials_.noteRefused(target_);
-    dials_.owner_.onPooled(id_, std::move(connect.fd));
-  }
-
- private:
-  PooledDials& dials_;
-  uint32_t id_;
-  const DialTarget* target_;
-};
 
 void PooledDials::use(Watchdog* watchdog, FdBudget* budget, size_t threads, const std::string& congestion) {
   watchdog_ = watchdog;
@@ -48,34 +25,9 @@ PooledDials::Result PooledDials::dial(uint32_t id, const DialTarget& target, con
   Address source = client.unmapped();
   const Route* route = routes_.find(*target.request, source);
   if (route == nullptr || route->addresses->empty()) return Result::no;
-  if (!pool_.want(route->addresses->front().family()) || wasRefused(target)) return Result::no;
-
-  TcpConnect connect({SOCK_STREAM, target.port, source, route->keepSource, route->mark, true}, route->addresses, 0);
-  switch (connect.start(*this)) {
-    case TcpConnect::State::connected: *fd = std::move(connect.fd); return Result::connected;
-    case TcpConnect::State::pending:
-      pending_[id] = new Pending(*this, id, &target, std::move(connect));
-      return Result::pending;
-    case TcpConnect::State::failed: noteRefused(&target); break;
-  }
-  return Result::no;
-}
-
-void PooledDials::cancel(uint32_t id) {
-  auto it = pending_.find(id);
-  if (it == pending_.end()) return;
-  it->second->end();
-  pending_.erase(it);
-}
-
-bool PooledDials::wasRefused(const DialTarget& target) const {
-  auto it = refusedUntil_.find(&target);
-  return it != refusedUntil_.end() && loop_.now() < it->second;
-}
-
-void PooledDials::noteRefused(const DialTarget* target) {
-  if (refusedUntil_.size() >= kMaxRefused) refusedUntil_.clear();
-  refusedUntil_[target] = loop_.now() + kRefusedMs;
+  if (!pool_.want(route->addresses->front().family()) || isAvoided(target)) return Result::no;
+  Outgoing out{SOCK_STREAM, target.port, source, route->keepSource, route->mark, true};
+  return start(id, target, TcpConnect(out, route->addresses, 0), fd);
 }
 
 void PooledDials::appendRequests(std::string* outgoing) {
@@ -104,28 +56,10 @@ void PooledDials::second() {
   if (pool_.idle()) routes_.clear(routes_.epoch());
 }
 
-Fd PooledDials::make(int, const Address& to) {
-  Fd fd = pool_.take(to.family());
-  // As if there were no descriptors: no other address can be tried.
-  if (!fd.valid()) errno = EMFILE;
+Fd PooledDials::make(int type, const Address& to) {
+  Fd fd = ParentDials::make(type, to);
   if (fd.valid() && to.isLoopback()) sockets::setCongestion(fd.get(), congestion_);
-  fresh_ = fd.get();
   return fd;
 }
-
-int PooledDials::connect(int fd, const Address& to) {
-  watchdog_->enter();
-  int error = ::connect(fd, &to.sa, to.length) == 0 ? 0 : errno;
-  if (watchdog_->leave()) {
-    owner_.onPooledBlocked();
-    return EINTR;
-  }
-  // The first call for a fresh socket never completes at once; the agent has connected this one before.
-  bool first = std::exchange(fresh_, -1) == fd;
-  return first && (error == 0 || error == EALREADY) ? EISCONN : error;
-}
-
-// The agent may have set SO_LINGER.
-void PooledDials::discard(Fd fd) { closer::close(std::move(fd)); }
 
 }  // namespace rn
