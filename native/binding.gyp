@@ -74,6 +74,8 @@
         'src/dns/server/zone.cc',
         'src/dns/tcp_server.cc',
         'src/engine/engine.cc',
+        'src/engine/engine_gateway.cc',
+        'src/engine/engine_ports.cc',
         'src/engine/fd_budget.cc',
         'src/engine/port.cc',
         'src/engine/port_thread.cc',

@@ -1,11 +1,11 @@
 #include "engine/engine.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <atomic>
 #include <future>
-#include <iterator>
+#include <memory>
 #include <utility>
 
 #include "connect/wire.h"
@@ -14,8 +14,6 @@
 #include "loop/closer.h"
 #include "sandbox/confine.h"
 #include "system/sockets.h"
-#include "tcp/tcp_port.h"
-#include "udp/udp_port.h"
 
 namespace rn {
 
@@ -188,62 +186,6 @@ void Engine::failWaiting(int error, const std::string& message) {
   }
 }
 
-PortThread& Engine::homeOf(uint32_t id) { return *threads_[oneHome_ ? 0 : id % threads_.size()]; }
-
-std::shared_ptr<Port> Engine::makePort(PortOptions options) {
-  Context& context = homeOf(options.id).context();
-  if (options.target.type == SOCK_STREAM) return std::make_shared<TcpPort>(context, std::move(options));
-  return std::make_shared<UdpPort>(context, std::move(options));
-}
-
-std::shared_ptr<Port> Engine::addPort(PortOptions options) {
-  std::shared_ptr<Port> made = makePort(std::move(options));
-  homeOf(made->id()).add({made});
-  return made;
-}
-
-std::vector<std::shared_ptr<Port>> Engine::addPorts(const PortOptions& first, std::vector<Fd> listeners) {
-  std::vector<std::shared_ptr<Port>> made;
-  std::vector<std::vector<std::shared_ptr<Port>>> ofThread(threads_.size());
-  made.reserve(listeners.size());
-  for (size_t i = 0; i < listeners.size(); i++) {
-    PortOptions options;
-    options.id = first.id + uint32_t(i);
-    options.target = first.target;
-    options.target.port = uint16_t(first.target.port + i);
-    options.proxyProtocol = first.proxyProtocol;
-    options.listeners.push_back(std::move(listeners[i]));
-    made.push_back(makePort(std::move(options)));
-  }
-  for (const auto& thread : threads_) {
-    std::vector<std::shared_ptr<Port>> ports;
-    for (const auto& port : made) {
-      if (&homeOf(port->id()) == thread.get()) ports.push_back(port);
-    }
-    if (!ports.empty()) thread->add(ports);
-  }
-  return made;
-}
-
-void Engine::removePorts(uint32_t first, uint32_t count) {
-  auto closed = [this, first] {
-    Event event{Event::Kind::portClosed};
-    event.id = first;
-    events_.emit(std::move(event));
-  };
-  if (threads_.size() == 1) {
-    threads_.front()->remove(first, count, closed);
-    return;
-  }
-  auto homes = std::make_shared<std::atomic<size_t>>(threads_.size());
-  for (const auto& thread : threads_) {
-    thread->remove(first, count, [this, homes, closed] {
-      // By now all tasks that close parts of these ports have been posted.
-      if (--*homes == 0) afterAll(closed);
-    });
-  }
-}
-
 void Engine::afterAll(const std::function<void()>& then) {
   auto left = std::make_shared<std::atomic<size_t>>(threads_.size());
   for (const auto& thread : threads_) {
@@ -253,39 +195,10 @@ void Engine::afterAll(const std::function<void()>& then) {
   }
 }
 
-Fd Engine::listenerOf(uint32_t id) {
-  return ask<Fd>(id, [](Port* port) { return port != nullptr ? port->listener() : Fd(); });
-}
-
-int Engine::suspendPort(uint32_t id) {
-  return ask<int>(id, [](Port* port) { return port != nullptr ? port->suspend() : EBADF; });
-}
-
-int Engine::resumePort(uint32_t id) {
-  return ask<int>(id, [](Port* port) { return port != nullptr ? port->resume() : 0; });
-}
-
-Fd Engine::transferPort(uint32_t id) {
-  return ask<Fd>(id, [](Port* port) { return port != nullptr ? port->transfer() : Fd(); });
-}
-
 void Engine::settle() {
   auto done = std::make_shared<std::promise<void>>();
   afterAll([done] { done->set_value(); });
   done->get_future().wait();
-}
-
-template <typename Question>
-auto Engine::ask(PortThread& thread, Question question) {
-  auto answer = std::make_shared<std::promise<decltype(question())>>();
-  thread.loop().post([question, answer] { answer->set_value(question()); });
-  return answer->get_future().get();
-}
-
-template <typename T>
-T Engine::ask(uint32_t id, T (*question)(Port*)) {
-  PortThread& home = homeOf(id);
-  return ask(home, [&home, id, question] { return question(home.find(id)); });
 }
 
 void Engine::watchConnections(bool wanted) {
@@ -307,147 +220,6 @@ void Engine::watchAddresses(bool routes, std::string complaint) {
     events_.emit(Event{Event::Kind::addressesChanged});
     if (!addressWatch_->open() && !complaint.empty()) log(complaint);
   });
-}
-
-void Engine::openGateway(GatewayOptions options) {
-  auto shared = std::make_shared<GatewayOptions>(std::move(options));
-  loop_.post([this, shared] {
-    if (gateway_) return;
-    useGateway(shared.get());
-    gateway_ = std::make_unique<Gateway>(threads_.front()->context(), std::move(*shared));
-  });
-}
-
-void Engine::useGateway(GatewayOptions* options) {
-  InboundDials::Network network;
-  network.netns = netnsCookieOf(options->tcp4.get());
-  Fd member(fcntl(options->tcp4.get(), F_DUPFD_CLOEXEC, 0));
-  if (!options->orders.valid() || !member.valid() || network.netns == 0) return;
-  orders_ = std::make_shared<OrderedSockets>(loop_, std::move(options->orders), std::move(member));
-  network.source = orders_;
-  network.child4 = options->destinations.v4.child;
-  network.child6 = options->destinations.v6.child;
-  network.device = options->device;
-  for (const auto& thread : threads_) {
-    thread->loop().post([agents = &thread->agents(), network] { agents->useGateway(network); });
-  }
-}
-
-void Engine::closeGateway() {
-  for (const auto& thread : threads_) thread->loop().post([agents = &thread->agents()] { agents->endGateway(); });
-  loop_.post([this] {
-    if (gateway_) gateway_->close();
-    if (orders_) orders_->close();
-  });
-}
-
-void Engine::setResolvers(std::vector<Address> resolvers, std::vector<std::string> search) {
-  loop_.post([this, resolvers = std::move(resolvers), search = std::move(search)] {
-    if (names() == nullptr) names_ = std::make_unique<NameServer>(threads_.front()->context(), nullptr);
-    names()->setResolvers(resolvers, search);
-  });
-}
-
-bool Engine::setEgress(const std::string& encoded, const std::vector<Address>& host) {
-  return ask(*threads_.front(), [&] { return gateway_ && gateway_->egress().setPolicy(encoded, host); });
-}
-
-bool Engine::learnEgress(const std::vector<Address>& host) {
-  return ask(*threads_.front(), [&] {
-    if (gateway_) gateway_->egress().learn(host);
-    return gateway_ != nullptr;
-  });
-}
-
-Engine::Learned Engine::learnedRules(size_t known) {
-  return ask(*threads_.front(), [this, known] {
-    Learned all;
-    const Learner* learner = gateway_ ? gateway_->egress().learner() : nullptr;
-    if (learner == nullptr) return all;
-    all.full = learner->isFull();
-    if (learner->rules().size() != known) all.rules.assign(learner->rules().begin(), learner->rules().end());
-    return all;
-  });
-}
-
-namespace {
-std::vector<RuleCounters> countersOf(const Policy& policy) {
-  std::vector<RuleCounters> all;
-  for (int rule = -1; rule < int(policy.ruleCount()); rule++) all.push_back(policy.counters(rule));
-  return all;
-}
-}  // namespace
-
-std::vector<RuleCounters> Engine::egressCounters() {
-  return ask(*threads_.front(),
-             [this] { return gateway_ ? countersOf(gateway_->egress().policy()) : std::vector<RuleCounters>(); });
-}
-
-bool Engine::setSource(uint32_t id, const std::vector<Address>& addresses, const std::vector<std::string>& policies) {
-  return ask(*threads_.front(), [&] { return gateway_ && gateway_->setSource(id, addresses, policies); });
-}
-
-void Engine::removeSource(uint32_t id) {
-  ask(*threads_.front(), [&] {
-    if (gateway_) gateway_->removeSource(id);
-    return true;
-  });
-}
-
-void Engine::setSourceHost(const std::vector<Address>& host) {
-  ask(*threads_.front(), [&] {
-    if (gateway_) gateway_->egress().setSourceHost(host);
-    return true;
-  });
-}
-
-std::vector<RuleCounters> Engine::sourceCounters(uint32_t id, size_t policy) {
-  return ask(*threads_.front(), [&] {
-    const Sources::Policies* policies = gateway_ ? gateway_->egress().sources().byId(id) : nullptr;
-    return policies != nullptr && policy < policies->size() ? countersOf(*(*policies)[policy])
-                                                            : std::vector<RuleCounters>();
-  });
-}
-
-std::vector<FlowReport> Engine::outboundFlows() {
-  std::vector<FlowReport> all;
-  for (const auto& thread : threads_) {
-    // The gateway is made on the first thread, which is asked first.
-    auto flows = ask(*thread, [this, context = &thread->context()] {
-      return gateway_ ? gateway_->flows(*context) : std::vector<FlowReport>();
-    });
-    std::move(flows.begin(), flows.end(), std::back_inserter(all));
-  }
-  return all;
-}
-
-std::vector<PortFlow> Engine::portFlows() {
-  struct Found {
-    std::vector<PortFlow> flows;
-    // On other threads, which are asked next.
-    std::vector<std::shared_ptr<Port>> parts;
-  };
-  Found all;
-  for (const auto& thread : threads_) {
-    Found found = ask(*thread, [port = thread.get()] {
-      Found here;
-      port->listFlows(&here.flows, &here.parts);
-      return here;
-    });
-    all.flows.insert(all.flows.end(), found.flows.begin(), found.flows.end());
-    all.parts.insert(all.parts.end(), found.parts.begin(), found.parts.end());
-  }
-  for (const auto& thread : threads_) {
-    auto flows = ask(*thread, [&all, context = &thread->context()] {
-      std::vector<PortFlow> here;
-      for (const auto& part : all.parts) {
-        if (&part->context() == context) part->listFlows(&here);
-      }
-      return here;
-    });
-    all.flows.insert(all.flows.end(), flows.begin(), flows.end());
-  }
-  return all.flows;
 }
 
 void Engine::serveConnects(uint32_t id) {
@@ -483,10 +255,7 @@ void Engine::forgetPlans() {
 }
 
 void Engine::withNameServers(const std::function<void(dns::Servers&)>& task) {
-  ask(*threads_.front(), [&] {
-    task(nameServers_);
-    return true;
-  });
+  ask(*threads_.front(), [&] { task(nameServers_); });
 }
 
 void Engine::askName(uint32_t id, uint32_t network, std::string query, const Address& client) {

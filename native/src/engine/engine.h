@@ -3,9 +3,11 @@
 // Its first thread has the channels and the dialer; ports are shared by all (port_thread.h). Functions may be called from
 // any thread; they take effect in the order of the calls.
 #pragma once
+#include <future>
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "connect/address_watch.h"
@@ -115,8 +117,10 @@ class Engine : public PacketChannel::Owner {
   std::shared_ptr<Port> makePort(PortOptions options);
   // Calls `then` on some thread when all earlier tasks of all threads are done.
   void afterAll(const std::function<void()>& then);
+  // Has that thread call `question`, and waits for the result.
   template <typename Question>
   static auto ask(PortThread& thread, Question question);
+  // … with a port, or null where it has none.
   template <typename T>
   T ask(uint32_t id, T (*question)(Port*));
   // The first thread: published ports may use the gateway namespace.
@@ -153,5 +157,13 @@ class Engine : public PacketChannel::Owner {
   // Of the channels that the parent has added to that one.
   uint32_t nextAdded_ = kFirstAdded;
 };
+
+template <typename Question>
+auto Engine::ask(PortThread& thread, Question question) {
+  auto task = std::make_shared<std::packaged_task<decltype(question())()>>(std::move(question));
+  auto answer = task->get_future();
+  thread.loop().post([task] { (*task)(); });
+  return answer.get();
+}
 
 }  // namespace rn
