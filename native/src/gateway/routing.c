@@ -40,7 +40,9 @@ void put_gateway_routing(struct batch *batch, const struct gateway_plan *plan) {
   if (plan->ipv6.family != AF_UNSPEC) put_family_routing(batch, AF_INET6, plan->mark);
 }
 
+/* Nothing where that family is not used. */
 static void put_default_route(struct batch *batch, int family, const unsigned char *through, uint32_t index) {
+  if (family == AF_UNSPEC) return;
   struct rtmsg route = {.rtm_family = (unsigned char)family,
                         .rtm_table = RT_TABLE_MAIN,
                         .rtm_protocol = RTPROT_BOOT,
@@ -53,15 +55,11 @@ static void put_default_route(struct batch *batch, int family, const unsigned ch
 }
 
 void put_child_routes(struct batch *batch, const struct gateway_plan *plan, uint32_t index) {
-  const struct gateway_addresses *families[] = {&plan->ipv4, &plan->ipv6};
-  for (int i = 0; i < 2; i++) {
-    if (families[i]->family != AF_UNSPEC) put_default_route(batch, families[i]->family, families[i]->gateway, index);
-  }
+  put_default_route(batch, plan->ipv4.family, plan->ipv4.gateway, index);
+  put_default_route(batch, plan->ipv6.family, plan->ipv6.gateway, index);
 }
 
 void put_return_routes(struct batch *batch, const struct gateway_plan *plan, uint32_t index) {
-  const struct gateway_addresses *families[] = {&plan->ipv4, &plan->ipv6};
-  for (int i = 0; i < 2; i++) {
-    if (families[i]->family != AF_UNSPEC) put_default_route(batch, families[i]->family, families[i]->child, index);
-  }
+  put_default_route(batch, plan->ipv4.family, plan->ipv4.child, index);
+  put_default_route(batch, plan->ipv6.family, plan->ipv6.child, index);
 }

@@ -75,13 +75,23 @@ static void load_value(struct batch *batch, const void *value, size_t size) {
   end_expression(batch, immediate);
 }
 
-static void load_field(struct batch *batch, struct field field) {
+static void load_port(struct batch *batch, uint16_t port) {
+  uint16_t value = htons(port);
+  load_value(batch, &value, sizeof value);
+}
+
+/* `direction` is NFTA_PAYLOAD_DREG, where the field is read, or NFTA_PAYLOAD_SREG. */
+static struct expression begin_payload(struct batch *batch, uint16_t direction, struct field field) {
   struct expression payload = begin_expression(batch, "payload");
-  put_be32(batch, NFTA_PAYLOAD_DREG, NFT_REG_1);
+  put_be32(batch, direction, NFT_REG_1);
   put_be32(batch, NFTA_PAYLOAD_BASE, field.base);
   put_be32(batch, NFTA_PAYLOAD_OFFSET, field.offset);
   put_be32(batch, NFTA_PAYLOAD_LEN, field.size);
-  end_expression(batch, payload);
+  return payload;
+}
+
+static void load_field(struct batch *batch, struct field field) {
+  end_expression(batch, begin_payload(batch, NFTA_PAYLOAD_DREG, field));
 }
 
 static void compare(struct batch *batch, const void *value, size_t size) {
@@ -128,11 +138,7 @@ void field_to_mark(struct batch *batch, struct field field) {
 
 void set_field(struct batch *batch, struct field field, const void *value, int checksum) {
   load_value(batch, value, field.size);
-  struct expression payload = begin_expression(batch, "payload");
-  put_be32(batch, NFTA_PAYLOAD_SREG, NFT_REG_1);
-  put_be32(batch, NFTA_PAYLOAD_BASE, field.base);
-  put_be32(batch, NFTA_PAYLOAD_OFFSET, field.offset);
-  put_be32(batch, NFTA_PAYLOAD_LEN, field.size);
+  struct expression payload = begin_payload(batch, NFTA_PAYLOAD_SREG, field);
   if (checksum != NO_CHECKSUM) {
     put_be32(batch, NFTA_PAYLOAD_CSUM_TYPE, NFT_PAYLOAD_CSUM_INET);
     put_be32(batch, NFTA_PAYLOAD_CSUM_OFFSET, (uint32_t)checksum);
@@ -141,8 +147,7 @@ void set_field(struct batch *batch, struct field field, const void *value, int c
 }
 
 void put_tproxy(struct batch *batch, uint16_t port) {
-  uint16_t value = htons(port);
-  load_value(batch, &value, sizeof value);
+  load_port(batch, port);
   struct expression tproxy = begin_expression(batch, "tproxy");
   put_be32(batch, NFTA_TPROXY_FAMILY, NFPROTO_UNSPEC);
   put_be32(batch, NFTA_TPROXY_REG_PORT, NFT_REG_1);
@@ -150,8 +155,7 @@ void put_tproxy(struct batch *batch, uint16_t port) {
 }
 
 void put_destination_port(struct batch *batch, uint16_t port) {
-  uint16_t value = htons(port);
-  load_value(batch, &value, sizeof value);
+  load_port(batch, port);
   struct expression nat = begin_expression(batch, "nat");
   put_be32(batch, NFTA_NAT_TYPE, NFT_NAT_DNAT);
   put_be32(batch, NFTA_NAT_FAMILY, NFPROTO_INET);
