@@ -9,7 +9,6 @@
 #include <netinet/ip_icmp.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "gateway/messages/nf_tables.h"
@@ -131,7 +130,7 @@ int load_packet_filter(uint32_t mark, int *translates, const char **what) {
   if (fd < 0) return errno;
   *translates = 0;
   int error = load(fd, mark, 0, what);
-  if (error != 0 && strcmp(*what, loading_tproxy) == 0) {
+  if (error != 0 && *what == loading_tproxy) {
     *translates = 1;
     error = load(fd, mark, 1, what);
   }

@@ -37,5 +37,8 @@ void put_string(struct batch *batch, uint16_t type, const char *text);
 size_t begin_nest(struct batch *batch, uint16_t type);
 void end_nest(struct batch *batch, size_t nest);
 
-/* Sends the batch. Returns 0, or the errno of the first message that failed, and what that one does in *what. */
+/*
+ * Sends the batch. Returns 0, or the errno of the first message that failed, and in *what what that one does: the very
+ * pointer that begin() has got for it.
+ */
 int send_batch(struct batch *batch, int fd, const char **what);
