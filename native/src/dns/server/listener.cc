@@ -83,12 +83,11 @@ void Listener::accept() {
     Fd fd(accept4(fd_.get(), &client.sa, &client.length, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!fd.valid()) return;
     progress();
-    size_t& count = streamsOf_[AddressNumber::of(client)];
-    if (streams_.size() >= kMaxStreams || count >= kMaxOfClient) {
+    // In this order: clients that are not served at all are not counted.
+    if (streams_.size() >= kMaxStreams || streamsOf_[AddressNumber::of(client)] >= kMaxOfClient) {
       sockets::closeWithReset(std::move(fd));
       continue;
     }
-    count++;
     serve(std::move(fd), client);
   }
 }
@@ -107,6 +106,7 @@ void Listener::serve(Fd fd, const Address& client) {
   };
   *place = new DnsStream(loop_, std::move(fd), ask, end);
   streams_.insert(*place);
+  streamsOf_[AddressNumber::of(client)]++;
 }
 
 }  // namespace dns
