@@ -203,7 +203,7 @@ Decision Policy::decideName(std::string_view name, uint16_t type) {
   return decision;
 }
 
-Decision Policy::judgeQuery(std::string_view text, uint16_t type) const {
+Decision Policy::weighName(std::string_view text, uint16_t type) const {
   if (!active_) return allow(-1);
   std::string name;
   bool valid = normalizeName(text, &name);
