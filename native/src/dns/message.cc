@@ -7,10 +7,8 @@ namespace dns {
 namespace {
 
 constexpr uint8_t kPointer = 0xc0;
-constexpr size_t kQuestionFixed = 4;  // type and class
-constexpr size_t kRecordFixed = 10;   // type, class, time to live, length of the data
-// What answers over UDP may have without being fragmented (dnsflagday.net/2020).
-constexpr uint16_t kUdpSize = 1232;
+constexpr size_t kQuestionFixed = 4;     // type and class
+constexpr size_t kRecordFixed = 10;      // type, class, time to live, length of the data
 constexpr uint16_t kExtendedError = 15;  // RFC 8914
 
 uint8_t byteAt(std::string_view message, size_t at) { return uint8_t(message[at]); }
@@ -20,11 +18,6 @@ uint16_t number16At(std::string_view message, size_t at) {
 }
 
 char lower(char c) { return char(c | (uint8_t(c - 'A') < 26) << 5); }
-
-void append16(std::string* out, uint32_t value) {
-  out->push_back(char(value >> 8));
-  out->push_back(char(value));
-}
 
 // Appends a label with its length; there is always room for the root's.
 bool appendLabel(std::string_view label, Name* name) {
@@ -224,13 +217,17 @@ void setId(std::string* message, uint16_t id) {
   (*message)[1] = char(id);
 }
 
-Rcode checkQuery(std::string_view query) {
+void append16(std::string* out, size_t value) {
+  out->push_back(char(value >> 8));
+  out->push_back(char(value));
+}
+
+Rcode checkQuery(std::string_view query, Question* question) {
   Header header;
-  Question question;
   if (!readHeader(query, &header) || header.isResponse() || query.size() > kMaxQuery) return Rcode::formErr;
   if (header.opcode() != 0) return Rcode::notImp;
-  if (!readQuestion(query, &question) || header.answers != 0) return Rcode::formErr;
-  if (question.type == kAXFR || question.type == kIXFR) return Rcode::notImp;
+  if (!readQuestion(query, question) || header.answers != 0) return Rcode::formErr;
+  if (question->type == kAXFR || question->type == kIXFR) return Rcode::notImp;
   if (header.authorities != 0) return Rcode::formErr;
   Records records(query);
   Record record;

@@ -20,6 +20,8 @@ constexpr size_t kHeaderSize = 12;
 constexpr size_t kMaxMessage = 65535;
 // Of a query; real ones are a tenth of it.
 constexpr size_t kMaxQuery = 4096;
+// What answers over UDP may have without being fragmented (dnsflagday.net/2020).
+constexpr uint16_t kUdpSize = 1232;
 constexpr uint32_t kMaxRecords = 768;
 constexpr uint32_t kMaxSteps = 4096;
 constexpr uint16_t kPort = 53;
@@ -164,10 +166,17 @@ bool readHeader(std::string_view message, Header* out);
 bool readQuestion(std::string_view message, Question* out);
 // Sets the id of a message that is longer than a header.
 void setId(std::string* message, uint16_t id);
+// Appends the lower 16 bits.
+void append16(std::string* out, size_t value);
 
 // What is wrong with a query that is to be forwarded to a resolver; noError for nothing. It has to be a question
-// (opcode 0) with additional records at most, and complete; transfers of zones are not implemented.
-Rcode checkQuery(std::string_view query);
+// (opcode 0) with additional records at most, and complete; transfers of zones are not implemented. With noError *question
+// is what it asks.
+Rcode checkQuery(std::string_view query, Question* question);
+inline Rcode checkQuery(std::string_view query) {
+  Question question;
+  return checkQuery(query, &question);
+}
 
 // An answer without records: id, question and flags are the query's, and where it can be read an EDNS record with the
 // reason. "" where `query` has no header or is an answer itself: there is nobody who waits for an answer then.

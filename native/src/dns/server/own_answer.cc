@@ -13,16 +13,9 @@ namespace {
 constexpr uint16_t kPTR = 12;
 constexpr uint16_t kANY = 255;
 constexpr size_t kLeastUdp = 512;
-// What datagrams may have without being fragmented (dnsflagday.net/2020).
-constexpr size_t kMostUdp = 1232;
 constexpr size_t kEdnsSize = 11;
 constexpr uint16_t kQuestionName = 0xc000 | kHeaderSize;
 constexpr uint16_t kAuthoritative = 0x0400;
-
-void append16(std::string* out, size_t value) {
-  out->push_back(char(value >> 8));
-  out->push_back(char(value));
-}
 
 // Replies have an EDNS record where queries have one.
 struct Edns {
@@ -38,20 +31,26 @@ Edns ednsOf(std::string_view query) {
   while (records.next(&record)) {
     if (record.type != kOPT) continue;
     edns.present = true;
-    edns.size = std::clamp<size_t>(record.recordClass, kLeastUdp, kMostUdp);
+    edns.size = std::clamp<size_t>(record.recordClass, kLeastUdp, kUdpSize);
     // The version; there is only 0 so far.
     edns.known = (record.ttl >> 16 & 0xff) == 0;
   }
   return edns;
 }
 
-void appendAddress(std::string* out, const AddressNumber& address, uint16_t type) {
+// A record of the name that was asked for, whose `size` bytes of data follow.
+void appendHead(std::string* out, uint16_t type, size_t size) {
   append16(out, kQuestionName);
   append16(out, type);
   append16(out, kIN);
+  // The TTL has 32 bits.
   append16(out, 0);
   append16(out, kOwnTtl);
-  append16(out, type == kA ? 4 : 16);
+  append16(out, size);
+}
+
+void appendAddress(std::string* out, const AddressNumber& address, uint16_t type) {
+  appendHead(out, type, type == kA ? 4 : 16);
   if (type == kAAAA) {
     for (int shift = 56; shift >= 0; shift -= 8) out->push_back(char(address.high >> shift));
   }
@@ -59,12 +58,7 @@ void appendAddress(std::string* out, const AddressNumber& address, uint16_t type
 }
 
 void appendName(std::string* out, const Labels& name) {
-  append16(out, kQuestionName);
-  append16(out, kPTR);
-  append16(out, kIN);
-  append16(out, 0);
-  append16(out, kOwnTtl);
-  append16(out, name.size() + 1);
+  appendHead(out, kPTR, name.size() + 1);
   out->append(name);
   out->push_back(0);
 }
@@ -138,7 +132,7 @@ std::string ownAnswer(std::string_view query, const Question& question, Finding 
   if (!edns.present) return out;
   out.push_back(0);
   append16(&out, kOPT);
-  append16(&out, kMostUdp);
+  append16(&out, kUdpSize);
   // BADVERS is 16, whose upper bits are here.
   append16(&out, edns.known ? 0 : 0x0100);
   append16(&out, 0);

@@ -31,8 +31,8 @@ std::string Servers::open(uint32_t network, const std::vector<Address>& gateways
       }
       if (isNew) keep(key, fd.get());
       auto ask = [this, network](std::string query, const Address& client, bool tcp, Listener::Reply reply) {
-        answer(network, std::move(query), client, tcp,
-               [reply = std::move(reply)](std::string message, Origin) { reply(std::move(message)); });
+        this->ask(network, std::move(query), client, tcp,
+                  [reply = std::move(reply)](std::string message, Origin) { reply(std::move(message)); });
       };
       auto* listener = new Listener(loop_, std::move(fd), type, ask);
       opened.listeners[key] = listener;
@@ -147,18 +147,13 @@ bool Servers::viewOf(uint32_t network, const Address& client, View* view) const 
 }
 
 void Servers::ask(uint32_t network, std::string query, const Address& client, bool tcp, Done done) {
-  answer(network, std::move(query), client, tcp, std::move(done));
-}
-
-void Servers::answer(uint32_t network, std::string query, const Address& client, bool tcp, Done done) {
   auto reply = [this, network, done = std::move(done)](std::string message, Origin from) {
     auto it = networks_.find(network);
     if (it != networks_.end()) it->second.counters.from[size_t(from)]++;
     done(std::move(message), from);
   };
   Question question;
-  Rcode wrong = checkQuery(query);
-  if (wrong == Rcode::noError && !readQuestion(query, &question)) wrong = Rcode::formErr;
+  Rcode wrong = checkQuery(query, &question);
   if (wrong != Rcode::noError) return reply(errorReply(query, wrong), Origin::malformed);
   View view;
   if (!viewOf(network, client, &view)) {

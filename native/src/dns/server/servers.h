@@ -105,7 +105,6 @@ class Servers {
   void endForwarder(Known* known, const Address& address);
   // False where it may not ask there.
   bool viewOf(uint32_t network, const Address& client, View* view) const;
-  void answer(uint32_t network, std::string query, const Address& client, bool tcp, Done done);
   void forward(std::string query, const Address& client, bool tcp, Done done);
   void askParent(std::string query, const Address& client, bool tcp, Done done);
   void finish(uint32_t id, std::string reply, Origin from);

@@ -19,7 +19,7 @@ void NameServer::serve(Fd connection, const Address& client, std::function<void(
   }
   auto self = std::make_shared<DnsStream*>(nullptr);
   auto ask = [this, client](std::string query, DnsStream::Reply reply) {
-    answer(std::move(query), client, true, std::move(reply));
+    this->ask(std::move(query), client, true, std::move(reply));
   };
   auto end = [this, self, onEnd = std::move(onEnd)] {
     streams_.erase(*self);
@@ -35,11 +35,11 @@ size_t NameServer::close() {
   return streams.size();
 }
 
-void NameServer::answer(std::string query, const Address& client, bool tcp, Done done) {
+void NameServer::ask(std::string query, const Address& client, bool tcp, Done done) {
   dns::Question question;
-  dns::Rcode problem = dns::checkQuery(query);
-  if (problem != dns::Rcode::noError || !dns::readQuestion(query, &question)) {
-    done(dns::errorReply(query, problem == dns::Rcode::noError ? dns::Rcode::formErr : problem));
+  dns::Rcode problem = dns::checkQuery(query, &question);
+  if (problem != dns::Rcode::noError) {
+    done(dns::errorReply(query, problem));
     return;
   }
   if (egress_ != nullptr && !egress_->allowsName(client, question.name.text(), question.type)) {

@@ -36,9 +36,7 @@ class NameServer {
     search_ = std::move(search);
   }
   // A client's query, which came over TCP or in a datagram. `done` gets the answer, "" for none.
-  void ask(std::string query, const Address& client, bool tcp, Done done) {
-    answer(std::move(query), client, tcp, std::move(done));
-  }
+  void ask(std::string query, const Address& client, bool tcp, Done done);
   // A connection of a client; `onEnd` is called when it is over.
   void serve(Fd connection, const Address& client, std::function<void()> onEnd);
   // Returns how many connections that has ended, without their `onEnd`.
@@ -48,7 +46,6 @@ class NameServer {
   static constexpr size_t kMostOfClient = 512;
   static constexpr size_t kMostStreams = 512;
 
-  void answer(std::string query, const Address& client, bool tcp, Done done);
   std::string received(const Address& client, std::string_view query, std::string reply);
   dns::Rcode denied(const dns::Question& question) const;
 
