@@ -66,9 +66,7 @@ napi_value lockFile(napi_env env, napi_callback_info info) {
   Args args(env, info);
   bool got = flock(int(args.number(0)), (args.boolean(1) ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0;
   if (!got && errno != EWOULDBLOCK) return throwErrno(env, errno, "flock");
-  napi_value value;
-  napi_get_boolean(env, got, &value);
-  return value;
+  return makeBoolean(env, got);
 }
 
 napi_value setTerminalSize(napi_env env, napi_callback_info info) {

@@ -91,9 +91,7 @@ napi_value takeSocket(napi_env env, napi_callback_info info) {
   set(env, out, "type", makeString(env, socket.type == SOCK_DGRAM ? "udp" : "tcp"));
   set(env, out, "ip", makeString(env, socket.address.ip()));
   set(env, out, "port", makeNumber(env, socket.address.port()));
-  napi_value dual;
-  napi_get_boolean(env, socket.dual, &dual);
-  set(env, out, "dual", dual);
+  set(env, out, "dual", makeBoolean(env, socket.dual));
   return out;
 }
 

@@ -16,6 +16,12 @@ napi_value makeNumber(napi_env env, double number) {
   return value;
 }
 
+napi_value makeBoolean(napi_env env, bool boolean) {
+  napi_value value;
+  napi_get_boolean(env, boolean, &value);
+  return value;
+}
+
 napi_value makeBuffer(napi_env env, const std::string& data) {
   napi_value value;
   napi_create_buffer_copy(env, data.size(), data.data(), nullptr, &value);
@@ -68,13 +74,13 @@ bool Args::boolean(int i) const {
   return value;
 }
 
-std::string Args::bytes(int i) const {
+std::string Args::bytesOf(napi_value v) const {
   void* data = nullptr;
   size_t length = 0;
   bool isBuffer = false;
-  napi_is_buffer(env_, values_[i], &isBuffer);
+  napi_is_buffer(env_, v, &isBuffer);
   if (!isBuffer) return "";
-  napi_get_buffer_info(env_, values_[i], &data, &length);
+  napi_get_buffer_info(env_, v, &data, &length);
   return std::string(static_cast<char*>(data), length);
 }
 
@@ -107,6 +113,12 @@ std::vector<uint32_t> Args::numbers(int i) const {
 std::vector<std::string> Args::strings(int i) const {
   std::vector<std::string> out;
   each(values_[i], [&](napi_value text) { out.push_back(stringOf(text)); });
+  return out;
+}
+
+std::vector<std::string> Args::buffers(int i) const {
+  std::vector<std::string> out;
+  each(values_[i], [&](napi_value buffer) { out.push_back(bytesOf(buffer)); });
   return out;
 }
 

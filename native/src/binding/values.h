@@ -12,6 +12,7 @@ namespace rn {
 
 napi_value makeString(napi_env env, const std::string& text);
 napi_value makeNumber(napi_env env, double number);
+napi_value makeBoolean(napi_env env, bool value);
 napi_value makeBuffer(napi_env env, const std::string& data);
 napi_value makeObject(napi_env env);
 napi_value makeArray(napi_env env, const std::vector<int>& numbers);
@@ -31,11 +32,12 @@ class Args {
   uint32_t number(int i) const { return numberOf(values_[i]); }
   bool boolean(int i) const;
   std::string string(int i) const { return stringOf(values_[i]); }
-  std::string bytes(int i) const;
+  std::string bytes(int i) const { return bytesOf(values_[i]); }
   std::vector<Fd> fds(int i) const;
   std::vector<uint32_t> numbers(int i) const;
-  // Of texts, all with that port.
   std::vector<std::string> strings(int i) const;
+  std::vector<std::string> buffers(int i) const;
+  // Of texts, all with that port.
   std::vector<Address> addresses(int i, uint16_t port) const;
   // Sets *value to property `name` of argument `i`; leaves it alone where there is no such argument or property.
   void override(int i, const char* name, uint64_t* value) const;
@@ -53,6 +55,7 @@ class Args {
   napi_value property(napi_value object, const char* name) const;
   uint32_t numberOf(napi_value v) const;
   std::string stringOf(napi_value v) const;
+  std::string bytesOf(napi_value v) const;
 
   napi_env env_;
   napi_value self_ = nullptr;

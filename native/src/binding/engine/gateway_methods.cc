@@ -78,9 +78,7 @@ napi_value setResolvers(EngineObject& object, napi_env, const Args& args) {
 
 napi_value setEgress(EngineObject& object, napi_env env, const Args& args) {
   // (policy, hostAddresses) -> boolean
-  napi_value done;
-  napi_get_boolean(env, object.engine().setEgress(args.bytes(0), args.addresses(1, 0)), &done);
-  return done;
+  return makeBoolean(env, object.engine().setEgress(args.bytes(0), args.addresses(1, 0)));
 }
 
 napi_value makeCounters(napi_env env, const std::vector<RuleCounters>& all) {
@@ -99,9 +97,7 @@ napi_value makeCounters(napi_env env, const std::vector<RuleCounters>& all) {
 
 napi_value learnEgress(EngineObject& object, napi_env env, const Args& args) {
   // (hostAddresses) -> boolean
-  napi_value done;
-  napi_get_boolean(env, object.engine().learnEgress(args.addresses(0, 0)), &done);
-  return done;
+  return makeBoolean(env, object.engine().learnEgress(args.addresses(0, 0)));
 }
 
 napi_value learnedRules(EngineObject& object, napi_env env, const Args& args) {
@@ -109,7 +105,7 @@ napi_value learnedRules(EngineObject& object, napi_env env, const Args& args) {
   constexpr const char* kProtocols[] = {"tcp", "udp", "icmp", "dns"};
   constexpr const char* kPlaces[] = {"name", "address", "host"};
   Engine::Learned learned = object.engine().learnedRules(args.number(0));
-  napi_value all = makeObject(env), full, list;
+  napi_value all = makeObject(env), list;
   napi_create_array(env, &list);
   uint32_t i = 0;
   for (const LearnedRule& rule : learned.rules) {
@@ -120,8 +116,7 @@ napi_value learnedRules(EngineObject& object, napi_env env, const Args& args) {
     set(env, one, "port", makeNumber(env, rule.port));
     napi_set_element(env, list, i++, one);
   }
-  napi_get_boolean(env, learned.full, &full);
-  set(env, all, "full", full);
+  set(env, all, "full", makeBoolean(env, learned.full));
   set(env, all, "rules", list);
   return all;
 }
@@ -130,28 +125,9 @@ napi_value egressCounters(EngineObject& object, napi_env env, const Args&) {
   return makeCounters(env, object.engine().egressCounters());
 }
 
-// Of an array of buffers.
-std::vector<std::string> buffersOf(napi_env env, napi_value array) {
-  std::vector<std::string> out;
-  uint32_t length = 0;
-  napi_get_array_length(env, array, &length);
-  for (uint32_t i = 0; i < length; i++) {
-    napi_value element;
-    void* data = nullptr;
-    size_t size = 0;
-    napi_get_element(env, array, i, &element);
-    napi_get_buffer_info(env, element, &data, &size);
-    out.emplace_back(static_cast<char*>(data), size);
-  }
-  return out;
-}
-
 napi_value setSource(EngineObject& object, napi_env env, const Args& args) {
   // (id, addresses, policies) -> boolean
-  napi_value done;
-  bool set = object.engine().setSource(args.number(0), args.addresses(1, 0), buffersOf(env, args.at(2)));
-  napi_get_boolean(env, set, &done);
-  return done;
+  return makeBoolean(env, object.engine().setSource(args.number(0), args.addresses(1, 0), args.buffers(2)));
 }
 
 napi_value removeSource(EngineObject& object, napi_env, const Args& args) {

@@ -67,12 +67,9 @@ napi_value activatePort(EngineObject& object, napi_env env, const Args& args) {
 napi_value bypassState(EngineObject& object, napi_env env, const Args& args) {
   Bypass::State state;
   if (object.bypass) state = object.bypass->state(args.number(0));
-  napi_value out, bypassed, unguarded;
-  napi_create_object(env, &out);
-  napi_get_boolean(env, state.bypassed, &bypassed);
-  set(env, out, "bypassed", bypassed);
-  napi_get_boolean(env, state.unguarded, &unguarded);
-  set(env, out, "unguarded", unguarded);
+  napi_value out = makeObject(env);
+  set(env, out, "bypassed", makeBoolean(env, state.bypassed));
+  set(env, out, "unguarded", makeBoolean(env, state.unguarded));
   set(env, out, "reason", makeString(env, state.reason));
   return out;
 }
