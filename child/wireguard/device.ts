@@ -17,8 +17,7 @@
  * New keys, without a gap: each peer gets the next public key in its list (Peer.nextKey) before setPrivateKey() is called; by the
  * handshake that follows each of them sees that it is in use.
  */
-import { NetlinkError } from '../../native/netlink.js';
-import { errorText } from '../../protocol/errors/error-text.js';
+import { errnoName, errorText } from '../../protocol/errors/error-text.js';
 import { WireGuardError } from '../../protocol/wireguard/errors.js';
 import { type Key, keyBytes } from '../../protocol/wireguard/keys.js';
 import { RouteSocket } from '../netlink/route.js';
@@ -275,9 +274,7 @@ async function setPort(device: Implementation, listenPort: number): Promise<void
   try {
     await device.set({ listenPort });
   } catch (error) {
-    const isTaken =
-      (error instanceof NetlinkError && error.code === 'EADDRINUSE') || /EADDRINUSE/.test(errorText(error));
-    if (!isTaken) throw error;
+    if (errnoName(error) !== 'EADDRINUSE') throw error;
     throw new WireGuardError(`UDP port ${listenPort} is in use in the namespace`);
   }
 }

@@ -27,7 +27,8 @@ export async function exchange(socketPath: string, request: string): Promise<[ke
     });
   const error = Number(lines.findLast(([key]) => key === 'errno')?.[1] ?? 'NaN');
   if (error === 0) return lines;
-  throw new WireGuardError(`wireguard-go refused a request: ${errorName(error)}`);
+  const errno = errorName(error);
+  throw new WireGuardError(`wireguard-go refused a request: ${errno}`, { errno });
 }
 
 async function send(socketPath: string, request: string): Promise<string> {
