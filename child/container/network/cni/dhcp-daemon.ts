@@ -6,19 +6,14 @@
  * started again when it is next needed. It ends with the agent. Leases are in its memory only, so `onLost` is called when
  * it was lost, for a new daemon to adopt the leases.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import type { ChildProcess } from 'node:child_process';
 import { rm } from 'node:fs/promises';
-import { connect } from 'node:net';
-import { createInterface } from 'node:readline';
-import { setTimeout as delay } from 'node:timers/promises';
+import { DaemonError, endDaemon, startDaemon } from '../../../daemon.js';
 import { PROGRAM_PATH } from '../../run-program.js';
 import { CNIError, ERROR_CODES } from './executor/errors.js';
 import { findPlugin } from './executor/invoke.js';
 
 const PLUGIN = 'dhcp';
-/** How long it may take to accept connections, in ms. */
-const START_TIMEOUT = 10_000;
 /**
  * The daemon gives up on a network without a server after half a minute, which is before the waiting plugin is killed: a
  * later lease would not belong to any container.
@@ -54,45 +49,31 @@ export class DHCPDaemon {
   async close(): Promise<void> {
     this.#closing = true;
     const child = await this.#daemon?.catch(() => undefined);
-    if (!child || hasEnded(child)) return;
-    child.kill('SIGKILL');
-    await once(child, 'exit');
+    if (child) await endDaemon(child);
   }
 
   async #start(): Promise<ChildProcess> {
     const path = await findPlugin(PLUGIN, this.pluginDirs);
     await rm(this.socketPath, { force: true });
-    const daemon = [path, 'daemon', '-socketpath', this.socketPath, ...TIMEOUT_OPTIONS];
-    const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...daemon], {
-      cwd: '/',
+    const { child } = await startDaemon({
+      command: [path, 'daemon', '-socketpath', this.socketPath, ...TIMEOUT_OPTIONS],
       env: { PATH: PROGRAM_PATH },
-      stdio: ['ignore', 'ignore', 'pipe'],
-      // Ctrl-C must not end it before the containers.
-      detached: true,
+      socketOf: () => this.socketPath,
+      output: ['stderr'],
+      onLine: (line) => this.#onLine(line),
+    }).catch((error: unknown) => {
+      if (!(error instanceof DaemonError)) throw error;
+      throw new CNIError(ERROR_CODES.internal, `cannot start its daemon: ${error.message}`, { plugin: PLUGIN });
     });
-    let failure: Error | undefined;
-    child.once('error', (error) => {
-      failure = error;
-    });
-    // By then its last output has been read.
-    let hasClosed = false;
-    child.once('close', () => {
-      hasClosed = true;
-    });
-    let lastLine = '';
-    createInterface(child.stderr).on('line', (line) => {
-      // Our log has a timestamp of its own.
-      lastLine = line.replace(/^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d /, '');
-      this.log(ROUTINE.test(lastLine) ? 'debug' : 'warn', `DHCP: ${lastLine}`);
-    });
-    for (const deadline = performance.now() + START_TIMEOUT; !(await accepts(this.socketPath)); await delay(5)) {
-      if (failure === undefined && !hasClosed && performance.now() < deadline) continue;
-      child.kill('SIGKILL');
-      const why = failure?.message ?? (lastLine || 'it does not accept connections');
-      throw new CNIError(ERROR_CODES.internal, `cannot start its daemon: ${why}`, { plugin: PLUGIN });
-    }
     child.once('exit', (code, signal) => this.#onExit(signal ?? `exit code ${code}`));
     return child;
+  }
+
+  #onLine(text: string): string {
+    // Our log has a timestamp of its own.
+    const line = text.replace(/^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d /, '');
+    this.log(ROUTINE.test(line) ? 'debug' : 'warn', `DHCP: ${line}`);
+    return line;
   }
 
   #onExit(how: string): void {
@@ -101,19 +82,4 @@ export class DHCPDaemon {
     this.log('warn', `the DHCP daemon has exited unexpectedly (${how})`);
     this.onLost();
   }
-}
-
-function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
-  return exitCode !== null || signalCode !== null;
-}
-
-function accepts(socketPath: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(socketPath);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }
