@@ -14,6 +14,8 @@ export const RTM = {
   NEWROUTE: 24,
   DELROUTE: 25,
   GETROUTE: 26,
+  NEWRULE: 32,
+  DELRULE: 33,
 } as const;
 export const IFLA = {
   ADDRESS: 1,

@@ -2,21 +2,16 @@
  * Policy routing: rules that send packets with a mark to a routing table of their own, in which every address is this
  * namespace's (ip-rule(8), rtnetlink(7), linux/fib_rules.h).
  */
-import ipaddr from 'ipaddr.js';
 import { attribute, type Message, NetlinkSocket, NLM_F, u32 } from '../../native/netlink.js';
+import { AF_INET, AF_INET6, ipBytes, NETLINK_ROUTE, RTA, RTM } from './messages.js';
 
-const NETLINK_ROUTE = 0;
-const RTM = { NEWROUTE: 24, DELROUTE: 25, NEWRULE: 32, DELRULE: 33 } as const;
 const FRA = { SRC: 2, IIFNAME: 3, PRIORITY: 6, FWMARK: 10, TABLE: 15, FWMASK: 16, IP_PROTO: 22 } as const;
 const FR_ACT_TO_TBL = 1;
-const RTA = { OIF: 4, TABLE: 15 } as const;
 const RTPROT_STATIC = 4;
 const RT_SCOPE_HOST = 254;
 const RTN_LOCAL = 2;
 /** lo is the first device of every network namespace. */
 const LOOPBACK = 1;
-const AF_INET = 2;
-const AF_INET6 = 10;
 const WHOLE_MARK = 0xffffffff;
 const IPPROTO_ICMP = 1;
 const IPPROTO_ICMPV6 = 58;
@@ -73,7 +68,7 @@ function ruleMessage(
   const header = Buffer.alloc(12);
   header[0] = family === 4 ? AF_INET : AF_INET6;
   header[7] = FR_ACT_TO_TBL;
-  const source = refusalsOf === undefined ? undefined : Buffer.from(ipaddr.parse(refusalsOf).toByteArray());
+  const source = refusalsOf === undefined ? undefined : ipBytes(refusalsOf);
   if (source) header[2] = 8 * source.length;
   const protocol = Buffer.of(family === 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
   return {

@@ -2,6 +2,7 @@
 import ipaddr from 'ipaddr.js';
 import { attribute, attributes, elements, type Message } from '../../native/netlink.js';
 import { type Key, keyBytes } from '../../protocol/wireguard/keys.js';
+import { AF_INET, AF_INET6, ipBytes, NLA_F_NESTED } from '../netlink/messages.js';
 import type { DeviceChange, Endpoint, PeerChange, PeerReport } from './implementation.js';
 import { formatEndpoint } from './uapi.js';
 
@@ -23,9 +24,6 @@ const WGPEER_A = {
 };
 const WGPEER_F = { REMOVE_ME: 1, REPLACE_ALLOWEDIPS: 2 };
 const WGALLOWEDIP_A = { FAMILY: 1, IPADDR: 2, CIDR_MASK: 3 };
-const NLA_F_NESTED = 0x8000;
-const AF_INET = 2;
-const AF_INET6 = 10;
 const VERSION = 1;
 /** struct genlmsghdr. */
 const HEADER = 4;
@@ -134,7 +132,7 @@ function subnetText(found: ReadonlyMap<number, Buffer>): string {
 
 /** struct sockaddr_in or sockaddr_in6; the family in the machine's byte order, the rest in the network's. */
 function socketAddress({ ip, port }: Endpoint): Buffer {
-  const bytes = Buffer.from(ipaddr.parse(ip).toByteArray());
+  const bytes = ipBytes(ip);
   const isIPv4 = bytes.length === 4;
   const address = Buffer.alloc(isIPv4 ? 16 : 28);
   address.writeUInt16LE(isIPv4 ? AF_INET : AF_INET6, 0);
