@@ -79,13 +79,13 @@ export function updateList(network: Network, update: NetworkUpdate, used: readon
   };
 }
 
-/** Throws ContainerError and SubnetError. */
 /** The list of a network with another egress policy. */
 export function withEgress(list: ConfList, egress: string[]): ConfList {
   const { egress: _, ...rest } = list[MARK] as NetworkMark;
   return { ...list, [MARK]: { ...rest, ...(egress.length > 0 ? { egress } : {}) } };
 }
 
+/** Throws ContainerError and SubnetError. */
 function staticSubnets({ subnets, gateways, ipRanges, auxAddresses }: NetworkRequest): NetworkSubnet[] {
   if (subnets.length === 0) {
     throw new ContainerError('the IPAM driver static needs --subnet, for the addresses that containers request');
@@ -116,8 +116,11 @@ function auxAddressOf(text: string): string {
   return text.slice(text.indexOf('=') + 1);
 }
 
-/** Throws ContainerError and SubnetError. */
-function localIpam(request: NetworkRequest, dataDir: string, subnets: readonly string[]): LocalIpam {
+/**
+ * What host-local is configured with for these subnets.
+ * @throws ContainerError, SubnetError
+ */
+export function localIpam(request: NetworkRequest, dataDir: string, subnets: readonly string[]): LocalIpam {
   const ipRanges = request.ipRanges.map((text) => formatSubnet(parseSubnet(text)));
   const excluded = request.auxAddresses.map(auxAddressOf);
   requireSubnet(subnets, 'gateway', request.gateways);

@@ -1,11 +1,11 @@
 /** The configuration list of an overlay network: a bridge network with this host's subnets, and a tunnel to the others. */
 import { createHash } from 'node:crypto';
-import { defaultRouteOf } from '../../../../protocol/net/cidr.js';
 import type { OverlayState } from '../../../../protocol/overlay/types.js';
 import { tunnelMtu } from '../../../../protocol/wireguard/mtu.js';
 import type { ConfList } from '../cni/executor/types.js';
-import { firstHost, ranges } from '../ipam/subnets.js';
+import { localIpam } from '../conflist-builder.js';
 import { bridgeDevice, MARK, OVERLAY_PLUGIN } from '../network.js';
+import { EMPTY_REQUEST } from '../network-request.js';
 
 /** Of all devices of an overlay network, the same on all hosts: what fits through WireGuard on an ordinary network, in bytes. */
 export const OVERLAY_MTU = tunnelMtu(1500);
@@ -13,11 +13,6 @@ export const OVERLAY_MTU = tunnelMtu(1500);
 /** Other CNI runtimes have no plugin of that type, and so do not use the network. @param dataDir where host-local keeps its reservations */
 export function overlayList(state: OverlayState, dataDir: string): ConfList {
   const { network, networks, internal, subnets } = state;
-  const rangeSets = subnets.map((subnet) => {
-    const gateway = firstHost(subnet);
-    return ranges({ subnet, gateway, auxAddresses: [] }).map((range) => ({ subnet, ...range, gateway }));
-  });
-  const routes = subnets.map((subnet) => ({ dst: defaultRouteOf(subnet) }));
   return {
     cniVersion: '1.0.0',
     name: network,
@@ -30,7 +25,7 @@ export function overlayList(state: OverlayState, dataDir: string): ConfList {
         mtu: OVERLAY_MTU,
         tunnel: tunnelDevice(network),
         networks,
-        ipam: { type: 'host-local', dataDir, ranges: rangeSets, ...(internal ? {} : { routes }) },
+        ipam: { ...localIpam({ ...EMPTY_REQUEST, internal }, dataDir, subnets) },
         capabilities: { ips: true },
       },
     ],
