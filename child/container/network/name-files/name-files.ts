@@ -85,13 +85,15 @@ export class NameFiles {
   }
 
   async #resolvConf({ request }: ContainerRecord, hostInfo: HostInfo): Promise<string> {
+    const resolved =
+      request.network.mode === 'networks' ? await this.deps.networks.resolve(request.network.networks) : [];
     return containerResolvConf({
-      own: await this.#nameServer(request.network),
+      own: this.#nameServer(resolved),
       mode: request.network.mode === 'none' ? 'none' : 'bridge',
       host: hostResolvConf(hostInfo.resolvConf, hostInfo.resolvedConf),
-      reach: await this.#reach(request.network, hostInfo),
+      reach: reachOf(request.network.mode, resolved, hostInfo),
       fallback: hostInfo.dns,
-      policed: hostInfo.direct !== '' && (hostInfo.policed || (await this.#isPoliced(request))),
+      policed: hostInfo.direct !== '' && (hostInfo.policed || isPoliced(request, resolved)),
       dns: request.dns,
       search: request.dnsSearch,
       options: request.dnsOptions,
@@ -99,29 +101,29 @@ export class NameFiles {
   }
 
   /** One knows the names of all networks that the container is on. */
-  async #nameServer(network: ContainerRecord['request']['network']): Promise<string | undefined> {
-    if (network.mode !== 'networks') return undefined;
-    const resolved = await this.deps.networks.resolve(network.networks);
+  #nameServer(resolved: readonly ResolvedAttachment[]): string | undefined {
     const main = mainNetworkOf(resolved);
-    const networks = [...(main ? [main] : []), ...resolved.map((entry) => entry.network)];
-    return networks.flatMap((one) => this.deps.nameServersOf(one))[0];
+    const networks = [...(main ? [main] : []), ...resolved.map(({ network }) => network)];
+    return networks.flatMap((network) => this.deps.nameServersOf(network))[0];
   }
+}
 
-  /** Whether the container, or a network of it, has an egress policy. */
-  async #isPoliced({ egress, network }: ContainerRecord['request']): Promise<boolean> {
-    if (egress.length > 0 || network.mode !== 'networks') return egress.length > 0;
-    return (await this.deps.networks.resolve(network.networks)).some((entry) => entry.network.egress.length > 0);
-  }
+/** Whether a container, or a network of it, has an egress policy. */
+function isPoliced({ egress }: ContainerRecord['request'], resolved: readonly ResolvedAttachment[]): boolean {
+  return egress.length > 0 || resolved.some(({ network }) => network.egress.length > 0);
+}
 
-  async #reach(network: ContainerRecord['request']['network'], { reach }: HostInfo): Promise<Reach> {
-    if (network.mode === 'host') return reach;
-    // The namespace of another container: unknown.
-    if (network.mode !== 'networks') return { v4: true, v6: true };
-    const reaches = (await this.deps.networks.resolve(network.networks)).map((entry) =>
-      reachThrough(entry.network, reach),
-    );
-    return { v4: reaches.some(({ v4 }) => v4), v6: reaches.some(({ v6 }) => v6) };
-  }
+/** What a container on these networks reaches. */
+function reachOf(
+  mode: ContainerRecord['request']['network']['mode'],
+  resolved: readonly ResolvedAttachment[],
+  { reach }: HostInfo,
+): Reach {
+  if (mode === 'host') return reach;
+  // The namespace of another container: unknown.
+  if (mode !== 'networks') return { v4: true, v6: true };
+  const reaches = resolved.map(({ network }) => reachThrough(network, reach));
+  return { v4: reaches.some(({ v4 }) => v4), v6: reaches.some(({ v6 }) => v6) };
 }
 
 /** The text of resolv.conf, and whether it differs from what was last written; unknown counts as unedited. */
