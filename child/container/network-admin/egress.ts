@@ -1,9 +1,9 @@
 /** Shows and changes the egress policies of containers and networks; changes hold at once for what runs. */
 import type { ContainerEgressReport, EgressReport } from '../../../protocol/api/egress.js';
 import { changedRules, policyOfContainer, policyOfNetwork } from '../../../protocol/egress/container-policy.js';
-import { parseRuleLine } from '../../../protocol/egress/grammar.js';
 import { egressReport } from '../../../protocol/egress/report.js';
 import { ConflictError } from '../errors.js';
+import { rulesOf } from '../network/egress/policies.js';
 import type { Network } from '../network/network.js';
 import type { NetworkAdminDeps } from './deps.js';
 
@@ -36,7 +36,7 @@ export async function changeContainerEgress(
 
 /** A network's policy; what it has decided is counted for each container. */
 export function networkEgress(network: Network): EgressReport {
-  return egressReport(parsed(network.egress), []);
+  return egressReport(rulesOf(network.egress), []);
 }
 
 /** Throws ContainerError, ContainerPolicyError, EgressRuleError; nothing is changed then. */
@@ -63,9 +63,5 @@ async function reportOf(
   key: string,
   rules: readonly string[],
 ): Promise<EgressReport> {
-  return (await policies.report(id, key)) ?? egressReport(parsed(rules), []);
-}
-
-function parsed(lines: readonly string[]) {
-  return lines.flatMap((line) => parseRuleLine(line, 'egress') ?? []);
+  return (await policies.report(id, key)) ?? egressReport(rulesOf(rules), []);
 }

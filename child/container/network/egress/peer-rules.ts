@@ -21,7 +21,7 @@ import { familyOf } from '../../../../protocol/net/ip.js';
 export const REFUSE = 'goto refuse';
 
 /** Ranges that only a rule inside of them opens (docs/egress.md); other networks have public addresses. */
-const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7'];
+const PRIVATE = parsed(['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7']);
 
 /** Another container on one of its networks. */
 export interface PeerName {
@@ -41,7 +41,7 @@ export function peerStatements(rules: readonly EgressRule[], surroundings: Surro
     rules.flatMap(({ action: own, target }) =>
       own === action && target.kind === 'place'
         ? destinationsOf(target.place, action, surroundings).flatMap((to) =>
-            protocolMatches(target, familyOf(to.replace(/\/.*/, ''))).map((match) => `${daddr(to)}${match}${verdict}`),
+            protocolMatches(target, familyOf(to)).map((match) => `${daddr(to)}${match}${verdict}`),
           )
         : [],
     );
@@ -90,7 +90,7 @@ function parsed(subnets: readonly string[]): Subnet[] {
 }
 
 function privateBlock(subnet: Subnet): Subnet | undefined {
-  return parsed(PRIVATE).find((block) => contains(block, subnet));
+  return PRIVATE.find((block) => contains(block, subnet));
 }
 
 function contains(outer: Subnet, inner: Subnet): boolean {
@@ -98,10 +98,10 @@ function contains(outer: Subnet, inner: Subnet): boolean {
 }
 
 function daddr(to: string): string {
-  return `${familyOf(to.replace(/\/.*/, '')) === 4 ? 'ip' : 'ip6'} daddr ${to} `;
+  return `${familyOf(to) === 4 ? 'ip' : 'ip6'} daddr ${to} `;
 }
 
-function protocolMatches({ protocol, ports }: PlaceTarget, family: 0 | 4 | 6): string[] {
+function protocolMatches({ protocol, ports }: PlaceTarget, family: 4 | 6): string[] {
   const range = ports && (ports.first === ports.last ? `${ports.first}` : `${ports.first}-${ports.last}`);
   const of: Record<EgressProtocol, string> = {
     tcp: range === undefined ? 'meta l4proto tcp ' : `tcp dport ${range} `,

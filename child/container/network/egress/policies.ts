@@ -12,9 +12,11 @@
  * change replaces the former state at once, so that nothing is open in between.
  */
 import type { EgressReport } from '../../../../protocol/api/egress.js';
+import { shortId } from '../../../../protocol/containers/short-id.js';
 import { policyOfContainer, policyOfNetwork } from '../../../../protocol/egress/container-policy.js';
 import { parseRuleLine } from '../../../../protocol/egress/grammar.js';
 import type { EgressRule } from '../../../../protocol/egress/rule.js';
+import { errorText } from '../../../../protocol/errors/error-text.js';
 import { ConflictError } from '../../errors.js';
 import type { ParentLink } from '../../parent-link.js';
 import { KeyedLock } from '../../storage/lock.js';
@@ -125,9 +127,7 @@ export class EgressPolicies {
         await this.#send(policyOfContainer(id), []);
         await this.#refreshFilter();
       } catch (error) {
-        this.deps.warn(
-          `egress policies of ${id.slice(0, 12)} remain: ${error instanceof Error ? error.message : error}`,
-        );
+        this.deps.warn(`egress policies of ${shortId(id)} remain: ${errorText(error)}`);
       }
     });
   }
@@ -158,7 +158,7 @@ export class EgressPolicies {
     try {
       await this.#refreshFilter();
     } catch (error) {
-      this.deps.warn(`egress policies do not follow changed peers: ${error instanceof Error ? error.message : error}`);
+      this.deps.warn(`egress policies do not follow changed peers: ${errorText(error)}`);
     }
   }
 
@@ -206,7 +206,7 @@ export class EgressPolicies {
 
   async #send(key: string, rules: readonly string[]): Promise<void> {
     const text = rules.join('\n');
-    if ((this.#sent.get(key) ?? '') === text && this.#sent.has(key)) return;
+    if (this.#sent.get(key) === text) return;
     await this.deps.parent.request('egress-policy', { key, rules: [...rules] });
     if (rules.length > 0) this.#sent.set(key, text);
     else this.#sent.delete(key);
@@ -250,6 +250,7 @@ function policiesOf({ id, egress, networks }: PolicyRequest): [key: string, rule
   ];
 }
 
-function rulesOf(lines: readonly string[]): EgressRule[] {
+/** Those that an egress file with these lines has. Throws EgressRuleError. */
+export function rulesOf(lines: readonly string[]): EgressRule[] {
   return lines.flatMap((line) => parseRuleLine(line, 'egress') ?? []);
 }
