@@ -49,7 +49,7 @@ export interface PolicyOwner {
   egress?: readonly string[] | undefined;
 }
 
-interface Policed {
+interface Policed extends Pick<PolicedContainer, 'own' | 'networks'> {
   request: PolicyRequest;
   interfaces: Map<string, PolicedInterface>;
 }
@@ -72,13 +72,7 @@ export class EgressPolicies {
       if (known) await this.end(request.id);
       return;
     }
-    this.check(request);
-    await this.#locks.run(request.id, async () => {
-      for (const [key, rules] of policiesOf(request)) await this.#send(key, rules);
-      const interfaces = known?.interfaces ?? new Map<string, PolicedInterface>();
-      this.#policed.set(request.id, { request, interfaces });
-      if (interfaces.size > 0) await this.#apply(request.id);
-    });
+    await this.#set(request, known?.interfaces ?? new Map(), { apply: known !== undefined });
   }
 
   /** Throws ConflictError where the container has policies that cannot be enforced here. */
@@ -114,7 +108,6 @@ export class EgressPolicies {
     if (!policed) return;
     policed.interfaces.delete(ifname);
     await this.begin({ ...policed.request, networks });
-    if (this.#policed.get(id)?.interfaces.size === 0) await this.#refreshFilter();
   }
 
   /** The interfaces of a container are gone. What fails is warned of. */
@@ -135,12 +128,7 @@ export class EgressPolicies {
   /** A running container with its interfaces, as it is to be from now on. Throws ContainerError. */
   async restore(request: PolicyRequest, interfaces: readonly PolicedInterface[]): Promise<void> {
     if (!isPoliced(request)) return this.end(request.id);
-    this.check(request);
-    this.#policed.set(request.id, { request, interfaces: new Map(interfaces.map((one) => [one.ifname, one])) });
-    await this.#locks.run(request.id, async () => {
-      for (const [key, rules] of policiesOf(request)) await this.#send(key, rules);
-      await this.#apply(request.id);
-    });
+    await this.#set(request, new Map(interfaces.map((one) => [one.ifname, one])), { apply: true });
   }
 
   /** All that run are restored: what an earlier agent has left of others goes. Throws ContainerError. */
@@ -188,6 +176,20 @@ export class EgressPolicies {
     return this.#filter.restore(this.#containers());
   }
 
+  /** @param apply whether there are interfaces, or were */
+  async #set(request: PolicyRequest, interfaces: Policed['interfaces'], { apply }: { apply: boolean }): Promise<void> {
+    this.check(request);
+    const { id, egress, networks } = request;
+    await this.#locks.run(id, async () => {
+      // Rules that are invalid are refused here, before anything else depends on them.
+      for (const [key, rules] of policiesOf(request)) await this.#send(key, rules);
+      const ofNetworks = networks.filter((network) => network.egress.length > 0);
+      const rules = { own: rulesOf(egress), networks: ofNetworks.map((network) => rulesOf(network.egress)) };
+      this.#policed.set(id, { request, ...rules, interfaces });
+      if (apply) await this.#apply(id);
+    });
+  }
+
   /** The filter first: what is sent meanwhile is decided by the former policies, and not by none. */
   async #apply(id: string): Promise<void> {
     const policed = this.#policed.get(id);
@@ -219,10 +221,10 @@ export class EgressPolicies {
   #containers(): PolicedContainer[] {
     return [...this.#policed.values()]
       .filter(({ interfaces }) => interfaces.size > 0)
-      .map(({ request, interfaces }) => ({
+      .map(({ request, own, networks, interfaces }) => ({
         id: request.id,
-        own: rulesOf(request.egress),
-        networks: request.networks.filter(({ egress }) => egress.length > 0).map(({ egress }) => rulesOf(egress)),
+        own,
+        networks,
         interfaces: [...interfaces.values()],
         peers: this.deps.peersOf(request.id),
       }));
