@@ -28,7 +28,7 @@ export interface AttachDriver {
    * Ends all communication through an interface at once, so that its address can be given away before detach() has removed
    * it, for which the kernel waits.
    */
-  cutOff?(attachment: Attachment): void;
+  cutOff?(attachment: Pick<Attachment, 'containerId' | 'ifname'>): void;
   /** Removes everything but the reserved address, which the container keeps. */
   detach(attachment: Attachment): Promise<void>;
   /** Releases the addresses that the container has on the network, of any interface. */

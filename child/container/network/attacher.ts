@@ -69,9 +69,8 @@ export class Attacher implements Sweepable {
   readonly policies: AttachedPolicies;
 
   constructor(private readonly deps: AttacherDeps) {
-    const driverOf = (network: Network) => this.driverOf(network);
-    this.#live = new LiveAttachments({ ...deps, driverOf });
-    this.policies = new AttachedPolicies({ ...deps, driverOf });
+    this.#live = new LiveAttachments({ ...deps, driverOf: (network) => this.driverOf(network) });
+    this.policies = new AttachedPolicies({ ...deps, cutOff: (attachment) => deps.drivers.bridge.cutOff?.(attachment) });
   }
 
   /** The requested networks. Throws NoSuchNetworkError and ContainerError. */

@@ -87,7 +87,7 @@ export class BridgeDriver implements AttachDriver {
     });
   }
 
-  cutOff({ containerId, ifname }: Attachment): void {
+  cutOff({ containerId, ifname }: Pick<Attachment, 'containerId' | 'ifname'>): void {
     withBridgeErrors(() => this.#here().setDown(deviceOf(containerId, ifname)));
   }
 

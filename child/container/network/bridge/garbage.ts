@@ -22,7 +22,7 @@ export interface BridgeGarbageDeps {
   bridges: BridgeDriver;
   firewall: Firewall;
   answers: AnswerFilter;
-  policies: Pick<EgressPolicies, 'isDamaged' | 'repair'>;
+  policies: Pick<EgressPolicies, 'isDamaged' | 'isCutOff' | 'repair'>;
 }
 
 /** One run of the collector. */
@@ -89,6 +89,8 @@ export class BridgeGarbage implements Sweepable {
 
   async #port({ report, containers, state }: BridgeSweep, attachment: Attachment): Promise<void> {
     const { containerId, ifname, network } = attachment;
+    // Its interface is down on purpose.
+    if (this.deps.policies.isCutOff(containerId)) return;
     const device = deviceOf(containerId, ifname);
     const problem = portProblem(state, device, network.bridge?.device ?? '');
     if (problem === undefined) return;

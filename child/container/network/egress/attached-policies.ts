@@ -1,10 +1,10 @@
 /** Policies of containers that are attached, found again by what is recorded of their networks. */
 import { errorText } from '../../../../protocol/errors/error-text.js';
 import type { Journal, JournalEntry } from '../../storage/journal.js';
-import type { AttachDriver } from '../attach-driver.js';
+import type { Attachment } from '../attach-driver.js';
 import type { AttachmentStore } from '../attachment-store.js';
 import { policedInterface } from '../bridge/driver.js';
-import type { Network, ResolvedAttachment } from '../network.js';
+import type { ResolvedAttachment } from '../network.js';
 import type { NetworkRegistry } from '../registry.js';
 import { type EgressPolicies, type PolicyOwner, policyRequestOf } from './policies.js';
 
@@ -13,7 +13,8 @@ export interface AttachedPoliciesDeps {
   networks: NetworkRegistry;
   journal: Journal;
   policies: EgressPolicies;
-  driverOf: (network: Network) => AttachDriver;
+  /** Ends all communication through an interface on a bridge, whether its network is known or not; see AttachDriver. */
+  cutOff: (attachment: Pick<Attachment, 'containerId' | 'ifname'>) => void;
   warn: (line: string) => void;
 }
 
@@ -53,25 +54,29 @@ export class AttachedPolicies {
 
   /** The same for all that are attached; one where that fails is cut off from its networks. Throws ContainerError. */
   async recover(recordOf: (id: string) => PolicyRecord | undefined): Promise<void> {
-    const { journal, policies, warn } = this.deps;
+    const { journal, networks, policies, warn } = this.deps;
+    const policed = await policies.idsOfParent();
+    const rulesOf = new Map((await networks.list()).map(({ name, egress }) => [name, egress]));
     for (const id of await journal.ids()) {
       const entry = await journal.read(id);
       if (!entry?.complete || entry.detaching) continue;
+      const record = recordOf(id) ?? { name: entry.name, request: { egress: [] } };
+      const rules = [record.request.egress, ...entry.attachments.map(({ network }) => rulesOf.get(network) ?? [])];
+      // The file of a network may be gone; where that had a policy, the parent has it.
+      if (rules.flat().length === 0 && !policed.includes(id)) continue;
       try {
-        await this.restore(id, recordOf(id) ?? { name: entry.name, request: { egress: [] } });
+        await this.restore(id, record);
       } catch (error) {
         warn(`${entry.name} is cut off, since its egress policies cannot be restored: ${errorText(error)}`);
-        await this.#cutOff(id, entry);
+        this.#cutOff(id, entry);
       }
     }
-    await policies.removeOthers();
+    await policies.removeOthers(policed);
   }
 
-  async #cutOff(containerId: string, { attachments }: JournalEntry): Promise<void> {
-    const { networks, driverOf } = this.deps;
-    for (const { network: name, ifname } of attachments) {
-      const network = await networks.find(name).catch(() => undefined);
-      if (network) driverOf(network).cutOff?.({ containerId, ifname, network, netns: '', defaultRoute: false });
-    }
+  #cutOff(containerId: string, { attachments }: JournalEntry): void {
+    // Before its interfaces: whoever looks at them meanwhile must not restore them.
+    this.deps.policies.cutOff(containerId);
+    for (const { ifname } of attachments) this.deps.cutOff({ containerId, ifname });
   }
 }

@@ -56,6 +56,8 @@ interface Policed extends Pick<PolicedContainer, 'own' | 'networks'> {
 
 export class EgressPolicies {
   readonly #policed = new Map<string, Policed>();
+  /** Containers that are cut off, since their policies are not in effect. */
+  readonly #cutOff = new Set<string>();
   /** What the parent has been sent: rules by key. */
   readonly #sent = new Map<string, string>();
   readonly #locks = new KeyedLock();
@@ -112,7 +114,7 @@ export class EgressPolicies {
 
   /** The interfaces of a container are gone. What fails is warned of. */
   async end(id: string): Promise<void> {
-    if (!this.#policed.has(id)) return;
+    if (!this.#cutOff.delete(id) && !this.#policed.has(id)) return;
     await this.#locks.run(id, async () => {
       this.#policed.delete(id);
       try {
@@ -131,11 +133,24 @@ export class EgressPolicies {
     await this.#set(request, new Map(interfaces.map((one) => [one.ifname, one])), { apply: true });
   }
 
-  /** All that run are restored: what an earlier agent has left of others goes. Throws ContainerError. */
-  async removeOthers(): Promise<void> {
-    if (this.deps.direct() === '') return;
-    const { ids } = await this.deps.parent.request('egress-ids', {});
-    const others = ids.filter((id) => !this.#policed.has(id));
+  /** To be called for a container that is cut off because restore() has failed. */
+  cutOff(id: string): void {
+    this.#cutOff.add(id);
+  }
+
+  /** Whether it is to stay cut off. */
+  isCutOff(id: string): boolean {
+    return this.#cutOff.has(id);
+  }
+
+  /** The containers whose policies the parent has. Throws ContainerError. */
+  async idsOfParent(): Promise<readonly string[]> {
+    return this.deps.direct() === '' ? [] : (await this.deps.parent.request('egress-ids', {})).ids;
+  }
+
+  /** All that run are restored: what the parent has of others, left by an earlier agent, goes. Throws ContainerError. */
+  async removeOthers(ids: readonly string[]): Promise<void> {
+    const others = ids.filter((id) => !this.#policed.has(id) && !this.#cutOff.has(id));
     for (const owner of others) await this.deps.parent.request('egress-remove', { owner });
     if (others.length > 0) await this.repair();
   }
@@ -187,6 +202,7 @@ export class EgressPolicies {
       const rules = { own: rulesOf(egress), networks: ofNetworks.map((network) => rulesOf(network.egress)) };
       this.#policed.set(id, { request, ...rules, interfaces });
       if (apply) await this.#apply(id);
+      this.#cutOff.delete(id);
     });
   }
 

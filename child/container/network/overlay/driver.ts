@@ -19,7 +19,7 @@ export class OverlayDriver implements AttachDriver {
     return this.bridges.attach(attachment, step);
   }
 
-  cutOff(attachment: Attachment): void {
+  cutOff(attachment: Pick<Attachment, 'containerId' | 'ifname'>): void {
     this.bridges.cutOff(attachment);
   }
 
