@@ -3,7 +3,7 @@ import { shortId } from '../../../../protocol/containers/short-id.js';
 import type { NameClient } from '../../../dns/name-service.js';
 import type { NameEntry, NameSource } from '../../../dns/name-source.js';
 import type { ContainerStore } from '../../storage/container-store.js';
-import type { HostsContainer } from './hosts.js';
+import { domainNameOf, type HostsContainer } from './hosts.js';
 import type { PeerRegistry } from './peer-registry.js';
 
 export class ContainerNames implements NameSource {
@@ -52,13 +52,15 @@ export class ContainerNames implements NameSource {
       if (attached.has(id) || request.network.mode !== 'networks') return [];
       const requested = request.network.networks.find((one) => one.network === network);
       if (!requested) return [];
-      const names = namesOf({ id, name, hostname, networks: [] }, requested.aliases ?? []);
+      const names = namesOf({ id, name, hostname, domainname: request.domainname }, requested.aliases ?? []);
       return [{ names, addresses: [], holder: `container ${name}, which does not run` }];
     });
   }
 }
 
-function namesOf({ id, name, hostname, domainname }: HostsContainer, aliases: readonly string[]): string[] {
-  const whole = domainname && hostname ? [`${hostname}.${domainname}`] : [];
-  return [...new Set([name, hostname, ...whole, ...aliases, shortId(id)])].filter((one) => one !== '');
+/** Its own name comes first: it is the answer when its addresses are asked for. */
+function namesOf(container: Omit<HostsContainer, 'networks'>, aliases: readonly string[]): string[] {
+  const { id, name, hostname } = container;
+  const names = [name, hostname, ...domainNameOf(container), ...aliases, shortId(id)];
+  return [...new Set(names)].filter((one) => one !== '');
 }

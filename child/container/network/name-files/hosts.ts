@@ -67,7 +67,7 @@ export interface HostsContainer {
   id: string;
   name: string;
   hostname: string;
-  domainname?: string;
+  domainname?: string | undefined;
   networks: readonly HostsNetwork[];
 }
 
@@ -105,16 +105,18 @@ export function peerLines({ self, peers }: PeerLinesOptions): HostsEntry[] {
   );
 }
 
+/** A container's host name with its domain, if it has both. */
+export function domainNameOf({ hostname, domainname }: Pick<HostsContainer, 'hostname' | 'domainname'>): string[] {
+  return domainname && hostname ? [`${hostname}.${domainname}`] : [];
+}
+
 /**
  * The first one is what programs show for the address (gethostbyaddr(3)): that of the container for its peers, its host name
  * for itself.
  */
-function namesOf(
-  { name, hostname, domainname }: HostsContainer,
-  network: HostsNetwork,
-  { own }: { own: boolean },
-): string[] {
-  const names = domainname && hostname ? [`${hostname}.${domainname}`] : [];
+function namesOf(container: HostsContainer, network: HostsNetwork, { own }: { own: boolean }): string[] {
+  const { name, hostname } = container;
+  const names = domainNameOf(container);
   for (const plain of [...(own ? [hostname, name] : [name, hostname]), ...network.aliases]) {
     if (plain === '') continue;
     names.push(plain);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { ContainerNames } from '../../../../../../child/container/network/name-files/container-names.js';
+import type { ContainerRecord } from '../../../../../../child/container/storage/container-store.js';
 import { reverseName } from '../../../../../../child/dns/message.js';
 
 describe('names for the DNS servers of networks', () => {
@@ -20,6 +21,16 @@ describe('names for the DNS servers of networks', () => {
     const names = ['web', 'box', 'box.example.test', 'www', 'a'.repeat(12)];
     assert.deepEqual(source.entriesOf('back'), [{ names, addresses: ['10.4.1.2'], holder: 'container web' }]);
     assert.deepEqual(source.entriesOf('other'), []);
+  });
+
+  it('are reserved for a container that does not run, its domain name included', () => {
+    const network = { mode: 'networks', networks: [{ network: 'back', aliases: ['www'] }] };
+    const stopped = { id: web.id, name: 'web', hostname: 'box', request: { domainname: 'example.test', network } };
+    const store = { all: () => [stopped as unknown as ContainerRecord], get: () => undefined };
+    const names = ['web', 'box', 'box.example.test', 'www', 'a'.repeat(12)];
+    const holder = 'container web, which does not run';
+    const reserved = new ContainerNames({ attached: () => [] }, store);
+    assert.deepEqual(reserved.entriesOf('back'), [{ names, addresses: [], holder }]);
   });
 
   it('may be asked by a container from each of its addresses, on all of its networks', () => {
