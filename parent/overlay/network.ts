@@ -8,6 +8,7 @@
  * second peer without addresses, the device changes to it, and it is announced as the key, which moves the addresses.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { cidrContains } from '../../protocol/net/cidr.js';
 import type { OverlayReport } from '../../protocol/overlay/reports.js';
 import type { OverlayMember, OverlayName, OverlayPeerStatus, OverlayState } from '../../protocol/overlay/types.js';
 import { VERSION } from '../../protocol/version.js';
@@ -18,7 +19,6 @@ import { OverlayError } from './errors.js';
 import type { Announcement, Membership } from './membership.js';
 import type { OverlayPort } from './ports.js';
 import type { RegistryMembership } from './registry/membership.js';
-import { isOf } from './registry/picture.js';
 import type { OverlayConfig, OverlayStore } from './store.js';
 
 /** How long members have to learn the next key, in ms. */
@@ -147,7 +147,7 @@ export class OverlayNetwork {
   setNames(names: readonly OverlayName[]): void {
     const { subnets = [] } = this.membership;
     this.#names = names.flatMap(({ name, addresses }) => {
-      const own = addresses.filter((ip) => isOf({ subnets: [...subnets] }, ip));
+      const own = addresses.filter((ip) => subnets.some((subnet) => cidrContains(subnet, ip)));
       return own.length > 0 ? [{ name, addresses: own }] : [];
     });
     if (this.#namesTimer) return;

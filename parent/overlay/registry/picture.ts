@@ -1,5 +1,5 @@
 /** What the keys of a registry mean: who is a member, who is alive, which names there are. */
-import { includes, intersect, parseCIDR } from '../../../protocol/net/cidr.js';
+import { includes, intersect, parseCIDR, type Subnet } from '../../../protocol/net/cidr.js';
 import { parseIP } from '../../../protocol/net/ip.js';
 import { containerName, MAX_MEMBERS, MAX_NAMES } from '../../../protocol/overlay/schemas.js';
 import type { OverlayMember, OverlayNames } from '../../../protocol/overlay/types.js';
@@ -33,87 +33,121 @@ export function readPicture(
   { networks, listenPort }: { networks: readonly string[]; listenPort: number },
 ): RegistryPicture {
   const at = keys(prefix);
-  const below = (start: string) =>
-    [...picture.values()]
+  const entries = [...picture.values()];
+  const below = <T>(start: string, read: (entry: KeyValue, key: string) => T | undefined): T[] =>
+    entries
       .filter(({ key }) => key.startsWith(start))
-      .map(({ key, value }) => ({ key: key.slice(start.length), value }));
-  const expelled = below(at.expelledAll).flatMap(({ value }) => parseExpelled(value) ?? []);
-  const members = new Map<string, OverlayMember>();
-  for (const entry of picture.values()) {
-    if (!entry.key.startsWith(at.subnets)) continue;
-    const found = shareOf(entry, entry.key.slice(at.subnets.length), listenPort);
-    if (!found || members.size >= MAX_MEMBERS || !isWithin(found.subnets, networks)) continue;
-    if (expelled.some((one) => one.host === found.host || one.keys.includes(found.publicKey))) continue;
-    // Two shares of one host, or of one key, or that overlap: the first one counts, and the other is not routed.
-    if ([...members.values()].some((one) => collides(one, found))) continue;
-    members.set(found.host, found);
-  }
-  const alive = new Map(
-    below(at.aliveAll).flatMap(({ key, value }) => {
-      const parsed = parseAlive(value);
-      return parsed ? [[key, parsed] as const] : [];
-    }),
-  );
-  return { members, alive, expelled, names: namesOf(below(at.namesAll), members) };
+      .map((entry) => read(entry, entry.key.slice(start.length)))
+      .filter((result) => result !== undefined);
+  const expelled = below(at.expelledAll, readExpelled);
+  const shares = below(at.subnets, (entry, key) => readShare(entry, key, listenPort));
+  const members = membersOf(shares, { around: parsed(networks), expelled });
+  return {
+    members: new Map([...members].map(([host, { member }]) => [host, member])),
+    alive: new Map(below(at.aliveAll, readAlive)),
+    expelled,
+    names: namesOf(below(at.namesAll, readName), members),
+  };
 }
 
-/** Members by their entries: with many hosts, reading all of them at each change of one would take long. */
-const shares = new WeakMap<KeyValue, { member: OverlayMember | undefined }>();
+/** Reads each entry once: with many hosts, reading all of them at each change of one would take long. */
+function once<T, More extends unknown[]>(
+  read: (value: string, key: string, ...more: More) => T | undefined,
+): (entry: KeyValue, key: string, ...more: More) => T | undefined {
+  const known = new WeakMap<KeyValue, { result: T | undefined }>();
+  return (entry, key, ...more) => {
+    const found = known.get(entry) ?? { result: read(entry.value, key, ...more) };
+    known.set(entry, found);
+    return found.result;
+  };
+}
 
-function shareOf(entry: KeyValue, key: string, listenPort: number): OverlayMember | undefined {
-  const known = shares.get(entry) ?? { member: parseShare(key, entry.value, listenPort) };
-  shares.set(entry, known);
-  return known.member;
+interface Share {
+  member: OverlayMember;
+  subnets: readonly Subnet[];
+}
+
+const readShare = once((value, key, listenPort: number): Share | undefined => {
+  const member = parseShare(key, value, listenPort);
+  return member && { member, subnets: parsed(member.subnets) };
+});
+
+const readExpelled = once(parseExpelled);
+
+const readAlive = once((value, host): [string, Alive] | undefined => {
+  const alive = parseAlive(value);
+  return alive && [host, alive];
+});
+
+interface Name {
+  name: string;
+  host: string;
+  addresses: readonly string[];
+}
+
+const readName = once((value, key): Name | undefined => {
+  const [name = '', host = '', ...more] = key.split('/');
+  const addresses = parseNameAddresses(value);
+  return addresses && more.length === 0 && containerName.safeParse(name).success
+    ? { name, host, addresses }
+    : undefined;
+});
+
+/** By host. Two shares of one host, or of one key, or that overlap: the first one counts, and the other is not routed. */
+function membersOf(
+  shares: readonly Share[],
+  { around, expelled }: { around: readonly Subnet[]; expelled: readonly Expelled[] },
+): Map<string, Share> {
+  const members = new Map<string, Share>();
+  const publicKeys = new Set<string>();
+  const taken: Subnet[] = [];
+  for (const share of shares) {
+    const { host, publicKey } = share.member;
+    if (members.size >= MAX_MEMBERS) break;
+    if (!isWithin(share.subnets, around)) continue;
+    if (expelled.some((one) => one.host === host || one.keys.includes(publicKey))) continue;
+    if (members.has(host) || publicKeys.has(publicKey)) continue;
+    if (share.subnets.some((subnet) => taken.some((other) => intersect(subnet, other)))) continue;
+    members.set(host, share);
+    publicKeys.add(publicKey);
+    taken.push(...share.subnets);
+  }
+  return members;
 }
 
 /** Only addresses in the host's own subnets: nobody names what belongs to others. */
-function namesOf(
-  entries: readonly { key: string; value: string }[],
-  members: ReadonlyMap<string, OverlayMember>,
-): OverlayNames[] {
+function namesOf(names: readonly Name[], members: ReadonlyMap<string, Share>): OverlayNames[] {
   const byHost = new Map<string, OverlayNames>();
-  for (const { key, value } of entries) {
-    const [name = '', host = '', ...more] = key.split('/');
+  for (const { name, host, addresses } of names) {
     const owner = members.get(host);
-    if (!owner || more.length > 0 || !containerName.safeParse(name).success) continue;
-    const addresses = (parseNameAddresses(value) ?? []).filter((ip) => isOf(owner, ip));
-    if (addresses.length === 0) continue;
-    const names = byHost.get(host) ?? { host, names: [] };
-    byHost.set(host, names);
-    if (names.names.length < MAX_NAMES) names.names.push({ name, addresses });
+    if (!owner) continue;
+    const own = addresses.filter((ip) => isOf(owner.subnets, ip));
+    if (own.length === 0) continue;
+    const known = byHost.get(host) ?? { host, names: [] };
+    byHost.set(host, known);
+    if (known.names.length < MAX_NAMES) known.names.push({ name, addresses: own });
   }
   return [...byHost.values()];
 }
 
-export function isOf({ subnets }: Pick<OverlayMember, 'subnets'>, ip: string): boolean {
+function isOf(subnets: readonly Subnet[], ip: string): boolean {
   const address = parseIP(ip);
-  return (
-    address !== undefined &&
-    subnets.some((text) => {
-      const subnet = parseCIDR(text)?.subnet;
-      return subnet !== undefined && includes(subnet, address);
-    })
-  );
-}
-
-function collides(one: OverlayMember, other: OverlayMember): boolean {
-  return one.host === other.host || one.publicKey === other.publicKey || overlap(one.subnets, other.subnets);
+  return address !== undefined && subnets.some((subnet) => includes(subnet, address));
 }
 
 /** Whether two lists of subnets have an address in common. */
 export function overlap(some: readonly string[], others: readonly string[]): boolean {
-  const parsed = others.flatMap((text) => parseCIDR(text)?.subnet ?? []);
-  return some
-    .flatMap((text) => parseCIDR(text)?.subnet ?? [])
-    .some((subnet) => parsed.some((other) => intersect(subnet, other)));
+  const taken = parsed(others);
+  return parsed(some).some((subnet) => taken.some((other) => intersect(subnet, other)));
 }
 
 /** Whether each of the subnets lies in one of the networks. */
-export function isWithin(subnets: readonly string[], networks: readonly string[]): boolean {
-  const around = networks.flatMap((text) => parseCIDR(text)?.subnet ?? []);
-  return subnets
-    .flatMap((text) => parseCIDR(text)?.subnet ?? [])
-    .every((subnet) =>
-      around.some((one) => one.family === subnet.family && one.first <= subnet.first && subnet.last <= one.last),
-    );
+function isWithin(subnets: readonly Subnet[], networks: readonly Subnet[]): boolean {
+  return subnets.every(({ family, first, last }) =>
+    networks.some((one) => one.family === family && one.first <= first && last <= one.last),
+  );
+}
+
+function parsed(texts: readonly string[]): Subnet[] {
+  return texts.flatMap((text) => parseCIDR(text)?.subnet ?? []);
 }
