@@ -20,13 +20,13 @@ export async function refusalOf(response: IncomingMessage): Promise<APIError> {
   return apiError(status, text);
 }
 
-/** Throws Error if the body is larger than MAX_ANSWER. */
-export async function readText(response: IncomingMessage): Promise<string> {
+/** Throws Error if the body is larger. */
+export async function readText(response: IncomingMessage, maxBytes = MAX_ANSWER): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of response as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > MAX_ANSWER) throw new Error(`its answer is larger than ${MAX_ANSWER} bytes`);
+    if (size > maxBytes) throw new Error(`its answer is larger than ${maxBytes} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

@@ -2,18 +2,21 @@
  * HTTP to one endpoint of etcd, by node:https: Node's fetch takes no client certificate without a package of its own. Nothing
  * that is read is longer than its limit.
  */
-import { type Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
+import { type Agent, type ClientRequest, request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { readText } from '../../client/answer.js';
 
 /** Longest answer in bytes: a thousand members with their names are smaller. */
 const MAX_ANSWER = 32 * 1024 * 1024;
 
-export interface HTTPAnswer {
+interface HTTPAnswer {
   status: number;
   text: string;
+  /** That the answer came to. */
+  localAddress: string;
 }
 
-export interface PostOptions {
+interface PostOptions {
   agent: Agent;
   token?: string | undefined;
   signal?: AbortSignal | undefined;
@@ -37,26 +40,18 @@ export function post(url: string, body: unknown, { agent, token, signal }: PostO
   return request;
 }
 
-/** The answer to a request that post() has sent, with the local address that it came to. */
-export function answerOf(request: ClientRequest): Promise<HTTPAnswer & { localAddress: string }> {
+/** The answer to a request that post() has sent. */
+export function answerOf(request: ClientRequest): Promise<HTTPAnswer> {
   return new Promise((resolve, reject) => {
     request.once('error', reject);
     request.once('response', (response) => {
       const localAddress = response.socket.localAddress ?? '';
-      readText(response).then((text) => resolve({ status: response.statusCode ?? 0, text, localAddress }), reject);
+      readText(response, MAX_ANSWER).then(
+        (text) => resolve({ status: response.statusCode ?? 0, text, localAddress }),
+        reject,
+      );
     });
   });
-}
-
-async function readText(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_ANSWER) throw new Error(`its answer is larger than ${MAX_ANSWER} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 /** The values of a stream of JSON texts, one a line, as etcd's gateway sends them. Throws Error for lines that are too long. */
