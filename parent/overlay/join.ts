@@ -1,16 +1,16 @@
 /** Making and joining networks: from a request, or from the files of an earlier start, to an open network. */
 import { randomInt, randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { canonical, familyOf } from '../../protocol/net/ip.js';
 import type { OverlayRequest } from '../../protocol/overlay/reports.js';
 import { freeShare, SHARE_PREFIX, shareCount, shareRules } from '../../protocol/overlay/subnets.js';
 import { type EtcdToken, formatToken, type OverlayToken, type StaticToken } from '../../protocol/overlay/token.js';
 import { generatePresharedKey } from '../../protocol/wireguard/keys.js';
-import { ExpectedError, onFile } from '../errors.js';
+import { ExpectedError } from '../errors.js';
 import { hostGatewayIP } from '../network/host/gateway.js';
 import { OverlayError } from './errors.js';
 import { EtcdClient } from './etcd/client.js';
+import { readGivenFile } from './etcd/given-file.js';
 import { OverlayNetwork, type OverlayNetworkDeps } from './network.js';
 import type { OverlayPort, OverlayPorts } from './ports.js';
 import { formatConfig, keys, type NetworkConfig, parseConfig } from './registry/layout.js';
@@ -272,7 +272,7 @@ export function tokenOf(network: OverlayNetwork): string {
 
 /** The certificate authority is public: the others need not be given its file. */
 function caOf({ ca, caFile }: { ca?: string | undefined; caFile?: string | undefined }): { ca?: string } {
-  const text = caFile === undefined ? ca : onFile(caFile, () => readFileSync(caFile, 'utf8'));
+  const text = caFile === undefined ? ca : readGivenFile(caFile);
   return text === undefined ? {} : { ca: text };
 }
 

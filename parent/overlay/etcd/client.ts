@@ -7,13 +7,12 @@
  * each one once. What is written is conditional (a transaction that compares) or can be repeated, so that a call that was
  * given up and yet carried out does no harm. With a user, a token is fetched first, and again where etcd no longer knows it.
  */
-import { readFileSync } from 'node:fs';
-import { type Agent, Agent as HTTPAgent } from 'node:http';
+import { type Agent, type ClientRequest, Agent as HTTPAgent } from 'node:http';
 import { Agent as HTTPSAgent } from 'node:https';
 import { isFields } from '../../../protocol/api/report-shapes.js';
 import { errorText } from '../../../protocol/errors/error-text.js';
-import { onFile } from '../../../protocol/errors/file-error.js';
 import { EtcdError, EtcdUnreachableError } from './errors.js';
+import { readGivenFile } from './given-file.js';
 import { answerOf, post } from './http.js';
 
 /** For one endpoint, in ms. */
@@ -23,6 +22,8 @@ const UNAUTHENTICATED = 16;
 const INVALID_ARGUMENT = 3;
 /** Answers after which another endpoint may do better: the deadline was exceeded, unavailable, unknown. */
 const TRY_NEXT: readonly number[] = [2, 4, 14];
+/** Where the token is not known, or older than the last change of users; the latter is an invalid argument for etcd. */
+const TOKEN_REFUSED: readonly number[] = [INVALID_ARGUMENT, UNAUTHENTICATED];
 
 export interface EtcdOptions {
   endpoints: readonly string[];
@@ -109,13 +110,13 @@ export class EtcdClient {
     });
   }
 
-  /** Sends a request whose answer lasts, to the current endpoint. */
-  stream(path: string, body: unknown, signal: AbortSignal) {
-    const { agent, url } = this.#target();
-    return post(`${url}${path}`, body, { agent, token: this.#token, signal });
+  /** Requests the changes of all keys that begin with `prefix` from that revision on, at the current endpoint: an answer that lasts. */
+  watch(prefix: string, from: bigint, signal: AbortSignal): ClientRequest {
+    const range = { key: encode(prefix), range_end: encode(endOf(prefix)) };
+    return this.#post('/v3/watch', { create_request: { ...range, start_revision: String(from) } }, signal);
   }
 
-  /** To be called where a stream has broken: the next one goes elsewhere. */
+  /** To be called where a watch has broken: the next one goes elsewhere. */
   next(): void {
     this.#current = (this.#current + 1) % this.options.endpoints.length;
   }
@@ -130,14 +131,16 @@ export class EtcdClient {
   async call(path: string, body: unknown): Promise<Record<string, unknown>> {
     const { endpoints, user } = this.options;
     let why = 'the connection has been closed';
+    let isRenewed = false;
     for (let attempt = this.#closed ? endpoints.length : 0; attempt < endpoints.length; attempt++) {
       try {
         if (user !== undefined && this.#token === undefined) await this.#logIn();
         return await this.#once(path, body);
       } catch (error) {
-        if (isStaleToken(error) && this.#token !== undefined) {
-          // It was restarted, or the token is too old.
+        const isRefused = error instanceof EtcdError && TOKEN_REFUSED.includes(error.status);
+        if (isRefused && this.#token !== undefined && !isRenewed) {
           this.#token = undefined;
+          isRenewed = true;
           attempt--;
           continue;
         }
@@ -150,9 +153,7 @@ export class EtcdClient {
   }
 
   async #once(path: string, body: unknown): Promise<Record<string, unknown>> {
-    const { agent, url } = this.#target();
-    const signal = AbortSignal.timeout(CALL_MS);
-    const request = post(`${url}${path}`, body, { agent, token: this.#token, signal });
+    const request = this.#post(path, body, AbortSignal.timeout(CALL_MS));
     const { status, text, localAddress } = await answerOf(request);
     const value: unknown = JSON.parse(text);
     if (!isFields(value)) throw new Error(`unexpected answer with status ${status}`);
@@ -167,17 +168,20 @@ export class EtcdClient {
 
   async #logIn(): Promise<void> {
     const { user, passwordFile } = this.options;
-    const password = passwordFile === undefined ? '' : onFile(passwordFile, () => readFileSync(passwordFile, 'utf8'));
+    const password = passwordFile === undefined ? '' : readGivenFile(passwordFile);
     const { token } = await this.#once('/v3/auth/authenticate', { name: user, password: password.replace(/\n$/, '') });
     this.#token = String(token);
   }
 
-  /** Throws FileError. */
+  #post(path: string, body: unknown, signal: AbortSignal): ClientRequest {
+    const { agent, url } = this.#target();
+    return post(`${url}${path}`, body, { agent, token: this.#token, signal });
+  }
+
   #target(): { agent: Agent; url: string } {
     const url = this.options.endpoints[this.#current] ?? '';
     const { ca, caFile, certFile, keyFile } = this.options;
-    const read = (path: string | undefined) =>
-      path === undefined ? undefined : onFile(path, () => readFileSync(path, 'utf8'));
+    const read = (path: string | undefined) => (path === undefined ? undefined : readGivenFile(path));
     const tls = { ca: read(caFile) ?? ca, cert: read(certFile), key: read(keyFile) };
     const text = JSON.stringify(tls);
     if (!this.#agents || text !== this.#tlsText) {
@@ -192,18 +196,9 @@ export class EtcdClient {
   }
 }
 
-function isStaleToken(error: unknown): boolean {
-  if (!(error instanceof EtcdError)) return false;
-  return (
-    error.status === UNAUTHENTICATED ||
-    (error.status === INVALID_ARGUMENT && /auth token|revision of auth store/.test(error.message))
-  );
-}
-
 function reasonOf(error: unknown): string {
-  if (error instanceof Error && error.name === 'TimeoutError') return `no answer in ${CALL_MS / 1000} s`;
-  if (error instanceof Error && error.name === 'AbortError') return `no answer in ${CALL_MS / 1000} s`;
-  return errorText(error);
+  const isTimeout = error instanceof Error && ['TimeoutError', 'AbortError'].includes(error.name);
+  return isTimeout ? `no answer in ${CALL_MS / 1000} s` : errorText(error);
 }
 
 function encode(text: string): string {
@@ -215,7 +210,7 @@ function decode(value: unknown): string {
 }
 
 /** The first key after all that begin with `prefix`. */
-export function endOf(prefix: string): string {
+function endOf(prefix: string): string {
   return `${prefix.slice(0, -1)}${String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)}`;
 }
 
@@ -227,7 +222,7 @@ export function keyValueOf(value: unknown): KeyValue {
 }
 
 /** Of an answer. */
-export function revisionOf(answer: Record<string, unknown>): bigint {
+function revisionOf(answer: Record<string, unknown>): bigint {
   return BigInt(isFields(answer.header) ? String(answer.header.revision ?? '0') : '0');
 }
 

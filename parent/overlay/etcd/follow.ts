@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isFields } from '../../../protocol/api/report-shapes.js';
-import { type EtcdClient, endOf, type KeyValue, keyValueOf } from './client.js';
+import { type EtcdClient, type KeyValue, keyValueOf } from './client.js';
 import { jsonLines } from './http.js';
 
 /** How often all is listed, in ms. */
@@ -101,13 +101,8 @@ export class Following {
 
   /** Resolves when the watch has ended. */
   async #watch(signal: AbortSignal): Promise<void> {
-    const create = {
-      key: encode(this.prefix),
-      range_end: encode(endOf(this.prefix)),
-      start_revision: String(this.#revision + 1n),
-    };
     try {
-      const request = this.client.stream('/v3/watch', { create_request: create }, signal);
+      const request = this.client.watch(this.prefix, this.#revision + 1n, signal);
       const [response] = (await once(request, 'response')) as [IncomingMessage];
       response.on('error', () => {});
       request.on('error', () => {});
@@ -141,8 +136,4 @@ export class Following {
     this.#revision = revision;
     if (!this.#closing.signal.aborted) this.handlers.onPicture(this.#keys);
   }
-}
-
-function encode(text: string): string {
-  return Buffer.from(text).toString('base64');
 }
