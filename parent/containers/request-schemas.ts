@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import * as z from 'zod';
 import { MAX_CONTAINER_RULES } from '../../protocol/egress/container-policy.js';
+import { firstProblem } from '../../protocol/errors/schema-problems.js';
 import { names, networkName } from '../../protocol/overlay/schemas.js';
 import { ContainersError } from '../errors.js';
 
@@ -80,10 +81,8 @@ export const parseSurvivors = (value: unknown) => parse(survivors, value);
 /** Throws ContainersError. */
 export const parseOverlayNames = (value: unknown) => parse(z.object({ network: networkName, names }), value);
 
-/** Reports the first problem only: zod's own message has several lines. */
 function parse<T>(schema: z.ZodType<T>, value: unknown): T {
-  const { data, error } = schema.safeParse(value);
-  if (data !== undefined) return data;
-  const issue = error?.issues[0];
-  throw new ContainersError(`invalid request of the agent: ${issue?.path.map(String).join('.')}: ${issue?.message}`);
+  const { success, data, error } = schema.safeParse(value);
+  if (success) return data;
+  throw new ContainersError(`invalid request of the agent: ${firstProblem(error).message}`);
 }

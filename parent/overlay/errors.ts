@@ -21,3 +21,15 @@ export class NoSuchOverlayError extends OverlayError {
     super(`no such overlay network: ${name}`, { hint: 'rootless-net overlay ls shows them' }, 404);
   }
 }
+
+/** A request has a value that is not valid. */
+export class OverlayRequestError extends OverlayError {
+  override name = 'OverlayRequestError';
+  constructor(
+    message: string,
+    /** Path of the value, such as `etcd.prefix`; the message begins with it and a colon. */
+    readonly field: string | undefined,
+  ) {
+    super(message, {}, 400);
+  }
+}

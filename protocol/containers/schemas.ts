@@ -8,7 +8,7 @@ import { isAbsolute } from 'node:path';
 import * as z from 'zod';
 import { containerRules } from '../egress/container-policy.js';
 import { ExpectedError } from '../errors/expected-error.js';
-import { problemOf } from '../errors/schema-problems.js';
+import { firstProblem, problemOf } from '../errors/schema-problems.js';
 import { isName } from '../text/names.js';
 import { quote } from '../text/preview.js';
 import { DEFAULT_LOG, LogTimeError, MAX_LOG_FILES, MAX_LOG_SIZE, parseLogTime } from './log-options.js';
@@ -347,8 +347,6 @@ function checkNetworkOptions({ network: asked, publish: ports, ...request }: Con
 function parse<T>(schema: z.ZodType<T>, value: unknown): T {
   const parsed = schema.safeParse(value, { error: problemOf });
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const field = issue?.path.map(String).join('.') ?? '';
-  if (field === '') throw new ContainerRequestError(issue?.message ?? 'it is not valid');
-  throw new ContainerRequestError(`${field}: ${issue?.message}`, field);
+  const { message, field } = firstProblem(parsed.error);
+  throw new ContainerRequestError(message, field);
 }

@@ -1,6 +1,13 @@
-/** Messages for zod's issues: its own do not name the valid values. */
+/** Messages for zod's issues: its own have several lines, and do not name the valid values. */
 import type * as z from 'zod';
 import { quote } from '../text/preview.js';
+
+/** The first problem, as `field: problem`, and the path of the value. */
+export function firstProblem({ issues: [issue] }: z.ZodError): { message: string; field: string | undefined } {
+  const message = issue?.message ?? 'it is not valid';
+  const field = issue?.path.map(String).join('.') ?? '';
+  return field === '' ? { message, field: undefined } : { message: `${field}: ${message}`, field };
+}
 
 /** The message for an issue without one. */
 export function problemOf(issue: z.core.$ZodRawIssue): string {

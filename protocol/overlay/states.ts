@@ -1,6 +1,7 @@
 /** Validates what the agent gets: not for lack of trust in the parent, but since other processes inside reach its socket, too. */
 import * as z from 'zod';
 import { ExpectedError } from '../errors/expected-error.js';
+import { firstProblem } from '../errors/schema-problems.js';
 import { hostId, MAX_MEMBERS, member, memberNames, networkName, subnet, wireGuardKey } from './schemas.js';
 import type { OverlayState } from './types.js';
 
@@ -34,6 +35,5 @@ class OverlayStateError extends ExpectedError {
 export function parseOverlayStates(value: unknown): OverlayState[] {
   const { data, error } = states.safeParse(value);
   if (data) return data;
-  const issue = error.issues[0];
-  throw new OverlayStateError(`invalid overlay networks: ${issue?.path.map(String).join('.')}: ${issue?.message}`);
+  throw new OverlayStateError(`invalid overlay networks: ${firstProblem(error).message}`);
 }

@@ -2,10 +2,10 @@
  * The part of the API about overlay networks, an addition to RootlessKit's: /v1/overlays and below. What changes something,
  * and what shows a token, is refused to processes inside.
  */
-import { problemOf } from '../../../protocol/errors/schema-problems.js';
+import { firstProblem, problemOf } from '../../../protocol/errors/schema-problems.js';
 import type { OverlayRequest } from '../../../protocol/overlay/reports.js';
 import { request as requestSchema } from '../../../protocol/overlay/schemas.js';
-import { OverlayError } from '../../overlay/errors.js';
+import { OverlayError, OverlayRequestError } from '../../overlay/errors.js';
 import type { Overlays } from '../../overlay/overlays.js';
 import { parseJSONBody } from '../request-body.js';
 import type { Reply } from '../response.js';
@@ -53,11 +53,10 @@ function refuseInside({ fromInside }: OverlayAPIRequest): void {
   }
 }
 
-/** Throws OverlayError. */
+/** Throws OverlayRequestError. */
 function parseRequest(value: unknown): OverlayRequest {
   const { data, error } = requestSchema.safeParse(value, { error: problemOf });
   if (data) return data;
-  const issue = error.issues[0];
-  const where = issue?.path.map(String).join('.') ?? '';
-  throw new OverlayError(`${where === '' ? '' : `${where}: `}${issue?.message ?? 'invalid request'}`, {}, 400);
+  const { message, field } = firstProblem(error);
+  throw new OverlayRequestError(message, field);
 }
