@@ -1,20 +1,18 @@
 /** `overlay rotate`, `expel`, `leave` and `rm`. */
 import { Command } from 'commander';
-import { OverlayClient } from '../../../../parent/client/overlay-client.js';
 import { printErrorLine, printLine } from '../../../common/print.js';
 import type { NetDeps } from '../../deps.js';
+import { overlayClient } from './client.js';
 
 interface LeaveOptions {
   force?: boolean;
 }
 
-const clientOf = async ({ stack }: NetDeps) => new OverlayClient((await stack.connect()).socketPath);
-
 export function makeRotateCommand(deps: NetDeps): Command {
   return new Command('rotate')
     .description('replace the key of this host now; by itself that is done each 30 days')
     .argument('<name>')
-    .action(async (name: string) => (await clientOf(deps)).rotate(name));
+    .action(async (name: string) => (await overlayClient(deps)).rotate(name));
 }
 
 export function makeExpelCommand(deps: NetDeps): Command {
@@ -23,7 +21,7 @@ export function makeExpelCommand(deps: NetDeps): Command {
     .argument('<name>')
     .argument('<host>', 'name or id of the host, as in overlay status')
     .action(async (name: string, host: string) => {
-      const client = await clientOf(deps);
+      const client = await overlayClient(deps);
       printLine(await client.expel(name, host));
       const report = await client.report(name);
       if (report.mode === 'static') printErrorLine('only this host no longer knows it; expel it on the others, too');
@@ -36,7 +34,7 @@ export function makeLeaveCommand(deps: NetDeps): Command {
     .argument('<name>')
     .option('-f, --force', 'even if etcd does not answer')
     .action(async (name: string, { force = false }: LeaveOptions) => {
-      await (await clientOf(deps)).leave(name, { force });
+      await (await overlayClient(deps)).leave(name, { force });
       printLine(name);
     });
 }
@@ -48,7 +46,7 @@ export function makeRmCommand(deps: NetDeps): Command {
     .argument('<name>')
     .option('-f, --force', 'even if it has other members, or etcd does not answer')
     .action(async (name: string, { force = false }: LeaveOptions) => {
-      await (await clientOf(deps)).leave(name, { remove: true, force });
+      await (await overlayClient(deps)).leave(name, { remove: true, force });
       printLine(name);
     });
 }

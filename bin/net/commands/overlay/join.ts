@@ -1,13 +1,13 @@
 /** `overlay create`, `overlay join` and `overlay token`. */
 import { resolve } from 'node:path';
 import { Command } from 'commander';
-import { OverlayClient } from '../../../../parent/client/overlay-client.js';
 import { UsageError } from '../../../../parent/errors.js';
 import type { OverlayEtcdRequest, OverlayRequest } from '../../../../protocol/overlay/reports.js';
 import { printErrorLine, printTrusted } from '../../../common/print.js';
 import type { NetDeps } from '../../deps.js';
 import { withFieldNames } from '../../options/request-fields.js';
 import { collect } from '../../options/values.js';
+import { overlayClient } from './client.js';
 
 interface EtcdOptions {
   etcd?: string;
@@ -46,7 +46,7 @@ function withHostOptions(command: Command): Command {
     .option('--etcd-password-file <file>', 'file with the password of that user');
 }
 
-export function makeCreateCommand({ stack }: NetDeps): Command {
+export function makeCreateCommand(deps: NetDeps): Command {
   const command = new Command('create')
     .description('make an overlay network; prints the token with which other hosts join')
     .argument('<name>')
@@ -69,19 +69,19 @@ export function makeCreateCommand({ stack }: NetDeps): Command {
       internal: options.internal ?? false,
       ...hostFields(options),
     };
-    const client = new OverlayClient((await stack.connect()).socketPath);
+    const client = await overlayClient(deps);
     const { token } = await withNames(() => client.join(request));
     printTrusted(token);
   });
 }
 
-export function makeJoinCommand({ stack }: NetDeps): Command {
+export function makeJoinCommand(deps: NetDeps): Command {
   const command = new Command('join')
     .description('join the overlay network of a token; of a static one, prints the token for the other hosts')
     .argument('<token>', 'or - to read it from standard input');
   return withHostOptions(command).action(async (text: string, options: HostOptions) => {
     const token = text === '-' ? await readStandardInput() : text;
-    const client = new OverlayClient((await stack.connect()).socketPath);
+    const client = await overlayClient(deps);
     const joined = await withNames(() => client.join({ token, ...hostFields(options) }));
     printErrorLine(`${joined.name}: this host has ${joined.subnets.join(', ')}`);
     const [report] = (await client.list()).filter(({ name }) => name === joined.name);
@@ -89,12 +89,12 @@ export function makeJoinCommand({ stack }: NetDeps): Command {
   });
 }
 
-export function makeTokenCommand({ stack }: NetDeps): Command {
+export function makeTokenCommand(deps: NetDeps): Command {
   return new Command('token')
     .description('print the token with which other hosts join; it is a secret')
     .argument('<name>')
     .action(async (name: string) => {
-      printTrusted(await new OverlayClient((await stack.connect()).socketPath).token(name));
+      printTrusted(await (await overlayClient(deps)).token(name));
     });
 }
 
@@ -143,6 +143,7 @@ function withNames<T>(task: () => Promise<T>): Promise<T> {
       address: '--address',
       hostName: '--host-name',
       'etcd.endpoints': '--etcd',
+      'etcd.endpoints.*': '--etcd',
       'etcd.prefix': '--etcd-prefix',
     },
     task,

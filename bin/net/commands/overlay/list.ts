@@ -1,22 +1,23 @@
 /** `overlay ls` and `overlay status`. */
 import { Command } from 'commander';
-import { OverlayClient } from '../../../../parent/client/overlay-client.js';
 import type { OverlayMemberReport, OverlayReport } from '../../../../protocol/overlay/reports.js';
+import { bracket } from '../../../../protocol/ports/port-text.js';
 import { printErrorLine, printJSON, printLine } from '../../../common/print.js';
 import { formatColumns } from '../../../common/table.js';
 import type { NetDeps } from '../../deps.js';
+import { overlayClient } from './client.js';
 
 interface ReportOptions {
   json?: boolean;
 }
 
-export function makeListCommand({ stack }: NetDeps): Command {
+export function makeListCommand(deps: NetDeps): Command {
   return new Command('ls')
     .alias('list')
     .description('list the overlay networks that this host is a member of')
     .option('--json', 'as JSON')
     .action(async ({ json }: ReportOptions) => {
-      const reports = await new OverlayClient((await stack.connect()).socketPath).list();
+      const reports = await (await overlayClient(deps)).list();
       if (json) return printJSON(reports, 2);
       const rows = reports.map(({ name, mode, networks, members, condition }) => [
         ...[name, mode, networks.join(','), ownSubnets(members)],
@@ -26,13 +27,13 @@ export function makeListCommand({ stack }: NetDeps): Command {
     });
 }
 
-export function makeStatusCommand({ stack }: NetDeps): Command {
+export function makeStatusCommand(deps: NetDeps): Command {
   return new Command('status')
     .description('show the members of overlay networks, and how they are reached')
     .argument('[name...]', 'all networks unless given')
     .option('--json', 'as JSON')
     .action(async (names: string[], { json }: ReportOptions) => {
-      const client = new OverlayClient((await stack.connect()).socketPath);
+      const client = await overlayClient(deps);
       const wanted = names.length > 0 ? names : (await client.list()).map(({ name }) => name);
       const reports = await Promise.all(wanted.map((name) => client.report(name)));
       if (json) return printJSON(reports, 2);
@@ -55,7 +56,7 @@ function memberRow(member: OverlayMemberReport): string[] {
   const { name, address, port, subnets, self, alive, handshakeAge, bytesSent, bytesReceived, latency, version } =
     member;
   const shown = self ? `${name} (this host)` : alive === false ? `${name} (gone)` : name;
-  const where = `${address.includes(':') ? `[${address}]` : address}:${port}`;
+  const where = `${bracket(address)}:${port}`;
   const traffic = [bytesSent, bytesReceived].map((bytes) => (bytes === undefined ? '-' : bytesText(bytes)));
   return [
     ...[shown, where, subnets.join(',')],
