@@ -17,7 +17,7 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -199,7 +199,7 @@ export class OverlayStore {
       rmSync(temporary, { force: true });
       const file = openSync(temporary, 'wx', 0o600);
       try {
-        writeSync(file, text);
+        writeFileSync(file, text);
         if (durable) fsyncSync(file);
       } finally {
         closeSync(file);
