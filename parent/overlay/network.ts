@@ -117,17 +117,20 @@ export class OverlayNetwork {
   /** Resolves when the agent has what is known now. Throws its errors. */
   refresh(): Promise<void> {
     this.#again = true;
-    this.#refreshing ??= this.#refreshAll().finally(() => {
-      this.#refreshing = undefined;
-    });
+    this.#refreshing ??= this.#refreshAll();
     return this.#refreshing;
   }
 
   async #refreshAll(): Promise<void> {
-    while (this.#again && !this.#closed) {
-      this.#again = false;
-      this.#failure = undefined;
-      await this.deps.push();
+    try {
+      while (this.#again && !this.#closed) {
+        this.#again = false;
+        this.#failure = undefined;
+        await this.deps.push();
+      }
+    } finally {
+      // At once: what changes from now on is for the next one.
+      this.#refreshing = undefined;
     }
   }
 
