@@ -6,16 +6,15 @@ import { formatSubnet, intersect, parseCIDR, type Subnet } from '../net/cidr.js'
 
 /** Of the IPv4 network, in bits, unless the network's configuration has another one. */
 export const SHARE_PREFIX = 24;
-export const SHARE_PREFIX6 = 64;
-/** Shares are numbered; an IPv6 network may have many more. */
-const MAX_SHARES = 1 << 16;
+const SHARE_PREFIX6 = 64;
+/** Shares are numbered, with so many bits; an IPv6 network may have many more. */
+const MAX_SHARE_BITS = 16;
 
 export interface ShareRules {
   /** Of all hosts together. */
   network: Subnet;
   network6?: Subnet | undefined;
   prefix: number;
-  prefix6: number;
   /** The first and the last share that may be taken; all of the network unless given, but the first one, as in flannel. */
   first?: bigint | undefined;
   last?: bigint | undefined;
@@ -28,21 +27,22 @@ export function shareRules(networks: readonly string[], prefix = SHARE_PREFIX): 
   const network6 = parsed.find((one) => one?.family === 6);
   if (!network || parsed.length > 2 || parsed.length !== 1 + (network6 ? 1 : 0)) return undefined;
   if (network.prefix >= prefix || (network6 && network6.prefix >= SHARE_PREFIX6)) return undefined;
-  return { network, network6, prefix, prefix6: SHARE_PREFIX6 };
+  return { network, network6, prefix };
 }
 
 /** How many shares there are. */
-export function shareCount({ network, network6, prefix, prefix6 }: ShareRules): number {
-  const bits = Math.min(prefix - network.prefix, network6 ? prefix6 - network6.prefix : 16, 16);
-  return Math.min(2 ** bits, MAX_SHARES);
+export function shareCount({ network, network6, prefix }: ShareRules): number {
+  const bits6 = network6 ? SHARE_PREFIX6 - network6.prefix : MAX_SHARE_BITS;
+  return 2 ** Math.min(prefix - network.prefix, bits6, MAX_SHARE_BITS);
 }
 
 /** The subnets of the share with that number, the IPv4 one first. */
-export function shareAt({ network, network6, prefix, prefix6 }: ShareRules, index: number): string[] {
-  return [
-    formatSubnet(nth(network, prefix, index)),
-    ...(network6 ? [formatSubnet(nth(network6, prefix6, index))] : []),
-  ];
+export function shareAt(rules: ShareRules, index: number): string[] {
+  return subnetsAt(rules, index).map(formatSubnet);
+}
+
+function subnetsAt({ network, network6, prefix }: ShareRules, index: number): [Subnet, ...Subnet[]] {
+  return [nth(network, prefix, index), ...(network6 ? [nth(network6, SHARE_PREFIX6, index)] : [])];
 }
 
 /**
@@ -56,11 +56,10 @@ export function freeShare(rules: ShareRules, used: readonly string[], start: num
     const index = (start + step) % count;
     // flannel leaves the first one out by default (SubnetMin), too.
     if (index === 0 && count > 1) continue;
-    const subnets = shareAt(rules, index);
-    const parsed = subnets.flatMap((text) => parseCIDR(text)?.subnet ?? []);
-    const [own] = parsed;
-    if (own && ((rules.first ?? own.first) > own.first || (rules.last ?? own.first) < own.first)) continue;
-    if (!parsed.some((subnet) => taken.some((one) => intersect(one, subnet)))) return subnets;
+    const subnets = subnetsAt(rules, index);
+    const [{ first }] = subnets;
+    if ((rules.first ?? first) > first || (rules.last ?? first) < first) continue;
+    if (!subnets.some((subnet) => taken.some((one) => intersect(one, subnet)))) return subnets.map(formatSubnet);
   }
   return undefined;
 }
