@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import * as z from 'zod';
 import { parseCIDR } from '../net/cidr.js';
+import { isKey } from '../wireguard/keys.js';
 
 /** Most members of one network. */
 export const MAX_MEMBERS = 1024;
@@ -12,10 +13,7 @@ const MAX_ADDRESSES = 64;
 const address = z.string().refine((text) => isIP(text) !== 0 && !text.includes('%'), { error: 'not an address' });
 export const subnet = z.string().refine((text) => parseCIDR(text) !== undefined, { error: 'not a subnet' });
 const port = z.int().min(1).max(65_535);
-/** 32 bytes in base64. */
-export const wireGuardKey = z
-  .string()
-  .regex(/^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/, { error: 'not a WireGuard key' });
+export const wireGuardKey = z.string().refine(isKey, { error: 'not a WireGuard key' });
 export const hostId = z.uuid();
 /** Of a machine: shown to people, and a part of no path. */
 const hostName = z.string().regex(/^[\w.-]{1,64}$/, { error: 'not a name of a host' });
