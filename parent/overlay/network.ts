@@ -199,7 +199,7 @@ export class OverlayNetwork {
   async rotate(): Promise<void> {
     const { config, store } = this.deps;
     if (config.mode === 'static') {
-      throw new OverlayError('the key of a static network cannot be replaced: nothing tells the other members', {
+      throw new OverlayError('the key of a static network cannot be replaced: the others would not learn of it', {
         hint: 'leave and join again on this host, and hand its token to the others',
       });
     }

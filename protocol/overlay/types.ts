@@ -52,7 +52,7 @@ export interface OverlayState {
   peers: OverlayMember[];
   /** Names of the containers of other members. */
   names: OverlayNames[];
-  /** Whether members tell each other the names of their containers, since nobody else does. */
+  /** Whether members exchange the names of their containers, since no registry has them. */
   exchangeNames: boolean;
   /** Why no container can be attached now; absent where nothing prevents it. */
   problem?: string | undefined;

@@ -177,7 +177,7 @@ export function formatShare({ host, name, publicKey, nextKey, address, port, sub
 const aliveSchema = z.object({
   name: z.string().max(64),
   version: z.string().max(64),
-  /** Of the process, and of the machine's boot: two with one identity are told apart by them. */
+  /** Of the process, and of the machine's boot: they distinguish two processes with the same identity. */
   instance: z.string().max(64),
   boot: z.string().max(64),
 });

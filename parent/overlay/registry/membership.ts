@@ -190,8 +190,7 @@ export class RegistryMembership implements Membership {
   #look(picture: Picture): void {
     const { prefix, config, store, host } = this.deps;
     this.#registry = readPicture(prefix, picture, config);
-    const members = this.peers.map((member) => member);
-    store.writePeers({ members, names: this.names.map((names) => names) });
+    store.writePeers({ members: [...this.peers], names: [...this.names] });
     if (this.#registry.expelled.some((one) => one.host === host || one.keys.includes(this.#self?.publicKey ?? ''))) {
       this.#set(
         'expelled',
@@ -311,7 +310,7 @@ export class RegistryMembership implements Membership {
       const lease = existing && existing.lease !== '0' ? existing.lease : await client.grant(SHARE_TTL);
       const condition = existing ? { key, modRevision: existing.modRevision } : ({ key, version: '0' } as const);
       if (!(await client.transaction([condition], [{ put: key, value, lease }]))) {
-        // Somebody was faster; the list tells who.
+        // Another host was faster; the list shows which.
         this.#keys = new Map((await client.list(at.all)).entries.map((entry) => [entry.key, entry]));
         return this.#ensureShare(self);
       }
