@@ -1,5 +1,7 @@
 /** What the API reports of the egress policy. */
 
+import { hasFields, isFields, isFlag, isListOf, isNumber, isText, isTexts, optional } from './report-shapes.js';
+
 /** Of a rule, or of the default. Connections, flows of datagrams and echo requests are counted, and queries for names. */
 export interface EgressCounters {
   allowed: number;
@@ -28,23 +30,20 @@ export interface ContainerEgressReport extends EgressReport {
   networks: Record<string, EgressReport>;
 }
 
+const COUNTERS = { allowed: isNumber, denied: isNumber, names: isNumber };
+
+export const isEgressReport = hasFields<EgressReport>({
+  default: (value) => value === 'allow' || value === 'deny',
+  counters: hasFields(COUNTERS),
+  rules: isListOf(hasFields({ rule: isText, ...COUNTERS })),
+  learned: optional(hasFields({ file: isText, rules: isTexts, full: isFlag })),
+});
+
 export function isContainerEgressReport(value: unknown): value is ContainerEgressReport {
   return (
     isEgressReport(value) &&
     'networks' in value &&
-    typeof value.networks === 'object' &&
-    value.networks !== null &&
+    isFields(value.networks) &&
     Object.values(value.networks).every(isEgressReport)
-  );
-}
-
-export function isEgressReport(value: unknown): value is EgressReport {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'default' in value &&
-    'rules' in value &&
-    Array.isArray(value.rules) &&
-    value.rules.every((rule: unknown) => typeof rule === 'object' && rule !== null && 'rule' in rule)
   );
 }

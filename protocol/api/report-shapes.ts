@@ -18,7 +18,7 @@ export function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function isText(value: unknown): value is string {
+export function isText(value: unknown): value is string {
   return typeof value === 'string';
 }
 
@@ -50,7 +50,7 @@ export function isFlow(value: unknown): value is Flow {
 type Test = (value: unknown) => boolean;
 
 /** For fields that may be absent. */
-const optional =
+export const optional =
   (test: Test): Test =>
   (value) =>
     value === undefined || test(value);
@@ -59,16 +59,16 @@ function isTextByName(value: unknown): boolean {
   return isFields(value) && Object.values(value).every(isText);
 }
 
-function isNumber(value: unknown): boolean {
+export function isNumber(value: unknown): boolean {
   return typeof value === 'number';
 }
 
-function isFlag(value: unknown): boolean {
+export function isFlag(value: unknown): boolean {
   return typeof value === 'boolean';
 }
 
 /** Whether each of the named fields passes its test. */
-const hasFields =
+export const hasFields =
   <T>(tests: Readonly<Record<string, Test>>) =>
   (value: unknown): value is T =>
     isFields(value) && Object.entries(tests).every(([name, test]) => test(value[name]));
@@ -117,7 +117,10 @@ const isRequest = hasFields<ContainerReport['request']>({
   restart: optional(isFields),
   log: optional(hasFields({ maxSize: isNumber, maxFiles: isNumber })),
   ...Object.fromEntries(
-    ['env', 'dns', 'dnsSearch', 'dnsOptions', 'capAdd', 'capDrop', 'groupAdd'].map((name) => [name, optional(isTexts)]),
+    ['env', 'dns', 'dnsSearch', 'dnsOptions', 'capAdd', 'capDrop', 'groupAdd', 'egress'].map((name) => [
+      name,
+      optional(isTexts),
+    ]),
   ),
 });
 
@@ -146,6 +149,7 @@ export const isNetworkReport = hasFields<NetworkReport>({
   created: optional(isText),
   own: optional(isFlag),
   internal: optional(isFlag),
+  egress: optional(isTexts),
   subnets: isListOf(hasFields({ subnet: isText, gateway: optional(isText) })),
   labels: optional(isTextByName),
   containers: optional(

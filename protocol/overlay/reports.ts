@@ -1,14 +1,13 @@
 /** What the API reports of overlay networks. */
-import { isFields, isListOf } from '../api/report-shapes.js';
+import { hasFields, isFlag, isListOf, isNumber, isText, isTexts, optional } from '../api/report-shapes.js';
 import type { OverlayMember, OverlayPeerStatus } from './types.js';
 
 /** `waiting`: the registry is not reached. `lost`, `expelled` and `duplicate` need the user. */
 export type OverlayCondition = 'ready' | 'waiting' | 'lost' | 'expelled' | 'duplicate' | 'failed';
 
 /** A member in a report; absent fields are not known. */
-export type OverlayMemberReport = Omit<OverlayMember, 'publicKey' | 'nextKey'> &
+export type OverlayMemberReport = Omit<OverlayMember, 'nextKey'> &
   Partial<Omit<OverlayPeerStatus, 'host'>> & {
-    publicKey: string;
     self: boolean;
     /** Whether the registry knows it as alive; absent where nobody watches that. */
     alive?: boolean | undefined;
@@ -63,26 +62,21 @@ export interface OverlayEtcdRequest {
   passwordFile?: string | undefined;
 }
 
-const isText = (value: unknown) => typeof value === 'string';
 /** As formatToken() makes them: commands print it as it is. */
-export const isToken = (value: unknown): value is string => typeof value === 'string' && /^rno1\.[\w-]+$/.test(value);
-const isTexts = isListOf((value): value is string => isText(value));
+export const isToken = (value: unknown): value is string => isText(value) && /^rno1\.[\w-]+$/.test(value);
 
-function isMemberReport(value: unknown): value is OverlayMemberReport {
-  return isFields(value) && isText(value.host) && isText(value.name) && isText(value.address) && isTexts(value.subnets);
-}
+const isMemberReport = hasFields<OverlayMemberReport>({
+  ...{ host: isText, name: isText, address: isText, port: isNumber, subnets: isTexts, self: isFlag },
+  alive: optional(isFlag),
+  version: optional(isText),
+  ...Object.fromEntries(
+    ['handshakeAge', 'bytesSent', 'bytesReceived', 'latency'].map((name) => [name, optional(isNumber)]),
+  ),
+});
 
-export function isOverlayReport(value: unknown): value is OverlayReport {
-  return (
-    isFields(value) &&
-    isText(value.name) &&
-    isText(value.mode) &&
-    isText(value.condition) &&
-    isTexts(value.networks) &&
-    isListOf(isMemberReport)(value.members)
-  );
-}
+export const isOverlayReport = hasFields<OverlayReport>({
+  ...{ name: isText, mode: isText, condition: isText, networks: isTexts, members: isListOf(isMemberReport) },
+  ...{ reason: optional(isText), prefix: optional(isText) },
+});
 
-export function isOverlayJoined(value: unknown): value is OverlayJoined {
-  return isFields(value) && isText(value.name) && isToken(value.token) && isTexts(value.subnets);
-}
+export const isOverlayJoined = hasFields<OverlayJoined>({ name: isText, token: isToken, subnets: isTexts });
