@@ -83,6 +83,9 @@ export class HostilePair implements Disposable {
     this.send(encodeMessage({ type: 'hello', version: PROTOCOL_VERSION, pid: process.pid }));
     await this.parent.wait('message', channel);
     this.parent.engine.setAgent(channel);
+    // What is sent behind that arrives after it: before, what only an agent may send would be invalid.
+    this.parent.engine.send(channel, encodeMessage({ type: 'ping' }));
+    await this.agent.wait('message');
   }
 
   /** A port of the parent's, on 127.0.0.1; resolves to its number there. `childPort` is where it is to lead. */
