@@ -1,39 +1,21 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { run, startStack, tempDir, waitFor } from '../../support/index.js';
+import { ownHost } from '../../support/stacks/own-host.js';
 import { runNested, runWords } from '../../support/stacks/rootless-run.js';
 
-/**
- * A host of our own: user, mount and network namespaces with a device, a resolver (dnsmasq) on it, and a resolv.conf that
- * names it. Runs "$@" there.
- */
-const HOST = `
-ip link set lo up
-ip link add up0 type veth peer name up1
-ip link set up0 up
-ip link set up1 up
-ip addr add 198.51.100.2/24 dev up0
-ip route add default via 198.51.100.1
-printf 'nameserver 198.51.100.2\\nsearch corp.test\\noptions ndots:2 timeout:3\\n' > "$1/resolv.conf"
-mount --bind "$1/resolv.conf" /etc/resolv.conf
-shift
-dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts --listen-address=198.51.100.2 \
-  --bind-interfaces --address=/example.test/203.0.113.80 --pid-file= --user=root --group=root &
-resolver=$!
-code=0
-"$@" || code=$?
-kill $resolver
-wait $resolver
-exit $code
-`;
+/** Starts a resolver (dnsmasq) on the device of a host. */
+const RESOLVER = `setpriv --pdeathsig TERM dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts \
+  --listen-address=198.51.100.2 --bind-interfaces --address=/example.test/203.0.113.80 --pid-file= --user=root --group=root &`;
 
 describe('names', () => {
   for (const driver of ['slirp4netns', 'pasta']) {
     it(`are resolved by the host's resolver through ${driver}`, async () => {
       const ask = 'dig +short +time=2 +tries=5 example.test; getent ahostsv4 example.test | cut -d" " -f1 | sort -u';
-      const { stdout, code } = await run('unshare', [
-        ...['--user', '--map-root-user', '--map-auto', '--mount', '--net', 'sh', '-euc', HOST, 'sh', tempDir()],
-        ...runWords(`--net=${driver}`, 'sh', '-c', ask),
-      ]);
+      const { wrapper, resolvConf } = ownHost(RESOLVER);
+      writeFileSync(resolvConf, 'nameserver 198.51.100.2\nsearch corp.test\noptions ndots:2 timeout:3\n');
+      const [program = '', ...words] = [...wrapper, ...runWords(`--net=${driver}`, 'sh', '-c', ask)];
+      const { stdout, code } = await run(program, words);
       assert.deepEqual([stdout, code], ['203.0.113.80\n203.0.113.80\n', 0]);
     });
   }

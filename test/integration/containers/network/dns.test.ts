@@ -1,39 +1,26 @@
 /** The DNS servers of container networks, as programs in containers use them. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { NewContainer } from '../../../../parent/client/container-client.js';
 import type { AttachmentRequest } from '../../../../protocol/containers/types.js';
-import { tempDir, waitFor } from '../../../support/index.js';
-import { execIn, kill, onNetworks, startContainer, tryIn } from '../../../support/stacks/containers.js';
+import { waitFor } from '../../../support/index.js';
+import { addressOf, execIn, kill, onNetworks, startContainer, tryIn } from '../../../support/stacks/containers.js';
+import { ownHost } from '../../../support/stacks/own-host.js';
 import { withContainerStack } from '../../../support/stacks/with-stack.js';
 
 describe('names on container networks', () => {
-  /** A host with a resolver (dnsmasq) on its loopback only, and one at 198.51.100.2, which has other answers. Becomes "$@". */
-  const HOST = `
-ip link set lo up
-ip link add up0 type veth peer name up1
-ip link set up0 up
-ip link set up1 up
-ip addr add 198.51.100.2/24 dev up0
-ip route add default via 198.51.100.1
-mount --bind "$1" /etc/resolv.conf
-shift
+  /** A host with a resolver (dnsmasq) on its loopback only, and one at 198.51.100.2, which has other answers. */
+  const host = ownHost(`
 serve() {
   setpriv --pdeathsig TERM dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts \
     --listen-address=$1 --bind-interfaces --except-interface=none --address=/example.test/$2 --pid-file= --user=root --group=root &
 }
 serve 127.0.0.1 203.0.113.80
-serve 198.51.100.2 203.0.113.81
-exec "$@"`;
-  const file = join(tempDir(), 'resolv.conf');
-  before(() => writeFileSync(file, 'nameserver 127.0.0.1\nsearch corp.test\n'));
-  const stack = withContainerStack({
-    args: ['--net=auto'],
-    wrapper: ['unshare', '--user', '--map-root-user', '--map-auto', '--mount', '--net', 'sh', '-euc', HOST, 'sh', file],
-  });
+serve 198.51.100.2 203.0.113.81`);
+  before(() => writeFileSync(host.resolvConf, 'nameserver 127.0.0.1\nsearch corp.test\n'));
+  const stack = withContainerStack({ args: ['--net=auto'], wrapper: host.wrapper });
 
-  const start = (name: string, networks: (string | AttachmentRequest)[], more: NewContainer = {}) =>
+  const startOn = (name: string, networks: (string | AttachmentRequest)[], more: NewContainer = {}) =>
     startContainer(stack, { name, network: onNetworks(...networks), ...more });
   const lookUp = async (from: string, ...args: string[]) => {
     return (await tryIn(stack, from, 'nslookup', ...args)).output;
@@ -42,13 +29,12 @@ exec "$@"`;
   it('are those of the containers, without the hosts file, and all others the host knows', async () => {
     await stack.containers.createNetwork({ name: 'back', subnets: ['10.71.0.0/24', 'fd00:71::/64'] });
     await Promise.all([
-      start('redis', ['back'], { hostname: 'box' }),
-      start('replica', [{ network: 'back', aliases: ['redis-any'] }]),
-      start('c', ['back']),
+      startOn('redis', ['back'], { hostname: 'box' }),
+      startOn('replica', [{ network: 'back', aliases: ['redis-any'] }]),
+      startOn('c', ['back']),
     ]);
     assert.equal(await execIn(stack, 'c', 'cat', '/etc/resolv.conf'), 'search corp.test\nnameserver 10.71.0.1\n');
-    const { attachments } = await stack.containers.inspect('redis');
-    const own = attachments[0]?.ips[0]?.replace(/\/.*/, '') ?? '';
+    const own = addressOf(await stack.containers.inspect('redis'));
     for (const name of ['redis', 'BOX', 'redis.back', 'redis.rootless.internal']) {
       assert.match(await lookUp('c', name), new RegExp(`Address.*${own}`), name);
     }
@@ -60,11 +46,11 @@ exec "$@"`;
     await execIn(stack, 'c', 'sh', '-c', ': > /etc/hosts');
     assert.match(await execIn(stack, 'c', 'ping', '-c', '1', '-w', '5', 'redis'), /^PING redis .* 0% packet loss/s);
 
-    writeFileSync(file, 'nameserver 198.51.100.2\nsearch corp.test\n');
+    writeFileSync(host.resolvConf, 'nameserver 198.51.100.2\nsearch corp.test\n');
     await waitFor(async () => /203\.0\.113\.81/.test(await lookUp('c', 'example.test')), {
       what: 'the other resolver',
     });
-    writeFileSync(file, 'nameserver 127.0.0.1\nsearch corp.test\n');
+    writeFileSync(host.resolvConf, 'nameserver 127.0.0.1\nsearch corp.test\n');
 
     assert.match(
       await stack.must('dns', 'query', own, '--network', 'back', '--type', 'PTR'),
@@ -82,7 +68,7 @@ exec "$@"`;
   it('are its own only on an internal network, and of both networks for who is on two', async () => {
     await stack.containers.createNetwork({ name: 'inside', internal: true, subnets: ['10.72.0.0/24'] });
     await stack.containers.createNetwork({ name: 'out', subnets: ['10.73.0.0/24'] });
-    await Promise.all([start('db', ['inside']), start('app', ['inside', 'out']), start('web', ['out'])]);
+    await Promise.all([startOn('db', ['inside']), startOn('app', ['inside', 'out']), startOn('web', ['out'])]);
     assert.match(await lookUp('db', 'app'), /10\.72\.0\./);
     assert.match(await lookUp('db', 'example.test'), /NXDOMAIN/);
     assert.match(await lookUp('db', 'web'), /NXDOMAIN/);
@@ -96,7 +82,7 @@ exec "$@"`;
 
   it('are asked of the servers of --dns, which are reached as the container reaches them', async () => {
     await stack.containers.createNetwork({ name: 'own', subnets: ['10.74.0.0/24'] });
-    await Promise.all([start('redis', ['own']), start('c', ['own'], { dns: ['198.51.100.2'] })]);
+    await Promise.all([startOn('redis', ['own']), startOn('c', ['own'], { dns: ['198.51.100.2'] })]);
     assert.match(await lookUp('c', 'redis'), /10\.74\.0\./);
     assert.match(await lookUp('c', 'example.test'), /203\.0\.113\.81/);
     assert.match(
@@ -107,10 +93,10 @@ exec "$@"`;
 
   it('are answered by the next agent where one dies, without a refusal', async () => {
     await stack.containers.createNetwork({ name: 'stays', subnets: ['10.75.0.0/24'] });
-    await start('redis', ['stays']);
+    await startOn('redis', ['stays']);
     const ask = 'nslookup redis.stays > /tmp/out 2>&1 && echo found || { echo lost; cat /tmp/out; }';
     const loop = `i=0; while [ $i -lt 25 ]; do ${ask}; i=$((i+1)); sleep 0.05; done; echo end; exec sleep 1000`;
-    await start('c', ['stays'], { command: ['sh', '-c', loop] });
+    await startOn('c', ['stays'], { command: ['sh', '-c', loop] });
     await waitFor(async () => /found/.test(await stack.must('logs', 'c')), { what: 'an answer' });
     for (const agent of stack.agents()) kill(agent);
     await stack.settled();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NewContainer } from '../../../../../parent/client/container-client.js';
-import { tempDir, waitFor } from '../../../../support/index.js';
+import { waitFor } from '../../../../support/index.js';
 import {
   busyboxRootfs,
   detachedVariable,
@@ -11,37 +11,17 @@ import {
   removeAll,
   startContainer,
 } from '../../../../support/stacks/containers.js';
+import { ownHost } from '../../../../support/stacks/own-host.js';
 import { withContainerStack } from '../../../../support/stacks/with-stack.js';
 
 describe('resolv.conf of containers', () => {
-  /**
-   * A host of our own with a device, a resolver (dnsmasq) on it and on loopback, and a resolv.conf that tests write. Becomes
-   * "$@"; the resolver ends with it.
-   */
-  const HOST = `
-ip link set lo up
-ip link add up0 type veth peer name up1
-ip link set up0 up
-ip link set up1 up
-ip addr add 198.51.100.2/24 dev up0
-ip route add default via 198.51.100.1
-mount --bind "$1" /etc/resolv.conf
-shift
+  /** A host with a resolver (dnsmasq) on its device and on loopback. */
+  const { resolvConf: file, wrapper } = ownHost(`
 setpriv --pdeathsig TERM dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts \
   --listen-address=198.51.100.2,127.0.0.1 --bind-interfaces --address=/example.test/203.0.113.80 \
   --address=/example.test/2001:db8::80 --pid-file= \
-  --user=root --group=root &
-exec "$@"`;
-  const file = join(tempDir(), 'resolv.conf');
-  before(() => {
-    writeFileSync(file, 'nameserver 127.0.0.1\n');
-  });
-  const namespaces = ['--user', '--map-root-user', '--map-auto', '--mount', '--net'];
-  const stack = withContainerStack({
-    args: ['--net=slirp4netns'],
-    wrapper: ['unshare', ...namespaces, 'sh', '-euc', HOST, 'sh', file],
-    keep: true,
-  });
+  --user=root --group=root &`);
+  const stack = withContainerStack({ args: ['--net=slirp4netns'], wrapper, keep: true });
   const contentWith = (...options: string[]) =>
     stack.must('run', '--rm', ...options, '--rootfs', busyboxRootfs(), '--', 'cat', '/etc/resolv.conf');
   const lookUp = async (...options: string[]) =>
