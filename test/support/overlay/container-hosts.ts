@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { OverlayReport } from '../../../protocol/overlay/reports.js';
 import { binPath } from '../paths.js';
 import { type RunResult, run } from '../run.js';
-import { type ContainerStack, startContainerStack } from '../stacks/containers.js';
+import { busyboxRootfs, type ContainerStack, HOST_PROGRAMS, startContainerStack } from '../stacks/containers.js';
 import { startHosts, type TestHost, type TestHosts } from './hosts.js';
 
 export interface OverlayHost {
@@ -13,6 +13,8 @@ export interface OverlayHost {
   net(...args: string[]): Promise<RunResult>;
   /** As net(), which has to succeed; resolves with its standard output, trimmed. */
   must(...args: string[]): Promise<string>;
+  /** Runs a container with the host's programs on that network, detached. */
+  start(network: string, name: string, command: readonly string[], ...options: string[]): Promise<string>;
   status(network: string): Promise<OverlayReport>;
 }
 
@@ -38,6 +40,12 @@ export async function startOverlayHost(host: TestHost, home?: string): Promise<O
   };
   return {
     ...{ host, stack, net, must: output },
+    start: (network, name, command, ...options) =>
+      output(
+        ...['run', '-d', '--net', network, '--name', name, ...options],
+        ...HOST_PROGRAMS.flatMap((mount) => ['-v', mount]),
+        ...['--rootfs', busyboxRootfs(), '--', ...command],
+      ),
     async status(network) {
       const [report] = JSON.parse(await output('overlay', 'status', '--json', network)) as OverlayReport[];
       return report ?? assert.fail(`no report of ${network}`);

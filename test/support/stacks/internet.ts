@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pythonProgram } from '../paths.js';
+import { tempDir } from '../temp-dir.js';
 
 /** Where a router behind the host leads; documentation networks (RFC 5737, RFC 3849), for IPv4 and IPv6. */
 export interface Site {
@@ -114,4 +115,14 @@ export function onInternet(
   writeFileSync(resolvConf, 'nameserver 127.0.0.1\n');
   const unshare = ['unshare', '--user', '--map-root-user', '--map-auto', '--mount', '--net'];
   return [...unshare, 'sh', '-euc', HOST, 'sh', resolvConf, script, directory, servers];
+}
+
+/** A script for onInternet(): a resolver of the host that knows these names, with records as python/outbound/names.py has them. */
+export function withNames(names: Readonly<Record<string, readonly string[]>>): string {
+  const program = join(tempDir(), 'names.py');
+  writeFileSync(program, pythonProgram('outbound/names'));
+  return `
+    mkfifo "$3/names"
+    python3 ${program} '${JSON.stringify(names)}' >"$3/names" &
+    read -r _ <"$3/names"`;
 }

@@ -1,9 +1,6 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { tempDir, waitFor } from '../../../support/index.js';
 import { type KernelFeature, without } from '../../../support/kernel.js';
-import { pythonProgram } from '../../../support/paths.js';
 import {
   addressOf,
   busyboxRootfs,
@@ -15,7 +12,7 @@ import {
   startContainerStack,
   WEB,
 } from '../../../support/stacks/containers.js';
-import { onInternet, SITES } from '../../../support/stacks/internet.js';
+import { onInternet, SITES, withNames } from '../../../support/stacks/internet.js';
 import { withContainerStack, withStack } from '../../../support/stacks/with-stack.js';
 
 const { open, server } = SITES[4];
@@ -23,13 +20,7 @@ const NAMES = { 'allowed.test': [`A ${open}`], 'other.test': [`A ${open}`] };
 
 /** A stack on a host whose resolver knows these names. */
 function start(home = tempDir(), lacking: readonly KernelFeature[] = []): Promise<ContainerStack> {
-  const names = join(tempDir(), 'names.py');
-  writeFileSync(names, pythonProgram('outbound/names'));
-  const script = `
-    mkfifo "$3/names"
-    python3 ${names} '${JSON.stringify(NAMES)}' >"$3/names" &
-    read -r _ <"$3/names"`;
-  const wrapper = [...onInternet(tempDir(), script), ...without(lacking, { nested: true })];
+  const wrapper = [...onInternet(tempDir(), withNames(NAMES)), ...without(lacking, { nested: true })];
   return startContainerStack({ args: ['--net=builtin'], wrapper, home });
 }
 

@@ -1,10 +1,7 @@
 // Hosts with names on an internet of a test's own, and a program that connects to them.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { binPath, type RunningStack, run, startStack, tempDir } from '../../../support/index.js';
-import { pythonProgram } from '../../../support/paths.js';
-import { onInternet, SITES } from '../../../support/stacks/internet.js';
+import { onInternet, SITES, withNames } from '../../../support/stacks/internet.js';
 
 const { open } = SITES[4];
 const NAMES = {
@@ -17,13 +14,7 @@ const NAMES = {
 
 /** A stack on a host with an internet of its own, and a resolver that knows these names. */
 export function startWithNames(...args: string[]): Promise<RunningStack> {
-  const names = join(tempDir(), 'names.py');
-  writeFileSync(names, pythonProgram('outbound/names'));
-  const script = `
-    mkfifo "$3/names"
-    python3 ${names} '${JSON.stringify(NAMES)}' >"$3/names" &
-    read -r _ <"$3/names"`;
-  return startStack({ args: ['--net=builtin', '--ipv6', ...args], wrapper: onInternet(tempDir(), script) });
+  return startStack({ args: ['--net=builtin', '--ipv6', ...args], wrapper: onInternet(tempDir(), withNames(NAMES)) });
 }
 
 /** What programs inside do: each function returns one line. */

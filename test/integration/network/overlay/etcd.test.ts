@@ -6,7 +6,7 @@ import {
   startOverlayHost,
   startOverlayHosts,
 } from '../../../support/overlay/container-hosts.js';
-import { busyboxRootfs, HOST_PROGRAMS, IDLE, WEB } from '../../../support/stacks/containers.js';
+import { addressOf, IDLE, WEB } from '../../../support/stacks/containers.js';
 
 /** Of the network between the hosts. */
 const ETCD = '192.0.2.254';
@@ -43,20 +43,14 @@ describe('an overlay network with etcd', () => {
     await all?.[Symbol.asyncDispose]();
   });
 
-  const run = (host: OverlayHost, name: string, command: readonly string[]) =>
-    host.must(
-      ...['run', '-d', '--restart', 'always', '--net', 'back', '--name', name],
-      ...HOST_PROGRAMS.flatMap((mount) => ['-v', mount]),
-      ...['--rootfs', busyboxRootfs(), '--', ...command],
-    );
   const fetches = async (host: OverlayHost, from: string, name: string) =>
     (await host.net('exec', from, 'curl', '-sS', '-m', '2', `http://${name}/`)).code === 0;
 
   it('is joined with one token, and has the names of all members', async () => {
     const token = await at(0).must('overlay', 'create', 'back', '--etcd', `http://${ETCD}:2379`, '--host-name', 'one');
     assert.equal(await at(1).must('overlay', 'join', token, '--host-name', 'two'), '');
-    await run(at(0), 'web', WEB);
-    await run(at(1), 'client', IDLE);
+    await at(0).start('back', 'web', WEB, '--restart', 'always');
+    await at(1).start('back', 'client', IDLE, '--restart', 'always');
     await waitFor(() => fetches(at(1), 'client', 'web'), { what: 'the page', timeout: 20_000 });
     const { condition, members } = await at(0).status('back');
     assert.equal(condition, 'ready');
@@ -70,7 +64,7 @@ describe('an overlay network with etcd', () => {
 
   it('has new keys without a break', async () => {
     const before = (await at(1).status('back')).members.map(({ publicKey }) => publicKey);
-    const web = (await at(0).stack.containers.inspect('web')).attachments[0]?.ips[0]?.replace(/\/.*/, '') ?? '';
+    const web = addressOf(await at(0).stack.containers.inspect('web'));
     const pinging = at(1).net('exec', 'client', 'ping', '-n', '-q', '-i', '0.05', '-c', '250', '-W', '1', web);
     await at(0).must('overlay', 'rotate', 'back');
     const { stdout } = await pinging;

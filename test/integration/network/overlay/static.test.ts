@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { start, waitFor } from '../../../support/index.js';
 import { type OverlayHost, type OverlayHosts, startOverlayHosts } from '../../../support/overlay/container-hosts.js';
-import { busyboxRootfs, HOST_PROGRAMS, IDLE, kill, WEB } from '../../../support/stacks/containers.js';
+import { addressOf, IDLE, kill, WEB } from '../../../support/stacks/containers.js';
 
 describe('a static overlay network', () => {
   let all: OverlayHosts;
@@ -15,15 +15,8 @@ describe('a static overlay network', () => {
     await all?.[Symbol.asyncDispose]();
   });
 
-  const run = (host: OverlayHost, name: string, command: readonly string[], ...options: string[]) =>
-    host.must(
-      ...['run', '-d', '--net', 'back', '--name', name, ...options],
-      ...HOST_PROGRAMS.flatMap((mount) => ['-v', mount]),
-      ...['--rootfs', busyboxRootfs(), '--', ...command],
-    );
   const exec = (host: OverlayHost, name: string, ...command: string[]) => host.net('exec', name, ...command);
-  const addressOf = async (host: OverlayHost, name: string) =>
-    (await host.stack.containers.inspect(name)).attachments[0]?.ips[0]?.replace(/\/.*/, '') ?? '';
+  const ipOf = async (host: OverlayHost, name: string) => addressOf(await host.stack.containers.inspect(name));
 
   it('is made by one host, joined by the other, and known to both after the second token', async () => {
     const token = await at(0).must(
@@ -49,9 +42,9 @@ describe('a static overlay network', () => {
   });
 
   it('lets containers reach each other, by address and by name, with the addresses that they have', async () => {
-    await run(at(0), 'web', WEB, '--network-alias', 'www');
-    await run(at(1), 'client', IDLE);
-    const [web, client] = [await addressOf(at(0), 'web'), await addressOf(at(1), 'client')];
+    await at(0).start('back', 'web', WEB, '--network-alias', 'www');
+    await at(1).start('back', 'client', IDLE);
+    const [web, client] = [await ipOf(at(0), 'web'), await ipOf(at(1), 'client')];
     await waitFor(async () => (await exec(at(1), 'client', 'ping', '-c', '1', '-W', '1', web)).code === 0, {
       what: 'the way to the other host',
     });
@@ -70,7 +63,7 @@ describe('a static overlay network', () => {
   });
 
   it('reaches nothing else of the other host', async () => {
-    const gateway = (await addressOf(at(0), 'web')).replace(/\d+$/, '1');
+    const gateway = (await ipOf(at(0), 'web')).replace(/\d+$/, '1');
     await using _server = await start(
       'nsenter',
       [...at(0).stack.into(), 'socat', 'TCP-LISTEN:7000,fork', '/dev/null'],
