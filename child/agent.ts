@@ -10,10 +10,12 @@ import ipaddr from 'ipaddr.js';
 import { type Engine, type EngineEvent, native } from '../native/index.js';
 import { errorText } from '../protocol/errors/error-text.js';
 import { defaultCongestion } from '../protocol/net/congestion.js';
-import type { ContainersConfig } from '../protocol/wire/messages.js';
+import type { Listener } from '../protocol/ports/auto.js';
+import type { ContainersConfig, ListenerRule } from '../protocol/wire/messages.js';
 import { decodeMessage, encodeMessage, type Message, PROTOCOL_VERSION } from '../protocol/wire/messages.js';
 import { DialPlans } from './connect/dial-plans.js';
 import type { ContainerRuntime } from './container/index.js';
+import type { ListenerWatch } from './listeners/listener-watch.js';
 import { RouteSocket } from './netlink/route.js';
 import { ANSWER_MARKS } from './source-address/answer-marks.js';
 import { SourceAddresses } from './source-address/source-addresses.js';
@@ -83,6 +85,7 @@ function handle(event: EngineEvent): void {
       const message = decodeMessage(event.data);
       if (message.type === 'ping') send({ type: 'pong' });
       if (message.type === 'forget') engine.forgetPlan(Buffer.from(message.target));
+      if (message.type === 'watch-listeners') void watchListeners(message.rules);
       if (message.type === 'containers') void runContainers(message.config);
       if (message.type === 'containers-stop') void endContainers(message.timeout);
       if (message.type === 'containers-use') void countContainers();
@@ -111,6 +114,16 @@ function handle(event: EngineEvent): void {
       send({ type: 'log', level: 'warn', text: event.text });
       break;
   }
+}
+
+let listenerWatch: ListenerWatch | undefined;
+
+/** For ports that are published while something listens inside. */
+async function watchListeners(rules: readonly ListenerRule[]): Promise<void> {
+  const { ListenerWatch } = await import('./listeners/listener-watch.js');
+  listenerWatch?.[Symbol.dispose]();
+  const report = (listeners: Listener[]) => send({ type: 'listeners', container: '', listeners });
+  listenerWatch = new ListenerWatch({ netns: '', container: false, rules, report, warn });
 }
 
 /** Whether the containers have been ready. */

@@ -1,6 +1,7 @@
 import type { Info, OutboundEvent, PortReport, StackEvent } from '../../protocol/api/types.js';
+import { urlOf } from '../../protocol/ports/auto.js';
 import { formatPortMapping } from '../../protocol/ports/grammar.js';
-import { type PortSpec, parsePortSpecJSON } from '../../protocol/ports/rootlesskit-json.js';
+import { type PortSpec, type PortStatus, parsePortSpecJSON } from '../../protocol/ports/rootlesskit-json.js';
 import { MAX_LINE, printable, printableJSON } from '../../protocol/text/printable-text.js';
 import { formatTable } from '../common/table.js';
 
@@ -39,6 +40,8 @@ export function portTable(ports: readonly PortReport[], { counters = false } = {
   if (sources) header.push('SOURCE');
   const bypassed = ports.some(({ bypass }) => bypass !== undefined);
   if (bypassed) header.push('BYPASS');
+  const auto = ports.some((port) => port.auto);
+  if (auto) header.push('PROGRAM', 'URL');
   if (states) header.push('STATE');
   const rows = ports.map((port) => {
     const { proto, parentIP = '', parentPort, childIP = '', childPort } = port.spec;
@@ -47,6 +50,7 @@ export function portTable(ports: readonly PortReport[], { counters = false } = {
     if (persistent) row.push(port.persistent ? 'yes' : 'no');
     if (sources) row.push(port.source ?? '');
     if (bypassed) row.push(bypassText(port));
+    if (auto) row.push(...(port.auto ? [port.program ?? '', urlText(port.spec)] : ['', '']));
     if (states) row.push(stateText(port.listener ?? { state: 'listening' }));
     return row;
   });
@@ -61,7 +65,7 @@ export function eventText(event: StackEvent): string {
 function describe(event: StackEvent): string {
   switch (event.type) {
     case 'port-added':
-      return `port ${event.id} added: ${specText(event.spec)}`;
+      return `port ${event.id} added: ${specText(event.spec)}${autoText(event)}`;
     case 'port-removed':
       return `port ${event.id} removed: ${specText(event.spec)}`;
     case 'port-state':
@@ -84,6 +88,17 @@ function describe(event: StackEvent): string {
       // From a stack of a later version.
       return printableJSON(event);
   }
+}
+
+/** Of a port that is published while something listens inside. */
+function autoText({ auto, program }: PortStatus): string {
+  if (!auto) return '';
+  return program === undefined ? ' (auto)' : ` (auto, ${program})`;
+}
+
+/** "" for UDP. */
+function urlText({ proto, parentIP = '', parentPort }: PortSpec): string {
+  return proto.startsWith('tcp') ? urlOf({ ip: parentIP, port: parentPort }) : '';
 }
 
 /** As `add-ports` takes it. */

@@ -6,6 +6,7 @@
  * all of them; an answer that was being computed meanwhile is computed again before it is sent, so that nothing obsolete is
  * cached after a change.
  */
+import ipaddr from 'ipaddr.js';
 import { type Engine, native } from '../../native/index.js';
 import { shortId } from '../../protocol/containers/short-id.js';
 import { errorText } from '../../protocol/errors/error-text.js';
@@ -75,6 +76,9 @@ export class DialPlans {
   async #plan(target: ConnectTarget): Promise<Plan> {
     const endpoint = target.container === '' ? undefined : await this.options.endpointOf(target.container);
     if (endpoint === undefined) return { ips: dialPlan(target, this.options.isLocal), netns: '' };
+    // A server on loopback in the container is reached in its own namespace alone.
+    if (target.ip !== '' && ipaddr.parse(target.ip).range() === 'loopback')
+      return { ips: [target.ip], netns: endpoint.inside };
     return { ips: endpoint.ips, netns: endpoint.netns ?? '' };
   }
 

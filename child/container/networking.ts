@@ -98,7 +98,7 @@ export function makeNetwork({ config, parent, host, names, changed, send, warn }
   });
   const firewall = new NftFirewall(host.direct);
   const answers = new AnswerFilter();
-  const ports = new PortPublisher(parent);
+  const ports = new PortPublisher(parent, send, warn);
   const networks = new NetworkRegistry({ confDir, ipamDir, warn, hostNetworks: host.networks });
   const policies = new EgressPolicies({ parent, direct: host.direct, peersOf: (id) => peers.peersOf(id), warn });
   peers.onWritten = () => policies.refresh();

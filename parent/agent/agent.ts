@@ -52,7 +52,9 @@ export class AgentSupervisor {
   readonly onState: ((state: 'ready' | 'lost', reason: string) => void)[] = [];
   /** Called when an agent is lost and no other follows, since the namespaces are gone. */
   readonly onGone: (() => void)[] = [];
-  /** Receives messages other than hello, pong and log, with their size. */
+  /** Receives what listens inside, where that was requested. */
+  onListeners: (message: Extract<Message, { type: 'listeners' }>) => void = () => {};
+  /** Receives messages other than these, hello, pong and log, with their size. */
   onMessage: (message: Message, bytes: number) => void = () => {};
 
   constructor(
@@ -133,6 +135,8 @@ export class AgentSupervisor {
         this.#log[message.level].log(printable(message.text));
       } else if (message.type === 'pong') {
         this.#heartbeat.alive();
+      } else if (message.type === 'listeners') {
+        this.onListeners(message);
       } else if (message.type !== 'hello') {
         this.onMessage(message, data.length);
       } else if (message.version !== PROTOCOL_VERSION) {

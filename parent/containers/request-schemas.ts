@@ -43,6 +43,16 @@ export const parseReservation = (value: unknown) => parse(reservation, value);
 /** Throws ContainersError. */
 export const parseActivation = (value: unknown) => parse(z.object({ owner, childIP: address }), value);
 
+const autoPorts = z.object({
+  owner,
+  name: z.string().max(256),
+  childIP: address,
+  rules: z.array(z.string().max(256)).min(1).max(16),
+});
+
+/** Throws ContainersError. */
+export const parseAutoPorts = (value: unknown) => parse(autoPorts, value);
+
 /** Throws ContainersError. */
 export const parseOwner = (value: unknown) => parse(z.object({ owner }), value);
 

@@ -17,6 +17,7 @@ import { statePath } from '../../protocol/state/state-layout.js';
 import type {
   AgentRequest,
   AgentRequests,
+  AutoPortsRequest,
   ContainersConfig,
   HostAspect,
   Message,
@@ -26,6 +27,7 @@ import type { ContainerPolicies } from '../egress/container-policies.js';
 import { ContainersError, errorText, printable } from '../errors.js';
 import type { HostReach } from '../network/host/gateway.js';
 import { hostNetworks, stackNetworks } from '../network/host/networks.js';
+import type { StackAutoPorts } from '../port/auto/stack-auto-ports.js';
 import type { PortDriver } from '../port/driver.js';
 import type { ActivatedSockets } from '../systemd/activated-sockets.js';
 import { hostInfo } from './host-info.js';
@@ -62,7 +64,11 @@ type Answers = { [Name in AgentRequest]: (params: unknown) => Promise<AgentReque
 
 export interface ContainerServiceDeps {
   agent: AgentSupervisor;
-  ports: { driver: PortDriver | undefined; sockets?: ActivatedSockets | undefined };
+  ports: {
+    driver: PortDriver | undefined;
+    sockets?: ActivatedSockets | undefined;
+    auto?: StackAutoPorts | undefined;
+  };
   network: () => NetworkDriverInfo | undefined;
   hostReach: HostReach;
   /** Policies of containers, and whether the stack has one itself; undefined where the network has none. */
@@ -286,8 +292,13 @@ export class ContainerService {
         await this.#ports.activate(owner, childIP);
         return {};
       },
+      'ports-auto': async (given) => {
+        await beginAutoPorts(this.deps.ports, (await schemas()).parseAutoPorts(given));
+        return {};
+      },
       'ports-release': async (given) => {
-        await this.#ports.release((await schemas()).parseOwner(given).owner);
+        const { owner } = (await schemas()).parseOwner(given);
+        await Promise.all([this.#ports.release(owner), this.deps.ports.auto?.end(owner)]);
         return {};
       },
       'survivors-end': async (given) => {
@@ -298,7 +309,9 @@ export class ContainerService {
         this.onOverlayNames(network, names);
         return {};
       },
-      'ports-owners': async () => ({ owners: this.#ports.owners() }),
+      'ports-owners': async () => ({
+        owners: [...new Set([...this.#ports.owners(), ...((await this.deps.ports.auto?.containers()) ?? [])])],
+      }),
       'egress-policy': async (given) => {
         const { key, rules } = (await schemas()).parsePolicy(given);
         this.#policies().setPolicy(key, rules);
@@ -330,6 +343,17 @@ export class ContainerService {
       `the network driver ${network()?.driver ?? 'host'} cannot enforce egress policies; hint: start the stack with --net=builtin`,
     );
   }
+}
+
+/** Throws ContainersError, PortError and PortMappingError. */
+async function beginAutoPorts(
+  { auto, driver }: ContainerServiceDeps['ports'],
+  request: AutoPortsRequest,
+): Promise<void> {
+  if (auto) return auto.watchContainer(request);
+  throw new ContainersError(
+    `the port driver ${driver?.info.driver ?? 'none'} cannot publish what listens in containers; hint: start the stack with --port-driver=builtin`,
+  );
 }
 
 /** Loaded at the first container's request: zod takes long to load. */

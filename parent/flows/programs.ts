@@ -80,6 +80,19 @@ export async function findPrograms(
   return found;
 }
 
+/** Names of the programs that have sockets, by the inodes of these. */
+export async function programNames(
+  inodes: ReadonlySet<number>,
+  { root, netns: path, patience = PATIENCE_MS }: Omit<StackProcessesDeps, 'containers'>,
+): Promise<Map<number, string>> {
+  const netns = identityOf(root, path);
+  if (inodes.size === 0 || netns === undefined) return new Map();
+  const deadline = new Deadline(patience);
+  const processes = await stackProcesses(root, netns, deadline);
+  const owners = await findOwners(new Set([...inodes].map(String)), processes, deadline);
+  return new Map([...owners].map(([inode, { pid }]) => [Number(inode), printable(nameOf(pid), MAX_NAME)]));
+}
+
 function identityOf(root: number, path: string | undefined): string | undefined {
   try {
     return path === undefined ? readlinkSync(`/proc/${root}/ns/net`) : `net:[${statSync(path).ino}]`;

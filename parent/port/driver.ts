@@ -1,5 +1,5 @@
 import type { PortDriverInfo, StackEvent } from '../../protocol/api/types.js';
-import type { PortMapping, PublishedPort } from '../../protocol/ports/port-mapping.js';
+import type { AutoPort, PortMapping, PublishedPort } from '../../protocol/ports/port-mapping.js';
 import type { PortCounters, PortSource, PortState } from '../../protocol/ports/status.js';
 
 type WithoutTime<E> = E extends StackEvent ? Omit<E, 'time'> : never;
@@ -22,6 +22,8 @@ export interface AdoptOptions {
   id?: number | undefined;
   /** Id of the container that the port leads to; none unless given. */
   container?: string | undefined;
+  /** Given for a port that is published while something listens inside. */
+  auto?: AutoPort | undefined;
 }
 
 /** What a command needs for its port driver. */

@@ -1,5 +1,7 @@
 import type { LearnedFile } from '../../protocol/egress/learned-file.js';
 import type { EgressRule } from '../../protocol/egress/rule.js';
+import type { Subnet } from '../../protocol/net/cidr.js';
+import type { AutoPublish } from '../../protocol/ports/auto.js';
 import type { PortMapping } from '../../protocol/ports/port-mapping.js';
 import type { SubIdSource } from '../namespaces/id-map.js';
 import type { StartedLauncher } from '../namespaces/launcher.js';
@@ -49,6 +51,10 @@ export interface StackOptions {
   /** Threads that relay connections, from 1 to MAX_PORT_THREADS; by the available CPUs where absent. */
   portThreads?: number;
   publish: readonly PortMapping[];
+  /** What is published while something listens inside; nothing where absent. */
+  autoPublish?: readonly AutoPublish[];
+  /** Addresses of loopback for such ports of the stack and its containers; 127.0.0.0/8 where absent. */
+  autoAddresses?: Subnet;
   /** Whether servers inside see the addresses of clients that are not on loopback, with the builtin port driver. */
   keepSource: boolean;
   /** Options of the port driver `bypass`; absent with the others. */

@@ -9,6 +9,7 @@ import { errorText } from '../errors.js';
 import { outboundEvent } from '../flows/outbound-event.js';
 import type { Launcher } from '../namespaces/launcher.js';
 import type { Network } from '../network/driver.js';
+import { StackAutoPorts } from '../port/auto/stack-auto-ports.js';
 import type { PortDriver } from '../port/driver.js';
 import { PortListError } from '../port/errors.js';
 import { createPortDriver } from '../port/index.js';
@@ -24,6 +25,8 @@ export interface StackPortsDeps {
   events: EventBus;
   launcher: Launcher;
   network: Network;
+  /** Path of the stack's network namespace where that is detached. */
+  netns: string | undefined;
   stateDir: StateDir;
 }
 
@@ -34,6 +37,8 @@ export class StackPorts {
   readonly persistent: PersistentPorts | undefined;
   /** Persistent ports that cannot be published yet. */
   readonly waiting: WaitingPorts | undefined;
+  /** Publishes what listens inside; undefined if the port driver cannot. */
+  readonly auto: StackAutoPorts | undefined;
   /** Sockets that systemd has opened. */
   readonly sockets: ActivatedSockets | undefined;
   readonly #options: StackOptions;
@@ -69,6 +74,21 @@ export class StackPorts {
       this.waiting = waiting;
       undo.push('stop retrying ports', () => waiting.close());
     }
+    if (driver?.adopt) {
+      const { autoAddresses: addresses } = options;
+      const { launcher, netns } = deps;
+      const auto = new StackAutoPorts({
+        addresses,
+        agent,
+        driver,
+        log,
+        name: nameOf(options),
+        netns,
+        root: launcher.pid,
+      });
+      this.auto = auto;
+      undo.push('stop publishing what listens inside', () => auto.close());
+    }
     this.sockets = activatedSockets(options, driver, log);
     undo.push('close the sockets of systemd', () => this.sockets?.close());
   }
@@ -86,6 +106,7 @@ export class StackPorts {
     }
     await this.sockets?.publish();
     await this.publishPersistent();
+    if (this.auto && this.#options.autoPublish) await this.auto.watchStack(this.#options.autoPublish);
   }
 
   /** Publishes the ports of the file of persistent ports that are not published yet; those that cannot be now wait. */
@@ -137,4 +158,9 @@ function activatedSockets(
     log.warn(`cannot publish a systemd socket: the port driver ${portDriver} does not support it`);
   }
   return undefined;
+}
+
+/** The same at each start: the name of the stack, or its command and directory. */
+function nameOf({ name, command }: StackOptions): string {
+  return name?.text ?? [process.cwd(), ...(command ?? [])].join('\0');
 }

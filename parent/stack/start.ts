@@ -118,7 +118,7 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
   const events = new EventBus();
   const egress = startEgress(options, (line) => log.warn(line), { engineHost, events, network, undo });
   const agent = startSupervisor(context, engineHost, launcher);
-  const ports = new StackPorts(context, { agent, engineHost, events, launcher, network, stateDir });
+  const ports = new StackPorts(context, { agent, engineHost, events, launcher, network, netns: child.netns, stateDir });
   const containers =
     options.containers &&
     new ContainerService({

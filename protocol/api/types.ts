@@ -1,4 +1,4 @@
-import type { PortSpec, PortStatus } from '../ports/rootlesskit-json.js';
+import type { PortStatus } from '../ports/rootlesskit-json.js';
 import type { PortCounters, PortSource, PortState } from '../ports/status.js';
 
 /** Version of the REST API: RootlessKit's, with additions. */
@@ -106,8 +106,8 @@ export interface EgressDenied {
 
 /** A message of `GET /v1/events`, one JSON object a WebSocket text frame. `time` is in ms since the epoch. */
 export type StackEvent = { time: number } & (
-  | { type: 'port-added'; id: number; spec: PortSpec }
-  | { type: 'port-removed'; id: number; spec: PortSpec }
+  | ({ type: 'port-added' } & PortStatus)
+  | ({ type: 'port-removed' } & PortStatus)
   | { type: 'port-state'; id: number; listener: PortState }
   | { type: 'connection-opened'; port: number; protocol?: 'tcp' | 'udp'; connection: number; client: string }
   | { type: 'connection-refused'; port: number; connection: number; client: string; reason: string }

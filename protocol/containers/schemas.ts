@@ -9,6 +9,7 @@ import * as z from 'zod';
 import { containerRules } from '../egress/container-policy.js';
 import { ExpectedError } from '../errors/expected-error.js';
 import { firstProblem, problemOf } from '../errors/schema-problems.js';
+import { parseAutoPublish } from '../ports/auto.js';
 import { isName } from '../text/names.js';
 import { quote } from '../text/preview.js';
 import { DEFAULT_LOG, LogTimeError, MAX_LOG_FILES, MAX_LOG_SIZE, parseLogTime } from './log-options.js';
@@ -138,6 +139,15 @@ const publish = z.array(portMapping).superRefine((ports, context) => {
   if (total > MAX_PORTS) wrong([], `${total} are too many, at most ${MAX_PORTS} can be given`);
 });
 
+function isAutoPublishText(text: string): boolean {
+  try {
+    parseAutoPublish(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 const containerFields = {
   name: name.optional(),
   rootfs: absolute.optional(),
@@ -154,6 +164,7 @@ const containerFields = {
   ...optionFields,
   network: network.default({ mode: 'networks', networks: [] }),
   publish: publish.default([]),
+  autoPublish: z.array(check(isAutoPublishText, 'of the form [ip:]auto[:port[-port]][/tcp|udp]')).max(16).default([]),
   dns: z.array(ip).default([]),
   dnsSearch: z.array(word).default([]),
   dnsOptions: z.array(word).default([]),
@@ -320,12 +331,13 @@ export function parseHostname(value: unknown): string {
 }
 
 /** Throws ContainerRequestError for options that exclude each other. */
-function checkNetworkOptions({ network: asked, publish: ports, ...request }: ContainerRequest): void {
+function checkNetworkOptions({ network: asked, publish: ports, autoPublish, ...request }: ContainerRequest): void {
   const { mode } = asked;
   const refuse = (what: string) => {
     throw new ContainerRequestError(`${what} cannot be combined with --network=${mode}`);
   };
   if (ports.length > 0 && mode !== 'networks' && mode !== 'host') refuse('published ports (-p)');
+  if (autoPublish.length > 0 && mode !== 'networks') refuse('-p auto');
   const setting = Object.keys(request.sysctls).find((key) => sysctlNamespace(key) === 'network');
   if (setting !== undefined && mode !== 'networks' && mode !== 'none') refuse(`the sysctl ${setting}`);
   if (mode === 'container') {

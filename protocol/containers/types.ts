@@ -100,6 +100,8 @@ export interface ContainerRequest {
   /** What it may reach: lines of an egress file; everything that the stack and its networks may if there are none. */
   egress: string[];
   publish: CNIPortMapping[];
+  /** What is published while something listens inside, as `-p` takes it: `auto`, `127.0.0.7:auto:3000-9999/tcp`. */
+  autoPublish: string[];
   dns: string[];
   dnsSearch: string[];
   dnsOptions: string[];

@@ -34,6 +34,15 @@ export interface PortMapping {
 export interface PublishedPort extends PortMapping {
   /** Of the first one. From 1 on, and never used again while the stack runs. */
   id: number;
+  /** Id of the container that it leads to; absent for the stack's own namespace. */
+  container?: string;
+  /** Present where it is published while something listens inside (`-p auto`). */
+  auto?: AutoPort;
+}
+
+export interface AutoPort {
+  /** The program that listens: it has chosen its name itself. Absent where it was not found. */
+  program?: string;
 }
 
 /** The ports of a range from number `offset` on, `count` of them, with their ids where they have any. */

@@ -31,6 +31,9 @@ export interface PortStatus {
   /** From 1 on, and never used again while the stack runs; of a range, of its first port. */
   id: number;
   spec: PortSpec;
+  /** An addition: it is published while something listens inside; by that program, where it is known. */
+  auto?: true;
+  program?: string;
 }
 
 const FIELDS = ['proto', 'parentIP', 'parentPort', 'childPort', 'childIP', 'count', 'proxyProtocol'] as const;
@@ -81,7 +84,10 @@ export function portSpecOf(mapping: PortMapping): PortSpec {
 
 /** The answer to a request for these ports. */
 export function portStatusOf(port: PublishedPort): PortStatus {
-  return { id: port.id, spec: portSpecOf(port) };
+  const status: PortStatus = { id: port.id, spec: portSpecOf(port) };
+  if (port.auto === undefined) return status;
+  const { program } = port.auto;
+  return { ...status, auto: true, ...(program !== undefined && { program }) };
 }
 
 /** Each port on its own, as RootlessKit lists and reports them; made one at a time. */

@@ -38,11 +38,12 @@
 import { Packr } from 'msgpackr';
 import type { EgressReport } from '../api/egress.js';
 import type { OverlayName } from '../overlay/types.js';
+import { type AutoPublish, type Listener, parseListeners } from '../ports/auto.js';
 import type { CNIPortMapping } from '../ports/cni-json.js';
 import type { StackRecord } from '../state/stack-record.js';
 import type { StackCgroup } from '../system/cgroup.js';
 
-export const PROTOCOL_VERSION = 10;
+export const PROTOCOL_VERSION = 11;
 
 /** Plain msgpack: maps are encoded as maps, not as msgpackr's extension for records. */
 const packr = new Packr({ useRecords: false, variableMapSize: true });
@@ -114,6 +115,20 @@ export interface HostNetwork {
   own?: boolean | undefined;
 }
 
+/** Which listeners are to be reported. */
+export type ListenerRule = Pick<AutoPublish, 'transport' | 'ports'>;
+
+/** Ports of a container that are published while something listens there. */
+export interface AutoPortsRequest {
+  /** Id of the container. */
+  owner: string;
+  name: string;
+  /** The container's address. */
+  childIP: string;
+  /** As `-p` takes them (protocol/ports/auto.ts). */
+  rules: string[];
+}
+
 /** Requests of the agent by name, with their parameters and results. */
 export interface AgentRequests {
   'host-info': { params: Record<string, never>; result: HostInfo };
@@ -126,6 +141,11 @@ export interface AgentRequests {
   'ports-reserve': { params: { owner: string; ranges: CNIPortMapping[] }; result: { hostPorts: number[] } };
   /** Connects the owner's ports to this address from now on; by the dial rule if it is "". */
   'ports-activate': { params: { owner: string; childIP: string }; result: Record<string, never> };
+  /**
+   * Publishes from now on what `listeners` messages report of the owner, until its ports are released; nothing changes for an
+   * owner that has begun with the same.
+   */
+  'ports-auto': { params: AutoPortsRequest; result: Record<string, never> };
   'ports-release': { params: { owner: string }; result: Record<string, never> };
   /**
    * Ends processes of containers that an earlier stack has left, given by pid (in the parent's pid namespace) and start time.
@@ -178,6 +198,10 @@ export type Message =
   | { type: 'containers-used'; count: number }
   /** Parent to agent: the host has changed; its facts have to be requested again. */
   | { type: 'host-changed'; what: HostAspect }
+  /** Parent to agent: report what listens in the stack's own namespace, at first and after each change. */
+  | { type: 'watch-listeners'; rules: readonly ListenerRule[] }
+  /** Agent to parent: all that listens in the stack's namespace, or in that of a container, by its id. */
+  | { type: 'listeners'; container: string; listeners: readonly Listener[] }
   /** Agent to parent; answered with a `reply` of the same id. The parent validates the params. */
   | { type: 'request'; id: number; name: string; params: unknown }
   | { type: 'reply'; id: number; result: unknown }
@@ -245,6 +269,13 @@ export function decodeMessage(data: Uint8Array): Message {
     }
     if (message.type === 'containers' && typeof message.config === 'object') {
       return { type: 'containers', config: message.config as ContainersConfig };
+    }
+    if (message.type === 'watch-listeners' && Array.isArray(message.rules)) {
+      return { type: 'watch-listeners', rules: message.rules as ListenerRule[] };
+    }
+    const listeners = message.type === 'listeners' ? parseListeners(message.listeners) : undefined;
+    if (listeners && typeof message.container === 'string') {
+      return { type: 'listeners', container: message.container, listeners };
     }
     if (message.type === 'containers-failed' && typeof message.text === 'string') {
       return { type: 'containers-failed', text: message.text };

@@ -6,6 +6,7 @@ import type { NewContainer } from '../../../parent/client/container-client.js';
 import { UsageError } from '../../../parent/errors.js';
 import { DEFAULT_LOG, LOG_DRIVER, parseLogOptions } from '../../../protocol/containers/log-options.js';
 import type { ExtraHost } from '../../../protocol/containers/types.js';
+import { isAutoPublish, parseAutoPublish } from '../../../protocol/ports/auto.js';
 import { cniMappingOf } from '../../../protocol/ports/cni-json.js';
 import { PortMappingError, parsePublish } from '../../../protocol/ports/grammar.js';
 import { joined, type PortMapping, singles } from '../../../protocol/ports/port-mapping.js';
@@ -69,7 +70,7 @@ export function withCreateOptions(command: Command): Command {
     .option('--network-alias <name>', 'additional name on the first network; may be repeated', collect)
     .option(
       '-p, --publish <spec>',
-      'publish a port: [ip:][hostPort:]containerPort[/proto], or published=…,target=…; may be repeated',
+      'publish a port: [ip:][hostPort:]containerPort[/proto], or published=…,target=…; auto for whatever is listened on; may be repeated',
       collect,
       [],
     )
@@ -120,7 +121,9 @@ export function toRequest(command: readonly string[], options: CreateOptions): N
     const hint = rootfs === undefined && command.length > 0 ? IMAGES : undefined;
     throw new UsageError('specify one of --rootfs, --bundle', { hint });
   }
-  const published = options.publish.map(parsePublish);
+  const published = options.publish.filter((text) => !isAutoPublish(text)).map(parsePublish);
+  const autoPublish = options.publish.filter(isAutoPublish);
+  for (const text of autoPublish) parseAutoPublish(text);
   // As with docker, a port that -p publishes is not published twice.
   const exposed = joined(
     [...singles(options.expose.map(parseExposed))].filter((one) => !published.some((range) => leadsTo(range, one))),
@@ -131,6 +134,7 @@ export function toRequest(command: readonly string[], options: CreateOptions): N
     name: options.name,
     network: parseNetworks(options.network, options),
     publish: (options.publishAll ? [...published, ...exposed] : published).map(cniMappingOf),
+    autoPublish,
     cwd: options.workdir,
     user: options.user,
     hostname: options.hostname,

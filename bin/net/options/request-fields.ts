@@ -25,6 +25,7 @@ const OPTIONS: Record<string, string> = {
   domainname: '--domainname',
   mounts: '--volume',
   publish: '--publish',
+  autoPublish: '--publish',
   egress: '--allow',
   dns: '--dns',
   dnsSearch: '--dns-search',

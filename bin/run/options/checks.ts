@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { MAX_PORT_THREADS } from '../../../parent/engine/threads.js';
 import { UsageError } from '../../../parent/errors.js';
 import { userModeAddresses } from '../../../parent/network/drivers/addresses.js';
+import { parseAutoAddresses } from '../../../parent/port/auto/addresses.js';
 import { checkStackName } from '../../../parent/stack-discovery/choose.js';
 import { parseHostPort } from '../../../protocol/ports/host-port.js';
 import { parseGoInteger } from '../../rootlesskit-compat/go-flags.js';
@@ -91,6 +92,10 @@ export function checkCgroupName(name: string): void {
   if (name === '' || name.includes('/') || name === '.' || name === '..') {
     throw invalid('evacuate-cgroup2', name, 'expected the name of a cgroup, without "/"');
   }
+}
+
+export function checkAutoAddress(text: string): void {
+  parseAutoAddresses(text);
 }
 
 export function checkName(name: string): void {

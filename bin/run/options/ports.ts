@@ -2,10 +2,34 @@
 import { UsageError } from '../../../parent/errors.js';
 import type { PortDriverName } from '../../../parent/port/index.js';
 import type { BypassOptions } from '../../../parent/stack/options.js';
-import { formatHost } from '../../../protocol/ports/grammar.js';
+import { type AutoPublish, isAutoPublish, parseAutoPublish } from '../../../protocol/ports/auto.js';
+import { formatHost, parsePortSpec } from '../../../protocol/ports/grammar.js';
 import { HostPortIndex } from '../../../protocol/ports/host-port-index.js';
 import { type PortMapping, part } from '../../../protocol/ports/port-mapping.js';
+import type { Dialect } from '../dialect.js';
 import type { Values } from './values.js';
+
+/** The values of -p: ports, and what is published while something listens inside. Throws PortMappingError. */
+export function publishedPorts(
+  texts: readonly string[],
+  dialect: Dialect,
+): { specs: PortMapping[]; auto: AutoPublish[] } {
+  const isAuto = (text: string) => dialect.name === 'rootless-run' && isAutoPublish(text);
+  return {
+    specs: texts.filter((text) => !isAuto(text)).map(parsePortSpec),
+    auto: texts.filter(isAuto).map(parseAutoPublish),
+  };
+}
+
+/** Throws UsageError if the port driver cannot publish what listens inside. */
+export function checkAutoDriver(auto: readonly AutoPublish[], driver: PortDriverName): void {
+  if (auto.length === 0 || driver === 'builtin') return;
+  if (driver === 'implicit')
+    throw new UsageError('port driver "implicit" publishes what listens inside by itself', {
+      hint: 'leave out -p auto',
+    });
+  throw new UsageError(`-p auto is not supported by the port driver "${driver}"`, { hint: '--port-driver=builtin' });
+}
 
 /** Throws UsageError if one port of the host is published more than once. */
 export function checkDuplicates(publish: readonly PortMapping[]): void {

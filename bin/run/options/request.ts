@@ -2,15 +2,15 @@
 import { resolve } from 'node:path';
 import { UsageError } from '../../../parent/errors.js';
 import { subIdSources } from '../../../parent/namespaces/id-map.js';
+import { parseAutoAddresses } from '../../../parent/port/auto/addresses.js';
 import { type Propagation, propagations } from '../../../parent/stack/options.js';
 import { LearnedFile } from '../../../protocol/egress/learned-file.js';
-import { parsePortSpec } from '../../../protocol/ports/grammar.js';
 import { joined } from '../../../protocol/ports/port-mapping.js';
 import { namesLock } from '../../common/directories.js';
 import { chooseNetwork, choosePorts } from '../../rootlesskit-compat/rootlesskit-face.js';
 import { parsePortThreads } from './checks.js';
 import { egressRules, networkWarnings, slirp4netnsSwitches, toNetworkOptions } from './network.js';
-import { bypassOptions, checkDuplicates } from './ports.js';
+import { bypassOptions, checkAutoDriver, checkDuplicates, publishedPorts } from './ports.js';
 import { checkRelations, checkValues } from './relations.js';
 import type { CommandLine, RunRequest, Values } from './values.js';
 
@@ -22,15 +22,17 @@ export function toRunRequest(line: CommandLine): RunRequest {
   const { net, face } = chooseNetwork(line.values, dialect);
   const values = { ...line.values, ...slirp4netnsSwitches(line.values, net, face) };
   checkValues(values, given, dialect);
-  const specs = (values.publish ?? []).map(parsePortSpec);
+  const { auto, specs } = publishedPorts(values.publish ?? [], dialect);
   if (dialect.name === 'rootless-run') checkDuplicates(specs);
   const warnings: string[] = [];
-  const driverName = values.portDriver ?? (net === 'host' && specs.length === 0 ? 'none' : defaults.portDriver);
+  const publishes = specs.length + auto.length > 0;
+  const driverName = values.portDriver ?? (net === 'host' && !publishes ? 'none' : defaults.portDriver);
   const { portDriver, publish } = choosePorts(
     { net: values.net, portDriver: driverName },
     // Ports one by one, as scripts give them, are opened and closed as ranges.
     { net, face, specs: joined(specs, { anyFree: false }), warnings },
   );
+  checkAutoDriver(auto, portDriver);
   checkRelations({ ...values, net, portDriver }, given, dialect);
   const isWatched = egress.length > 0 || values.learn !== undefined;
   if (isWatched && values.detachNetns && hasCommand) {
@@ -60,6 +62,8 @@ export function toRunRequest(line: CommandLine): RunRequest {
       portDriver,
       ...(values.portThreads !== undefined && { portThreads: parsePortThreads(values.portThreads) }),
       publish,
+      ...(auto.length > 0 && { autoPublish: auto }),
+      ...(values.autoAddress !== undefined && { autoAddresses: parseAutoAddresses(values.autoAddress) }),
       ...(bypass && { bypass }),
       keepSource: values.sourceIpTransparent ?? true,
       systemPath: defaults.systemPath,

@@ -10,6 +10,7 @@ import { networkStandIns, portStandIns } from '../../../parent/rootlesskit/stand
 import { propagations } from '../../../parent/stack/options.js';
 import type { Dialect } from '../dialect.js';
 import {
+  checkAutoAddress,
   checkCgroupName,
   checkCidr,
   checkCopyUpDirectory,
@@ -44,11 +45,18 @@ const SWITCH = ['auto', 'true', 'false'];
 const ports: readonly OptionRule[] = [
   {
     flags: '-p, --publish <spec>',
-    description:
-      'publish a port: [parentIP:]parentPort:[childIP:]childPort[/proto]; ranges as 8000-8010:8000-8010; parentPort 0 for any free port; may be repeated',
+    description: (dialect) =>
+      `publish a port: [parentIP:]parentPort:[childIP:]childPort[/proto]; ranges as 8000-8010:8000-8010; parentPort 0 for any free port;${isRootlessKit(dialect) ? '' : ' auto for whatever is listened on;'} may be repeated`,
     list: true,
     // RootlessKit treats an empty port as none.
     refusesEmpty: ['rootless-run'],
+  },
+  {
+    flags: '--auto-address <network>',
+    description: 'loopback addresses for -p auto: the stack has one of them, and so has each container',
+    only: 'rootless-run',
+    impliedDefault: '127.0.0.0/8',
+    check: checkAutoAddress,
   },
   {
     flags: '--port-driver <driver>',

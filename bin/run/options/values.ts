@@ -30,6 +30,7 @@ export interface Values {
   portDriver?: string;
   portThreads?: string;
   publish?: string[];
+  autoAddress?: string;
   bypassOutbound?: boolean;
   activate?: boolean;
   sourceIpTransparent?: boolean;

@@ -1,5 +1,7 @@
 /** The published ports of containers, and the file in which nerdctl expects them (network-config.json). */
 import { join } from 'node:path';
+import { errorText } from '../../../protocol/errors/error-text.js';
+import { addressOf } from '../../../protocol/net/cidr.js';
 import { type CNIPortMapping, cniMappingOf, cniSingles, mappingOf } from '../../../protocol/ports/cni-json.js';
 import { joined } from '../../../protocol/ports/port-mapping.js';
 import type { AttachState } from '../network/attachment-store.js';
@@ -38,6 +40,17 @@ export async function reservePorts(ctx: EngineContext, { id, request }: Containe
     }));
     throw portConflict(request.publish, await Promise.all(holders)) ?? error;
   }
+}
+
+/** Publishes what listens in a container that runs, if it is to be; what fails is warned of, since the container runs. */
+export async function publishListeners(ctx: EngineContext, { id, name, request }: ContainerRecord): Promise<void> {
+  const pid = ctx.store.run(id)?.pid;
+  if (request.autoPublish.length === 0 || pid === undefined) return;
+  const [address = ''] = (await ctx.attacher.state(id)).attachments.flatMap(({ ips }) => ips);
+  const netns = `/proc/${pid}/ns/net`;
+  await ctx.ports
+    .publishListeners({ owner: id, name, childIP: addressOf(address), rules: request.autoPublish, netns })
+    .catch((error: unknown) => ctx.warn(`cannot publish what listens in the container ${name}: ${errorText(error)}`));
 }
 
 /** The ports that a running container has on the host. */

@@ -10,6 +10,7 @@ import { errorText } from '../../../protocol/errors/error-text.js';
 import type { ContainerRecord, RunRecord } from '../storage/container-store.js';
 import { networksOf } from './container-network.js';
 import type { EngineContext } from './context.js';
+import { publishListeners } from './published-ports.js';
 import { cleanUpRun, removeContainer } from './run-end.js';
 
 /** Never throws for a single container: what cannot be cleaned up is warned of. */
@@ -51,7 +52,7 @@ async function recoverContainer(ctx: EngineContext, record: ContainerRecord): Pr
     return warn(`the container ${record.name} cannot be recovered: its process ${run.pid} does not end`);
   }
   if (run.status === 'running' && processes.isRunning(run)) {
-    if (!networksOf(record) || (await ctx.attacher.isWhole(record.id))) return;
+    if (!networksOf(record) || (await ctx.attacher.isWhole(record.id))) return publishListeners(ctx, record);
     warn(`the container ${record.name} is ended: the record of its network is incomplete`);
   }
   await cleanUpRun(ctx, record, run);

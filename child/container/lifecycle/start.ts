@@ -33,7 +33,7 @@ import type { ContainerRecord, RunRecord } from '../storage/container-store.js';
 import type { Step } from '../storage/fault-injection.js';
 import { attachRequestOf, netnsOf, networksOf, sharedNamespaceOf } from './container-network.js';
 import type { EngineContext } from './context.js';
-import { reservePorts, writeNetworkConfig } from './published-ports.js';
+import { publishListeners, reservePorts, writeNetworkConfig } from './published-ports.js';
 import { refreshStatus } from './run-end.js';
 
 export interface StartOptions {
@@ -155,6 +155,7 @@ class StartRun {
     // Not earlier: a container that a crash leaves waiting would count as running.
     await this.#step('running', () => ctx.store.writeRun(this.#id, this.#run));
     ctx.files.copies.keep(this.#id);
+    await publishListeners(ctx, record);
     // It may have ended already.
     await refreshStatus(ctx, record);
   }

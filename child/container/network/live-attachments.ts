@@ -139,7 +139,7 @@ export class LiveAttachments {
     if (publish.length === 0) return [];
     try {
       if (address === '') {
-        await ports.release(id);
+        await ports.reserve(id, []);
         return [];
       }
       const published = await ports.reserve(id, publish);

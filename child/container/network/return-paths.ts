@@ -24,6 +24,8 @@ export interface ContainerEndpoint {
   ips: string[];
   /** Path of the network namespace that sockets have to be created in; absent for the stack's. */
   netns?: string;
+  /** Path of the container's own network namespace. */
+  inside: string;
 }
 
 const CACHE_MS = 1000;
@@ -61,8 +63,8 @@ export class ReturnPaths {
       ips.map((cidr) => ({ ifname, ip: addressOf(cidr) })),
     );
     const reachable = this.#reachable(entry.netns, all);
-    if (reachable.length > 0) return { ips: firstOfEachFamily(reachable) };
-    return { ips: firstOfEachFamily(all.map(({ ip }) => ip)), netns: entry.netns };
+    if (reachable.length > 0) return { ips: firstOfEachFamily(reachable), inside: entry.netns };
+    return { ips: firstOfEachFamily(all.map(({ ip }) => ip)), netns: entry.netns, inside: entry.netns };
   }
 
   /**

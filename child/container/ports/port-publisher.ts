@@ -1,7 +1,10 @@
 /** Published ports of containers, which the parent opens on the host. */
 import { shortId } from '../../../protocol/containers/short-id.js';
+import { type Listener, parseAutoPublish } from '../../../protocol/ports/auto.js';
 import { type CNIPortMapping, cniMappingOf, mappingOf } from '../../../protocol/ports/cni-json.js';
 import { joined, type PortMapping, part } from '../../../protocol/ports/port-mapping.js';
+import type { AutoPortsRequest, Message } from '../../../protocol/wire/messages.js';
+import type { ListenerWatch } from '../../listeners/listener-watch.js';
 import { ContainerError } from '../errors.js';
 import type { ParentLink } from '../parent-link.js';
 import type { Sweep, Sweepable } from '../storage/sweepable.js';
@@ -10,7 +13,14 @@ import type { Sweep, Sweepable } from '../storage/sweepable.js';
 const MAX_RANGES = 500;
 
 export class PortPublisher implements Sweepable {
-  constructor(private readonly parent: ParentLink) {}
+  /** What is watched for publishListeners(), by owner. */
+  readonly #watches = new Map<string, ListenerWatch>();
+
+  constructor(
+    private readonly parent: ParentLink,
+    private readonly send: (message: Message) => void,
+    private readonly warn: (line: string) => void,
+  ) {}
 
   /**
    * Opens all of them on the host, or none; connections wait. Resolves with them, with the ports that were chosen.
@@ -33,7 +43,24 @@ export class PortPublisher implements Sweepable {
     await this.parent.request('ports-activate', { owner, childIP });
   }
 
+  /**
+   * Publishes what listens in a container while it does, until release(). Does nothing where it has begun already.
+   * Throws ParentError.
+   */
+  async publishListeners({ netns, ...request }: AutoPortsRequest & { netns: string }): Promise<void> {
+    const { owner, rules } = request;
+    await this.parent.request('ports-auto', request);
+    if (this.#watches.has(owner)) return;
+    const { ListenerWatch } = await import('../../listeners/listener-watch.js');
+    const report = (listeners: Listener[]) => this.send({ type: 'listeners', container: owner, listeners });
+    const watched = rules.map(parseAutoPublish);
+    this.#watches.set(owner, new ListenerWatch({ netns, container: true, rules: watched, report, warn: this.warn }));
+  }
+
   async release(owner: string): Promise<void> {
+    // It keeps the container's network namespace.
+    this.#watches.get(owner)?.[Symbol.dispose]();
+    this.#watches.delete(owner);
     await this.parent.request('ports-release', { owner });
   }
 

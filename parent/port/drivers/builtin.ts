@@ -178,11 +178,12 @@ export class BuiltinPortDriver implements PortDriver {
   }
 
   /** Has the engine serve listeners, which belong to it from then on. */
-  #relay({ fds, mapping }: Listeners, { id, container }: AdoptOptions = {}): PublishedPort {
+  #relay({ fds, mapping }: Listeners, { id, container, auto }: AdoptOptions = {}): PublishedPort {
     const source = this.deps.relay.keepSource ? 'keep' : 'hide';
     const wanted = targetOf(this.#arriving(mapping), source, container);
     const target = encodeTarget(wanted);
-    const port = { id: id ?? this.newId(mapping.count), ...mapping };
+    const given = { ...(container !== undefined && { container }), ...(auto && { auto }) };
+    const port = { id: id ?? this.newId(mapping.count), ...mapping, ...given };
     const request = target.toString('latin1');
     this.#table.add({ ...port, request });
     this.#users.set(request, (this.#users.get(request) ?? 0) + port.count);

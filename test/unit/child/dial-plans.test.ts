@@ -35,10 +35,10 @@ function made(
 
 describe('plans of ports', () => {
   it('lead to each address of a container, and into its namespace if they have to', async () => {
-    let place: ContainerEndpoint | undefined = { ips: ['10.4.0.2', 'fd00::2'] };
+    let place: ContainerEndpoint | undefined = { ips: ['10.4.0.2', 'fd00::2'], inside: '/proc/7/ns/net' };
     const { plans, calls } = made(async () => place);
     await plans.answerPlan(target);
-    place = { ips: ['192.0.2.9'], netns: '/proc/7/ns/net' };
+    place = { ips: ['192.0.2.9'], netns: '/proc/7/ns/net', inside: '/proc/7/ns/net' };
     await plans.answerPlan(target);
     await plans.answerClient(target, '192.0.2.1');
     place = undefined;
@@ -55,7 +55,7 @@ describe('plans of ports', () => {
     let asked = 0;
     const { plans, calls } = made(async () => {
       if (asked++ === 0) plans.changed();
-      return { ips: [`10.4.0.${asked}`] };
+      return { ips: [`10.4.0.${asked}`], inside: '' };
     });
     await plans.answerPlan(target);
     assert.deepEqual(calls, ['forget', [['10.4.0.2'], true, '']]);
@@ -64,7 +64,7 @@ describe('plans of ports', () => {
   it('report of no client what was true before a change', async () => {
     let asked = 0;
     const { plans, calls } = made(
-      async () => ({ ips: ['10.4.0.2'] }),
+      async () => ({ ips: ['10.4.0.2'], inside: '' }),
       async () => {
         if (asked++ === 0) plans.changed();
         return undefined;

@@ -62,6 +62,7 @@ describe('requests for containers', () => {
       annotations: {},
       network: { mode: 'networks', networks: [] },
       publish: [],
+      autoPublish: [],
       dns: [],
       dnsSearch: [],
       egress: [],
