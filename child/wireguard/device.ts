@@ -27,8 +27,9 @@ import { parseEndpoint } from './uapi.js';
 import { changesBetween, checkPeers, type Peer, subnetsOf, type Wanted, wantedPeers } from './wanted.js';
 import { WireGuardGo } from './wireguard-go.js';
 
-/** How often it is looked for handshakes with next keys, in ms, while there are such. */
+/** How often it is looked for handshakes with next keys, in ms, and for how long; later with the endpoints. */
 const NEXT_KEY_INTERVAL = 100;
+const NEXT_KEY_SOON = 60_000;
 const FIRST_RESTART_DELAY = 100;
 const LONGEST_RESTART_DELAY = 10_000;
 /** How often the peers' endpoints are noted, in ms. */
@@ -67,6 +68,7 @@ export class WireGuardDevice {
   #device: Implementation | undefined;
   #tasks: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
+  #looking = false;
   #restart: NodeJS.Timeout | undefined;
   #restartDelay = FIRST_RESTART_DELAY;
   #upSince = 0;
@@ -74,7 +76,10 @@ export class WireGuardDevice {
 
   private constructor(private readonly options: WireGuardOptions) {
     this.#privateKey = options.privateKey;
-    this.#noting = setInterval(() => void this.peers().catch(() => {}), ENDPOINT_INTERVAL).unref();
+    this.#noting = setInterval(() => {
+      if (this.#isWaiting && this.#timer === undefined) this.#look();
+      else void this.peers().catch(() => {});
+    }, ENDPOINT_INTERVAL).unref();
   }
 
   /** Makes the device, without peers. Throws WireGuardError or NetlinkError, and then nothing of it is left. */
@@ -192,12 +197,32 @@ export class WireGuardDevice {
     if (changes.length > 0) await this.#device.set({ peers: this.#present.size > 0 ? changes : this.#found(changes) });
     this.#present = wanted;
     this.#routePeers();
-    const isWaiting = this.#peers.some(({ nextKey }) => nextKey !== undefined && !this.#moved.has(nextKey));
     clearInterval(this.#timer);
     this.#timer = undefined;
-    if (isWaiting && !this.#closed) {
-      this.#timer = setInterval(() => void this.#serially(() => this.#lookForNextKeys()), NEXT_KEY_INTERVAL);
-    }
+    if (!this.#isWaiting || this.#closed) return;
+    const until = performance.now() + NEXT_KEY_SOON;
+    this.#timer = setInterval(() => {
+      this.#look();
+      // A host that has gone with its next key announced never uses that.
+      if (performance.now() > until) {
+        clearInterval(this.#timer);
+        this.#timer = undefined;
+      }
+    }, NEXT_KEY_INTERVAL);
+  }
+
+  /** Whether a peer is about to use another key. */
+  get #isWaiting(): boolean {
+    return this.#peers.some(({ nextKey }) => nextKey !== undefined && !this.#moved.has(nextKey));
+  }
+
+  /** Not again before the one before has ended: wireguard-go may hang. */
+  #look(): void {
+    if (this.#looking) return;
+    this.#looking = true;
+    void this.#serially(() => this.#lookForNextKeys()).finally(() => {
+      this.#looking = false;
+    });
   }
 
   /** For a device without peers: with the endpoints where those were last heard from. */
@@ -221,19 +246,24 @@ export class WireGuardDevice {
     );
     const kept = before.filter((subnet) => wanted.includes(subnet));
     this.#routes = kept;
+    // One that fails keeps no other from being reached.
+    const failures: unknown[] = [];
     for (const subnet of wanted.filter((one) => !kept.includes(one))) {
-      routes.addRoutes(index, [subnet]);
-      this.#routes = [...this.#routes, subnet];
+      try {
+        routes.addRoutes(index, [subnet]);
+        this.#routes = [...this.#routes, subnet];
+      } catch (error) {
+        failures.push(error);
+      }
     }
+    if (failures.length > 0) throw failures[0];
   }
 
   /** Peers whose next key has been used get everything by that one. */
   async #lookForNextKeys(): Promise<void> {
-    if (this.#timer === undefined || this.#device === undefined) return;
+    if (!this.#isWaiting || this.#device === undefined) return;
     try {
-      const known = new Set(
-        (await this.#device.peers()).flatMap((peer) => (peer.lastHandshake > 0 ? [peer.publicKey] : [])),
-      );
+      const known = new Set((await this.peers()).flatMap((peer) => (peer.lastHandshake > 0 ? [peer.publicKey] : [])));
       const seen = this.#peers.flatMap(({ nextKey }) =>
         nextKey !== undefined && known.has(nextKey) && !this.#moved.has(nextKey) ? [nextKey] : [],
       );
