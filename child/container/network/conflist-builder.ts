@@ -80,9 +80,9 @@ export function updateList(network: Network, update: NetworkUpdate, used: readon
 }
 
 /** The list of a network with another egress policy. */
-export function withEgress(list: ConfList, egress: string[]): ConfList {
+export function withEgress(list: ConfList, egress: readonly string[]): ConfList {
   const { egress: _, ...rest } = list[MARK] as NetworkMark;
-  return { ...list, [MARK]: { ...rest, ...(egress.length > 0 ? { egress } : {}) } };
+  return { ...list, [MARK]: { ...rest, ...(egress.length > 0 ? { egress: [...egress] } : {}) } };
 }
 
 /** Throws ContainerError and SubnetError. */

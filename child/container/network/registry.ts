@@ -133,12 +133,13 @@ export class NetworkRegistry {
       if (known && (known.driver !== OVERLAY_DRIVER || !known.own)) {
         throw new ConflictError(`there is a network ${list.name} already; remove it first`);
       }
-      if (known && isDeepStrictEqual(known.list, list)) return { network: known, moved: false };
+      const wanted = known && known.egress.length > 0 ? withEgress(list, known.egress) : list;
+      if (known && isDeepStrictEqual(known.list, wanted)) return { network: known, moved: false };
       // One that is there already stays, whatever the host's networks are now: `network check` reports them.
       if (!known) requireFree(subnets, usedSubnets(subnetsByName(networks), await this.#hostNetworks()));
       const file = known?.file ?? this.#fileOf(list.name);
-      await writeDurableJSON(file, list, 0o644);
-      return { network: networkOf(list, file), moved: known !== undefined };
+      await writeDurableJSON(file, wanted, 0o644);
+      return { network: networkOf(wanted, file), moved: known !== undefined };
     });
   }
 
