@@ -46,13 +46,17 @@ export function rulesOf(action: EgressAction, texts: readonly string[]): string[
   return texts.map((text) => formatRule(parseRule(action, text, `egress ${action}`)));
 }
 
-export function egressTable({ default: byDefault, counters, rules, learned }: EgressReport): string {
+export function egressTable({ default: byDefault, counters, rules, overlay = [], learned }: EgressReport): string {
   if (learned) {
     const more = learned.full ? '; there were more' : '';
     const lines = [`everything is allowed; learned so far (${learned.file}${more}):`, ...learned.rules];
     return lines.map((line) => `${printable(line, MAX_LINE)}\n`).join('');
   }
   const cells = ({ allowed, denied, names }: EgressReport['counters']) => [`${allowed}`, `${denied}`, `${names}`];
-  const rows = rules.map((rule) => [printable(rule.rule, MAX_LINE), ...cells(rule)]);
+  const row = (rule: EgressReport['rules'][number], more = '') => [
+    printable(rule.rule, MAX_LINE) + more,
+    ...cells(rule),
+  ];
+  const rows = [...rules.map((rule) => row(rule)), ...overlay.map((rule) => row(rule, ' (overlay)'))];
   return formatTable([['RULE', 'ALLOWED', 'DENIED', 'NAMES'], ...rows, [`${byDefault} (default)`, ...cells(counters)]]);
 }

@@ -2,6 +2,9 @@
  * The egress policy of a stack: what programs inside may reach. The rules are kept here, and may change while the stack runs;
  * what they mean is decided in the engine (native/src/policy/), for each connection and each name. Connections that are open
  * when the rules change continue.
+ *
+ * Beside the rules a policy allows the datagrams of tunnels to the other hosts of overlay networks, since the user has joined
+ * those: each host's UDP port, and nothing else there. Rules that deny it win.
  */
 import type { EgressReport } from '../../protocol/api/egress.js';
 import { MAX_RULES } from '../../protocol/egress/egress-file.js';
@@ -12,6 +15,7 @@ import { ExpectedError } from '../../protocol/errors/expected-error.js';
 import type { EgressGateway } from '../network/driver.js';
 import type { EgressHost } from './host.js';
 import type { Learning } from './learning.js';
+import { type PeerEndpoint, peerRules } from './peer-rules.js';
 
 export class EgressError extends ExpectedError {
   override name = 'EgressError';
@@ -29,6 +33,10 @@ const RETRY_MS = 1000;
 
 export class Egress {
   #rules: readonly EgressRule[] = [];
+  /** Of hosts of overlay networks. */
+  #peers: readonly EgressRule[] = [];
+  /** Those of them that the engine has. */
+  #applied: readonly EgressRule[] = [];
   /** Of the host, as the engine has them. */
   #addresses: readonly string[] = [];
   #watching = false;
@@ -49,15 +57,26 @@ export class Egress {
 
   report(): EgressReport {
     return {
-      ...egressReport(this.#rules, this.#rules.length === 0 ? [] : this.gateway.egressCounters()),
+      ...(this.active ? egressReport(this.#rules, this.gateway.egressCounters(), this.#applied) : egressReport([], [])),
       ...(this.learning && { learned: this.learning.report() }),
     };
   }
 
   /** The rule of that number, as a line of an egress file. */
   ruleText(index: number): string | undefined {
-    const rule = this.#rules[index];
+    const rule = [...this.#rules, ...this.#applied][index];
     return rule && formatRule(rule);
+  }
+
+  /**
+   * Allows the datagrams of tunnels to these hosts, and to none of before. Addresses and ports are what others have
+   * announced: those that are never another host's, and ports of the system's services, need rules of the user.
+   */
+  allowPeers(peers: readonly PeerEndpoint[]): void {
+    const rules = peerRules(peers);
+    if (rules.map(formatRule).join() === this.#peers.map(formatRule).join()) return;
+    this.#peers = rules;
+    if (this.active) this.#set(this.#rules);
   }
 
   /** Adds rules that are not there yet. Counters begin anew. Throws EgressError. */
@@ -110,9 +129,11 @@ export class Egress {
       this.#watching = true;
       this.host.watch(() => this.refresh());
     }
-    const policy = rules.length === 0 ? Buffer.alloc(0) : encodePolicy(rules);
+    const applied = this.#peers.slice(0, MAX_RULES - rules.length);
+    const policy = rules.length === 0 ? Buffer.alloc(0) : encodePolicy(rules, applied);
     if (!this.gateway.setEgress(policy, addresses)) throw new Error('the engine does not accept the policy');
     this.#rules = rules;
+    this.#applied = applied;
     this.#addresses = addresses;
   }
 }

@@ -15,6 +15,8 @@ export interface EgressReport {
   default: 'allow' | 'deny';
   counters: EgressCounters;
   rules: EgressRuleReport[];
+  /** Where tunnels of overlay networks lead, which is allowed beside the rules unless one of them denies it. */
+  overlay?: EgressRuleReport[];
   /** With --learn: what was needed so far, as lines of an egress file, and whether there was more than can be recorded. */
   learned?: { file: string; rules: string[]; full: boolean };
 }
@@ -32,10 +34,13 @@ export interface ContainerEgressReport extends EgressReport {
 
 const COUNTERS = { allowed: isNumber, denied: isNumber, names: isNumber };
 
+const isRuleReports = isListOf(hasFields({ rule: isText, ...COUNTERS }));
+
 export const isEgressReport = hasFields<EgressReport>({
   default: (value) => value === 'allow' || value === 'deny',
   counters: hasFields(COUNTERS),
-  rules: isListOf(hasFields({ rule: isText, ...COUNTERS })),
+  rules: isRuleReports,
+  overlay: optional(isRuleReports),
   learned: optional(hasFields({ file: isText, rules: isTexts, full: isFlag })),
 });
 

@@ -29,13 +29,13 @@ const NAMES = 8;
 const PROTOCOLS = { tcp: TCP, udp: UDP, icmp: ICMP } as const;
 const NOTHING = Buffer.from([5]);
 
-/** Encodes a policy of these rules. */
-export function encodePolicy(rules: readonly EgressRule[]): Buffer {
+/** Encodes a policy of these rules. @param more exceptions after them, which leave the default as it is */
+export function encodePolicy(rules: readonly EgressRule[], more: readonly EgressRule[] = []): Buffer {
   const head = Buffer.alloc(6);
   head.writeUInt8(VERSION, 0);
   head.writeUInt8(defaultAction(rules) === 'allow' ? 0 : 1, 1);
-  head.writeUInt32BE(rules.length, 2);
-  return Buffer.concat([head, ...rules.map(encodeRule)]);
+  head.writeUInt32BE(rules.length + more.length, 2);
+  return Buffer.concat([head, ...[...rules, ...more].map(encodeRule)]);
 }
 
 function encodeRule({ action, target }: EgressRule): Buffer {

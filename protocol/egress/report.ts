@@ -2,13 +2,22 @@
 import type { EgressCounters, EgressReport } from '../api/egress.js';
 import { defaultAction, type EgressRule, formatRule } from './rule.js';
 
-/** @param all counters: the default's, and those of the rules; 0 where there are none */
-export function egressReport(rules: readonly EgressRule[], all: readonly EgressCounters[]): EgressReport {
+/**
+ * @param all counters: the default's, those of the rules, and of exceptions beside them; 0 where there are none
+ * @param more the exceptions, as in encodePolicy()
+ */
+export function egressReport(
+  rules: readonly EgressRule[],
+  all: readonly EgressCounters[],
+  more: readonly EgressRule[] = [],
+): EgressReport {
   const [counters, ...ofRules] = all;
+  const report = (rule: EgressRule, index: number) => ({ rule: formatRule(rule), ...pick(ofRules[index]) });
   return {
     default: defaultAction(rules),
     counters: pick(counters),
-    rules: rules.map((rule, index) => ({ rule: formatRule(rule), ...pick(ofRules[index]) })),
+    rules: rules.map(report),
+    ...(more.length > 0 && { overlay: more.map((rule, index) => report(rule, rules.length + index)) }),
   };
 }
 

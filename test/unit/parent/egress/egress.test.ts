@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { DenialLog, denialOf } from '../../../../parent/egress/denials.js';
 import { Egress } from '../../../../parent/egress/egress.js';
+import { encodePolicy } from '../../../../protocol/egress/encode.js';
 import { parseRule } from '../../../../protocol/egress/grammar.js';
 
 const allow = (text: string) => parseRule('allow', text, 'test');
@@ -122,6 +123,81 @@ describe('the egress policy of a stack', () => {
     );
     denying.remove([deny('a.test')]);
     assert.equal(denying.report().default, 'allow');
+  });
+});
+
+describe('the egress policy beside overlay networks', () => {
+  const peer = { address: '192.168.1.7', port: 51820 };
+  const make = (...rules: ReturnType<typeof allow>[]) => {
+    const given: Uint8Array[] = [];
+    const gateway = { ...makeGateway(), setEgress: (policy: Uint8Array) => given.push(policy) > 0 };
+    const egress = new Egress(
+      gateway,
+      rules,
+      hostWith(() => []),
+    );
+    return { egress, given, last: () => Buffer.from(given.at(-1) ?? []) };
+  };
+
+  it('allows the port of each host, once, whatever is changed of the rules', () => {
+    const { egress, given, last } = make(allow('a.test'));
+    egress.allowPeers([peer, { address: '2001:db8::7', port: 51821 }, peer]);
+    const shown = () => egress.report().overlay?.map(({ rule }) => rule);
+    assert.deepEqual(shown(), ['allow udp:192.168.1.7:51820', 'allow udp:[2001:db8::7]:51821']);
+    assert.equal(
+      last().equals(encodePolicy([allow('a.test'), allow('udp:192.168.1.7:51820'), allow('udp:[2001:db8::7]:51821')])),
+      true,
+    );
+    assert.deepEqual(
+      egress.report().rules.map(({ rule }) => rule),
+      ['allow a.test'],
+    );
+    assert.equal(egress.ruleText(2), 'allow udp:[2001:db8::7]:51821');
+    egress.allowPeers([{ address: '2001:db8::7', port: 51821 }, peer]);
+    assert.equal(given.length, 2);
+    egress.add([deny('b.test')]);
+    assert.equal(shown()?.length, 2);
+    assert.throws(() => egress.remove([allow('udp:192.168.1.7:51820')]), /there is no rule/);
+    egress.allowPeers([]);
+    assert.equal(shown(), undefined);
+    assert.equal(last().equals(encodePolicy([allow('a.test'), deny('b.test')])), true);
+  });
+
+  it('stays one that allows by default, and is none where there are no rules', () => {
+    const denying = make(deny('a.test'));
+    denying.egress.allowPeers([peer]);
+    assert.equal(denying.egress.report().default, 'allow');
+    // The byte of the default.
+    assert.equal(denying.last()[1], 0);
+    const none = make();
+    none.egress.allowPeers([peer]);
+    assert.deepEqual([none.given, none.egress.active, none.egress.report().overlay], [[], false, undefined]);
+    // They count as soon as there is one.
+    none.egress.add([allow('@none')]);
+    assert.equal(none.egress.report().overlay?.length, 1);
+  });
+
+  it('is not opened for what others announce and no other host can have', () => {
+    const { egress } = make(allow('@none'));
+    const wrong = [
+      ...[
+        '127.0.0.1',
+        '::1',
+        '::ffff:127.0.0.1',
+        '169.254.169.254',
+        'fe80::1',
+        '224.0.0.1',
+        'ff02::1',
+        '0.0.0.0',
+        '::',
+      ],
+      ...['255.255.255.255', '100.100.100.200', '168.63.129.16', 'fd00:ec2::254', '64:ff9b::a9fe:a9fe', 'nonsense', ''],
+    ];
+    egress.allowPeers([
+      ...wrong.map((address) => ({ address, port: 51820 })),
+      ...[53, 123, 443, 1023].map((port) => ({ ...peer, port })),
+    ]);
+    assert.equal(egress.report().overlay, undefined);
   });
 });
 
