@@ -8,14 +8,16 @@ import { type EtcdToken, formatToken, type OverlayToken, type StaticToken } from
 import { generatePresharedKey } from '../../protocol/wireguard/keys.js';
 import { ExpectedError } from '../errors.js';
 import { hostGatewayIP } from '../network/host/gateway.js';
+import { mtuAt } from '../network/host/routes.js';
 import { OverlayError } from './errors.js';
 import { EtcdClient } from './etcd/client.js';
 import { readGivenFile } from './etcd/given-file.js';
 import { OverlayNetwork, type OverlayNetworkDeps } from './network.js';
 import type { OverlayPort, OverlayPorts } from './ports.js';
+import { clearRegistry } from './registry/clear.js';
 import { formatConfig, keys, type NetworkConfig, parseConfig } from './registry/layout.js';
 import { RegistryMembership } from './registry/membership.js';
-import { StaticMembership } from './static-membership.js';
+import { mergeMembers, StaticMembership } from './static-membership.js';
 import type { OverlayConfig, OverlayStore } from './store.js';
 
 /** WireGuard's usual port, and how many are tried from there on where several stacks share a host. */
@@ -59,6 +61,7 @@ function prepareStatic(request: OverlayRequest, { store, identity, token }: Prep
   const networks = token?.networks ?? networksOf(request);
   const rules = shareRules(networks);
   if (!rules) throw badNetworks(networks);
+  if (token) mergeMembers([], token.members, networks);
   const used = token?.members.flatMap(({ subnets }) => subnets) ?? [];
   // Hosts that join with the same token are not to take the same one.
   const subnets = freeShare(rules, used, token ? randomInt(shareCount(rules)) : 1);
@@ -129,7 +132,12 @@ async function prepareEtcd(
         ...(registered.last === undefined ? {} : { last: registered.last }),
       },
     };
-    store.writeConfig(config);
+    try {
+      store.writeConfig(config);
+    } catch (error) {
+      if (!token && registered.own) await clearRegistry(etcd).catch(() => {});
+      throw error;
+    }
     return config;
   } finally {
     client.close();
@@ -202,6 +210,7 @@ export async function openOverlay({ store, ports, push, warn }: OpenDeps, wait: 
     store,
     port: opened.port,
     address,
+    mtuAt,
     push,
     warn: (line) => warn(`the network ${config.name}: ${line}`),
   };
@@ -221,11 +230,14 @@ export async function openOverlay({ store, ports, push, warn }: OpenDeps, wait: 
       if (wait) await made.announce();
       else made.announceLater(membership);
     } else {
-      made.use(new StaticMembership(store, store.lease()?.subnets ?? [], changed));
+      made.use(
+        new StaticMembership(store, { networks: config.networks, subnets: store.lease()?.subnets ?? [], changed }),
+      );
     }
     return made;
   } catch (error) {
-    await network?.close(false).catch(() => {});
+    // What was registered by then is of no use to anybody.
+    await network?.close(wait).catch(() => network?.close(false).catch(() => {}));
     await opened.port.close().catch(() => {});
     client?.close();
     throw error;

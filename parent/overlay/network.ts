@@ -5,7 +5,8 @@
  * get the whole state; it runs once at a time, and once more if something changed meanwhile.
  *
  * A key is replaced without a break: the new one is announced as `nextKey`; after ROTATION_MS, when all members have it as a
- * second peer without addresses, the device changes to it, and it is announced as the key, which moves the addresses.
+ * second peer without addresses, the device changes to it, and it is announced as the key, which moves the addresses. Where this
+ * process ends between, the old key is still in its file, or the new one already: both are known to the members.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { cidrContains } from '../../protocol/net/cidr.js';
@@ -13,6 +14,7 @@ import type { OverlayReport } from '../../protocol/overlay/reports.js';
 import type { OverlayMember, OverlayName, OverlayPeerStatus, OverlayState } from '../../protocol/overlay/types.js';
 import { VERSION } from '../../protocol/version.js';
 import { generateKeys, type KeyPair } from '../../protocol/wireguard/keys.js';
+import { tunnelMtu } from '../../protocol/wireguard/mtu.js';
 import { StackUnreachableError } from '../client/errors.js';
 import { errorText } from '../errors.js';
 import { OverlayError } from './errors.js';
@@ -23,10 +25,12 @@ import type { OverlayConfig, OverlayStore } from './store.js';
 
 /** How long members have to learn the next key, in ms. */
 const ROTATION_MS = 10_000;
-/** Names are announced once in this time, in ms. */
+/** Names are announced once in this time, in ms, for each hundred of them: the agent that reports them is not trusted. */
 const NAMES_MS = 500;
 /** Age at which a key is replaced, in ms. */
 const KEY_AGE_MS = 30 * 24 * 3600 * 1000;
+/** Of a host whose device is not known. */
+const USUAL_MTU = 1500;
 
 export interface OverlayNetworkDeps {
   config: OverlayConfig;
@@ -34,6 +38,8 @@ export interface OverlayNetworkDeps {
   port: OverlayPort;
   /** The address of this host now; "" where none is known. */
   address: () => string;
+  /** Of the host's device with an address, in bytes; undefined where none has it. */
+  mtuAt: (address: string) => number | undefined;
   /** Has the agent get the state of all networks. */
   push: () => Promise<void>;
   warn: (line: string) => void;
@@ -52,10 +58,14 @@ export class OverlayNetwork {
   #announced = '';
   /** Why the agent does not have the state. */
   #failure: string | undefined;
+  #mtu: number | undefined;
   #warned = '';
+  #warnedOfLook = '';
   #names: readonly OverlayName[] = [];
   #namesTimer: NodeJS.Timeout | undefined;
-  #namesSet = Number.NEGATIVE_INFINITY;
+  /** When names are announced again at the earliest, on the clock of performance.now(). */
+  #nextNames = Number.NEGATIVE_INFINITY;
+  readonly #closing = new AbortController();
 
   constructor(private readonly deps: OverlayNetworkDeps) {
     this.#keys = deps.store.keyPair();
@@ -110,8 +120,15 @@ export class OverlayNetwork {
       ...(presharedKey === undefined ? {} : { presharedKey }),
       peers: [...peers],
       exchangeNames: mode === 'static',
+      mtu: this.#tunnelMtu(),
       ...(barred ? { problem: reason ?? condition } : {}),
     };
+  }
+
+  /** As it was at the start: devices of running containers keep theirs. */
+  #tunnelMtu(): number {
+    this.#mtu ??= tunnelMtu(this.deps.mtuAt(this.deps.address()) ?? USUAL_MTU);
+    return this.#mtu;
   }
 
   /** Resolves when the agent has what is known now. Throws its errors. */
@@ -137,13 +154,19 @@ export class OverlayNetwork {
   /** Like refresh(), for changes that nobody waits for. */
   changed(): void {
     this.refresh().catch((error: unknown) => {
-      const text = errorText(error);
       // It gets everything when there is one again.
       const isAway = error instanceof StackUnreachableError;
-      if (!this.#closed && !isAway && text !== this.#warned) this.deps.warn(text);
-      this.#failure = text;
-      this.#warned = text;
+      if (isAway) this.#failure = this.#warned = errorText(error);
+      else this.applied(errorText(error));
     });
+  }
+
+  /** @param failure why the agent could not set it up; undefined where it has */
+  applied(failure: string | undefined): void {
+    this.#failure = failure;
+    if (failure === undefined) return;
+    if (!this.#closed && failure !== this.#warned) this.deps.warn(failure);
+    this.#warned = failure;
   }
 
   /** As the agent reports them, which is not trusted: addresses of others are left out, and changes wait for a while. */
@@ -157,10 +180,10 @@ export class OverlayNetwork {
     this.#namesTimer = setTimeout(
       () => {
         this.#namesTimer = undefined;
-        this.#namesSet = performance.now();
+        this.#nextNames = performance.now() + NAMES_MS * Math.ceil((this.#names.length + 1) / 100);
         if (!this.#closed) this.membership.setNames(this.#names);
       },
-      Math.max(0, this.#namesSet + NAMES_MS - performance.now()),
+      Math.max(0, this.#nextNames - performance.now()),
     );
   }
 
@@ -171,16 +194,19 @@ export class OverlayNetwork {
       if (this.#announced !== '' && text !== this.#announced) await this.announce();
       if (this.#failure !== undefined) this.changed();
       await this.#rotateOldKey();
+      this.#warnedOfLook = '';
     } catch (error) {
-      this.deps.warn(errorText(error));
+      const text = errorText(error);
+      if (text !== this.#warnedOfLook && !this.#closed) this.deps.warn(text);
+      this.#warnedOfLook = text;
     }
   }
 
-  /** Throws what Membership.announce() throws. */
+  /** Throws what Membership.announce() throws; the membership announces it later then. */
   async announce(): Promise<void> {
     const announcement = this.announcement();
-    await this.membership.announce(announcement);
     this.#announced = JSON.stringify(announcement);
+    await this.membership.announce(announcement);
     const { store } = this.deps;
     const lease = store.lease();
     if (lease && lease.address !== announcement.address) {
@@ -209,15 +235,18 @@ export class OverlayNetwork {
       const next = generateKeys();
       this.#next = next;
       await this.announce();
-      await delay(this.deps.rotationMs ?? ROTATION_MS);
+      await delay(this.deps.rotationMs ?? ROTATION_MS, undefined, { signal: this.#closing.signal }).catch(() => {
+        throw new OverlayError(`the network ${config.name} is being closed`);
+      });
+      store.writeKey(next);
       this.#keys = next;
       this.#next = undefined;
-      store.writeKey(next);
       const lease = store.lease();
       if (lease) store.writeLease({ ...lease, keyMade: Date.now() });
       // At the same time: until both are done, packets are lost.
       await Promise.all([this.refresh(), this.announce()]);
     } finally {
+      // Where that has failed, lookAround() announces that there is no next key.
       this.#next = undefined;
       this.#rotating = false;
     }
@@ -226,7 +255,7 @@ export class OverlayNetwork {
   async #rotateOldKey(): Promise<void> {
     const { config, store } = this.deps;
     const lease = store.lease();
-    if (config.mode === 'static' || !lease || this.membership.condition !== 'ready') return;
+    if (config.mode === 'static' || !lease || this.#rotating || this.membership.condition !== 'ready') return;
     const age = Date.now() - (lease.keyMade ?? Number.POSITIVE_INFINITY);
     // Unknown, or made in the future: the clock has been set.
     if (!(age >= 0)) store.writeLease({ ...lease, keyMade: Date.now() });
@@ -284,6 +313,7 @@ export class OverlayNetwork {
     if (this.#closed) return;
     if (leave) await this.membership.leave();
     this.#closed = true;
+    this.#closing.abort();
     clearTimeout(this.#namesTimer);
     if (!leave) await this.#membership?.close();
     await this.#refreshing?.catch(() => {});

@@ -8,7 +8,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { OverlayJoined, OverlayReport, OverlayRequest } from '../../protocol/overlay/reports.js';
 import { parseToken } from '../../protocol/overlay/token.js';
-import type { OverlayName, OverlayState } from '../../protocol/overlay/types.js';
+import type { OverlayMember, OverlayName } from '../../protocol/overlay/types.js';
 import { errorText } from '../errors.js';
 import type { OverlayAgent } from './agent-link.js';
 import { NoSuchOverlayError, OverlayError } from './errors.js';
@@ -17,7 +17,7 @@ import type { OverlayNetwork } from './network.js';
 import type { OverlayPorts } from './ports.js';
 import { clearRegistry } from './registry/clear.js';
 import { StaticMembership } from './static-membership.js';
-import { OverlayStore, storedOverlays } from './store.js';
+import { type OverlayConfig, OverlayStore, storedOverlays } from './store.js';
 
 /** How often each network looks around, in ms. */
 const LOOK_MS = 10_000;
@@ -29,6 +29,8 @@ export interface OverlaysDeps {
   root: string;
   agent: OverlayAgent;
   ports: OverlayPorts;
+  /** Opens the egress policy for the tunnel's datagrams to these hosts, and no others; absent where there is none. */
+  allowPeers?: ((peers: readonly OverlayMember[]) => void) | undefined;
   /** Resolves when an agent serves containers. Throws ContainersError. */
   ready: () => Promise<void>;
   warn: (line: string) => void;
@@ -36,6 +38,8 @@ export interface OverlaysDeps {
 
 export class Overlays {
   readonly #networks = new Map<string, OverlayNetwork>();
+  /** Those that are being left: the agent must not get them again. */
+  readonly #leaving = new Set<string>();
   /** Networks that are being made, joined or left: one request at a time. */
   #changes: Promise<unknown> = Promise.resolve();
   #pushing: Promise<void> = Promise.resolve();
@@ -98,13 +102,14 @@ export class Overlays {
           hint: `rootless-net overlay leave ${name}`,
         });
       }
-      const config = await prepareOverlay(request, store, token);
+      let config: OverlayConfig | undefined;
       try {
+        config = await prepareOverlay(request, store, token);
         return joined(await this.#open(store, name, true));
       } catch (error) {
         await this.#discard(name, store);
         // Nobody else has the token of a network that could not be made.
-        if (!token && config.etcd && config.registry?.own) await clearRegistry(config.etcd).catch(() => {});
+        if (!token && config?.etcd && config.registry?.own) await clearRegistry(config.etcd).catch(() => {});
         throw error;
       }
     });
@@ -149,13 +154,31 @@ export class Overlays {
           throw new OverlayError(`cannot leave ${name}: ${errorText(error)}`, { hint }, 503);
         },
       );
-      await this.deps.agent.remove(name);
-      await network.close(reachable).catch(() => network.close(false));
-      if (remove && etcd && reachable) await clearRegistry(etcd);
-      this.#networks.delete(name);
-      new OverlayStore(this.deps.root, name).remove();
+      await this.#leaveAgent(name);
+      try {
+        await network.close(reachable).catch(() => network.close(false));
+        this.#networks.delete(name);
+        new OverlayStore(this.deps.root, name).remove();
+      } finally {
+        this.#leaving.delete(name);
+      }
       await this.#push();
+      if (remove && etcd && reachable) await clearRegistry(etcd);
     });
+  }
+
+  /** Throws APIError where containers use it, and then it stays as it is. */
+  async #leaveAgent(name: string): Promise<void> {
+    this.#leaving.add(name);
+    // What is on its way to the agent has arrived before.
+    await this.#pushing;
+    try {
+      await this.deps.agent.remove(name);
+    } catch (error) {
+      this.#leaving.delete(name);
+      this.#networks.get(name)?.changed();
+      throw error;
+    }
   }
 
   /** Names of containers here, as the agent reports them; those of unknown networks are ignored. */
@@ -167,7 +190,7 @@ export class Overlays {
     this.#closed = true;
     clearInterval(this.#timer);
     const closing = [...this.#networks.values()].map((network) => network.close(false));
-    await Promise.race([Promise.allSettled(closing), delay(CLOSE_MS)]);
+    await Promise.race([Promise.allSettled(closing), delay(CLOSE_MS, undefined, { ref: false })]);
   }
 
   /** Throws NoSuchOverlayError. */
@@ -192,7 +215,11 @@ export class Overlays {
 
   async #open(store: OverlayStore, name: string, wait: boolean): Promise<OverlayNetwork> {
     const { ports, warn } = this.deps;
-    const network = await openOverlay({ store, ports, push: () => this.#push(), warn }, wait);
+    const network = await openOverlay({ store, ports, push: () => this.#push(name), warn }, wait);
+    if (this.#closed) {
+      await network.close(false);
+      throw new OverlayError('the stack is ending');
+    }
     this.#networks.set(name, network);
     if (wait) await network.refresh();
     else network.changed();
@@ -208,11 +235,16 @@ export class Overlays {
     store.remove();
   }
 
-  /** One after the other: the last one has the newest state. */
-  #push(): Promise<void> {
-    const pushed = this.#pushing.then(() => {
-      const states = [...this.#networks.values()].map((network) => network.state());
-      return this.deps.agent.apply(states.filter((state): state is OverlayState => state !== undefined));
+  /** One after the other: the last one has the newest state. Throws OverlayError where the agent cannot set up that network. */
+  #push(name?: string): Promise<void> {
+    const pushed = this.#pushing.then(async () => {
+      const networks = [...this.#networks].filter(([one]) => !this.#leaving.has(one)).map(([, network]) => network);
+      const states = networks.map((network) => network.state()).filter((state) => state !== undefined);
+      this.deps.allowPeers?.(states.flatMap(({ peers }) => peers));
+      const failures = new Map((await this.deps.agent.apply(states)).map(({ network, problem }) => [network, problem]));
+      for (const network of networks) network.applied(failures.get(network.config.name));
+      const failure = failures.get(name ?? '');
+      if (failure !== undefined) throw new OverlayError(failure);
     });
     this.#pushing = pushed.catch(() => {});
     return pushed;

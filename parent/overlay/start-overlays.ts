@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ContainerService } from '../containers/service.js';
+import type { Egress } from '../egress/egress.js';
 import type { StartContext } from '../stack/options.js';
 import type { StackPorts } from '../stack/ports.js';
 import type { Overlays } from './overlays.js';
@@ -9,11 +10,13 @@ import type { Overlays } from './overlays.js';
 export interface StackOverlaysDeps {
   containers: ContainerService;
   ports: StackPorts;
+  /** Of the stack; absent where its network can have no policy. */
+  egress: Egress | undefined;
 }
 
 /** Resolves with them when they are loaded. To be called before an agent serves containers. */
 export function startOverlays({ log, undo }: StartContext, deps: StackOverlaysDeps): () => Promise<Overlays> {
-  const { containers, ports } = deps;
+  const { containers, ports, egress } = deps;
   const root = join(containers.dataDir, 'overlay');
   let loaded: Promise<Overlays> | undefined;
   const load = () => {
@@ -30,6 +33,7 @@ export function startOverlays({ log, undo }: StartContext, deps: StackOverlaysDe
       root,
       agent: overlayAgent(() => containers.socketPath),
       ports: new PublishedOverlayPorts(ports.driver),
+      allowPeers: (peers) => egress?.allowPeers(peers),
       ready: () => containers.ready(),
       warn: (line) => log.warn(line),
     });

@@ -3,12 +3,22 @@
  * members that its maker knows, so that merging tokens in any order leads to the same list.
  */
 
+import { isShare, shareRules } from '../../protocol/overlay/subnets.js';
 import type { StaticToken } from '../../protocol/overlay/token.js';
 import type { OverlayMember, OverlayNames } from '../../protocol/overlay/types.js';
 import { OverlayError } from './errors.js';
 import type { Announcement, Membership } from './membership.js';
-import { overlap } from './registry/picture.js';
+import { overlap, parsedSubnets } from './registry/picture.js';
 import type { OverlayStore } from './store.js';
+
+export interface StaticMembershipDeps {
+  /** All addresses of the network. */
+  networks: readonly string[];
+  /** Of this host. */
+  subnets: readonly string[];
+  /** Called when the members have changed. */
+  changed: () => void;
+}
 
 export class StaticMembership implements Membership {
   readonly condition = 'ready';
@@ -18,10 +28,13 @@ export class StaticMembership implements Membership {
 
   constructor(
     private readonly store: OverlayStore,
-    readonly subnets: readonly string[],
-    private readonly changed: () => void,
+    private readonly deps: StaticMembershipDeps,
   ) {
     this.#peers = store.peers().members;
+  }
+
+  get subnets(): readonly string[] {
+    return this.deps.subnets;
   }
 
   get peers(): readonly OverlayMember[] {
@@ -43,6 +56,7 @@ export class StaticMembership implements Membership {
     const merged = mergeMembers(
       this.#peers,
       token.members.filter(({ host }) => host !== self),
+      this.deps.networks,
     );
     const clash = merged.find(({ subnets }) => overlap(subnets, this.subnets));
     if (clash) throw overlapping(clash, this.subnets);
@@ -63,14 +77,29 @@ export class StaticMembership implements Membership {
 
   #save(): void {
     this.store.writePeers({ members: this.#peers, names: [] });
-    this.changed();
+    this.deps.changed();
   }
 }
 
-/** Throws OverlayError where two members have the same subnet, or key. */
-export function mergeMembers(known: readonly OverlayMember[], added: readonly OverlayMember[]): OverlayMember[] {
+/**
+ * Throws OverlayError where two members have the same subnet, or key, or one has addresses that are not a share of the
+ * network: routes to these would lead to it.
+ */
+export function mergeMembers(
+  known: readonly OverlayMember[],
+  added: readonly OverlayMember[],
+  networks: readonly string[],
+): OverlayMember[] {
+  const rules = shareRules(networks);
+  const wrong = added.find(({ subnets }) => !rules || !isShare(rules, parsedSubnets(subnets)));
+  if (wrong) {
+    throw new OverlayError(
+      `the token is invalid: ${wrong.subnets.join(', ')} of ${wrong.name} is not a share of ${networks.join(', ')}`,
+    );
+  }
   const merged = new Map(known.map((member) => [member.host, member]));
-  for (const member of added) merged.set(member.host, member);
+  // Keys of static networks are not replaced.
+  for (const { nextKey: _, ...member } of added) merged.set(member.host, member);
   const all = [...merged.values()];
   for (const [index, member] of all.entries()) {
     const clash = all.slice(index + 1).find((other) => overlap(other.subnets, member.subnets));

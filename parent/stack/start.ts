@@ -130,7 +130,7 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
       config: { ...options.containers, stack: crypto.randomUUID(), stateDir: stateDir.path, cgroup, record },
       warn: (line) => log.warn(line),
     });
-  const overlays = containers && startOverlays(context, { containers, ports });
+  const overlays = containers && startOverlays(context, { containers, ports, egress: egress?.stack });
   await ports.publish();
 
   stateDir.write('childPid', String(launcher.pid), 0o444);

@@ -16,7 +16,9 @@ const port = z.int().min(1).max(65_535);
 export const wireGuardKey = z.string().refine(isKey, { error: 'not a WireGuard key' });
 export const hostId = z.uuid();
 /** Of a machine: shown to people, and a part of no path. */
-const hostName = z.string().regex(/^[\w.-]{1,64}$/, { error: 'not a name of a host' });
+export const hostName = z.string().regex(/^[\w.-]{1,64}$/, { error: 'not a name of a host' });
+/** Of this package, as another host reports it. */
+export const version = z.string().regex(/^[\w.+~-]{1,64}$/, { error: 'not a version' });
 /** As of networks; it is a part of paths and keys. */
 export const networkName = z
   .string()
@@ -96,11 +98,13 @@ export const request = z.strictObject({
     .optional(),
 });
 
+export const overlayFailures = z.array(z.object({ network: networkName, problem: z.string().max(4096) })).max(64);
+
 export const peerStatus = z.object({
   host: hostId,
   handshakeAge: z.number().min(0).optional(),
   bytesSent: z.number().min(0),
   bytesReceived: z.number().min(0),
   latency: z.number().min(0).optional(),
-  version: z.string().max(64).optional(),
+  version: version.optional(),
 });

@@ -17,6 +17,7 @@ const states = z
       privateKey: wireGuardKey,
       presharedKey: wireGuardKey.optional(),
       port: member.shape.port,
+      mtu: z.int().min(1280).max(65_535),
       peers: z.array(member).max(MAX_MEMBERS),
       names: z.array(memberNames).max(MAX_MEMBERS),
       exchangeNames: z.boolean(),

@@ -6,7 +6,7 @@ import { formatSubnet, intersect, parseCIDR, type Subnet } from '../net/cidr.js'
 
 /** Of the IPv4 network, in bits, unless the network's configuration has another one. */
 export const SHARE_PREFIX = 24;
-const SHARE_PREFIX6 = 64;
+export const SHARE_PREFIX6 = 64;
 /** Shares are numbered, with so many bits; an IPv6 network may have many more. */
 const MAX_SHARE_BITS = 16;
 
@@ -28,6 +28,16 @@ export function shareRules(networks: readonly string[], prefix = SHARE_PREFIX): 
   if (!network || parsed.length > 2 || parsed.length !== 1 + (network6 ? 1 : 0)) return undefined;
   if (network.prefix >= prefix || (network6 && network6.prefix >= SHARE_PREFIX6)) return undefined;
   return { network, network6, prefix };
+}
+
+/** Whether these subnets are a share: an IPv4 one and at most one of IPv6, each within its network and as long as all others. */
+export function isShare({ network, network6, prefix }: ShareRules, subnets: readonly Subnet[]): boolean {
+  const families = subnets.map(({ family }) => family);
+  if (!families.includes(4) || new Set(families).size !== families.length) return false;
+  return subnets.every((own) => {
+    const [around, length] = own.family === 4 ? [network, prefix] : [network6, SHARE_PREFIX6];
+    return around !== undefined && own.prefix === length && around.first <= own.first && own.last <= around.last;
+  });
 }
 
 /** How many shares there are. */

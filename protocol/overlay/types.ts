@@ -49,6 +49,8 @@ export interface OverlayState {
   presharedKey?: string | undefined;
   /** Where WireGuard listens inside. */
   port: number;
+  /** Of the tunnel, the bridge and containers, in bytes (protocol/wireguard/mtu.ts). */
+  mtu: number;
   peers: OverlayMember[];
   /** Names of the containers of other members. */
   names: OverlayNames[];
@@ -56,6 +58,12 @@ export interface OverlayState {
   exchangeNames: boolean;
   /** Why no container can be attached now; absent where nothing prevents it. */
   problem?: string | undefined;
+}
+
+/** A network that the agent cannot set up. */
+export interface OverlayFailure {
+  network: string;
+  problem: string;
 }
 
 /** What the agent knows of a peer. */

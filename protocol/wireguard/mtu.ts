@@ -7,7 +7,7 @@ const LEAST = 1280;
 
 /**
  * The MTU of a tunnel, and of all devices whose packets go through it, by that of the host's route to the peers: 1420 as a
- * rule. All members of a network should have the same.
+ * rule. Where members have different ones, TCP uses the smaller, and other large packets are fragmented on the way.
  */
 export function tunnelMtu(hostMtu: number): number {
   return Math.max(LEAST, Math.min(hostMtu, INTERNET) - OVERHEAD);

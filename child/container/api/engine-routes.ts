@@ -5,8 +5,7 @@ import { ok, type Routes } from './route.js';
 export const engineRoutes: Routes = {
   'POST /gc': async ({ garbage }, { query }) => ok(await garbage.run(query.get('repair') === 'true' ? 'all' : 'none')),
   'PUT /overlays': async ({ overlays }, { body }) => {
-    await overlays.apply(parseOverlayStates(await body()));
-    return ok();
+    return ok(await overlays.apply(parseOverlayStates(await body())));
   },
   'GET /overlays/*': async ({ overlays }, { name }) => ok(await overlays.status(name)),
   'DELETE /overlays/*': async ({ overlays, networkAdmin }, { name }) => {

@@ -9,7 +9,7 @@ import type { HostNetwork } from '../../../protocol/wire/messages.js';
 
 const NETLINK_ROUTE = 0;
 const RTM = { GETLINK: 18, GETADDR: 22, GETROUTE: 26, GETRULE: 34 } as const;
-const IFLA_IFNAME = 3;
+const IFLA = { IFNAME: 3, MTU: 4 } as const;
 const IFA = { ADDRESS: 1, LOCAL: 2 } as const;
 const RTA = { DST: 1, OIF: 4, TABLE: 15 } as const;
 const FRA = { DST: 1, TABLE: 15, L3MDEV: 19 } as const;
@@ -64,7 +64,7 @@ export function hostRoutes(): HostNetwork[] {
   const names = new Map(
     socket
       .dump({ type: RTM.GETLINK, payload: Buffer.alloc(16), what: 'list the devices' })
-      .map(({ payload }) => [payload.readInt32LE(4), text(attributes(payload.subarray(16)).get(IFLA_IFNAME))]),
+      .map(({ payload }) => [payload.readInt32LE(4), text(attributes(payload.subarray(16)).get(IFLA.IFNAME))]),
   );
   const on = (index: number) => (names.has(index) ? ` dev ${names.get(index)}` : '');
   const found: { subnet: Subnet; what: string }[] = [];
@@ -110,6 +110,19 @@ export function localAddresses(): string[] {
   return socket
     .dump({ type: RTM.GETADDR, payload: Buffer.alloc(8), what: 'list the addresses' })
     .flatMap(({ payload }) => parseAddress(payload)?.text.replace(/\/.*/, '') ?? []);
+}
+
+/** The MTU of the device with that address, in bytes; undefined where none has it. Throws as hostRoutes(). */
+export function mtuAt(ip: string): number | undefined {
+  using socket = new NetlinkSocket(NETLINK_ROUTE);
+  const owner = socket
+    .dump({ type: RTM.GETADDR, payload: Buffer.alloc(8), what: 'list the addresses' })
+    .find(({ payload }) => parseAddress(payload)?.text.replace(/\/.*/, '') === ip);
+  const index = owner?.payload.readUInt32LE(4);
+  const link = socket
+    .dump({ type: RTM.GETLINK, payload: Buffer.alloc(16), what: 'list the devices' })
+    .find(({ payload }) => payload.readUInt32LE(4) === index);
+  return link && attributes(link.payload.subarray(16)).get(IFLA.MTU)?.readUInt32LE(0);
 }
 
 /** Empty where the kernel has no such family, or no rules. Throws NetlinkError. */

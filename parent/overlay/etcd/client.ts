@@ -4,13 +4,14 @@
  *
  * Theory of operation. A call goes to the endpoint that answered last. It has CALL_MS: while etcd elects a leader, a call hangs
  * for 7 s though the others answer at once. Then, and after any failure that is not an answer, the next endpoint gets it,
- * each one once. What is written is conditional (a transaction that compares) or can be repeated, so that a call that was
+ * each one once, whatever calls at the same time do. What is written is conditional (a transaction that compares) or can be repeated, so that a call that was
  * given up and yet carried out does no harm. With a user, a token is fetched first, and again where etcd no longer knows it.
  */
 import { type Agent, type ClientRequest, Agent as HTTPAgent } from 'node:http';
 import { Agent as HTTPSAgent } from 'node:https';
 import { isFields } from '../../../protocol/api/report-shapes.js';
 import { errorText } from '../../../protocol/errors/error-text.js';
+import type { ErrorDetails } from '../../../protocol/errors/expected-error.js';
 import { EtcdError, EtcdUnreachableError } from './errors.js';
 import { readGivenFile } from './given-file.js';
 import { answerOf, post } from './http.js';
@@ -20,6 +21,7 @@ const CALL_MS = 2_000;
 /** Of gRPC (google.golang.org/grpc/codes). */
 const UNAUTHENTICATED = 16;
 const INVALID_ARGUMENT = 3;
+const PERMISSION_DENIED = 7;
 /** Answers after which another endpoint may do better: the deadline was exceeded, unavailable, unknown. */
 const TRY_NEXT: readonly number[] = [2, 4, 14];
 /** Where the token is not known, or older than the last change of users; the latter is an invalid argument for etcd. */
@@ -41,7 +43,9 @@ export interface KeyValue {
   key: string;
   value: string;
   lease: string;
+  /** Of its last change, and since when it has existed. */
   modRevision: bigint;
+  createRevision: bigint;
 }
 
 /** A condition of a transaction; `version: '0'` for a key that does not exist. */
@@ -113,7 +117,8 @@ export class EtcdClient {
   /** Requests the changes of all keys that begin with `prefix` from that revision on, at the current endpoint: an answer that lasts. */
   watch(prefix: string, from: bigint, signal: AbortSignal): ClientRequest {
     const range = { key: encode(prefix), range_end: encode(endOf(prefix)) };
-    return this.#post('/v3/watch', { create_request: { ...range, start_revision: String(from) } }, signal);
+    const request = { create_request: { ...range, start_revision: String(from) } };
+    return this.#post(this.#current, '/v3/watch', request, signal);
   }
 
   /** To be called where a watch has broken: the next one goes elsewhere. */
@@ -132,54 +137,81 @@ export class EtcdClient {
     const { endpoints, user } = this.options;
     let why = 'the connection has been closed';
     let isRenewed = false;
+    const first = this.#current;
     for (let attempt = this.#closed ? endpoints.length : 0; attempt < endpoints.length; attempt++) {
+      const at = (first + attempt) % endpoints.length;
+      const token = this.#token;
       try {
-        if (user !== undefined && this.#token === undefined) await this.#logIn();
-        return await this.#once(path, body);
+        if (user !== undefined && token === undefined) await this.#logIn(at);
+        const answer = await this.#once(at, path, body);
+        this.#current = at;
+        return answer;
       } catch (error) {
         const isRefused = error instanceof EtcdError && TOKEN_REFUSED.includes(error.status);
-        if (isRefused && this.#token !== undefined && !isRenewed) {
-          this.#token = undefined;
+        if (isRefused && token !== undefined && !isRenewed) {
+          // Another call may have a new one already.
+          if (this.#token === token) this.#token = undefined;
           isRenewed = true;
           attempt--;
           continue;
         }
         if (this.#closed || (error instanceof EtcdError && !TRY_NEXT.includes(error.status))) throw error;
-        why = `${endpoints[this.#current]}: ${reasonOf(error)}`;
-        this.next();
+        why = `${endpoints[at]}: ${reasonOf(error)}`;
       }
     }
     throw new EtcdUnreachableError(endpoints, why);
   }
 
-  async #once(path: string, body: unknown): Promise<Record<string, unknown>> {
-    const request = this.#post(path, body, AbortSignal.timeout(CALL_MS));
+  async #once(at: number, path: string, body: unknown): Promise<Record<string, unknown>> {
+    const request = this.#post(at, path, body, AbortSignal.timeout(CALL_MS));
     const { status, text, localAddress } = await answerOf(request);
     const value: unknown = JSON.parse(text);
     if (!isFields(value)) throw new Error(`unexpected answer with status ${status}`);
     const failure = isFields(value.error) ? value.error : value;
     if (status !== 200 || isFields(value.error)) {
       const code = Number(failure.code ?? failure.grpc_code ?? 2);
-      throw new EtcdError(String(failure.message ?? failure.error ?? `HTTP status ${status}`), code);
+      throw new EtcdError(
+        String(failure.message ?? failure.error ?? `HTTP status ${status}`),
+        code,
+        this.#hintFor(code),
+      );
     }
     this.#localAddress = localAddress;
     return value;
   }
 
-  async #logIn(): Promise<void> {
+  async #logIn(at: number): Promise<void> {
     const { user, passwordFile } = this.options;
-    const password = passwordFile === undefined ? '' : readGivenFile(passwordFile);
-    const { token } = await this.#once('/v3/auth/authenticate', { name: user, password: password.replace(/\n$/, '') });
+    const text = passwordFile === undefined ? '' : readGivenFile(passwordFile);
+    const { token } = await this.#once(at, '/v3/auth/authenticate', {
+      name: user,
+      password: text.replace(/\r?\n$/, ''),
+    });
     this.#token = String(token);
   }
 
-  #post(path: string, body: unknown, signal: AbortSignal): ClientRequest {
-    const { agent, url } = this.#target();
+  /** What to do where etcd refuses a user. */
+  #hintFor(code: number): ErrorDetails {
+    const { user } = this.options;
+    if (code === PERMISSION_DENIED) {
+      return {
+        hint: 'the user needs to read and write all keys of the network: etcdctl role grant-permission --prefix',
+      };
+    }
+    if (code !== INVALID_ARGUMENT && code !== UNAUTHENTICATED) return {};
+    return {
+      hint:
+        user === undefined ? 'etcd may want --etcd-user and --etcd-password-file' : `see user ${user} and its password`,
+    };
+  }
+
+  #post(at: number, path: string, body: unknown, signal: AbortSignal): ClientRequest {
+    const { agent, url } = this.#target(at);
     return post(`${url}${path}`, body, { agent, token: this.#token, signal });
   }
 
-  #target(): { agent: Agent; url: string } {
-    const url = this.options.endpoints[this.#current] ?? '';
+  #target(at: number): { agent: Agent; url: string } {
+    const url = this.options.endpoints[at] ?? '';
     const { ca, caFile, certFile, keyFile } = this.options;
     const read = (path: string | undefined) => (path === undefined ? undefined : readGivenFile(path));
     const tls = { ca: read(caFile) ?? ca, cert: read(certFile), key: read(keyFile) };
@@ -217,8 +249,9 @@ function endOf(prefix: string): string {
 /** Throws Error for what is not a key with its value. */
 export function keyValueOf(value: unknown): KeyValue {
   if (!isFields(value)) throw new Error('etcd has sent something else than a key');
-  const { key, value: content, lease = '0', mod_revision: revision = '0' } = value;
-  return { key: decode(key), value: decode(content), lease: String(lease), modRevision: BigInt(String(revision)) };
+  const { key, value: content, lease = '0', mod_revision: changed = '0', create_revision: created = '0' } = value;
+  const [modRevision, createRevision] = [BigInt(String(changed)), BigInt(String(created))];
+  return { key: decode(key), value: decode(content), lease: String(lease), modRevision, createRevision };
 }
 
 /** Of an answer. */

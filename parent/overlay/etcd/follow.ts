@@ -72,9 +72,11 @@ export class Following {
     }
   }
 
-  async #list(): Promise<void> {
+  /** Whether something was new in it. Throws what EtcdClient.list() throws. */
+  async #list(): Promise<boolean> {
     const { entries, revision } = await this.client.list(this.prefix);
-    // A member of etcd that lags behind answers with an older one only after it was restored from a backup.
+    // An older one only after etcd was restored from a backup.
+    const isOlder = revision < this.#revision;
     this.#revision = revision;
     // What has not changed stays the same object: what was read of it is known by that.
     const before = this.#keys;
@@ -85,17 +87,16 @@ export class Following {
       }),
     );
     if (!this.#closing.signal.aborted) this.handlers.onPicture(this.#keys);
+    return isOlder || before.size !== this.#keys.size || entries.some((entry) => this.#keys.get(entry.key) === entry);
   }
 
-  /** Throws what list() throws. */
+  /** Resolves when the watch is of no use any more. Throws what list() throws. */
   async #listAgain(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await delay(LIST_MS, undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
-      const before = this.#revision;
-      await this.#list();
-      // Events that the watch has not delivered: it is of no use any more.
-      if (this.#revision < before) return;
+      // Had the watch delivered everything, nothing would be new; but for what is on its way, and then a new watch does no harm.
+      if (await this.#list()) return;
     }
   }
 

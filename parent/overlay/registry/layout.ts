@@ -15,8 +15,16 @@
 import * as z from 'zod';
 import { addressOf, formatSubnet, parseCIDR } from '../../../protocol/net/cidr.js';
 import { canonical, familyOf } from '../../../protocol/net/ip.js';
-import { hostId, member, networkName, subnet, wireGuardKey } from '../../../protocol/overlay/schemas.js';
-import { SHARE_PREFIX } from '../../../protocol/overlay/subnets.js';
+import {
+  hostId,
+  hostName,
+  member,
+  networkName,
+  subnet,
+  version,
+  wireGuardKey,
+} from '../../../protocol/overlay/schemas.js';
+import { SHARE_PREFIX, SHARE_PREFIX6 } from '../../../protocol/overlay/subnets.js';
 import type { OverlayMember } from '../../../protocol/overlay/types.js';
 
 /** flannel's, of the backend wireguard. */
@@ -58,6 +66,7 @@ const configSchema = z.looseObject({
   IPv6Network: subnet.optional(),
   EnableIPv6: z.boolean().optional(),
   SubnetLen: z.int().min(8).max(30).optional(),
+  IPv6SubnetLen: z.literal(SHARE_PREFIX6).optional(),
   SubnetMin: z.ipv4().optional(),
   SubnetMax: z.ipv4().optional(),
   Backend: z.looseObject({
@@ -73,9 +82,11 @@ export function parseConfig(text: string): NetworkConfig | undefined {
   const { data } = configSchema.safeParse(jsonOf(text));
   const network = data && parseCIDR(data.Network)?.subnet;
   if (!data || network?.family !== 4) return undefined;
-  const { IPv6Network, EnableIPv6, SubnetLen, SubnetMin, SubnetMax, Backend, RootlessNet } = data;
+  const { EnableIPv6, SubnetLen, SubnetMin, SubnetMax, Backend, RootlessNet } = data;
+  const network6 = EnableIPv6 ? parseCIDR(data.IPv6Network ?? '')?.subnet : undefined;
+  if (EnableIPv6 && network6?.family !== 6) return undefined;
   return {
-    networks: [formatSubnet(network), ...(IPv6Network !== undefined && EnableIPv6 ? [IPv6Network] : [])],
+    networks: [network, network6].flatMap((one) => (one ? [formatSubnet(one)] : [])),
     prefix: SubnetLen ?? Math.max(SHARE_PREFIX, network.prefix + 2),
     listenPort: Backend.ListenPort ?? FLANNEL_PORT,
     presharedKey: Backend.PSK,
@@ -90,7 +101,7 @@ export function formatConfig(name: string, networks: readonly string[], internal
   const [network, network6] = [4, 6].map((family) => networks.find((text) => familyOf(text) === family));
   return JSON.stringify({
     Network: network,
-    ...(network6 === undefined ? {} : { EnableIPv6: true, IPv6Network: network6, IPv6SubnetLen: 64 }),
+    ...(network6 === undefined ? {} : { EnableIPv6: true, IPv6Network: network6, IPv6SubnetLen: SHARE_PREFIX6 }),
     SubnetLen: SHARE_PREFIX,
     Backend: { Type: 'wireguard', Mode: 'auto' },
     RootlessNet: { Name: name, Internal: internal },
@@ -139,7 +150,8 @@ export function parseShare(key: string, value: string, listenPort: number): Over
     publicKey: PublicKey,
     ...(Next === undefined ? {} : { nextKey: Next }),
     address: canonical(address),
-    port: Port ?? listenPort,
+    // flannelds before 0.25 write none.
+    port: Port || listenPort,
     subnets,
   }).data;
 }
@@ -175,8 +187,8 @@ export function formatShare({ host, name, publicKey, nextKey, address, port, sub
 }
 
 const aliveSchema = z.object({
-  name: z.string().max(64),
-  version: z.string().max(64),
+  name: hostName,
+  version,
   /** Of the process, and of the machine's boot: they distinguish two processes with the same identity. */
   instance: z.string().max(64),
   boot: z.string().max(64),
@@ -195,7 +207,7 @@ export function parseNameAddresses(text: string): string[] | undefined {
   return namesSchema.safeParse(jsonOf(text)).data?.a;
 }
 
-const expelledSchema = z.object({ host: hostId, name: z.string().max(64), keys: z.array(wireGuardKey).max(8) });
+const expelledSchema = z.object({ host: hostId, name: hostName, keys: z.array(wireGuardKey).max(8) });
 
 export type Expelled = z.infer<typeof expelledSchema>;
 
@@ -203,7 +215,8 @@ export function parseExpelled(text: string): Expelled | undefined {
   return expelledSchema.safeParse(jsonOf(text)).data;
 }
 
-function jsonOf(text: string): unknown {
+/** Undefined for what is not JSON. */
+export function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

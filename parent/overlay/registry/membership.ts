@@ -11,7 +11,8 @@
  *   names    on the lease of `alive`
  *
  * Where etcd does not answer, the condition is `waiting`, and the last picture stays in force: the data plane does not
- * depend on etcd. No clock is compared with another host's: all that expires does so by leases, which etcd's leader times.
+ * depend on etcd. At a start it waits for etcd, DECIDE_MS at most: a copy of a disk is not to take part for a moment, nor a
+ * host whose subnets are another's now. No clock is compared with another host's: all that expires does so by leases, which etcd's leader times.
  */
 import { randomUUID } from 'node:crypto';
 import type { OverlayCondition } from '../../../protocol/overlay/reports.js';
@@ -19,10 +20,11 @@ import type { OverlayMember, OverlayName, OverlayNames } from '../../../protocol
 import { VERSION } from '../../../protocol/version.js';
 import { errorText } from '../../errors.js';
 import { OverlayError } from '../errors.js';
-import type { Change, EtcdClient } from '../etcd/client.js';
+import type { EtcdClient } from '../etcd/client.js';
 import { Following, type Picture } from '../etcd/follow.js';
 import type { Announcement, Membership } from '../membership.js';
 import type { OverlayStore } from '../store.js';
+import { expelMember } from './expel.js';
 import {
   ALIVE_TTL,
   type Alive,
@@ -31,11 +33,12 @@ import {
   keys,
   type NetworkConfig,
   parseAlive,
-  parseSubnetKey,
+  parseExpelled,
   SHARE_TTL,
 } from './layout.js';
+import { inParts, nameChanges } from './names.js';
 import { overlap, type RegistryPicture, readPicture } from './picture.js';
-import { bootId, hostIn, newShare } from './share.js';
+import { bootId, hostIn, shareOf } from './share.js';
 
 /** How often leases are kept alive, in ms; several of these fit into the shorter lease. */
 const KEEP_MS = 8_000;
@@ -43,8 +46,10 @@ const KEEP_MS = 8_000;
 const KEEP_SHARE_EVERY = 60;
 /** How long further changes are waited for, in ms. */
 const SETTLE_MS = 10;
-/** etcd allows 128 in a transaction unless configured otherwise. */
-const MAX_CHANGES = 100;
+/** How long etcd may take to confirm the files of a start, in ms; then they count. */
+const DECIDE_MS = 3_000;
+/** How often a change of this host's own keys is tried, where others change them at the same time. */
+const MAX_TRIES = 16;
 
 export interface RegistryMembershipDeps {
   client: EtcdClient;
@@ -70,11 +75,16 @@ export class RegistryMembership implements Membership {
   #aliveLease: string | undefined;
   #shareLease: string | undefined;
   #held = false;
+  /** Whether etcd has answered, or has not in time. */
+  #decided = false;
   #settling: Promise<void> = Promise.resolve();
   #queued = false;
   #timer: NodeJS.Timeout | undefined;
   #looking: NodeJS.Timeout | undefined;
+  #deciding: NodeJS.Timeout | undefined;
   #rounds = 0;
+  #keeping = false;
+  #warnedOfFile = false;
   #closed = false;
   readonly #instance = randomUUID();
   readonly #boot = bootId();
@@ -84,14 +94,21 @@ export class RegistryMembership implements Membership {
   }
 
   get subnets(): readonly string[] | undefined {
-    return this.#subnets;
+    // Whether they are still this host's is not known before.
+    return this.#decided ? this.#subnets : undefined;
   }
 
   get peers(): readonly OverlayMember[] {
+    // None where a tunnel would be of no use, or would take the traffic of a process with the same key.
+    return this.condition === 'expelled' || this.condition === 'duplicate' ? [] : this.#others();
+  }
+
+  #others(): readonly OverlayMember[] {
     // Before the first answer, the picture of the last time.
-    if (!this.#registry) return this.deps.store.peers().members;
-    if (this.condition === 'expelled') return [];
-    return [...this.#registry.members.values()].filter(({ host }) => host !== this.deps.host);
+    const members = this.#registry ? [...this.#registry.members.values()] : this.deps.store.peers().members;
+    const own = this.#subnets ?? [];
+    // What is on the bridge here cannot be routed to somebody who has taken it.
+    return members.filter(({ host, subnets }) => host !== this.deps.host && !overlap(subnets, own));
   }
 
   get names(): readonly OverlayNames[] {
@@ -114,6 +131,7 @@ export class RegistryMembership implements Membership {
   start(self: Announcement): void {
     this.#self = self;
     this.#follow();
+    this.#deciding = setTimeout(() => this.#decided || this.#set('waiting', this.reason), DECIDE_MS).unref();
   }
 
   setNames(names: readonly OverlayName[]): void {
@@ -121,17 +139,8 @@ export class RegistryMembership implements Membership {
     this.#kick();
   }
 
-  async expel({ host, name, publicKey, nextKey }: OverlayMember): Promise<void> {
-    const { client, prefix } = this.deps;
-    const at = keys(prefix);
-    const record = JSON.stringify({ host, name, keys: nextKey === undefined ? [publicKey] : [publicKey, nextKey] });
-    const share = [...this.#keys.keys()].filter((key) => key.startsWith(at.subnets) && this.#hostOf(key) === host);
-    const names = [...this.#keys.keys()].filter((key) => key.startsWith(at.namesAll) && key.endsWith(`/${host}`));
-    await client.transaction(
-      [],
-      [{ put: at.expelled(host), value: record }, { delete: at.alive(host) }, ...share.map((key) => ({ delete: key }))],
-    );
-    await this.#change(names.map((key) => ({ delete: key })));
+  async expel(member: OverlayMember): Promise<void> {
+    await expelMember(this.deps, this.#keys, member);
   }
 
   async requireReachable(): Promise<void> {
@@ -148,6 +157,7 @@ export class RegistryMembership implements Membership {
         const at = { key: share.key, modRevision: share.modRevision };
         await client.transaction([at], [{ delete: share.key }]);
       }
+      if (this.#shareLease !== undefined) await client.revoke(this.#shareLease);
     }
     if (this.#aliveLease !== undefined) await client.revoke(this.#aliveLease);
     client.close();
@@ -164,6 +174,7 @@ export class RegistryMembership implements Membership {
     this.#closed = true;
     clearInterval(this.#timer);
     clearTimeout(this.#looking);
+    clearTimeout(this.#deciding);
     await this.#following?.close();
     await this.#settling;
   }
@@ -190,15 +201,24 @@ export class RegistryMembership implements Membership {
   #look(picture: Picture): void {
     const { prefix, config, store, host } = this.deps;
     this.#registry = readPicture(prefix, picture, config);
-    store.writePeers({ members: [...this.peers], names: [...this.names] });
-    if (this.#registry.expelled.some((one) => one.host === host || one.keys.includes(this.#self?.publicKey ?? ''))) {
-      this.#set(
-        'expelled',
-        'another member has expelled this host; leave the network, and join again with a new token',
-      );
+    this.#save(store);
+    const key = this.#self?.publicKey ?? '';
+    if (this.#registry.expelled.some((one) => one.host === host || one.keys.includes(key))) {
+      this.#set('expelled', 'another member has expelled this host; hint: leave the network, and join again');
     }
     this.deps.changed();
     this.#kick();
+  }
+
+  /** Where it cannot be written, the file of before stays, and this goes on. */
+  #save(store: OverlayStore): void {
+    try {
+      store.writePeers({ members: this.condition === 'expelled' ? [] : [...this.#others()], names: [...this.names] });
+      this.#warnedOfFile = false;
+    } catch (error) {
+      if (!this.#warnedOfFile) this.deps.warn(errorText(error));
+      this.#warnedOfFile = true;
+    }
   }
 
   #onLost(error: unknown): void {
@@ -206,10 +226,12 @@ export class RegistryMembership implements Membership {
   }
 
   #set(condition: OverlayCondition, reason?: string): void {
-    if (this.condition === condition && this.reason === reason) return;
     const before = this.condition;
+    const isFirst = !this.#decided;
+    this.#decided = true;
     this.condition = condition;
     this.reason = reason;
+    if (before === condition && !isFirst) return;
     if (before !== condition && condition !== 'ready') this.deps.warn(reason ?? condition);
     this.deps.changed();
   }
@@ -220,8 +242,9 @@ export class RegistryMembership implements Membership {
   }
 
   async #keep(): Promise<void> {
-    if (this.#isOut) return;
+    if (this.#isOut || this.#keeping) return;
     const { client } = this.deps;
+    this.#keeping = true;
     try {
       if (this.#aliveLease !== undefined && !(await client.keepAlive(this.#aliveLease))) this.#aliveLease = undefined;
       if (this.#shareLease !== undefined && this.#rounds++ % KEEP_SHARE_EVERY === 0) {
@@ -230,6 +253,8 @@ export class RegistryMembership implements Membership {
       this.#kick();
     } catch (error) {
       this.#onLost(error);
+    } finally {
+      this.#keeping = false;
     }
   }
 
@@ -258,6 +283,9 @@ export class RegistryMembership implements Membership {
   }
 
   async #settleNow(self: Announcement): Promise<void> {
+    const { prefix, host } = this.deps;
+    // What was removed with that is not to be put there again.
+    if (parseExpelled(this.#keys.get(keys(prefix).expelled(host))?.value ?? '')?.host === host) return;
     if (!(await this.#ensureAlive(self))) {
       throw new OverlayError(this.reason ?? 'another process has the identity of this host');
     }
@@ -267,7 +295,7 @@ export class RegistryMembership implements Membership {
   }
 
   /** Whether this process is the one with this identity. */
-  async #ensureAlive(self: Announcement): Promise<boolean> {
+  async #ensureAlive(self: Announcement, tries = MAX_TRIES): Promise<boolean> {
     const { client, prefix, store, host } = this.deps;
     const key = keys(prefix).alive(host);
     const value: Alive = { name: self.name, version: VERSION, instance: this.#instance, boot: this.#boot };
@@ -288,34 +316,40 @@ export class RegistryMembership implements Membership {
     const lease = this.#aliveLease ?? (await client.grant(ALIVE_TTL));
     this.#aliveLease = lease;
     const condition = existing ? { key, modRevision: existing.modRevision } : ({ key, version: '0' } as const);
-    if (!(await client.transaction([condition], [{ put: key, value: text, lease }]))) return this.#ensureAlive(self);
+    if (!(await client.transaction([condition], [{ put: key, value: text, lease }]))) {
+      if (tries <= 1) throw new OverlayError('others change the keys of this host in etcd all the time');
+      return this.#ensureAlive(self, tries - 1);
+    }
     if (last) store.writeLease({ ...last, instance: this.#instance, boot: this.#boot });
     return true;
   }
 
   /** Throws OverlayError. */
-  async #ensureShare(self: Announcement): Promise<void> {
-    const { client, prefix, store } = this.deps;
-    const at = keys(prefix);
-    const subnets = this.#ownShare() ?? this.#chosenShare();
-    const key = at.subnet(subnets);
+  async #ensureShare(self: Announcement, tries = MAX_TRIES): Promise<void> {
+    if (tries === 0) throw new OverlayError('other hosts take every subnet that this one chooses');
+    const { client, prefix, store, config, host } = this.deps;
+    const subnets = shareOf(this.#keys, { prefix, config, host, last: this.#subnets, held: this.#held });
+    const key = keys(prefix).subnet(subnets);
     const value = formatShare({ ...self, subnets: [...subnets] });
     const known = this.#keys.get(key);
     if (this.#held && known?.value === value && known.lease === this.#shareLease) return;
     const existing = await client.get(key);
-    if (existing && hostIn(existing.value) !== this.deps.host) return this.#taken(existing.value, subnets);
-    if (existing?.value === value && (this.#shareLease === existing.lease || existing.lease !== '0')) {
-      this.#shareLease ??= existing.lease;
-    } else {
-      const lease = existing && existing.lease !== '0' ? existing.lease : await client.grant(SHARE_TTL);
+    if (existing && hostIn(existing.value) !== host) {
+      await this.#taken(existing.value, subnets);
+      return this.#ensureShare(self, tries - 1);
+    }
+    const leased = existing && existing.lease !== '0' ? existing.lease : undefined;
+    if (leased === undefined || existing?.value !== value) {
+      const lease = leased ?? (await client.grant(SHARE_TTL));
       const condition = existing ? { key, modRevision: existing.modRevision } : ({ key, version: '0' } as const);
       if (!(await client.transaction([condition], [{ put: key, value, lease }]))) {
         // Another host was faster; the list shows which.
-        this.#keys = new Map((await client.list(at.all)).entries.map((entry) => [entry.key, entry]));
-        return this.#ensureShare(self);
+        if (leased === undefined) await client.revoke(lease);
+        await this.#list();
+        return this.#ensureShare(self, tries - 1);
       }
       this.#shareLease = lease;
-    }
+    } else this.#shareLease = leased;
     this.#held = true;
     const last = store.lease();
     const isNew = last?.subnets.join() !== subnets.join();
@@ -326,7 +360,7 @@ export class RegistryMembership implements Membership {
     if (isNew) this.deps.changed();
   }
 
-  /** Another host has our subnets. Throws OverlayError where that cannot be helped now. */
+  /** Another host has our subnets: others are to be chosen. Throws OverlayError where that cannot be done now. */
   async #taken(value: string, subnets: readonly string[]): Promise<void> {
     const who = hostIn(value) ?? 'a flanneld';
     if (this.#held) {
@@ -335,54 +369,18 @@ export class RegistryMembership implements Membership {
       throw new OverlayError(why);
     }
     this.#subnets = undefined;
-    if (this.#self) await this.#ensureShare(this.#self);
+    await this.#list();
   }
 
-  /** What the registry has for this host, whatever the files name. */
-  #ownShare(): readonly string[] | undefined {
-    const { prefix, host } = this.deps;
-    const { subnets } = keys(prefix);
-    const own = [...this.#keys.keys()].filter((key) => key.startsWith(subnets) && this.#hostOf(key) === host);
-    const found = own.map((key) => parseSubnetKey(key.slice(subnets.length)) ?? []);
-    return found.find((one) => one.join() === this.#subnets?.join()) ?? found[0];
-  }
-
-  /** The subnets of the last time, or free ones. Throws OverlayError. */
-  #chosenShare(): readonly string[] {
-    const { prefix, config } = this.deps;
-    const { subnets } = keys(prefix);
-    const used = [...this.#keys.keys()]
-      .filter((key) => key.startsWith(subnets))
-      .flatMap((key) => parseSubnetKey(key.slice(subnets.length)) ?? []);
-    if (this.#subnets && (this.#held || !overlap(this.#subnets, used))) return this.#subnets;
-    return newShare(config, used);
-  }
-
-  #hostOf(key: string): string | undefined {
-    return hostIn(this.#keys.get(key)?.value ?? '');
+  async #list(): Promise<void> {
+    const { client, prefix } = this.deps;
+    this.#keys = new Map((await client.list(keys(prefix).all)).entries.map((entry) => [entry.key, entry]));
   }
 
   async #ensureNames(): Promise<void> {
-    const { prefix, host } = this.deps;
-    const at = keys(prefix);
+    const { client, prefix, host } = this.deps;
     const lease = this.#aliveLease;
     if (lease === undefined) return;
-    const wanted = new Map(
-      this.#names.map(({ name, addresses }) => [at.name(name, host), JSON.stringify({ a: addresses })]),
-    );
-    const changes: Change[] = [];
-    for (const [key, entry] of this.#keys) {
-      if (!key.startsWith(at.namesAll) || !key.endsWith(`/${host}`)) continue;
-      if (!wanted.has(key)) changes.push({ delete: key });
-      else if (entry.value === wanted.get(key) && entry.lease === lease) wanted.delete(key);
-    }
-    for (const [key, value] of wanted) changes.push({ put: key, value, lease });
-    await this.#change(changes);
-  }
-
-  async #change(changes: readonly Change[]): Promise<void> {
-    for (let at = 0; at < changes.length; at += MAX_CHANGES) {
-      await this.deps.client.transaction([], changes.slice(at, at + MAX_CHANGES));
-    }
+    await inParts(client, nameChanges(this.#keys, this.#names, { prefix, host, lease }));
   }
 }

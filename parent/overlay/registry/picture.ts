@@ -2,6 +2,7 @@
 import { includes, intersect, parseCIDR, type Subnet } from '../../../protocol/net/cidr.js';
 import { parseIP } from '../../../protocol/net/ip.js';
 import { containerName, MAX_MEMBERS, MAX_NAMES } from '../../../protocol/overlay/schemas.js';
+import { isShare, type ShareRules, shareRules } from '../../../protocol/overlay/subnets.js';
 import type { OverlayMember, OverlayNames } from '../../../protocol/overlay/types.js';
 import type { KeyValue } from '../etcd/client.js';
 import type { Picture } from '../etcd/follow.js';
@@ -9,6 +10,7 @@ import {
   type Alive,
   type Expelled,
   keys,
+  type NetworkConfig,
   parseAlive,
   parseExpelled,
   parseNameAddresses,
@@ -23,25 +25,23 @@ export interface RegistryPicture {
   expelled: Expelled[];
 }
 
-/**
- * @param networks that all shares have to lie in
- * @param listenPort of members that announce none
- */
+/** @param config of the network: what shares it has, and the port of members that announce none */
 export function readPicture(
   prefix: string,
   picture: Picture,
-  { networks, listenPort }: { networks: readonly string[]; listenPort: number },
+  config: Pick<NetworkConfig, 'networks' | 'prefix' | 'listenPort'>,
 ): RegistryPicture {
   const at = keys(prefix);
-  const entries = [...picture.values()];
+  // The oldest first, on all hosts alike: whoever comes later does not displace what is there.
+  const entries = [...picture.values()].sort((a, b) => Number(a.createRevision - b.createRevision));
   const below = <T>(start: string, read: (entry: KeyValue, key: string) => T | undefined): T[] =>
     entries
       .filter(({ key }) => key.startsWith(start))
       .map((entry) => read(entry, entry.key.slice(start.length)))
       .filter((result) => result !== undefined);
   const expelled = below(at.expelledAll, readExpelled);
-  const shares = below(at.subnets, (entry, key) => readShare(entry, key, listenPort));
-  const members = membersOf(shares, { around: parsed(networks), expelled });
+  const shares = below(at.subnets, (entry, key) => readShare(entry, key, config.listenPort));
+  const members = membersOf(shares, { rules: shareRules(config.networks, config.prefix), expelled });
   return {
     members: new Map([...members].map(([host, { member }]) => [host, member])),
     alive: new Map(below(at.aliveAll, readAlive)),
@@ -69,7 +69,7 @@ interface Share {
 
 const readShare = once((value, key, listenPort: number): Share | undefined => {
   const member = parseShare(key, value, listenPort);
-  return member && { member, subnets: parsed(member.subnets) };
+  return member && { member, subnets: parsedSubnets(member.subnets) };
 });
 
 const readExpelled = once(parseExpelled);
@@ -93,24 +93,29 @@ const readName = once((value, key): Name | undefined => {
     : undefined;
 });
 
-/** By host. Two shares of one host, or of one key, or that overlap: the first one counts, and the other is not routed. */
+/** By host. Two shares of one host, or of one key, or with a subnet in common: the first one counts, and the other is not routed. */
 function membersOf(
   shares: readonly Share[],
-  { around, expelled }: { around: readonly Subnet[]; expelled: readonly Expelled[] },
+  { rules, expelled }: { rules: ShareRules | undefined; expelled: readonly Expelled[] },
 ): Map<string, Share> {
   const members = new Map<string, Share>();
-  const publicKeys = new Set<string>();
-  const taken: Subnet[] = [];
+  if (!rules) return members;
+  const expelledHosts = new Set(expelled.map(({ host }) => host));
+  // Keys of all members, and those that nobody may use any more.
+  const used = new Set(expelled.flatMap((one) => one.keys));
+  // Shares of one length have all addresses in common, or none.
+  const taken = new Set<string>();
   for (const share of shares) {
-    const { host, publicKey } = share.member;
+    const { host, publicKey, nextKey, subnets } = share.member;
     if (members.size >= MAX_MEMBERS) break;
-    if (!isWithin(share.subnets, around)) continue;
-    if (expelled.some((one) => one.host === host || one.keys.includes(publicKey))) continue;
-    if (members.has(host) || publicKeys.has(publicKey)) continue;
-    if (share.subnets.some((subnet) => taken.some((other) => intersect(subnet, other)))) continue;
-    members.set(host, share);
-    publicKeys.add(publicKey);
-    taken.push(...share.subnets);
+    if (!isShare(rules, share.subnets) || expelledHosts.has(host) || members.has(host)) continue;
+    if (used.has(publicKey) || subnets.some((subnet) => taken.has(subnet))) continue;
+    // A next key of somebody else is not believed; the member itself stays.
+    const isNext = nextKey !== undefined && nextKey !== publicKey && !used.has(nextKey);
+    members.set(host, isNext ? share : { ...share, member: { ...share.member, nextKey: undefined } });
+    used.add(publicKey);
+    if (isNext) used.add(nextKey);
+    for (const subnet of subnets) taken.add(subnet);
   }
   return members;
 }
@@ -137,17 +142,11 @@ function isOf(subnets: readonly Subnet[], ip: string): boolean {
 
 /** Whether two lists of subnets have an address in common. */
 export function overlap(some: readonly string[], others: readonly string[]): boolean {
-  const taken = parsed(others);
-  return parsed(some).some((subnet) => taken.some((other) => intersect(subnet, other)));
+  const taken = parsedSubnets(others);
+  return parsedSubnets(some).some((subnet) => taken.some((other) => intersect(subnet, other)));
 }
 
-/** Whether each of the subnets lies in one of the networks. */
-function isWithin(subnets: readonly Subnet[], networks: readonly Subnet[]): boolean {
-  return subnets.every(({ family, first, last }) =>
-    networks.some((one) => one.family === family && one.first <= first && last <= one.last),
-  );
-}
-
-function parsed(texts: readonly string[]): Subnet[] {
+/** Texts that are not in CIDR notation are left out. */
+export function parsedSubnets(texts: readonly string[]): Subnet[] {
   return texts.flatMap((text) => parseCIDR(text)?.subnet ?? []);
 }

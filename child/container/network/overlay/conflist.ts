@@ -1,18 +1,14 @@
 /** The configuration list of an overlay network: a bridge network with this host's subnets, and a tunnel to the others. */
 import { createHash } from 'node:crypto';
 import type { OverlayState } from '../../../../protocol/overlay/types.js';
-import { tunnelMtu } from '../../../../protocol/wireguard/mtu.js';
 import type { ConfList } from '../cni/executor/types.js';
 import { localIpam } from '../conflist-builder.js';
 import { bridgeDevice, MARK, OVERLAY_PLUGIN } from '../network.js';
 import { EMPTY_REQUEST } from '../network-request.js';
 
-/** Of all devices of an overlay network, the same on all hosts: what fits through WireGuard on an ordinary network, in bytes. */
-export const OVERLAY_MTU = tunnelMtu(1500);
-
 /** Other CNI runtimes have no plugin of that type, and so do not use the network. @param dataDir where host-local keeps its reservations */
 export function overlayList(state: OverlayState, dataDir: string): ConfList {
-  const { network, networks, internal, subnets } = state;
+  const { network, networks, internal, subnets, mtu } = state;
   return {
     cniVersion: '1.0.0',
     name: network,
@@ -22,7 +18,7 @@ export function overlayList(state: OverlayState, dataDir: string): ConfList {
         type: OVERLAY_PLUGIN,
         bridge: bridgeDevice(network),
         isGateway: !internal,
-        mtu: OVERLAY_MTU,
+        mtu,
         tunnel: tunnelDevice(network),
         networks,
         ipam: { ...localIpam({ ...EMPTY_REQUEST, internal }, dataDir, subnets) },

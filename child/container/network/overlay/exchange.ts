@@ -17,7 +17,7 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import * as z from 'zod';
 import { cidrContains } from '../../../../protocol/net/cidr.js';
-import { containerName, MAX_NAMES } from '../../../../protocol/overlay/schemas.js';
+import { containerName, MAX_NAMES, version as versionText } from '../../../../protocol/overlay/schemas.js';
 import { EXCHANGE_PORT, type OverlayMember, type OverlayName } from '../../../../protocol/overlay/types.js';
 import { VERSION } from '../../../../protocol/version.js';
 import { firstHost } from '../ipam/subnets.js';
@@ -31,10 +31,11 @@ const MAX_DATAGRAM = 1_200;
 /** Datagrams of one peer in a second; all names of a large host are fewer. */
 const MAX_RATE = 1_000;
 const MAX_PARTS = 1_000;
+/** Least time between two changes of names that others cause, in ms. */
+const CHANGE_MS = 200;
 
-const text = z.string().max(64);
 const datagram = z.union([
-  z.object({ hello: z.number(), version: text.optional() }),
+  z.object({ hello: z.number(), version: versionText.optional() }),
   z.object({ echo: z.number() }),
   z.object({
     names: z.int().min(0),
@@ -73,6 +74,8 @@ export class Exchange {
   #timer: NodeJS.Timeout | undefined;
   #beats = 0;
   #generation = Date.now();
+  #changing: NodeJS.Timeout | undefined;
+  #nextChange = 0;
   #closed = false;
 
   private constructor(
@@ -88,8 +91,13 @@ export class Exchange {
   /** Throws the errors of bind(2). */
   static async open(deps: ExchangeDeps): Promise<Exchange> {
     const socket = createSocket('udp4');
-    socket.bind(EXCHANGE_PORT, deps.gateway);
-    await once(socket, 'listening');
+    try {
+      socket.bind(EXCHANGE_PORT, deps.gateway);
+      await once(socket, 'listening');
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
     socket.unref();
     return new Exchange(socket, deps);
   }
@@ -137,6 +145,7 @@ export class Exchange {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#timer);
+    clearTimeout(this.#changing);
     this.socket.close();
   }
 
@@ -195,8 +204,9 @@ export class Exchange {
 
   #onNames(known: KnownPeer, value: NamesPart): void {
     if (value.names === known.generation) return;
-    const other = [...known.parts.values()].find(({ names }) => names !== value.names);
-    if (other) known.parts.clear();
+    const [other] = known.parts.values();
+    if (other && (other.names !== value.names || other.of !== value.of)) known.parts.clear();
+    if (value.part >= value.of) return;
     known.parts.set(value.part, value);
     if (known.parts.size < value.of) return;
     const all = [...known.parts.values()].flatMap(({ list }) => list);
@@ -207,7 +217,20 @@ export class Exchange {
       const own = addresses.filter((ip) => subnets.some((subnet) => cidrContains(subnet, ip)));
       return own.length > 0 ? [{ name, addresses: own }] : [];
     });
-    this.deps.changed();
+    this.#namesHaveChanged();
+  }
+
+  /** At once, and then not again for a while: peers decide how often. */
+  #namesHaveChanged(): void {
+    if (this.#changing) return;
+    this.#changing = setTimeout(
+      () => {
+        this.#changing = undefined;
+        this.#nextChange = performance.now() + CHANGE_MS;
+        if (!this.#closed) this.deps.changed();
+      },
+      Math.max(0, this.#nextChange - performance.now()),
+    ).unref();
   }
 }
 

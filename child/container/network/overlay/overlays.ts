@@ -5,10 +5,16 @@
  * Theory of operation. apply() makes what is missing, and changes what differs; it can be repeated, and runs once at a time.
  * A network that is no longer wanted loses its tunnel; its list stays until remove(), since containers refer to it.
  */
-import { setTimeout as delay } from 'node:timers/promises';
+import { EventEmitter, once } from 'node:events';
 import { errorText } from '../../../../protocol/errors/error-text.js';
 import { parseCIDR } from '../../../../protocol/net/cidr.js';
-import type { OverlayName, OverlayPeerStatus, OverlayState } from '../../../../protocol/overlay/types.js';
+import type {
+  OverlayFailure,
+  OverlayName,
+  OverlayPeerStatus,
+  OverlayState,
+} from '../../../../protocol/overlay/types.js';
+import { printable } from '../../../../protocol/text/printable-text.js';
 import type { NameService } from '../../../dns/name-service.js';
 import { WireGuardDevice } from '../../../wireguard/device.js';
 import type { ParentLink } from '../../parent-link.js';
@@ -19,12 +25,14 @@ import { firstHost } from '../ipam/subnets.js';
 import type { PeerRegistry } from '../name-files/peer-registry.js';
 import type { Network } from '../network.js';
 import type { NetworkRegistry } from '../registry.js';
-import { OVERLAY_MTU, overlayList, tunnelDevice } from './conflist.js';
+import { overlayList, tunnelDevice } from './conflist.js';
 import { Exchange } from './exchange.js';
 import { foreignContainers, OverlayNameSource, overlayNames } from './names.js';
 
-/** How long containers that are started with the stack wait for the parent's first message, in ms. */
+/** How long after the agent's start containers wait for their network, in ms. */
 const FIRST_MS = 10_000;
+/** Of what is reported of a failure, in characters. */
+const MAX_PROBLEM = 1_000;
 
 export interface OverlayNetworksDeps {
   networks: NetworkRegistry;
@@ -46,11 +54,10 @@ interface Active {
 
 export class OverlayNetworks {
   readonly #locks = new KeyedLock();
-  #onApplied: () => void = () => {};
-  /** Resolves when the parent has sent what is wanted. */
-  readonly #applied = new Promise<void>((resolve) => {
-    this.#onApplied = resolve;
-  });
+  /** Emits `applied` whenever what is wanted has been set up. */
+  readonly #events = new EventEmitter().setMaxListeners(0);
+  /** Until when networks may be set up for the first time. */
+  readonly #starting = AbortSignal.timeout(FIRST_MS);
   readonly #active = new Map<string, Active>();
   /** What the parent knows of names here, by network. */
   readonly #reported = new Map<string, string>();
@@ -65,30 +72,31 @@ export class OverlayNetworks {
     });
   }
 
-  /** Throws ContainerError, WireGuardError, NetlinkError; what came before the failure is done. */
-  apply(states: readonly OverlayState[]): Promise<void> {
+  /** Resolves with the networks that cannot be set up, or not wholly; the others are. */
+  apply(states: readonly OverlayState[]): Promise<OverlayFailure[]> {
     return this.#locks.run('apply', async () => {
       for (const name of [...this.#active.keys()]) {
         if (!states.some(({ network }) => network === name)) await this.#close(name);
       }
-      let failure: unknown;
+      const failures: OverlayFailure[] = [];
       for (const state of states) {
         await this.#applyOne(state).catch((error: unknown) => {
-          failure ??= error;
+          failures.push({ network: state.network, problem: printable(errorText(error), MAX_PROBLEM) });
         });
       }
-      this.#onApplied();
-      if (failure !== undefined) throw failure;
+      this.#events.emit('applied');
+      return failures;
     });
   }
 
   /**
-   * Why no container can be attached to a network now; undefined where nothing prevents it. Waits for a while where the parent
-   * has not sent anything yet.
+   * Why no container can be attached to a network now; undefined where nothing prevents it. Waits for a while after the start:
+   * the parent may have to ask etcd whether this host is the one that it was.
    */
   async problemOf(network: Network): Promise<string | undefined> {
-    if (!this.#active.has(network.name))
-      await Promise.race([this.#applied, delay(FIRST_MS, undefined, { ref: false })]);
+    while (!this.#active.has(network.name) && !this.#starting.aborted) {
+      await once(this.#events, 'applied', { signal: this.#starting }).catch(() => {});
+    }
     const active = this.#active.get(network.name);
     if (active) return active.state.problem;
     return 'it is not set up; rootless-net overlay status shows why';
@@ -134,6 +142,7 @@ export class OverlayNetworks {
     for (const name of [...this.#active.keys()]) await this.#close(name);
   }
 
+  /** Throws ContainerError, WireGuardError, NetlinkError; what came before the failure is done. */
   async #applyOne(state: OverlayState): Promise<void> {
     const { networks, ipamDir, bridges, ipam } = this.deps;
     const { network: name, subnets } = state;
@@ -167,7 +176,8 @@ export class OverlayNetworks {
     const { network: name, subnets } = state;
     const gateway = firstHost(subnets[0] ?? '');
     const known = this.#active.get(name);
-    if (known && known.exchange.gateway === gateway && known.state.port === state.port) return known;
+    const same = known?.state.port === state.port && known.state.mtu === state.mtu;
+    if (known && same && known.exchange.gateway === gateway) return known;
     if (known) await this.#close(name);
     const exchange = await Exchange.open({
       gateway,
@@ -179,7 +189,7 @@ export class OverlayNetworks {
         name: tunnelDevice(name),
         privateKey: state.privateKey,
         listenPort: state.port,
-        mtu: OVERLAY_MTU,
+        mtu: state.mtu,
         // What is sent from here, such as pings, comes from the gateway's address, which the bridge has.
         addresses: [],
         warn: this.deps.warn,
@@ -200,6 +210,7 @@ export class OverlayNetworks {
     active?.exchange.close();
     await active?.device.close();
     this.#namesChanged(name);
+    this.#seen.delete(name);
   }
 
   #ownNames(name: string): OverlayName[] {

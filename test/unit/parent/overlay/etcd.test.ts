@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { EtcdClient } from '../../../../parent/overlay/etcd/client.js';
+import type { EtcdError } from '../../../../parent/overlay/etcd/errors.js';
 import { Following, type Picture } from '../../../../parent/overlay/etcd/follow.js';
 import { waitFor } from '../../../support/index.js';
 
@@ -55,12 +56,24 @@ describe('the client of etcd', () => {
     await assert.rejects(client.list('/a/'), /etcd does not answer at /);
   });
 
+  it('tries each endpoint once in a call, whatever calls at the same time do', async () => {
+    await using good = await fakeGateway({
+      '/v3/kv/range': (_, response) => json(response, { header: { revision: '5' } }),
+    });
+    const client = new EtcdClient({ endpoints: ['http://127.0.0.1:1', good.url, 'http://127.0.0.1:2'] });
+    await Promise.all(Array.from({ length: 9 }, () => client.list('/a/')));
+    // The one that has answered is the first for all that follows.
+    await Promise.all(Array.from({ length: 9 }, () => client.list('/a/')));
+    client.close();
+  });
+
   it('reports what etcd refuses, at once', async () => {
     await using gateway = await fakeGateway({
       '/v3/kv/range': (_, response) => json(response, { error: 'etcdserver: permission denied', code: 7 }, 403),
     });
     const client = new EtcdClient({ endpoints: [gateway.url] });
     await assert.rejects(client.get('/a'), /^EtcdError: etcd: etcdserver: permission denied/);
+    await assert.rejects(client.get('/a'), ({ hint }: EtcdError) => /role grant-permission/.test(hint ?? ''));
     client.close();
   });
 

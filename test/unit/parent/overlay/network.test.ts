@@ -6,11 +6,19 @@ import { OverlayStore } from '../../../../parent/overlay/store.js';
 import { publicKeyOf } from '../../../../protocol/wireguard/keys.js';
 import { tempDir, waitFor } from '../../../support/index.js';
 
+interface NetworkOptions {
+  mode?: 'static' | 'etcd';
+  /** Of the host. */
+  mtu?: number | undefined;
+  rotationMs?: number;
+}
+
 /** A network whose membership, port and agent only note what they are asked for. */
-function makeNetwork(mode: 'static' | 'etcd' = 'etcd') {
+function makeNetwork({ mode = 'etcd', mtu, rotationMs = 0 }: NetworkOptions = {}) {
   const store = new OverlayStore(tempDir(), 'back');
   const steps: string[] = [];
   let failure: Error | undefined;
+  let refusal: Error | undefined;
   const membership: Membership = {
     condition: 'ready',
     reason: undefined,
@@ -19,6 +27,7 @@ function makeNetwork(mode: 'static' | 'etcd' = 'etcd') {
     names: [],
     isAlive: () => true,
     async announce({ publicKey, nextKey, address }: Announcement) {
+      if (refusal) throw refusal;
       steps.push(`announce ${publicKey}${nextKey === undefined ? '' : `, then ${nextKey}`} at ${address}`);
     },
     setNames: (names) => {
@@ -46,12 +55,13 @@ function makeNetwork(mode: 'static' | 'etcd' = 'etcd') {
     store,
     port: { close: async () => {} },
     address: () => address,
+    mtuAt: () => mtu,
     async push() {
       if (failure) throw failure;
       steps.push(`use ${publicKeyOf(network.state()?.privateKey ?? '')}`);
     },
     warn: (line) => warnings.push(line),
-    rotationMs: 0,
+    rotationMs,
   });
   network.use(membership);
   store.writeLease({ subnets: ['10.50.1.0/24'] });
@@ -62,6 +72,9 @@ function makeNetwork(mode: 'static' | 'etcd' = 'etcd') {
     },
     fail: (error: Error | undefined) => {
       failure = error;
+    },
+    refuse: (error: Error | undefined) => {
+      refusal = error;
     },
   };
 }
@@ -94,7 +107,7 @@ describe('an overlay network of a host', () => {
   });
 
   it('does not replace the key of a static network, which nobody would be told', async () => {
-    await assert.rejects(makeNetwork('static').network.rotate(), /static network cannot be replaced/);
+    await assert.rejects(makeNetwork({ mode: 'static' }).network.rotate(), /static network cannot be replaced/);
   });
 
   it('announces names of its own addresses, and changes that come together once', async () => {
@@ -118,6 +131,40 @@ describe('an overlay network of a host', () => {
     move('');
     await network.lookAround();
     assert.equal(steps.length, 2);
+  });
+
+  it('keeps its key where the next one cannot be announced, and announces then that there is none', async () => {
+    const { network, store, steps, warnings, refuse } = makeNetwork();
+    await network.announce();
+    const before = network.announcement();
+    refuse(new Error('etcd does not answer'));
+    await assert.rejects(network.rotate(), /etcd does not answer/);
+    assert.deepEqual([network.announcement(), store.keyPair().publicKey], [before, before.publicKey]);
+    for (let times = 0; times < 3; times++) await network.lookAround();
+    assert.deepEqual(warnings, ['etcd does not answer']);
+    refuse(undefined);
+    steps.length = 0;
+    await network.rotate();
+    assert.equal(steps.length, 3);
+  });
+
+  it('is not kept waiting by a rotation when it is closed', async () => {
+    const { network } = makeNetwork({ rotationMs: 60_000 });
+    const rotation = assert.rejects(network.rotate(), /the network back is being closed/);
+    await new Promise(setImmediate);
+    await network.close(false);
+    await rotation;
+  });
+
+  it('has devices whose packets fit into those of the host', () => {
+    for (const [host, inside] of [
+      [undefined, 1420],
+      [1500, 1420],
+      [9000, 1420],
+      [1400, 1320],
+    ] as const) {
+      assert.equal(makeNetwork({ mtu: host }).network.state()?.mtu, inside);
+    }
   });
 
   it('reports why the agent cannot set it up, warns of that once, and tries again', async () => {

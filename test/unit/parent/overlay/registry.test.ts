@@ -5,16 +5,19 @@ import {
   formatConfig,
   formatShare,
   isFlannelHost,
+  parseAlive,
   parseConfig,
   parseShare,
   parseSubnetKey,
   subnetKey,
 } from '../../../../parent/overlay/registry/layout.js';
 import { readPicture } from '../../../../parent/overlay/registry/picture.js';
+import { hostIn } from '../../../../parent/overlay/registry/share.js';
 import { mergeMembers } from '../../../../parent/overlay/static-membership.js';
+import type { OverlayMember } from '../../../../protocol/overlay/types.js';
 import { generateKeys } from '../../../../protocol/wireguard/keys.js';
 
-const member = (index: number) => ({
+const member = (index: number): OverlayMember => ({
   host: randomUUID(),
   name: `host${index}`,
   publicKey: generateKeys().publicKey,
@@ -46,6 +49,9 @@ describe("flannel's layout of the registry", () => {
       'null',
       '{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan"}}',
       '{"Network":"x","Backend":{"Type":"wireguard"}}',
+      '{"Network":"10.5.0.0/16","EnableIPv6":true,"Backend":{"Type":"wireguard"}}',
+      '{"Network":"10.5.0.0/16","EnableIPv6":true,"IPv6Network":"10.6.0.0/16","Backend":{"Type":"wireguard"}}',
+      '{"Network":"10.5.0.0/16","EnableIPv6":true,"IPv6Network":"fd00::/48","IPv6SubnetLen":80,"Backend":{"Type":"wireguard"}}',
     ]) {
       assert.equal(parseConfig(wrong), undefined, wrong);
     }
@@ -91,12 +97,18 @@ describe("flannel's layout of the registry", () => {
 
 describe('the picture of a registry', () => {
   const prefix = '/test';
+  /** Made in that order, and listed in the order of their keys, as etcd does it. */
   const picture = (entries: Record<string, string>) => {
-    const list = Object.entries(entries).map(
-      ([key, value]): KeyValue => ({ key: `${prefix}/${key}`, value, lease: '0', modRevision: 1n }),
-    );
+    const list = Object.entries(entries)
+      .map(
+        ([key, value], index): KeyValue => ({
+          ...{ key: `${prefix}/${key}`, value, lease: '0', modRevision: 99n, createRevision: BigInt(index + 1) },
+        }),
+      )
+      .sort((a, b) => (a.key < b.key ? -1 : 1));
     return readPicture(prefix, new Map(list.map((entry) => [entry.key, entry])), {
       networks: ['10.50.0.0/16'],
+      prefix: 24,
       listenPort: 51820,
     });
   };
@@ -119,6 +131,48 @@ describe('the picture of a registry', () => {
     assert.deepEqual(hosts, [one.host]);
   });
 
+  it('is not changed by what comes later for the same subnets, hosts and keys, whatever its key in etcd', () => {
+    const [victim, other] = [member(200), member(3)];
+    const entries = [
+      share(victim),
+      share(other),
+      ['subnets/10.50.0.0-16', formatShare({ ...member(4), subnets: ['10.50.0.0/16'] })],
+      ['subnets/10.50.200.0-25', formatShare({ ...member(5), subnets: ['10.50.200.0/25'] })],
+      ['subnets/10.50.1.0-24', formatShare({ ...member(6), host: victim.host })],
+      ['subnets/10.50.10.0-24', formatShare({ ...member(7), publicKey: victim.publicKey })],
+      ['subnets/10.50.200.7-24', formatShare(member(8))],
+      // A key of somebody else as the next one would have the tunnel refuse all peers.
+      share({ ...member(9), name: 'thief', nextKey: victim.publicKey }),
+    ];
+    const { members } = picture(Object.fromEntries(entries));
+    assert.deepEqual(
+      [...members.values()].map(({ name, nextKey }) => [name, nextKey]),
+      [
+        ['host200', undefined],
+        ['host3', undefined],
+        ['thief', undefined],
+      ],
+    );
+  });
+
+  it('has no text that could be more than a name to whoever reads it', () => {
+    const alive = (name: string, version = '1.0.0') => JSON.stringify({ name, version, instance: 'a', boot: 'b' });
+    assert.equal(parseAlive(alive('one'))?.name, 'one');
+    for (const wrong of [
+      alive('\u001b[2Jone'),
+      alive('a b'),
+      alive('one', '\n'),
+      alive('x'.repeat(65)),
+      '[]',
+      'null',
+    ]) {
+      assert.equal(parseAlive(wrong), undefined);
+    }
+    const of = (host: unknown) => hostIn(JSON.stringify({ BackendData: { Host: host } }));
+    const id = randomUUID();
+    assert.deepEqual([id, '\u001b[2J', 7, null].map(of), [id, undefined, undefined, undefined]);
+  });
+
   it('believes names of addresses that their host has, and no others', () => {
     const [one, two] = [member(1), member(2)];
     const { names } = picture(
@@ -137,18 +191,29 @@ describe('the picture of a registry', () => {
 });
 
 describe('tokens of a static network that meet', () => {
+  const NETWORKS = ['10.50.0.0/16'];
+
   it('lead to the same members in any order, the newest of each', () => {
     const [one, two] = [member(1), member(2)];
     const moved = { ...one, address: '192.0.2.99' };
-    assert.deepEqual(mergeMembers([one], [two, moved]), [moved, two]);
+    assert.deepEqual(mergeMembers([one], [two, moved], NETWORKS), [moved, two]);
   });
 
   it('are refused where two members have one subnet or key', () => {
     const [one, two] = [member(1), member(2)];
     assert.throws(
-      () => mergeMembers([one], [{ ...two, subnets: one.subnets }]),
+      () => mergeMembers([one], [{ ...two, subnets: one.subnets }], NETWORKS),
       /host1.*same subnet 10\.50\.1\.0\/24|same subnet/,
     );
-    assert.throws(() => mergeMembers([one], [{ ...two, publicKey: one.publicKey }]), /two members have the key/);
+    assert.throws(
+      () => mergeMembers([one], [{ ...two, publicKey: one.publicKey }], NETWORKS),
+      /two members have the key/,
+    );
+  });
+
+  it('are refused where a member would get what is not of the network', () => {
+    for (const subnets of [['0.0.0.0/0'], ['10.0.2.0/24'], ['10.50.0.0/16'], ['10.50.1.0/24', 'fd00::/64'], ['::/0']]) {
+      assert.throws(() => mergeMembers([], [{ ...member(1), subnets }], NETWORKS), /of host1 is not a share of 10\.50/);
+    }
   });
 });

@@ -7,7 +7,7 @@ import { errorBody } from '../../../../protocol/errors/error-body.js';
 
 const overlays = new Overlays({
   root: '/nonexistent',
-  agent: { apply: async () => {}, status: async () => [], remove: async () => {} },
+  agent: { apply: async () => [], status: async () => [], remove: async () => {} },
   ports: { open: () => Promise.reject(new Error('not to be called')) },
   ready: async () => {},
   warn: () => {},
