@@ -2,7 +2,9 @@
 //   script      as a script that has to succeed, in an empty home directory;
 //   server      its first command in the background; the rest, tried again until it succeeds; then the first is ended;
 //   stack       as a script in the namespaces of rootless-run;
-//   containers  as a script beside a stack that runs containers, with a root file system in ./rootfs.
+//   containers  as a script beside a stack that runs containers, with a root file system in ./rootfs;
+//   builtin-containers   the same, with the network driver builtin;
+//   docker      as server, with Docker's own script in PATH.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { repoRoot } from './paths.js';
@@ -15,7 +17,7 @@ export const docPages: readonly string[] = [
     .map((name) => join('docs', name)),
 ];
 
-const kindsOfBlocks = ['script', 'server', 'stack', 'containers'] as const;
+const kindsOfBlocks = ['script', 'server', 'stack', 'containers', 'builtin-containers', 'docker'] as const;
 export type KindOfBlock = (typeof kindsOfBlocks)[number];
 
 export interface DocBlock {

@@ -43,43 +43,60 @@ async function succeeds(
   assert.equal(code, 0, `${block.page}:${block.line}\n${stdout}${stderr}`);
 }
 
-const runs: Record<DocBlock['kind'], (block: DocBlock) => Promise<void>> = {
-  async script(block) {
-    await succeeds(block, 'bash', script(block.commands), surroundings());
-  },
-
-  async server(block) {
-    const where = surroundings();
-    const [first = '', ...rest] = block.commands;
-    let last = '';
-    try {
-      await using server = await start('bash', ['--norc', '-c', `exec ${first}`], {
-        ...where,
-        ready: {
-          check: async () => {
-            const { code, stdout, stderr } = await run('bash', script(rest), where);
-            last = stdout + stderr;
-            return code === 0;
-          },
+/** Runs the first command in the background, and the others until they succeed. */
+async function serves(block: DocBlock, where: ReturnType<typeof surroundings>): Promise<void> {
+  const [first = '', ...rest] = block.commands;
+  let last = '';
+  try {
+    await using server = await start('bash', ['--norc', '-c', `exec ${first}`], {
+      ...where,
+      ready: {
+        check: async () => {
+          const { code, stdout, stderr } = await run('bash', script(rest), where);
+          last = stdout + stderr;
+          return code === 0;
         },
-      });
-      const { code, signal } = await server.stop();
-      assert([0, 128 + 15].includes(code ?? 128 + 15), `it ended with ${code ?? signal}`);
-    } catch (error) {
-      throw new Error(`${block.page}:${block.line}: ${(error as Error).message}\n${last}`, { cause: error });
-    }
-  },
+      },
+    });
+    const { code, signal } = await server.stop();
+    assert([0, 128 + 15].includes(code ?? 128 + 15), `it ended with ${code ?? signal}`);
+  } catch (error) {
+    throw new Error(`${block.page}:${block.line}: ${(error as Error).message}\n${last}`, { cause: error });
+  }
+}
+
+async function besideContainers(block: DocBlock, driver: string): Promise<void> {
+  await using stack = await startContainerStack({ args: [`--net=${driver}`] });
+  symlinkSync(rootfsWithServers(), join(stack.home, 'rootfs'));
+  const where = surroundings(stack.home);
+  await succeeds(block, 'bash', script(block.commands), { ...where, env: { ...where.env, ...stack.env } });
+}
+
+/** Where Debian has dockerd-rootless.sh. */
+const DOCKER_SCRIPTS = '/usr/share/docker.io/contrib';
+
+const runs: Record<DocBlock['kind'], (block: DocBlock) => Promise<void>> = {
+  script: (block) => succeeds(block, 'bash', script(block.commands), surroundings()),
+
+  server: (block) => serves(block, surroundings()),
 
   async stack(block) {
     const inside = ['--net=slirp4netns', '--', 'bash', ...script(block.commands)];
     await succeeds(block, binPath('rootless-run'), inside, surroundings());
   },
 
-  async containers(block) {
-    await using stack = await startContainerStack({ args: ['--net=slirp4netns'] });
-    symlinkSync(rootfsWithServers(), join(stack.home, 'rootfs'));
-    const where = surroundings(stack.home);
-    await succeeds(block, 'bash', script(block.commands), { ...where, env: { ...where.env, ...stack.env } });
+  containers: (block) => besideContainers(block, 'slirp4netns'),
+
+  'builtin-containers': (block) => besideContainers(block, 'builtin'),
+
+  async docker(block) {
+    const { cwd, env } = surroundings();
+    try {
+      await serves(block, { cwd, env: { ...env, PATH: `${env.PATH}:${DOCKER_SCRIPTS}` } });
+    } finally {
+      // Files of sub-ids.
+      await run(binPath('rootlesskit'), ['rm', '-rf', join(cwd, '.local')]);
+    }
   },
 };
 

@@ -1,15 +1,40 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { rootlessRun } from '../../../bin/run/dialect.js';
 import { makeRunCommand } from '../../../bin/run/options/command.js';
 import { optionReference } from '../../../bin/run/options/reference.js';
 import { capabilityTexts, driverCapabilities } from '../../integration/ports/suite/capabilities.js';
 import { docPages } from '../../support/doc-blocks.js';
 import { repoRoot } from '../../support/index.js';
+import { filesBelow } from '../tooling/run-programs.js';
 
 const pages = docPages;
 const read = (page: string) => readFileSync(join(repoRoot, page), 'utf8');
+
+/** Every Markdown file of the repository, those beside the sources included. */
+function allPages(): string[] {
+  const own = readdirSync(repoRoot).filter((name) => name.endsWith('.md'));
+  const folders = ['bench', 'bin', 'child', 'docs', 'examples', 'native', 'parent', 'protocol', 'scripts', 'test'];
+  const below = folders
+    .filter((folder) => existsSync(join(repoRoot, folder)))
+    .flatMap((folder) => filesBelow(join(repoRoot, folder), '.md').map((path) => relative(repoRoot, path)));
+  return [...own, ...below.filter((path) => !path.includes('node_modules'))];
+}
+
+const withoutCode = (text: string) => text.replaceAll(/```[\s\S]*?```|`[^`\n]*`/g, '');
+
+/** Anchors of a page: those of its headings, as GitHub makes them, and explicit ones. */
+function sectionsOf(text: string): string[] {
+  const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, title = '']) =>
+    title
+      .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+      .toLowerCase()
+      .replaceAll(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  );
+  return [...headings, ...[...text.matchAll(/<a id="([^"]+)"/g)].map(([, id = '']) => id)];
+}
 
 describe('the documentation', () => {
   it('shows what the port drivers can do as it is tested', () => {
@@ -30,13 +55,28 @@ describe('the documentation', () => {
     assert.equal(shown, table, `docs/guide/options.md is to have:\n${table}`);
   });
 
-  it('leads to pages that exist', () => {
-    for (const page of pages) {
-      for (const [, target = ''] of read(page).matchAll(/\]\(([^)#]+)[^)]*\)/g)) {
-        if (/^[a-z]+:/.test(target)) continue;
-        assert(existsSync(join(repoRoot, dirname(page), target)), `${page} leads to ${target}`);
-      }
-    }
+  it('leads to pages and sections that exist', () => {
+    const broken = allPages().flatMap((page) =>
+      [...withoutCode(read(page)).matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, link = '']) => {
+        const [target = '', section] = link.split('#');
+        if (/^[a-z]+:/.test(target)) return [];
+        const path = target === '' ? page : join(dirname(page), target);
+        if (!existsSync(join(repoRoot, path))) return [`${page} leads to ${link}`];
+        const known = section === undefined || !path.endsWith('.md') || sectionsOf(read(path)).includes(section);
+        return known ? [] : [`${page} leads to the section ${link}`];
+      }),
+    );
+    assert.deepEqual(broken, []);
+  });
+
+  it('runs each block of a recipe, or names why not', () => {
+    const recipes = pages.filter((page) => page.startsWith('docs/recipes/'));
+    const silent = recipes.flatMap((page) =>
+      [...read(page).matchAll(/(.*)\n```sh\n(.*)/g)]
+        .filter(([, before = '']) => !/^<!-- (runs|not run): .+ -->$/.test(before))
+        .map(([, , first]) => `${page}: ${first}`),
+    );
+    assert.deepEqual(silent, []);
   });
 
   it('names files and folders of the sources that exist', () => {
