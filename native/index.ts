@@ -229,7 +229,7 @@ export interface Engine {
   egressCounters(): EgressCounters[];
   /**
    * Parent: what may be reached from these addresses inside, which are a container's: whatever the stack's policy and each of
-   * these allow; an empty one allows everything. See src/policy/sources.h. Returns false where one is no policy, or too much.
+   * these allow; an empty one allows everything. See src/policy/sources.h. Returns false if one of them is invalid or exceeds a limit.
    */
   setSource(id: number, addresses: readonly string[], policies: readonly Uint8Array[]): boolean;
   /** Parent: the stack's policy alone decides about them again. */

@@ -19,7 +19,7 @@ export function formatReports(reports: readonly RowReport[]): string {
   return parts.filter((part) => part !== '').join('\n\n');
 }
 
-/** One table for all columns that are no series; a line for each. */
+/** One table for all columns that are not series; a line for each. */
 function formatTable(reports: readonly RowReport[]): string {
   const names = namesOf(reports);
   const lines = reports.flatMap((report) => {

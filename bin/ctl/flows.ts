@@ -15,8 +15,8 @@ const MAX_FLOWS = 100_000;
 export function makeFlowsCommand(stack: ConnectStack): Command {
   return new Command('flows')
     .description('list connections out of the namespaces (with --net=builtin), and those of published ports')
-    .option('-f, --follow', 'then print those that are opened and closed, until the stack ends')
-    .option('--max <number>', 'list so many of each direction at most, the oldest first', '1000')
+    .option('-f, --follow', 'then print connections as they are opened and closed, until the stack ends')
+    .option('--max <number>', 'list at most this many of each direction, oldest first', '1000')
     .option('--json', 'one JSON object per line')
     .action(async ({ follow = false, json = false, max }: { follow?: boolean; json?: boolean; max: string }) => {
       const limit = parseMax(max);

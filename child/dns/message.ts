@@ -38,7 +38,7 @@ export interface DnsAnswer {
   records: DnsRecord[];
 }
 
-/** The name under which an address has its name (RFC 1035, 3.5; RFC 3596, 2.5); the text itself where it is no address. */
+/** The name under which an address has its name (RFC 1035, 3.5; RFC 3596, 2.5); the text itself if it is not an address. */
 export function reverseName(text: string): string {
   const address = parseIP(text);
   if (!address) return text;
@@ -52,7 +52,7 @@ export function typeOf(name: string): number | undefined {
   return Object.hasOwn(TYPES, name.toUpperCase()) ? TYPES[name.toUpperCase()] : undefined;
 }
 
-/** A question with recursion desired and EDNS, as programs ask it; undefined where that is no name. */
+/** A question with recursion desired and EDNS, as programs ask it; undefined if that is not a valid name. */
 export function encodeQuery(name: string, type: number): Buffer | undefined {
   const labels = name
     .replace(/\.$/, '')
@@ -68,7 +68,7 @@ export function encodeQuery(name: string, type: number): Buffer | undefined {
   return Buffer.concat([header, wire, Buffer.from([type >> 8, type & 0xff, 0, 1]), edns]);
 }
 
-/** Undefined for what is no message. */
+/** Undefined if it is not a message. */
 export function decodeAnswer(message: Buffer): DnsAnswer | undefined {
   if (message.length < HEADER) return undefined;
   const rcode = message.readUInt8(3) & 0xf;

@@ -84,7 +84,7 @@ function parseIds(text: string): IdRange[] {
       throw new PortError(`bad id ${printable(entry)}: neither a number nor a range, such as 1-1000`);
     const id = Number(from);
     const count = Number(to) - id + 1;
-    if (count < 1) throw new PortError(`bad ids ${entry}: they run backwards`);
+    if (count < 1) throw new PortError(`bad ids ${entry}: the range is reversed`);
     for (const both of given.within(id, count)) throw new PortError(`id ${both.id} is given twice`);
     const range = { id, count };
     given.add(range);

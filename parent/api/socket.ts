@@ -57,7 +57,7 @@ export async function openSocket(socketPath: string): Promise<APISocket> {
       throw new APISocketError(socketPath, `API socket ${socketPath} is in use by another stack`, { cause: error });
     }
     if (!lstatSync(socketPath).isSocket()) {
-      throw new APISocketError(socketPath, `cannot make the API socket ${socketPath}: there is something else`);
+      throw new APISocketError(socketPath, `cannot make the API socket ${socketPath}: another file is there`);
     }
     // Left by a stack that was killed; this one holds the state directory's lock.
     rmSync(socketPath, { force: true });

@@ -61,9 +61,9 @@ function unreachable(socketPath: string, code: string): string {
       return `no stack at ${socketPath}: no process listens there; the stack has ended, or this is not its api.sock`;
     case 'EACCES':
     case 'EPERM':
-      return `no access to the stack at ${socketPath}: permission denied; be the user who started it`;
+      return `no access to the stack at ${socketPath}: permission denied; run this as the user who started it`;
     case 'ETIMEDOUT':
-      return `the stack at ${socketPath} does not answer; hint: see whether its process is stopped (state T in ps), or end it`;
+      return `the stack at ${socketPath} does not answer; hint: check whether its process is stopped (state T in ps), or end it`;
     default:
       return `the stack at ${socketPath} did not answer (${code}); has it just ended?`;
   }

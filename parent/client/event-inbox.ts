@@ -53,7 +53,7 @@ export class EventInbox {
     try {
       this.#events.push(JSON.parse(data.toString()) as StackEvent);
     } catch {
-      this.#end({ error: new EventStreamError(1007, 'the stack sent something that is not JSON') });
+      this.#end({ error: new EventStreamError(1007, 'the stack sent a frame that is not JSON') });
       this.#socket.terminate();
     }
     if (this.#events.length >= MAX_QUEUED) this.#socket.pause();

@@ -79,7 +79,7 @@ export class Egress {
     if (this.active) this.#set(this.#rules);
   }
 
-  /** Adds rules that are not there yet. Counters begin anew. Throws EgressError. */
+  /** Adds rules that are not there yet. Counters restart from zero. Throws EgressError. */
   add(rules: readonly EgressRule[]): EgressReport {
     if (this.learning)
       throw new EgressError(400, 'the stack learns what its programs need (--learn), and has no policy');

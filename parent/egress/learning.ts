@@ -50,7 +50,7 @@ export class Learning {
         this.#isSaved = false;
       }
       if (full && !this.#full) {
-        this.warn('more is reached than a policy can have rules for: --learn records no more');
+        this.warn('the programs reach more than a policy can have rules for: --learn records no more');
         this.#full = true;
         this.#isSaved = false;
       }

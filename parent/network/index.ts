@@ -126,6 +126,6 @@ export async function setupNetwork({
       problems.push(error.message);
     }
   }
-  const failure = needs.length > 0 ? `${needs.join(', ')} cannot be had` : 'no network driver works';
+  const failure = needs.length > 0 ? `${needs.join(', ')} not available` : 'no network driver works';
   throw new NetworkError(`${failure}: ${problems.join('; ')}`);
 }

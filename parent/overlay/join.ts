@@ -113,7 +113,7 @@ async function prepareEtcd(
       throw new OverlayError(
         `etcd has no overlay network at ${etcd.prefix}`,
         {
-          hint: 'was it removed? rootless-net overlay create makes it',
+          hint: 'if it was removed, create it with rootless-net overlay create',
         },
         404,
       );

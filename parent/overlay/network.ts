@@ -91,7 +91,7 @@ export class OverlayNetwork {
     const address = this.config.address ?? this.deps.address();
     if (address === '') {
       throw new OverlayError(`the address of this host is not known, for the network ${name}`, {
-        hint: '--address ADDRESS, by which the other hosts reach this one',
+        hint: '--address ADDRESS, at which other hosts reach this one',
       });
     }
     const nextKey = this.#next?.publicKey;
@@ -225,9 +225,12 @@ export class OverlayNetwork {
   async rotate(): Promise<void> {
     const { config, store } = this.deps;
     if (config.mode === 'static') {
-      throw new OverlayError('the key of a static network cannot be replaced: the others would not learn of it', {
-        hint: 'leave and join again on this host, and hand its token to the others',
-      });
+      throw new OverlayError(
+        'the key of a static network cannot be replaced: other hosts would not learn of the new one',
+        {
+          hint: 'leave and join again on this host, and give its new token to the others',
+        },
+      );
     }
     if (this.#rotating) throw new OverlayError('the key is being replaced already');
     this.#rotating = true;

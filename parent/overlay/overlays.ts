@@ -142,7 +142,7 @@ export class Overlays {
           .slice(0, 5)
           .join(', ');
         throw new OverlayError(`the overlay network ${name} has other members: ${others}`, {
-          hint: `have them leave it, or --force; this host alone leaves with rootless-net overlay leave ${name}`,
+          hint: `have them leave first, or use --force; to leave with this host only: rootless-net overlay leave ${name}`,
         });
       }
       const { etcd } = network.config;

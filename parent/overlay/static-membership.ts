@@ -115,6 +115,6 @@ export function mergeMembers(
 
 function overlapping(one: OverlayMember, subnets: readonly string[], other = 'this host'): OverlayError {
   return new OverlayError(`${one.name} and ${other} have the same subnet ${subnets.join(', ')}`, {
-    hint: 'they joined with tokens that did not know each other; leave on one of them, and join again with the other’s token',
+    hint: 'they joined with tokens made independently of each other; leave on one of them, and join again with the other’s token',
   });
 }

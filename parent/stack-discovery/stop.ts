@@ -89,7 +89,9 @@ function send({ pid, startTime }: ProcessIdentity, signal: number): void {
     native().signalProcess(pid, startTime, signal);
   } catch (error) {
     if (errnoName(error) === 'ESRCH') return;
-    throw new UserError(`cannot end the process ${pid}: ${errnoName(error)}`, { hint: 'be the user who started it' });
+    throw new UserError(`cannot end the process ${pid}: ${errnoName(error)}`, {
+      hint: 'run this as the user who started it',
+    });
   }
 }
 

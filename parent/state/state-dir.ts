@@ -81,7 +81,7 @@ export class StateDir {
         const opened = openStateDir(path, { made });
         if (opened) return new StateDir(path, opened);
       }
-      throw new StateDirError(`${path} is removed again and again by other instances that are ending; try again`);
+      throw new StateDirError(`${path} was removed repeatedly by other instances that are ending; try again`);
     } catch (error) {
       removeMade(made);
       throw error;

@@ -8,7 +8,7 @@
  *   place     = "*" / "host" / names / ipv4 ["/" length] / ipv6 ["/" length]
  *             / "[" ipv6 ["/" length] "]"                ; before ports
  *   ports     = port ["-" port]                          ; 1 to 65535, the smaller one first
- *   name      = label *("." label) ["."]                 ; the last label is no number
+ *   name      = label *("." label) ["."]                 ; the last label is not a number
  *
  * `*.NAME` is every name below that one, and not itself. A host that is called as a word of the grammar has a final dot.
  */

@@ -39,7 +39,7 @@ export function parseRange(text: string, what: string, fail: Fail): { first: num
   if (!match) return fail(text === '' ? `no ${what}` : `${what} ${quote(text)} is not a number`);
   const first = Number(match[1]);
   const last = match[2] === undefined ? first : Number(match[2]);
-  if (last < first) fail(`${what}s ${quote(text)} run backwards`);
+  if (last < first) fail(`${what}s ${quote(text)} are reversed`);
   if (last > MAX_PORT) fail(`${what} ${last} is larger than ${MAX_PORT}`);
   return { first, count: last - first + 1 };
 }

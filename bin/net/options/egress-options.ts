@@ -10,13 +10,13 @@ export function withEgressOptions(command: Command, who: string): Command {
   return command
     .option(
       '--allow <rule>',
-      `${who} may reach that, and nothing else: NAME, *.NAME, ADDRESS, SUBNET, each with :PORT or not, @public and others; may be repeated`,
+      `${who} may reach only this: NAME, *.NAME, ADDRESS or SUBNET, each optionally with :PORT, or @public and others; may be repeated`,
       collect,
     )
-    .option('--deny <rule>', `${who} may not reach that; may be repeated`, collect)
+    .option('--deny <rule>', `${who} may not reach this; overrides --allow; may be repeated`, collect)
     .option(
       '--egress-file <path>',
-      'read such rules from a file, one a line: allow RULE or deny RULE; may be repeated',
+      'read rules from a file, one per line: allow RULE or deny RULE; may be repeated',
       collect,
     );
 }

@@ -177,7 +177,7 @@ const network: readonly OptionRule[] = [
   },
   {
     flags: '--deny <rule>',
-    description: 'keep the namespace from reaching this; stronger than --allow; may be repeated',
+    description: 'keep the namespace from reaching this; overrides --allow; may be repeated',
     only: 'rootless-run',
     list: true,
     // None would be no policy.
@@ -186,7 +186,7 @@ const network: readonly OptionRule[] = [
   },
   {
     flags: '--egress-file <path>',
-    description: 'read such rules from a file, one a line: allow RULE or deny RULE; may be repeated',
+    description: 'read rules from a file, one per line: allow RULE or deny RULE; may be repeated',
     only: 'rootless-run',
     list: true,
     // None would be no policy.

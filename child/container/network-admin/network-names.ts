@@ -32,7 +32,7 @@ export async function askNetwork(deps: Deps, network: Network, question: NameQue
   if (number === undefined)
     throw new ContainerError(`unknown type of DNS records: ${JSON.stringify(type)}; hint: A, AAAA, PTR, TXT, SRV …`);
   const query = encodeQuery(number === typeOf('PTR') ? reverseName(name) : name, number);
-  if (!query) throw new ContainerError(`${JSON.stringify(name)} is no domain name: labels have 1 to 63 characters`);
+  if (!query) throw new ContainerError(`${JSON.stringify(name)} is not a domain name: labels have 1 to 63 characters`);
   const client = clientOf(deps, network, container);
   const answer = await deps.names.ask(network.name, query, client);
   if (!answer)
@@ -68,7 +68,7 @@ function reasonOf(from: Origin, holders: readonly string[]): string {
     malformed: 'the query is malformed, or of a kind that is not served',
     refused: 'the client is not on this network',
     limited: 'the client has asked too many questions',
-    lost: 'nobody has answered in time',
+    lost: 'no server has answered in time',
   };
   return reasons[from];
 }

@@ -50,9 +50,13 @@ export interface NetworkSettings {
 export function validateRequest(request: NetworkRequest): NetworkSettings {
   const { driver, options } = request;
   if (driver === OVERLAY_DRIVER) {
-    throw new ContainerError('an overlay network is made with all that the hosts have to agree on', 400, {
-      hint: `rootless-net overlay create ${request.name}`,
-    });
+    throw new ContainerError(
+      'overlay networks are created by a command of their own, since their hosts have to agree on them',
+      400,
+      {
+        hint: `rootless-net overlay create ${request.name}`,
+      },
+    );
   }
   const known = DRIVER_OPTIONS[driver];
   if (!known)

@@ -19,7 +19,7 @@ export function checkRoot(directory: string, where: string): void {
   if (!isRoot(directory)) return;
   // Runtimes cannot pivot to it, and programs would change the host's own files.
   throw new ContainerError(`cannot use the root file system ${directory} (${where}): it is the host's own`, 400, {
-    hint: 'give a directory with a copy of one; rootless-run COMMAND runs programs of the host',
+    hint: 'use a directory with a copy of one; rootless-run COMMAND runs programs of the host',
   });
 }
 

@@ -59,7 +59,7 @@ class InboundDials : public ParentDials {
   void use(Watchdog* watchdog, FdBudget* budget, size_t threads);
   // Once: connections are made as soon as there are the sockets that it needs.
   void begin(Network network);
-  // No more. Pending ones go on.
+  // No more. Pending ones continue.
   void end();
 
   // As PooledDials::dial(), for TCP and UDP.

@@ -26,7 +26,7 @@ static int is_known(const struct socket_order *order) {
   return (order->domain == AF_INET || order->domain == AF_INET6) && (tcp || udp);
 }
 
-/* Returns 1 with an order and its socket (-1 if it has none), 0 for what is no order, -1 at the end. */
+/* Returns 1 with an order and its socket (-1 if it has none), 0 for a message that is not an order, -1 at the end. */
 static int receive(int orders, struct socket_order *order, int *gateway) {
   union fds_space space;
   struct iovec iov = {order, sizeof *order};

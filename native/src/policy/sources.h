@@ -33,7 +33,7 @@ class Sources {
   // What the source with these addresses may reach from now on; each policy as Policy::load() has it, "" for none. Counters of
   // a policy that has changed begin anew, and names that were learnt stay. An address that another source had is this one's
   // then. Addresses that were not this source's before are added to *taken. Returns false, and changes nothing, where
-  // something is no policy, or too much.
+  // something is invalid or exceeds a limit.
   bool set(uint32_t id, const std::vector<Address>& addresses, const std::vector<std::string>& encoded,
            std::vector<Address>* taken);
   // The addresses that it had are added to *left.

@@ -44,7 +44,7 @@ class PooledDials : public ParentDials {
 
   // Another agent is ready. Returns the page for it; invalid if there is none.
   Fd restart();
-  // No sockets of this agent any more. Pending connections go on.
+  // No sockets of this agent any more. Pending connections continue.
   void end() { pool_.end(); }
   void forget(const std::string& target) { routes_.forget(target); }
   // Once a second, unless it is idle.

@@ -125,7 +125,7 @@ export class PlainConnection {
 
   #startClock(): void {
     this.#deadline = setTimeout(() => {
-      const late = Object.assign(new Error('it takes too long'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
+      const late = Object.assign(new Error('it took too long'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
       answerBrokenRequest(late, this.socket);
     }, this.server.timeout).unref();
   }

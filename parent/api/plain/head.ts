@@ -14,7 +14,7 @@ const HEADER_LINE = /^([\w-]+):[ \t]*([\t -~]*?)[ \t]*$/;
 /** Larger bodies are not read here. */
 const BODY_LENGTH = /^\d{1,7}$/;
 
-/** They say nothing about how the request is read or answered. */
+/** They do not affect how the request is read or answered. */
 const IRRELEVANT = new Set([
   'accept',
   'accept-encoding',

@@ -248,7 +248,7 @@ function endOf(prefix: string): string {
 
 /** Throws Error for what is not a key with its value. */
 export function keyValueOf(value: unknown): KeyValue {
-  if (!isFields(value)) throw new Error('etcd has sent something else than a key');
+  if (!isFields(value)) throw new Error('etcd sent an unexpected value instead of a key');
   const { key, value: content, lease = '0', mod_revision: changed = '0', create_revision: created = '0' } = value;
   const [modRevision, createRevision] = [BigInt(String(changed)), BigInt(String(created))];
   return { key: decode(key), value: decode(content), lease: String(lease), modRevision, createRevision };

@@ -22,7 +22,7 @@ export class EtcdUnreachableError extends ExpectedError {
   override readonly httpStatus = 503;
   constructor(endpoints: readonly string[], why: string) {
     super(`etcd does not answer at ${endpoints.join(', ')}: ${why}`, {
-      hint: 'see whether it runs, has a leader, and is reached from this host: etcdctl endpoint status --cluster',
+      hint: 'check that it runs, has a leader, and is reachable from this host: etcdctl endpoint status --cluster',
     });
   }
 }

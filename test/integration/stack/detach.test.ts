@@ -80,7 +80,7 @@ describe('a detached network namespace', () => {
     assert.deepEqual(readdirSync(above), []);
   });
 
-  it('cannot be had together with the sandbox of slirp4netns', async () => {
+  it('not available together with the sandbox of slirp4netns', async () => {
     const words = runWords('--net=slirp4netns', '--slirp4netns-sandbox=true', '--detach-netns', 'true');
     await refuses(words, /--slirp4netns-sandbox=true and --detach-netns are mutually exclusive/);
     const { code, stderr } = await runScript('true', [

@@ -70,7 +70,7 @@ describe('id maps', () => {
     ['by name and by uid', ['nobody-else:1:9', `${username}:1000:5`, `${uid}:3000:7`], '1 1000 5 6 3000 7'],
     ['once each', [`${username}:1000:5`, `${uid}:1000:7`], '1 1000 5'],
     ['with blanks around them', [`  ${username}:1000:5 `, '', `${username}:3000:7`], '1 1000 5 6 3000 7'],
-    ['and not what is no range', [`${username}:x:5`, `${username}:7:0`, `${username}:1000:5`], '1 1000 5'],
+    ['and nothing that is not a range', [`${username}:x:5`, `${username}:7:0`, `${username}:1000:5`], '1 1000 5'],
   ];
   for (const [what, text, expected] of files) {
     it(`take the ranges of the user ${what}`, async () => {

@@ -32,7 +32,7 @@ export const API_ROWS: readonly Row[] = [
     400,
     '{"message":"bad id x: neither a number nor a range, such as 1-1000","code":"port"}',
   ],
-  ['DELETE /v1/ports?ids=2-1', 400, '{"message":"bad ids 2-1: they run backwards","code":"port"}'],
+  ['DELETE /v1/ports?ids=2-1', 400, '{"message":"bad ids 2-1: the range is reversed","code":"port"}'],
   ['DELETE /v1/ports?ids=1-3,2', 400, '{"message":"id 2 is given twice","code":"port"}'],
   ['DELETE /v1/ports?ids=1-999999', 400, '{"message":"unknown id: 2; none was removed","code":"no-such-port"}'],
   [

@@ -145,7 +145,7 @@ export const NET_RUN_NETWORK_ROWS: readonly Row[] = [
   [
     'rootless-net run --rootfs / -p 90-80:80 true',
     125,
-    `invalid published port "90-80:80": host ports "90-80" run backwards${PUBLISH}`,
+    `invalid published port "90-80:80": host ports "90-80" are reversed${PUBLISH}`,
   ],
   [
     "rootless-net run --rootfs / -p '[fe80::1]:80:80' true",

@@ -261,7 +261,7 @@ export const RUN_ROWS: readonly Row[] = [
   [
     'rootless-run -p 8010-8000:80-90 true',
     125,
-    `invalid port "8010-8000:80-90": parent ports "8010-8000" run backwards${SPEC}`,
+    `invalid port "8010-8000:80-90": parent ports "8010-8000" are reversed${SPEC}`,
   ],
   [
     'rootless-run -p 0-2:80-82 true',

@@ -12,7 +12,7 @@ interface QueryOptions {
 
 export function makeDnsCommand(deps: NetDeps): Command {
   return new Command('dns')
-    .description('show the DNS servers of networks, and how many queries were answered by whom')
+    .description('show the DNS servers of networks, and how many queries each source has answered')
     .option('--network <network>', 'only that of this network')
     .enablePositionalOptions()
     .action(async ({ network }: { network?: string }) => {
@@ -25,7 +25,7 @@ export function makeDnsCommand(deps: NetDeps): Command {
 
 function makeQueryCommand({ stack }: NetDeps): Command {
   return new Command('query')
-    .description('show what the DNS server of a network answers, who has answered, and why')
+    .description('query the DNS server of a network, and show the answer, its source, and why')
     .argument('<name>')
     .option('--network <network>', 'the network whose server is asked', 'bridge')
     .option('--type <type>', 'type of the records, such as AAAA or PTR', 'A')

@@ -10,14 +10,14 @@ interface LeaveOptions {
 
 export function makeRotateCommand(deps: NetDeps): Command {
   return new Command('rotate')
-    .description('replace the key of this host now; by itself that is done each 30 days')
+    .description('replace the key of this host now (done automatically every 30 days)')
     .argument('<name>')
     .action(async (name: string) => (await overlayClient(deps)).rotate(name));
 }
 
 export function makeExpelCommand(deps: NetDeps): Command {
   return new Command('expel')
-    .description('remove another host, which cannot come back with its key')
+    .description('expel another host, which cannot rejoin with its key')
     .argument('<name>')
     .argument('<host>', 'name or id of the host, as in overlay status')
     .action(async (name: string, host: string) => {

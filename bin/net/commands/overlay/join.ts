@@ -34,12 +34,12 @@ interface CreateOptions extends HostOptions {
 /** Options of `create` and `join` alike. */
 function withHostOptions(command: Command): Command {
   return command
-    .option('--address <address>', 'by which the other hosts reach this one (default: that of the route to etcd)')
+    .option('--address <address>', 'address at which other hosts reach this one (default: that of the route to etcd)')
     .option('--port <number>', 'UDP port of this host (default: the first free one from 51820 on)')
     .option('--host-name <name>', 'name of this host in reports (default: that of the machine)')
     .option('--etcd <urls>', 'endpoints of etcd, separated by commas')
     .option('--etcd-prefix <path>', 'prefix of its keys in etcd (default: /rootless-net/NAME)')
-    .option('--etcd-ca <file>', 'certificate of the authority that etcd’s certificate is of')
+    .option('--etcd-ca <file>', 'CA certificate to verify etcd with')
     .option('--etcd-cert <file>', 'certificate of this client')
     .option('--etcd-key <file>', 'key of this client')
     .option('--etcd-user <name>', 'user of etcd')
@@ -48,10 +48,10 @@ function withHostOptions(command: Command): Command {
 
 export function makeCreateCommand(deps: NetDeps): Command {
   const command = new Command('create')
-    .description('make an overlay network; prints the token with which other hosts join')
+    .description('create an overlay network, and print the token with which other hosts join')
     .argument('<name>')
-    .option('--static', 'without etcd: hosts know each other by tokens that are handed over')
-    .option('--subnet <cidr>', 'addresses of all hosts (default: 10.50.0.0/16); once more for IPv6', collect, [])
+    .option('--static', 'without etcd: hosts learn of each other by tokens that you exchange')
+    .option('--subnet <cidr>', 'subnet that all hosts share (default: 10.50.0.0/16); repeat for IPv6', collect, [])
     .option('--internal', 'no access to the outside');
   return withHostOptions(command).action(async (name: string, options: CreateOptions) => {
     if (options.static && options.etcd !== undefined) {
@@ -59,7 +59,7 @@ export function makeCreateCommand(deps: NetDeps): Command {
     }
     if (!options.static && options.etcd === undefined) {
       throw new UsageError('overlay create needs --etcd or --static', {
-        hint: 'two or three hosts do without etcd: --static',
+        hint: 'for two or three hosts, etcd is not needed: --static',
       });
     }
     const request: OverlayRequest = {
@@ -77,7 +77,7 @@ export function makeCreateCommand(deps: NetDeps): Command {
 
 export function makeJoinCommand(deps: NetDeps): Command {
   const command = new Command('join')
-    .description('join the overlay network of a token; of a static one, prints the token for the other hosts')
+    .description('join the overlay network of a token; for a static one, print the token for the other hosts')
     .argument('<token>', 'or - to read it from standard input');
   return withHostOptions(command).action(async (text: string, options: HostOptions) => {
     const token = text === '-' ? await readStandardInput() : text;
@@ -117,7 +117,7 @@ function hostFields(options: HostOptions): Pick<OverlayRequest, 'address' | 'por
 function etcdFields(options: EtcdOptions): OverlayEtcdRequest {
   const { etcd, etcdPrefix, etcdCa, etcdCert, etcdKey, etcdUser, etcdPasswordFile } = options;
   if ((etcdCert === undefined) !== (etcdKey === undefined)) {
-    throw new UsageError('--etcd-cert and --etcd-key belong together');
+    throw new UsageError('--etcd-cert and --etcd-key require each other');
   }
   if (etcdUser !== undefined && etcdPasswordFile === undefined) {
     throw new UsageError('--etcd-user needs --etcd-password-file');

@@ -45,7 +45,7 @@ constexpr size_t kOrigins = 9;
 
 class Servers {
  public:
-  // `from` is Origin::lost where nobody has answered in time.
+  // `from` is Origin::lost where no server has answered in time.
   using Done = std::function<void(std::string reply, Origin from)>;
   // Sends a packet to the parent, with or without a descriptor.
   using Send = std::function<void(std::string packet, std::vector<Fd> fds)>;

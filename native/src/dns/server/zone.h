@@ -31,7 +31,7 @@ namespace dns {
 // In wire form without the root, as keys of zones are.
 using Labels = std::string;
 
-// False where it is no name: labels have 1 to 63 bytes, all of them 254 with their lengths. Letters become lower case.
+// False if it is not a valid name: labels have 1 to 63 bytes, all of them 254 with their lengths. Letters become lower case.
 bool labelsOf(std::string_view text, Labels* out);
 
 class Zone {

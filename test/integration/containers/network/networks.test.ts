@@ -91,7 +91,10 @@ describe('networks', () => {
       [{ name: 'a/b' }, /"a\/b" is not a name/],
       [{ name: '' }, /"" is not a name/],
       [{ name: 'x', driver: 'ipvlan' }, /^unsupported network driver "ipvlan"; choose bridge or macvlan/],
-      [{ name: 'x', driver: 'overlay' }, /^an overlay network is made with all that the hosts have to agree on/],
+      [
+        { name: 'x', driver: 'overlay' },
+        /^overlay networks are created by a command of their own, since their hosts have to agree on them/,
+      ],
       [{ name: 'x', ipamDriver: 'y' }, /^unsupported IPAM driver "y"/],
       [{ name: 'x', options: { color: 'red' } }, /^unsupported bridge network option "color"; supported are mtu/],
       [{ name: 'x', options: { mtu: '-1' } }, /^invalid mtu -1: expected a number from 68 to 65535/],

@@ -81,7 +81,7 @@ describe('the name in a ClientHello', () => {
   });
 });
 
-describe('what is no ClientHello', () => {
+describe('what is not a ClientHello', () => {
   const message = helloMessage([serverName('www.example.com')]);
   const good = records(message);
   const changed = (at: number, value: number, bytes = good) => {

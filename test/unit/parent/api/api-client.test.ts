@@ -169,7 +169,7 @@ describe('API client', () => {
       const { message } = new StackUnreachableError('/s/api.sock', 'EACCES');
       assert.match(
         message,
-        /^no access to the stack at \/s\/api\.sock: permission denied; be the user who started it$/,
+        /^no access to the stack at \/s\/api\.sock: permission denied; run this as the user who started it$/,
       );
     });
 

@@ -82,7 +82,7 @@ describe('API server: lists of ports', () => {
       await refused('1-999999999999999', /^unknown id: 8; none was removed$/);
       await refused('1,1', /^id 1 is given twice$/);
       await refused('1-3,2-4', /^id 2 is given twice$/);
-      await refused('3-1', /^bad ids 3-1: they run backwards$/);
+      await refused('3-1', /^bad ids 3-1: the range is reversed$/);
       await refused('1,x', /^bad id x: neither a number nor a range, such as 1-1000$/);
       await refused('', /^bad id : neither a number/);
       assert.deepEqual(ids(), ['1+5', 6, 7]);

@@ -67,7 +67,7 @@ describe('policies of containers', () => {
     assert.equal(policies.nameOf('10.4.0.2:1'), 'other');
   });
 
-  it('are bounded, and refused where they are no rules', () => {
+  it('are bounded, and refused if they are not rules', () => {
     const { engine } = makeEngine();
     const policies = new ContainerPolicies(engine, HOST);
     assert.throws(() => policies.setPolicy('k', ['drop everything']), /expected rules such as "allow NAME"/);

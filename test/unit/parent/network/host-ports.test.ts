@@ -43,7 +43,7 @@ describe('ports of the host', () => {
   it('have no other network selected instead', async () => {
     await assert.rejects(setUp('auto'), {
       name: 'NetworkError',
-      message: /^--host-port cannot be had: --net=builtin cannot be used: the kernel has no veth devices/,
+      message: /^--host-port not available: --net=builtin cannot be used: the kernel has no veth devices/,
     });
   });
 });

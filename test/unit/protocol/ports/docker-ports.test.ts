@@ -100,8 +100,8 @@ describe('published ports of a container', () => {
     ['8080:80,8081:81', /^host port "80,8081" is not a number$/],
     ['3000-3001:80-82', /^ranges of different length, 2 host ports for 3 container ports$/],
     ['3000:80-81', /^ranges of different length, 1 host port for 2 container ports$/],
-    ['3005-3000:80', /^host ports "3005-3000" run backwards$/],
-    ['3000-3005:85-80', /^container ports "85-80" run backwards$/],
+    ['3005-3000:80', /^host ports "3005-3000" are reversed$/],
+    ['3000-3005:85-80', /^container ports "85-80" are reversed$/],
     ['0-5:80', /^a range of host ports cannot begin with 0$/],
     ['3000-:80', /^host port "3000-" is not a number$/],
   ];

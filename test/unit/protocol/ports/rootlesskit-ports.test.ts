@@ -140,7 +140,7 @@ describe('port specs of the command line', () => {
     ['a\nb:1:2', /parent IP "a\\nb"/],
     ['8000-8010:80', /11 parent ports for 1 child port/],
     ['8000-8010:8000-8011', /11 parent ports for 12 child ports/],
-    ['8010-8000:80-90', /parent ports "8010-8000" run backwards/],
+    ['8010-8000:80-90', /parent ports "8010-8000" are reversed/],
     ['8000-:80', /parent port "8000-" is not a number/],
     ['0-1:80-81', /cannot begin with 0/],
     ['1-70000:1-70000', /parent port 70000 is larger than 65535/],

@@ -152,7 +152,10 @@ describe('an own network', () => {
     [{ name: 'none' }, /^invalid network name none: it is reserved/],
     [{ name: 'taken' }, /^network with name taken already exists/],
     [{ driver: 'weave' }, /^unsupported network driver "weave"; choose bridge or macvlan$/],
-    [{ driver: 'overlay' }, /^an overlay network is made with all that the hosts have to agree on$/],
+    [
+      { driver: 'overlay' },
+      /^overlay networks are created by a command of their own, since their hosts have to agree on them$/,
+    ],
     [{ options: { parent: 'eth0' } }, /^unsupported bridge network option "parent"; supported are mtu$/],
     [{ driver: 'macvlan', options: { mode: 'x' } }, /^unknown macvlan mode "x"; choose one of bridge, vepa/],
     [

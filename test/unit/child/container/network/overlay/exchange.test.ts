@@ -95,7 +95,7 @@ describe('names of containers on overlay networks', () => {
     networks: [{ name: 'back', ips: [ip], aliases }],
   });
 
-  it('have the addresses of all that have them, in lower case, and leave out what is no name of DNS', () => {
+  it('have the addresses of all that have them, in lower case, and leave out what is not a DNS name', () => {
     const names = overlayNames([
       container('1', 'Web', 'h1', '10.50.1.2', ['www', 'not a name']),
       container('2', 'web-2', 'h2', '10.50.1.3', ['www']),
