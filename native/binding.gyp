@@ -111,6 +111,8 @@
         'src/process/process.cc',
         'src/process/process_signal.cc',
         'src/process/service_manager.cc',
+        'src/limit/pacer.cc',
+        'src/limit/rate_limit.cc',
         'src/policy/peek/client_hello.cc',
         'src/policy/peek/first_bytes.cc',
         'src/policy/peek/host_name.cc',

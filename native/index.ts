@@ -203,6 +203,13 @@ export interface Engine {
   openGateway(fds: readonly number[], options: GatewayOptions, orders: readonly number[]): void;
   /** Parent: ends the network, and all connections through it. */
   closeGateway(): void;
+  /**
+   * Parent: in bytes a second, out of the stack and into it, over all connections through the network of the driver builtin and
+   * through published ports; 0 for no limit. See src/limit/.
+   */
+  setLimit(limit: { outgoing: number; incoming: number }): void;
+  /** Parent: datagrams that the limits have cost. */
+  datagramsDropped(): { outgoing: number; incoming: number };
   /** Parent: connections and flows through it, up to that many. */
   outboundFlows(most: number): OutboundFlow[];
   /** Parent: open connections and flows of published ports, up to that many. */

@@ -1,6 +1,6 @@
 /**
  * rootlessctl: client of a running stack, with the commands and outputs of RootlessKit's rootlessctl, plus `events`, `flows`,
- * `egress` and `list-ports --counters`. Results go to stdout, everything else to stderr. Exit code 0; 1 after an `error: …`
+ * `egress`, `limit` and `list-ports --counters`. Results go to stdout, everything else to stderr. Exit code 0; 1 after an `error: …`
  * line; 3 for an unknown command.
  */
 import { Command, Option } from 'commander';
@@ -15,6 +15,7 @@ import { ROOTLESSKIT_VERSION } from '../rootlesskit-compat/rootlesskit-face.js';
 import { type ConnectStack, connectToStack, type StackOptions, untilInterrupted } from './connection.js';
 import { makeEgressCommand } from './egress.js';
 import { makeFlowsCommand } from './flows.js';
+import { makeLimitCommand } from './limit.js';
 import { makeAddPortsCommand, makeListPortsCommand, makeRemovePortsCommand } from './ports.js';
 import { eventText, infoText } from './stack-text.js';
 
@@ -60,6 +61,7 @@ export function makeRootlessctlCommand({ connect }: CtlDeps = { connect: connect
     makeEventsCommand,
     makeFlowsCommand,
     makeEgressCommand,
+    makeLimitCommand,
   ]) {
     program.addCommand(make(stack).allowExcessArguments());
   }

@@ -5,8 +5,10 @@ import type { ErrorBody } from '../../protocol/errors/error-body.js';
 import { ExpectedError } from '../../protocol/errors/expected-error.js';
 import { printable } from '../../protocol/text/printable-text.js';
 import { type Egress, EgressError } from '../egress/egress.js';
+import type { StackLimit } from '../egress/rate-limit.js';
 import type { Overlays } from '../overlay/overlays.js';
 import { changeEgress, egressOf } from './egress/changes.js';
+import { changeLimit, limitOf } from './egress/limit.js';
 import { isInside } from './egress/peer.js';
 import { type Backend, forward, isForwarded } from './forward.js';
 import { addPorts, removePorts } from './port-lists.js';
@@ -22,6 +24,8 @@ export interface RouteOptions extends PortsAPIOptions {
   egress?: Egress | undefined;
   /** `undefined` where the stack runs no containers. */
   overlays?: (() => Promise<Overlays>) | undefined;
+  /** `undefined` where the network cannot have one. */
+  limit?: StackLimit | undefined;
   /** `undefined` where the stack runs no containers: requests about them are then answered with 404. */
   containers?: Backend | undefined;
 }
@@ -124,6 +128,15 @@ function routesOf(options: RouteOptions, { target, fromInside, body }: APIReques
       GET: () => ({ status: 200, body: egressOf(options.egress).report() }),
       POST: () => change('add'),
       DELETE: () => change('remove'),
+    };
+  }
+  if (pathname === '/v1/limit') {
+    return {
+      GET: () => ({ status: 200, body: limitOf(options.limit).report() }),
+      PUT: async () => {
+        if (fromInside()) throw new EgressError(403, 'the rate limit can be changed from outside of the stack only');
+        return { status: 200, body: changeLimit(options.limit, parseJSONBody(await body())) };
+      },
     };
   }
   const id = /^\/v1\/ports\/([^/]+)$/.exec(pathname)?.[1];

@@ -2,6 +2,7 @@
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { type EgressReport, isEgressReport } from '../../protocol/api/egress.js';
+import { isLimitReport, type LimitReport } from '../../protocol/api/limit.js';
 import { isFlow, isInfo, isListOf, isPortReport } from '../../protocol/api/report-shapes.js';
 import type { Flow, Info, PortReport, StackEvent } from '../../protocol/api/types.js';
 import type { PortSpec, PortStatus } from '../../protocol/ports/rootlesskit-json.js';
@@ -80,6 +81,16 @@ export class StackClient {
   /** Adds rules (POST), or removes them (DELETE): lines of an egress file. All or none. */
   async changeEgress(method: 'POST' | 'DELETE', rules: readonly string[]): Promise<EgressReport> {
     return checked(await this.call(method, '/v1/egress', { rules }), isEgressReport);
+  }
+
+  /** The rate limit; a stack whose network cannot have one answers with an error. */
+  async limit(): Promise<LimitReport> {
+    return checked(await this.call('GET', '/v1/limit'), isLimitReport);
+  }
+
+  /** @param limit as --limit takes it, `unlimited` for none */
+  async setLimit(limit: string): Promise<LimitReport> {
+    return checked(await this.call('PUT', '/v1/limit', { limit }), isLimitReport);
   }
 
   /**

@@ -29,15 +29,18 @@ export function needsOfBuiltin({
   network: { hostPorts = [] },
   egress,
   learn,
+  limit,
 }: {
   network: Pick<NetworkOptions, 'hostPorts'>;
   egress?: readonly EgressRule[];
   learn?: unknown;
+  limit?: unknown;
 }): string[] {
   return [
     ...(hostPorts.length > 0 ? ['--host-port'] : []),
     ...(egress ? ['--allow and --deny'] : []),
     ...(learn === undefined ? [] : ['--learn']),
+    ...(limit === undefined ? [] : ['--limit']),
   ];
 }
 

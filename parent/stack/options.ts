@@ -1,4 +1,5 @@
 import type { LearnedFile } from '../../protocol/egress/learned-file.js';
+import type { RateLimit } from '../../protocol/egress/rate-limit.js';
 import type { EgressRule } from '../../protocol/egress/rule.js';
 import type { Subnet } from '../../protocol/net/cidr.js';
 import type { AutoPublish } from '../../protocol/ports/auto.js';
@@ -45,6 +46,8 @@ export interface StackOptions {
   egress?: readonly EgressRule[];
   /** Where to write what programs inside need; then there is no policy. */
   learn?: LearnedFile;
+  /** In bytes a second; none where absent. */
+  limit?: RateLimit;
   /** The command stays in the host's network namespace; the new one is pinned to the state directory's `netns`. */
   detachNetns: boolean;
   portDriver: PortDriverName;

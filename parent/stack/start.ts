@@ -13,6 +13,7 @@ import { AgentSupervisor } from '../agent/agent.js';
 import { EventBus } from '../api/event-bus.js';
 import { APIServer } from '../api/server.js';
 import { ContainerService } from '../containers/service.js';
+import { startLimit } from '../egress/rate-limit.js';
 import { startEgress } from '../egress/start-egress.js';
 import { EngineHost } from '../engine/engine-host.js';
 import { availableCPUs, usualPortThreads } from '../engine/threads.js';
@@ -154,6 +155,7 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
     containers,
     overlays,
     egress: egress?.stack,
+    limit: startLimit(options.limit, engineHost.engine, network),
     events,
     log: (line) => log.warn(line),
   });

@@ -5,6 +5,7 @@ import { subIdSources } from '../../../parent/namespaces/id-map.js';
 import { parseAutoAddresses } from '../../../parent/port/auto/addresses.js';
 import { type Propagation, propagations } from '../../../parent/stack/options.js';
 import { LearnedFile } from '../../../protocol/egress/learned-file.js';
+import { parseRateLimit } from '../../../protocol/egress/rate-limit.js';
 import { joined } from '../../../protocol/ports/port-mapping.js';
 import { namesLock } from '../../common/directories.js';
 import { chooseNetwork, choosePorts } from '../../rootlesskit-compat/rootlesskit-face.js';
@@ -34,10 +35,10 @@ export function toRunRequest(line: CommandLine): RunRequest {
   );
   checkAutoDriver(auto, portDriver);
   checkRelations({ ...values, net, portDriver }, given, dialect);
-  const isWatched = egress.length > 0 || values.learn !== undefined;
+  const isWatched = egress.length > 0 || values.learn !== undefined || values.limit !== undefined;
   if (isWatched && values.detachNetns && hasCommand) {
     throw new UsageError(
-      "--allow, --deny, --egress-file and --learn cannot be combined with --detach-netns: the command stays in the host's network",
+      "--allow, --deny, --egress-file, --learn and --limit cannot be combined with --detach-netns: the command stays in the host's network",
       { hint: 'leave one of them out' },
     );
   }
@@ -58,6 +59,7 @@ export function toRunRequest(line: CommandLine): RunRequest {
       network,
       ...(egress.length > 0 && { egress }),
       ...(values.learn !== undefined && { learn: LearnedFile.at(values.learn) }),
+      ...(values.limit !== undefined && { limit: parseRateLimit(values.limit, '--limit') }),
       detachNetns: values.detachNetns ?? false,
       portDriver,
       ...(values.portThreads !== undefined && { portThreads: parsePortThreads(values.portThreads) }),

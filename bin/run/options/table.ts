@@ -8,6 +8,7 @@ import { networkNames } from '../../../parent/network/index.js';
 import { portDriverNames } from '../../../parent/port/index.js';
 import { networkStandIns, portStandIns } from '../../../parent/rootlesskit/stand-ins.js';
 import { propagations } from '../../../parent/stack/options.js';
+import { parseRateLimit } from '../../../protocol/egress/rate-limit.js';
 import type { Dialect } from '../dialect.js';
 import {
   checkAutoAddress,
@@ -202,6 +203,15 @@ const network: readonly OptionRule[] = [
       ...['--allow', '--deny', '--egress-file'].map((option) => ({ option, reason: 'it allows everything' })),
       ...NO_POLICY,
     ],
+  },
+  {
+    flags: '--limit <rate>',
+    description:
+      'limit what leaves the namespace, and what comes in, to so many bytes a second each: RATE or OUT:IN, such as 10M, 1.5MiB/s:unlimited, 800kbit; with --net=builtin',
+    only: 'rootless-run',
+    refusesEmpty: ['rootless-run'],
+    check: (text) => void parseRateLimit(text, '--limit'),
+    conflicts: [{ ...NO_POLICY[0], reason: 'only the network driver builtin enforces a limit' }, { ...NO_POLICY[1] }],
   },
   { flags: '--slirp4netns-binary <path>', description: 'path of slirp4netns', default: 'slirp4netns' },
   {

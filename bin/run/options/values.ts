@@ -20,6 +20,7 @@ export interface Values {
   deny?: string[];
   egressFile?: string[];
   learn?: string;
+  limit?: string;
   detachNetns?: boolean;
   slirp4netnsBinary: string;
   slirp4netnsSandbox: string;

@@ -1,5 +1,7 @@
 #include "binding/values.h"
 
+#include <algorithm>
+
 #include <string.h>
 
 namespace rn {
@@ -137,6 +139,12 @@ void Args::override(int i, const char* name, uint64_t* value) const {
   if (napi_typeof(env_, values_[i], &type) != napi_ok || type != napi_object) return;
   if (napi_has_named_property(env_, values_[i], name, &has) != napi_ok || !has) return;
   *value = numberOf(property(values_[i], name));
+}
+
+uint64_t Args::largeNumberAt(int i, const char* name) const {
+  int64_t number = 0;
+  napi_get_value_int64(env_, property(values_[i], name), &number);
+  return uint64_t(std::max<int64_t>(number, 0));
 }
 
 napi_value Args::property(napi_value object, const char* name) const {

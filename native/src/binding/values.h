@@ -44,6 +44,8 @@ class Args {
   // Property `name` of argument `i`; empty, or 0, where there is none.
   std::string text(int i, const char* name) const { return stringOf(property(values_[i], name)); }
   uint32_t numberAt(int i, const char* name) const { return numberOf(property(values_[i], name)); }
+  // As numberAt(), beyond 32 bits.
+  uint64_t largeNumberAt(int i, const char* name) const;
   // SOCK_DGRAM for "udp", else SOCK_STREAM.
   int socketType(int i) const { return string(i) == "udp" ? SOCK_DGRAM : SOCK_STREAM; }
 

@@ -11,6 +11,7 @@
 #include "connect/agent_link.h"
 #include "connect/packet_channel.h"
 #include "engine/fd_budget.h"
+#include "limit/pacer.h"
 #include "loop/loop.h"
 #include "loop/watchdog.h"
 #include "tcp/half_closed.h"
@@ -106,6 +107,8 @@ struct Shared {
   // Bytes, see kept_datagrams.h.
   std::atomic<size_t> keptDatagrams{0};
   PublishedSources publishedSources;
+  // Of the whole stack: what leaves it, and what comes in.
+  RateLimit outgoing, incoming;
   // Of each thread; complete before there are ports.
   std::vector<Context*> threads;
 
@@ -129,6 +132,9 @@ struct Context {
   // Connections and flows that this thread relays, those that are on their way to it included. Any thread.
   std::atomic<uint32_t> load{0};
   bool watchConnections = false;
+  // Whether there is any limit; otherwise nothing is asked of the pacer.
+  bool isLimited = false;
+  Pacer pacer{loop};
   FdBudget fds{shared.fds};
   // Ports whose tick() is wanted.
   std::unordered_set<Port*> ticking;

@@ -222,6 +222,17 @@ void Engine::watchAddresses(bool routes, std::string complaint) {
   });
 }
 
+void Engine::setLimit(uint64_t outgoing, uint64_t incoming) {
+  shared_.outgoing.set(outgoing);
+  shared_.incoming.set(incoming);
+  for (const auto& thread : threads_) {
+    thread->loop().post([context = &thread->context(), isLimited = outgoing > 0 || incoming > 0] {
+      context->isLimited = isLimited;
+      context->pacer.wakeAll();
+    });
+  }
+}
+
 void Engine::serveConnects(uint32_t id) {
   loop_.post([this, id] { servedChannel_ = id; });
 }

@@ -83,6 +83,11 @@ class Engine : public PacketChannel::Owner {
   void removeSource(uint32_t id);
   void setSourceHost(const std::vector<Address>& host);
   std::vector<RuleCounters> sourceCounters(uint32_t id, size_t policy);
+  // Bytes a second out of the stack and into it, 0 for no limit; and how many datagrams they have cost.
+  void setLimit(uint64_t outgoing, uint64_t incoming);
+  std::pair<uint64_t, uint64_t> datagramsDropped() const {
+    return {shared_.outgoing.dropped(), shared_.incoming.dropped()};
+  }
   // Connections and flows out of the namespace. Any thread but the engine's: it blocks.
   std::vector<FlowReport> outboundFlows();
   // Open connections and flows of published ports. As above.

@@ -17,6 +17,7 @@ PortThread::PortThread(EventSink& events, Shared& shared, const EngineOptions& o
       lost_(std::move(lost)) {
   agents_.usePool(&context_.watchdog, &context_.fds, options.congestion);
   loop_.onTick([this] { tick(); });
+  loop_.onAlarm([this] { context_.pacer.onAlarm(); });
 }
 
 void PortThread::tick() {

@@ -165,6 +165,15 @@ void Loop::deletePending() {
   deleted_.clear();
 }
 
+int Loop::timeout() const {
+  if (!ready_.empty()) return 0;
+  uint64_t next = UINT64_MAX;
+  if (tickUsers_ > 0) next = nextTick_;
+  if (alarmAt_ != 0) next = std::min(next, alarmAt_);
+  if (next == UINT64_MAX) return -1;
+  return next > now_ ? int(next - now_) : 0;
+}
+
 void Loop::run() {
   constexpr int kEvents = 256;
   epoll_event events[kEvents];
@@ -173,13 +182,7 @@ void Loop::run() {
   shortenTimeSlice();
 
   while (!stopping_) {
-    int timeout = -1;
-    if (!ready_.empty()) {
-      timeout = 0;
-    } else if (tickUsers_ > 0) {
-      timeout = nextTick_ > now_ ? int(nextTick_ - now_) : 0;
-    }
-    int n = epoll_wait(epoll_.get(), events, kEvents, timeout);
+    int n = epoll_wait(epoll_.get(), events, kEvents, timeout());
     now_ = monotonicMs();
 
     {
@@ -228,6 +231,11 @@ void Loop::run() {
       }
       later_.clear();
       retryBackedOff();
+    }
+
+    if (alarmAt_ != 0 && now_ >= alarmAt_) {
+      alarmAt_ = 0;
+      alarm_();
     }
 
     if (roundEnd_) roundEnd_();

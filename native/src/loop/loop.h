@@ -102,6 +102,12 @@ class Loop {
   void onTick(std::function<void()> tick) { ticks_.push_back(std::move(tick)); }
   // Runs at the end of every round of events.
   void onRoundEnd(std::function<void()> end) { roundEnd_ = std::move(end); }
+  // Calls what onAlarm() was given once, after so many ms or a little later; the earliest of several counts.
+  void alarm(uint64_t ms) {
+    uint64_t at = now_ + ms;
+    if (alarmAt_ == 0 || at < alarmAt_) alarmAt_ = at;
+  }
+  void onAlarm(std::function<void()> alarm) { alarm_ = std::move(alarm); }
   void wantTicks(bool wanted) { tickUsers_ += wanted ? 1 : -1; }
 
   // For relays to report what they do.
@@ -116,6 +122,8 @@ class Loop {
   static constexpr uint32_t kMaxBackOffs = 20;
 
   void run();
+  // For epoll_wait(2).
+  int timeout() const;
   void dispatch(Handler* handler, uint32_t events);
   void backOff(Handler* handler);
   void retryBackedOff();
@@ -139,6 +147,9 @@ class Loop {
   int tickUsers_ = 0;
   uint64_t now_ = 0;
   uint64_t nextTick_ = 0;
+  std::function<void()> alarm_;
+  // 0 for none.
+  uint64_t alarmAt_ = 0;
 };
 
 }  // namespace rn

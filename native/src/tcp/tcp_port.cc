@@ -69,6 +69,10 @@ class TcpConnection : public TcpRelay, public Dial {
   }
 
  protected:
+  Limits limitsOf(int source) const override {
+    return {source == kClient ? &context_.shared.incoming : &context_.shared.outgoing};
+  }
+
   void onFinished() override {
     if (dialId_ != 0) context_.agents.cancel(dialId_);
     context_.fds.release(port_->home_ != nullptr ? port_->home_ : port_, 2);

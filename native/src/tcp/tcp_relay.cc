@@ -7,6 +7,9 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "loop/closer.h"
 #include "system/sockets.h"
 
@@ -56,6 +59,9 @@ void TcpRelay::finish(bool reset, int gone) {
   if (finished_) return;
   finished_ = true;
   context_.halfClosed.remove(this);
+  if (turns_) {
+    for (int side : {kClient, kChild}) context_.pacer.forget(&turns_[side]);
+  }
   for (int side : {kClient, kChild}) {
     // Not left to close(2): another process may hold the socket too (the agent the child's; a fork of this process both,
     // until it execs), and then the watch would outlive this object.
@@ -140,7 +146,8 @@ void TcpRelay::pump(int source) {
       context_.loop.again(this);
       return;
     }
-    if (fill(source) == Step::wait || finished_) return;
+    Step filled = context_.isLimited ? fillWithin(source, limitsOf(source)) : fill(source);
+    if (filled == Step::wait || finished_) return;
   }
 }
 
@@ -217,6 +224,33 @@ TcpRelay::Step TcpRelay::fill(int source) {
   return fillByRecv(source);
 }
 
+TcpRelay::Step TcpRelay::fillWithin(int source, const Limits& limits) {
+  if (!limits.areSet()) return fill(source);
+  if (!turns_) {
+    turns_ = std::make_unique<Turn[]>(2);
+    for (int side : {kClient, kChild}) {
+      turns_[side].relay = this;
+      turns_[side].source = side;
+    }
+  }
+  if (turns_[source].isWaiting()) return Step::wait;
+  uint64_t granted = context_.pacer.take(&turns_[source], limits, Context::kBufferSize);
+  if (granted == 0) return Step::wait;
+  const Way& way = ways_[source];
+  uint64_t before = way.moved;
+  // A failed write may pump the other direction meanwhile.
+  size_t most = std::exchange(most_, granted);
+  Step step = fill(source);
+  most_ = most;
+  uint64_t used = way.moved - before + way.inPipe + way.restLength;
+  limits.giveBack(granted - std::min(granted, used));
+  return step;
+}
+
+void TcpRelay::onTurn(int source) {
+  if (!finished_) pump(source);
+}
+
 TcpRelay::Step TcpRelay::takeUrgent(int source) {
   Way& way = ways_[source];
   char byte;
@@ -243,7 +277,7 @@ TcpRelay::Step TcpRelay::fillByRecv(int source) {
   Way& way = ways_[source];
   char* buffer = context_.buffer.get();
   // In bulk without a pipe as much as possible; else just enough to detect bulk.
-  size_t size = way.bulk ? Context::kBufferSize : kBulk;
+  size_t size = std::min(way.bulk ? Context::kBufferSize : kBulk, most_);
   ssize_t n = 0;
   if (!guarded([&] { return n = recv(fds_[source].get(), buffer, size, MSG_DONTWAIT); })) return Step::wait;
   if (n < 0) {
@@ -264,7 +298,7 @@ TcpRelay::Step TcpRelay::fillByRecv(int source) {
     } else {
       context_.loop.bulk().onMessage();
     }
-  } else {
+  } else if (size >= kBulk) {
     way.bulk = true;
   }
   countRead(&way, n);

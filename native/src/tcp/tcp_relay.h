@@ -32,6 +32,9 @@
 // line with the others (SO_OOBINLINE), reads stop before the mark, and the byte there is sent as urgent. As usual only the
 // last such byte counts: one that was not read when the next one arrives is an ordinary byte.
 //
+// Under a rate limit (limit/pacer.h) each read is bounded by what the limit allows; where that is nothing, the direction waits for
+// its turn, and is not read meanwhile.
+//
 // Bytes are moved in one of two ways: with splice(2) through a large pipe, which is fastest for bulk data (see pipe_pool.h
 // for when there is no pipe), or with recv(2) and send(2), which is faster for small messages; a direction counts
 // as such until a read fills kBulk, and again after some small reads in a row. Whether the loop yields when a direction in
@@ -71,6 +74,8 @@ class TcpRelay : public DeferredDelete, public HalfClosed::Member {
   bool startRelay();
   bool finished() const { return finished_; }
   virtual void onFinished() = 0;
+  // Of what is read from that side.
+  virtual Limits limitsOf(int source) const = 0;
 
   uint64_t bytesIn() const { return ways_[kClient].moved; }
   uint64_t bytesOut() const { return ways_[kChild].moved; }
@@ -108,6 +113,12 @@ class TcpRelay : public DeferredDelete, public HalfClosed::Member {
     TcpRelay* relay = nullptr;
     int side = 0;
   };
+  class Turn : public Pacer::Stream {
+   public:
+    void onTurn() override { relay->onTurn(source); }
+    TcpRelay* relay = nullptr;
+    int source = 0;
+  };
   enum class Step { more, wait };
   static constexpr uint32_t kEvents = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET;
 
@@ -121,6 +132,8 @@ class TcpRelay : public DeferredDelete, public HalfClosed::Member {
   // Moves the pipe's contents to `rest`.
   void emptyPipe(Way* way);
   Step fill(int source);
+  Step fillWithin(int source, const Limits& limits);
+  void onTurn(int source);
   Step fillBySplice(int source);
   Step fillByRecv(int source);
   // Brackets a call that might block; false if it did: then the connection is over.
@@ -151,6 +164,10 @@ class TcpRelay : public DeferredDelete, public HalfClosed::Member {
   bool finished_ = false;
   bool relaying_ = false;
   bool watched_[2] = {false, false};
+  // How much a read may take, under a limit.
+  size_t most_ = SIZE_MAX;
+  // Of both directions; null without a limit.
+  std::unique_ptr<Turn[]> turns_;
   // Whether events report room for writes.
   bool watchesRoom_[2] = {false, false};
   // A side that ended in order, and was reset since; -1 for none.

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
+#include <algorithm>
 
 #include "tcp/tcp_relay.h"
 
@@ -53,7 +54,7 @@ void TcpRelay::emptyPipe(Way* way) {
 TcpRelay::Step TcpRelay::fillBySplice(int source) {
   Way& way = ways_[source];
   ssize_t n = 0;
-  uint32_t size = context_.loop.bulk().portion(way.pipe->size);
+  size_t size = std::min<size_t>(context_.loop.bulk().portion(way.pipe->size), most_);
   bool done = guarded([&] {
     n = splice(fds_[source].get(), nullptr, way.pipe->write.get(), nullptr, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     return n;

@@ -43,12 +43,29 @@ class UdpBatch {
     messages_[message].next = kNone;
   }
 
+  // Leaves the last datagrams of a message out.
+  void shorten(int message, size_t length) { messages_[message].length = length; }
+
   // Whether to read again at once, having read `n` messages. Several at a time are a stream; its sender and its receiver
   // may be waiting for this processor. They go first (sched_yield(2)): the receiver takes what it has, so that less is lost
   // there (its buffer has room for some hundred datagrams), and there is more to read then: a datagram of a large batch costs
   // half as much. Beside programs that only compute, a yield may last for milliseconds. So there is none again for as long as
   // the last one took: this thread keeps half of the processor.
   bool worthAnother(int n);
+
+  struct Tally {
+    uint64_t bytes = 0;
+    uint64_t datagrams = 0;
+  };
+  // Of n messages of the chain from `start` on.
+  Tally tally(int start, int n) const {
+    Tally sum;
+    for (int i = start, k = 0; k < n; i = messages_[i].next, k++) {
+      sum.bytes += messages_[i].length;
+      sum.datagrams += messages_[i].datagrams();
+    }
+    return sum;
+  }
 
   // How many messages of the chain from `start` on can leave as one: all of one size, except the last.
   int run(int start) const;

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "system/error_queue.h"
+#include "udp/datagram_limit.h"
 
 namespace rn {
 
@@ -46,14 +47,13 @@ void UdpFlow::forwardTaken() {
 
 void UdpFlow::forward(int start, int n) {
   UdpBatch& batch = sharedBatch();
-  conversation_.used = port_->context_.loop.now();
-  size_t bytes = 0;
-  for (int i = start, k = 0; k < n; i = batch[i].next, k++) {
-    bytes += batch[i].length;
-    conversation_.questions += batch[i].datagrams();
-  }
+  Context& context = port_->context_;
+  conversation_.used = context.loop.now();
+  if (context.isLimited) n = withinLimits(batch, start, n, {&context.shared.incoming});
+  auto [bytes, datagrams] = batch.tally(start, n);
+  conversation_.questions += datagrams;
   touch();
-  if (state_ == State::refused) return;
+  if (state_ == State::refused || n == 0) return;
   if (lost_) restart();
   if (!settled_) {
     keep(start, n);
@@ -142,18 +142,19 @@ void UdpFlow::onEvents(uint32_t events) {
 
 void UdpFlow::sendReplies(int n) {
   UdpBatch& batch = sharedBatch();
-  conversation_.used = port_->context_.loop.now();
-  for (int i = 0; i < n; i++) conversation_.answers += batch[i].datagrams();
+  Context& context = port_->context_;
+  conversation_.used = context.loop.now();
+  conversation_.answers += batch.tally(0, n).datagrams;
   touch();
   bool known = !IN6_IS_ADDR_UNSPECIFIED(&asked_);
   for (int i = 0; i < n;) {
     int length = batch.run(i);
-    size_t bytes = 0;
-    for (int k = 0; k < length; k++) bytes += batch[i + k].length;
+    int passed = context.isLimited ? withinLimits(batch, i, length, {&context.shared.outgoing}) : length;
+    uint64_t bytes = batch.tally(i, passed).bytes;
     // Before it is sent: a client that has the answer may read the counters.
     port_->counters_.out += bytes;
     out_ += bytes;
-    batch.send(listener_->fd.get(), i, length, &client_, known ? &asked_ : nullptr);
+    if (passed > 0) batch.send(listener_->fd.get(), i, passed, &client_, known ? &asked_ : nullptr);
     i += length;
   }
 }

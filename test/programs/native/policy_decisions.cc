@@ -4,17 +4,17 @@
 //   load HEX | clear | host IP … | decide PROTOCOL IP PORT NOW | peeked IP PORT NOW KIND [NAME] | query NAME TYPE
 //   learn NAME TTL NOW IP … | names IP NOW | opened IP | closed IP NOW | bytes RULE OUT IN | counters RULE
 //   need PROTOCOL IP PORT NOW | needpeeked IP PORT NOW KIND [NAME] | needname NAME | needed
-//   bucket RATE BURST NOW | available NOW | take BYTES NOW | wait BYTES NOW
+//   bucket RATE BURST NOW | available NOW | take BYTES NOW | giveback BYTES | wait BYTES NOW
 #include <cstdio>
 #include <functional>
 #include <iostream>
 #include <map>
 #include <sstream>
 
+#include "limit/token_bucket.h"
 #include "parts.h"
 #include "policy/learner.h"
 #include "policy/policy.h"
-#include "policy/token_bucket.h"
 
 namespace rn {
 
@@ -209,6 +209,11 @@ const std::map<std::string, std::function<void(State*, Words*)>>& calls() {
       {"counters", counters},
       {"bucket", bucket},
       {"take", take},
+      {"giveback",
+       [](State* state, Words* words) {
+         state->bucket.giveBack(number(words));
+         puts("null");
+       }},
       {"wait", waitFor},
   };
   return table;

@@ -64,6 +64,18 @@ napi_value watchConnections(EngineObject& object, napi_env, const Args& args) {
   object.engine().watchConnections(args.boolean(0));
   return nullptr;
 }
+napi_value setLimit(EngineObject& object, napi_env, const Args& args) {
+  // ({outgoing, incoming})
+  object.engine().setLimit(args.largeNumberAt(0, "outgoing"), args.largeNumberAt(0, "incoming"));
+  return nullptr;
+}
+napi_value datagramsDropped(EngineObject& object, napi_env env, const Args&) {
+  auto [outgoing, incoming] = object.engine().datagramsDropped();
+  napi_value all = makeObject(env);
+  set(env, all, "outgoing", makeNumber(env, double(outgoing)));
+  set(env, all, "incoming", makeNumber(env, double(incoming)));
+  return all;
+}
 napi_value serveConnects(EngineObject& object, napi_env, const Args& args) {
   object.engine().serveConnects(args.number(0));
   return nullptr;
@@ -112,6 +124,8 @@ void defineEngine(napi_env env, napi_value exports) {
       method<confineEngine>("confine"),
       method<watchAddresses>("watchAddresses"),
       method<watchConnections>("watchConnections"),
+      method<setLimit>("setLimit"),
+      method<datagramsDropped>("datagramsDropped"),
       method<serveConnects>("serveConnects"),
       method<setPlan>("setPlan"),
       method<setClient>("setClient"),

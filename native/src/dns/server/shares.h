@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <map>
 
+#include "limit/token_bucket.h"
 #include "policy/rules/networks.h"
-#include "policy/token_bucket.h"
 
 namespace rn {
 

@@ -56,6 +56,10 @@ class OutboundConnection : public TcpRelay {
   }
 
  protected:
+  Limits limitsOf(int source) const override {
+    return {source == kClient ? &context_.shared.outgoing : &context_.shared.incoming};
+  }
+
   void onFinished() override {
     context_.fds.release(&holder_, HeldSyns::kDescriptors);
     context_.load--;

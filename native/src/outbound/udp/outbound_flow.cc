@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "system/error_queue.h"
+#include "udp/datagram_limit.h"
 
 namespace rn {
 
@@ -25,13 +26,13 @@ void OutboundFlow::forwardTaken() {
 
 void OutboundFlow::forward(int start, int n) {
   UdpBatch& batch = sharedBatch();
-  conversation_.used = all_->deps_.context.loop.now();
-  size_t bytes = 0;
-  for (int i = start, k = 0; k < n; i = batch[i].next, k++) {
-    bytes += batch[i].length;
-    conversation_.questions += batch[i].datagrams();
-  }
+  Context& context = all_->deps_.context;
+  conversation_.used = context.loop.now();
+  if (context.isLimited) n = withinLimits(batch, start, n, {&context.shared.outgoing});
+  auto [bytes, datagrams] = batch.tally(start, n);
+  conversation_.questions += datagrams;
   touch();
+  if (n == 0) return;
   lastLength_ = batch[start].segment != 0 ? batch[start].segment : batch[start].length;
   // Before it is sent: a program that has the answer may read the counters.
   all_->counters_.in += bytes;
@@ -63,20 +64,22 @@ void OutboundFlow::onEvents(uint32_t events) {
 void OutboundFlow::sendReplies(int n) {
   UdpBatch& batch = sharedBatch();
   TakenMessages replies;
-  size_t bytes = 0;
   for (int i = 0; i < n; i++) {
     // The socket may have had others before it was connected.
     if (!(FourTuple(batch[i].from, ends_.client) == FourTuple(ends_.destination, ends_.client))) continue;
     replies.take(batch, i);
-    bytes += batch[i].length;
     conversation_.answers += batch[i].datagrams();
   }
-  conversation_.used = all_->deps_.context.loop.now();
+  Context& context = all_->deps_.context;
+  conversation_.used = context.loop.now();
   touch();
-  all_->counters_.out += bytes;
-  received_ += bytes;
   UdpOut& out = all_->out_;
   replies.drain(batch, [&](int start, int count) {
+    if (context.isLimited) count = withinLimits(batch, start, count, {&context.shared.incoming});
+    if (count == 0) return true;
+    uint64_t bytes = batch.tally(start, count).bytes;
+    all_->counters_.out += bytes;
+    received_ += bytes;
     iovec parts[UdpBatch::kMax];
     for (int i = start, k = 0; k < count; i = batch[i].next, k++) {
       parts[k] = {const_cast<char*>(batch[i].data), batch[i].length};

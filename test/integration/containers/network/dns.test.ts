@@ -76,8 +76,8 @@ serve 198.51.100.2 203.0.113.81`);
     assert.match(await lookUp('app', 'web'), /10\.73\.0\./);
     assert.match(await lookUp('app', 'example.test'), /203\.0\.113\.80/);
     assert.match(await lookUp('web', 'db'), /NXDOMAIN|SERVFAIL|REFUSED/);
-    // The server of a network that it is not on.
-    assert.match(await lookUp('web', 'db', '10.72.0.1'), /REFUSED/);
+    // The server of a network that it is not on: its port 53 is that of the stack's own programs, of which there are none.
+    assert.match(await lookUp('web', 'db', '10.72.0.1'), /refused|no servers could be reached/i);
   });
 
   it('are asked of the servers of --dns, which are reached as the container reaches them', async () => {

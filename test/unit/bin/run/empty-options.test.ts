@@ -9,7 +9,10 @@ import { parseCommandLine } from '../../../../bin/run/options/parse.js';
 describe('an option with an empty value, as from a variable that is not set', () => {
   const driver = [['--net'], ['--port-driver']] as const;
   for (const [dialect, refused] of [
-    [rootlessRun, [...driver, ['--publish', '-p'], ['--allow'], ['--deny'], ['--egress-file'], ['--learn']]],
+    [
+      rootlessRun,
+      [...driver, ['--publish', '-p'], ['--allow'], ['--deny'], ['--egress-file'], ['--learn'], ['--limit']],
+    ],
     // As RootlessKit does.
     [rootlesskit, driver],
   ] as const) {

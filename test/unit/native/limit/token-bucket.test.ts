@@ -1,4 +1,4 @@
-import { expectSteps } from './policy.js';
+import { expectSteps } from '../policy/policy.js';
 
 const second = 1_000_000;
 
@@ -32,6 +32,17 @@ describe('a token bucket', () => {
       ['wait 1 0', second + 1000],
       [`available ${second}`, 0],
       [`available ${second + 50_000}`, 50],
+    );
+  });
+
+  it('takes back what was not sent, up to the burst', async () => {
+    await expectSteps(
+      ['bucket 1000 500 0'],
+      ['take 500 0'],
+      ['giveback 200'],
+      ['available 0', 200],
+      ['giveback 900'],
+      ['available 0', 500],
     );
   });
 

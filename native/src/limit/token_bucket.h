@@ -33,6 +33,9 @@ class TokenBucket {
     tokens_ = std::max(tokens_, -int64_t(kMostRate));
   }
 
+  // Of what was taken, and not sent.
+  void giveBack(uint64_t bytes) { tokens_ = std::min<int64_t>(tokens_ + int64_t(std::min(bytes, kMostRate)), burst_); }
+
   // Microseconds until so many bytes are available; of more than the burst, until it is full.
   uint64_t wait(uint64_t bytes, uint64_t now) {
     fill(now);
