@@ -204,12 +204,16 @@ export interface Engine {
   /** Parent: ends the network, and all connections through it. */
   closeGateway(): void;
   /**
-   * Parent: in bytes a second, out of the stack and into it, over all connections through the network of the driver builtin and
-   * through published ports; 0 for no limit. See src/limit/.
+   * Parent: the limit with that number, in bytes a second, out of the namespace and into it; 0 for no limit. Number 0 is that of
+   * the whole stack: all connections through the network of the driver builtin and through published ports. See src/limit/.
    */
-  setLimit(limit: { outgoing: number; incoming: number }): void;
-  /** Parent: datagrams that the limits have cost. */
-  datagramsDropped(): { outgoing: number; incoming: number };
+  setLimit(number: number, limit: { outgoing: number; incoming: number }): void;
+  /** Parent: puts `count` ports from `first` on under the limit with that number. */
+  limitPorts(first: number, count: number, number: number): void;
+  /** Parent: puts what a source (see setSource()) begins from now on under the limit with that number. */
+  limitSource(id: number, number: number): void;
+  /** Parent: datagrams that that limit has cost. */
+  datagramsDropped(number: number): { outgoing: number; incoming: number };
   /** Parent: connections and flows through it, up to that many. */
   outboundFlows(most: number): OutboundFlow[];
   /** Parent: open connections and flows of published ports, up to that many. */

@@ -10,7 +10,7 @@ import { EarlyExit, EXIT, failureOf, throwUsageErrors } from '../common/failure.
 import { wrapHelp } from '../common/help-text.js';
 import { printFailure, printJSON, printLine } from '../common/print.js';
 import { ignoreEmptyOptions } from '../rootlesskit-compat/empty-options.js';
-import { normalizeGoFlags } from '../rootlesskit-compat/go-flags.js';
+import { type LongOptions, normalizeGoFlags } from '../rootlesskit-compat/go-flags.js';
 import { ROOTLESSKIT_VERSION } from '../rootlesskit-compat/rootlesskit-face.js';
 import { type ConnectStack, connectToStack, type StackOptions, untilInterrupted } from './connection.js';
 import { makeEgressCommand } from './egress.js';
@@ -25,11 +25,6 @@ const UNKNOWN_COMMAND = 3;
 class UnknownCommandError extends UsageError {
   override name = 'UnknownCommandError';
 }
-
-const LONG_OPTIONS = {
-  booleans: ['debug', 'json', 'counters', 'persist', 'follow', 'help', 'version'],
-  valued: ['socket', 'stack', 'name', 'max'],
-};
 
 export interface CtlDeps {
   /** Throws UsageError and UserError. */
@@ -98,12 +93,23 @@ function makeEventsCommand(stack: ConnectStack): Command {
 /** Runs a command line, reports its error, if any, and sets the exit code; never throws. */
 export async function runRootlessctl(args: readonly string[], program = makeRootlessctlCommand()): Promise<void> {
   try {
-    const words = normalizeGoFlags(args, LONG_OPTIONS);
+    const words = normalizeGoFlags(args, longOptionsOf(program));
     if (words.length === 0) program.outputHelp();
     else await program.parseAsync(words, { from: 'user' });
   } catch (error) {
     reportError(error, program.opts<{ debug?: boolean }>().debug === true);
   }
+}
+
+/** Those of the command and its subcommands. */
+function longOptionsOf(command: Command): LongOptions {
+  const all = [command, ...command.commands, ...command.commands.flatMap(({ commands }) => commands)];
+  const options = all.flatMap((one) => one.options);
+  const names = (wanted: readonly Option[]) => wanted.map((option) => option.name());
+  return {
+    booleans: [...names(options.filter((option) => option.isBoolean())), 'help'],
+    valued: names(options.filter((option) => !option.isBoolean())),
+  };
 }
 
 /** Prints the error as one line, with --debug and its stack trace, and sets the exit code. */

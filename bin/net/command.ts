@@ -17,7 +17,8 @@ import { ignoreEmptyOptions } from '../rootlesskit-compat/empty-options.js';
 import { acceptDockerSpellings } from '../rootlesskit-compat/option-spellings.js';
 import { findOrStartStack, findRunningStack, type WantedStack } from '../stack/stack-discovery.js';
 import { makeContainerCommand, withoutGroup } from './commands/container-group.js';
-import { makeEgressCommand } from './commands/egress.js';
+import { makeLimitCommand } from './commands/egress/limit.js';
+import { makeEgressCommand } from './commands/egress/policy.js';
 import { refuseForeignCommands } from './commands/foreign-commands.js';
 import { makeGcCommand, makeOciHookCommand } from './commands/housekeeping.js';
 import {
@@ -60,6 +61,7 @@ const subcommands: readonly ((deps: NetDeps) => Command)[] = [
   makeOverlayCommand,
   makeDnsCommand,
   makeEgressCommand,
+  makeLimitCommand,
   makeGcCommand,
   makeOciHookCommand,
   makeContainerCommand,

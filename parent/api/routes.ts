@@ -5,18 +5,17 @@ import type { ErrorBody } from '../../protocol/errors/error-body.js';
 import { ExpectedError } from '../../protocol/errors/expected-error.js';
 import { printable } from '../../protocol/text/printable-text.js';
 import { type Egress, EgressError } from '../egress/egress.js';
-import type { StackLimit } from '../egress/rate-limit.js';
 import type { Overlays } from '../overlay/overlays.js';
 import { changeEgress, egressOf } from './egress/changes.js';
-import { changeLimit, limitOf } from './egress/limit.js';
+import { changeLimit, type LimitsAPIOptions, reportLimit } from './egress/limit.js';
 import { isInside } from './egress/peer.js';
 import { type Backend, forward, isForwarded } from './forward.js';
 import { addPorts, removePorts } from './port-lists.js';
-import { addPort, listPorts, type PortsAPIOptions, parsePortId, removePort } from './ports.js';
+import { addPort, listPorts, parsePortId, removePort } from './ports.js';
 import { MAX_BODY, parseJSONBody, readBody } from './request-body.js';
 import { type Reply, send } from './response.js';
 
-export interface RouteOptions extends PortsAPIOptions {
+export interface RouteOptions extends LimitsAPIOptions {
   info: () => Info;
   /** Open connections and flows, so many of each direction at most; `undefined` for none. */
   flows?: (most: number) => Promise<Flow[]>;
@@ -24,8 +23,6 @@ export interface RouteOptions extends PortsAPIOptions {
   egress?: Egress | undefined;
   /** `undefined` where the stack runs no containers. */
   overlays?: (() => Promise<Overlays>) | undefined;
-  /** `undefined` where the network cannot have one. */
-  limit?: StackLimit | undefined;
   /** `undefined` where the stack runs no containers: requests about them are then answered with 404. */
   containers?: Backend | undefined;
 }
@@ -130,12 +127,14 @@ function routesOf(options: RouteOptions, { target, fromInside, body }: APIReques
       DELETE: () => change('remove'),
     };
   }
-  if (pathname === '/v1/limit') {
+  const limited = /^\/v1(?:\/ports\/(\d{1,15}))?\/limit$/.exec(pathname);
+  if (limited) {
+    const [, port] = limited;
     return {
-      GET: () => ({ status: 200, body: limitOf(options.limit).report() }),
+      GET: () => ({ status: 200, body: reportLimit(options, port) }),
       PUT: async () => {
-        if (fromInside()) throw new EgressError(403, 'the rate limit can be changed from outside of the stack only');
-        return { status: 200, body: changeLimit(options.limit, parseJSONBody(await body())) };
+        if (fromInside()) throw new EgressError(403, 'rate limits can be changed from outside of the stack only');
+        return { status: 200, body: changeLimit(options, parseJSONBody(await body()), port) };
       },
     };
   }

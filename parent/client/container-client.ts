@@ -7,6 +7,7 @@ import {
   isContainerEgressReport,
   isEgressReport,
 } from '../../protocol/api/egress.js';
+import { isLimitReport, type LimitReport } from '../../protocol/api/limit.js';
 import {
   isContainerReport,
   isFields,
@@ -142,6 +143,16 @@ export class ContainerClient {
   /** What it may reach, with what its policies have decided while it runs. */
   async egress(name: string): Promise<ContainerEgressReport> {
     return checked(await this.#stack.call('GET', path('containers', name, 'egress')), isContainerEgressReport);
+  }
+
+  /** The rate limit of a container. */
+  async limit(name: string): Promise<LimitReport> {
+    return checked(await this.#stack.call('GET', path('containers', name, 'limit')), isLimitReport);
+  }
+
+  /** @param limit as --limit takes it, `unlimited` for none; it holds at once */
+  async setLimit(name: string, limit: string): Promise<LimitReport> {
+    return checked(await this.#stack.call('PUT', path('containers', name, 'limit'), { limit }), isLimitReport);
   }
 
   /** Adds rules (POST), or removes them (DELETE): lines of an egress file. All or none; they hold at once. */

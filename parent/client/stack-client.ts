@@ -83,14 +83,17 @@ export class StackClient {
     return checked(await this.call(method, '/v1/egress', { rules }), isEgressReport);
   }
 
-  /** The rate limit; a stack whose network cannot have one answers with an error. */
-  async limit(): Promise<LimitReport> {
-    return checked(await this.call('GET', '/v1/limit'), isLimitReport);
+  /**
+   * The rate limit; a stack whose network cannot have one answers with an error.
+   * @param port id of a published port; the whole stack unless given
+   */
+  async limit(port?: number): Promise<LimitReport> {
+    return checked(await this.call('GET', limitPath(port)), isLimitReport);
   }
 
   /** @param limit as --limit takes it, `unlimited` for none */
-  async setLimit(limit: string): Promise<LimitReport> {
-    return checked(await this.call('PUT', '/v1/limit', { limit }), isLimitReport);
+  async setLimit(limit: string, port?: number): Promise<LimitReport> {
+    return checked(await this.call('PUT', limitPath(port), { limit }), isLimitReport);
   }
 
   /**
@@ -180,4 +183,8 @@ export function formatIds(ids: readonly number[], separator = ','): string {
     else runs.push([id, id]);
   }
   return runs.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(separator);
+}
+
+function limitPath(port: number | undefined): string {
+  return port === undefined ? '/v1/limit' : `/v1/ports/${port}/limit`;
 }

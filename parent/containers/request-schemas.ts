@@ -76,6 +76,7 @@ const policed = z.object({
   name: z.string().max(256),
   addresses: z.array(ip).max(MAX_ADDRESSES),
   policies: z.array(key).min(1).max(MAX_KEYS),
+  limit: z.string().max(100).optional(),
 });
 
 /** Throws ContainersError. */

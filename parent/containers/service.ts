@@ -290,6 +290,7 @@ export class ContainerService {
       'ports-activate': async (given) => {
         const { owner, childIP } = (await schemas()).parseActivation(given);
         await this.#ports.activate(owner, childIP);
+        this.deps.policies?.containers.limitPorts(owner, this.#ports.portsOf(owner));
         return {};
       },
       'ports-auto': async (given) => {
@@ -318,8 +319,14 @@ export class ContainerService {
         return {};
       },
       'egress-set': async (given) => {
-        this.#policies().set((await schemas()).parsePolicedContainer(given));
+        const container = (await schemas()).parsePolicedContainer(given);
+        this.#policies().set(container);
+        this.#policies().limitPorts(container.id, this.#ports.portsOf(container.id));
         return {};
+      },
+      'egress-dropped': async (given) => {
+        const { owner } = (await schemas()).parseOwner(given);
+        return { dropped: this.deps.policies?.containers.dropped(owner) };
       },
       'egress-remove': async (given) => {
         this.deps.policies?.containers.remove((await schemas()).parseOwner(given).owner);

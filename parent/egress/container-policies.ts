@@ -9,9 +9,11 @@
  * What an agent has reported stays when it dies. The next one reports it again, and removes what has gone meanwhile.
  */
 import type { EgressReport } from '../../protocol/api/egress.js';
+import type { LimitReport } from '../../protocol/api/limit.js';
 import { MAX_CONTAINER_RULES } from '../../protocol/egress/container-policy.js';
 import { encodePolicy } from '../../protocol/egress/encode.js';
 import { parseRuleLine } from '../../protocol/egress/grammar.js';
+import { parseRateLimit, type RateLimit, UNLIMITED } from '../../protocol/egress/rate-limit.js';
 import { egressReport } from '../../protocol/egress/report.js';
 import { type EgressRule, formatRule } from '../../protocol/egress/rule.js';
 import { canonical } from '../../protocol/net/ip.js';
@@ -19,6 +21,8 @@ import { printable } from '../errors.js';
 import type { SourceGateway } from '../network/driver.js';
 import { EgressError } from './egress.js';
 import type { EgressHost } from './host.js';
+import type { LimitNumbers } from './limit-numbers.js';
+import { applyLimit } from './rate-limit.js';
 
 /** Containers with policies at a time. */
 const MAX_SOURCES = 512;
@@ -32,11 +36,20 @@ export interface PolicedContainer {
   addresses: string[];
   /** Keys of its policies. */
   policies: string[];
+  /** As --limit takes it; none where absent. */
+  limit?: string | undefined;
 }
 
 interface Source extends PolicedContainer {
-  /** Of the engine. */
+  /** Both of the engine. */
   number: number;
+  limitNumber: number;
+}
+
+/** Ports with consecutive ids. */
+export interface PortRange {
+  id: number;
+  count: number;
 }
 
 export class ContainerPolicies {
@@ -49,6 +62,7 @@ export class ContainerPolicies {
   constructor(
     private readonly gateway: SourceGateway,
     private readonly host: EgressHost,
+    private readonly numbers: LimitNumbers,
   ) {}
 
   /** What all containers with that policy may reach from now on: lines of an egress file; none removes it. Throws EgressError. */
@@ -67,8 +81,9 @@ export class ContainerPolicies {
     for (const source of this.#sources.values()) if (source.policies.includes(key)) this.#apply(source);
   }
 
-  /** Holds as soon as this returns. Throws EgressError, and then nothing has changed. */
+  /** Holds as soon as this returns. Throws EgressError and RateLimitError, and then nothing has changed. */
   set(container: PolicedContainer): void {
+    const limit = limitOf(container);
     const known = this.#sources.get(container.id);
     if (!known && this.#sources.size >= MAX_SOURCES) {
       throw new EgressError(400, `at most ${MAX_SOURCES} containers with egress policies can run at a time`);
@@ -78,8 +93,15 @@ export class ContainerPolicies {
       ...container,
       addresses: container.addresses.map(canonical),
       number: known?.number ?? this.#next++,
+      limitNumber: known?.limitNumber ?? this.numbers.allocate(),
     };
-    this.#apply(source);
+    try {
+      this.#apply(source);
+    } catch (error) {
+      if (!known) this.numbers.free(source.limitNumber);
+      throw error;
+    }
+    applyLimit(this.gateway, source.limitNumber, limit);
     this.#sources.set(source.id, source);
     for (const address of known?.addresses ?? []) this.#disown(address, container.id);
     for (const address of source.addresses) this.#owners.set(address, source);
@@ -90,8 +112,23 @@ export class ContainerPolicies {
     const source = this.#sources.get(id);
     if (!source) return;
     this.gateway.removeSource(source.number);
+    applyLimit(this.gateway, source.limitNumber, UNLIMITED);
+    this.numbers.free(source.limitNumber);
     this.#sources.delete(id);
     for (const address of source.addresses) this.#disown(address, id);
+  }
+
+  /** Puts ports of a container under its limit, where it has one. */
+  limitPorts(id: string, ports: readonly PortRange[]): void {
+    const source = this.#sources.get(id);
+    if (source?.limit === undefined) return;
+    for (const { id: first, count } of ports) this.gateway.limitPorts(first, count, source.limitNumber);
+  }
+
+  /** Datagrams that its limit has cost; undefined where it has none. */
+  dropped(id: string): LimitReport['dropped'] | undefined {
+    const source = this.#sources.get(id);
+    return source && this.gateway.datagramsDropped(source.limitNumber);
   }
 
   /** Ids of the containers. */
@@ -131,11 +168,12 @@ export class ContainerPolicies {
     if (this.#owners.get(address)?.id === id) this.#owners.delete(address);
   }
 
-  #apply({ number, addresses, policies }: Source): void {
+  #apply({ number, limitNumber, addresses, policies }: Source): void {
     const encoded = policies.map((key) => encode(this.#rules.get(key)));
     if (!this.gateway.setSource(number, addresses, encoded)) {
       throw new EgressError(400, 'the engine does not accept the policies of a container');
     }
+    this.gateway.limitSource(number, limitNumber);
   }
 
   #watch(): void {
@@ -154,4 +192,9 @@ export class ContainerPolicies {
 
 function encode(rules: readonly EgressRule[] | undefined): Buffer {
   return rules === undefined ? Buffer.alloc(0) : encodePolicy(rules);
+}
+
+/** Throws RateLimitError. */
+function limitOf({ name, limit }: PolicedContainer): RateLimit {
+  return limit === undefined ? UNLIMITED : parseRateLimit(limit, `limit of ${printable(name, 64)}`);
 }

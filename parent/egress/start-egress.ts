@@ -1,4 +1,4 @@
-/** Step of the start: the egress policy. */
+/** Step of the start: the egress policy, and rate limits. */
 import type { EventBus } from '../api/event-bus.js';
 import type { EngineHost } from '../engine/engine-host.js';
 import { NetworkError } from '../errors.js';
@@ -12,19 +12,22 @@ import { DenialLog, denialOf } from './denials.js';
 import { Egress } from './egress.js';
 import type { EgressHost } from './host.js';
 import { Learning } from './learning.js';
+import { LimitNumbers } from './limit-numbers.js';
+import { RateLimits } from './rate-limit.js';
 
-/** The stack's policy, and those of containers. */
+/** The stack's policy, those of containers, and rate limits. */
 export interface StackEgress {
   readonly stack: Egress;
   readonly containers: ContainerPolicies;
+  readonly limits: RateLimits;
 }
 
 /**
- * The policy is in effect when this returns. Undefined where the network has none. Throws NetworkError if one is required
- * all the same.
+ * Policy and limit are in effect when this returns. Undefined where the network passes the engine by. Throws NetworkError if
+ * one is required all the same.
  */
 export function startEgress(
-  { egress: rules, learn }: Pick<StackOptions, 'egress' | 'learn'>,
+  { egress: rules, learn, limit }: Pick<StackOptions, 'egress' | 'learn' | 'limit'>,
   warn: (line: string) => void,
   {
     engineHost,
@@ -34,9 +37,9 @@ export function startEgress(
   }: { engineHost: EngineHost; events: EventBus; network: Network; undo: UndoStack },
 ): StackEgress | undefined {
   if (!network.egress) {
-    if (!rules && !learn) return undefined;
+    if (!rules && !learn && !limit) return undefined;
     throw new NetworkError(
-      `the network driver ${network.info?.driver ?? 'host'} cannot enforce a policy (--allow, --deny), nor --learn one; hint: --net=builtin`,
+      `the network driver ${network.info?.driver ?? 'host'} cannot enforce a policy (--allow, --deny) or a rate limit (--limit), nor --learn a policy; hint: --net=builtin`,
     );
   }
   const host: EgressHost = {
@@ -46,7 +49,10 @@ export function startEgress(
   const learning = learn && new Learning(network.egress, learn, host, warn);
   if (learning) undo.push('write what was learned', () => learning.close());
   const stack = new Egress(network.egress, rules ?? [], host, learning);
-  const containers = new ContainerPolicies(network.egress.sources, host);
+  const numbers = new LimitNumbers();
+  const containers = new ContainerPolicies(network.egress.sources, host, numbers);
+  const limits = new RateLimits(engineHost.engine, numbers);
+  if (limit) limits.set(limit);
   const limited = new RateLimitedLog(warn, 'the egress policy');
   const denials = new DenialLog((line) => limited.log(line));
   engineHost.onEgressDenied = (event) => {
@@ -56,5 +62,5 @@ export function startEgress(
     denials.log(denial);
     events.emit(denial);
   };
-  return { stack, containers };
+  return { stack, containers, limits };
 }

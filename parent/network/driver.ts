@@ -96,7 +96,17 @@ export interface NetworkDemands {
 }
 
 /** As Engine's in native/index.ts: policies of containers. */
-export type SourceGateway = Pick<Engine, 'setSource' | 'removeSource' | 'setSourceHost' | 'sourceCounters'>;
+export type SourceGateway = Pick<
+  Engine,
+  | 'setSource'
+  | 'removeSource'
+  | 'setSourceHost'
+  | 'sourceCounters'
+  | 'limitSource'
+  | 'setLimit'
+  | 'limitPorts'
+  | 'datagramsDropped'
+>;
 
 /** A network that enforces an egress policy. */
 export interface EgressGateway {

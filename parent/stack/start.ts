@@ -13,7 +13,6 @@ import { AgentSupervisor } from '../agent/agent.js';
 import { EventBus } from '../api/event-bus.js';
 import { APIServer } from '../api/server.js';
 import { ContainerService } from '../containers/service.js';
-import { startLimit } from '../egress/rate-limit.js';
 import { startEgress } from '../egress/start-egress.js';
 import { EngineHost } from '../engine/engine-host.js';
 import { availableCPUs, usualPortThreads } from '../engine/threads.js';
@@ -155,7 +154,7 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
     containers,
     overlays,
     egress: egress?.stack,
-    limit: startLimit(options.limit, engineHost.engine, network),
+    limits: egress?.limits,
     events,
     log: (line) => log.warn(line),
   });

@@ -7,6 +7,7 @@ import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { isAbsolute } from 'node:path';
 import * as z from 'zod';
 import { containerRules } from '../egress/container-policy.js';
+import { formatRateLimit, parseRateLimit } from '../egress/rate-limit.js';
 import { ExpectedError } from '../errors/expected-error.js';
 import { firstProblem, problemOf } from '../errors/schema-problems.js';
 import { parseAutoPublish } from '../ports/auto.js';
@@ -63,6 +64,15 @@ const ip = check((text) => isIP(text) !== 0, 'an IP address');
 const egressRules = z.array(z.string()).transform((lines, context) => {
   try {
     return containerRules(lines);
+  } catch (error) {
+    if (!(error instanceof ExpectedError)) throw error;
+    context.addIssue(error.message);
+    return z.NEVER;
+  }
+});
+const rateLimit = z.string().transform((text, context) => {
+  try {
+    return formatRateLimit(parseRateLimit(text, 'limit'));
   } catch (error) {
     if (!(error instanceof ExpectedError)) throw error;
     context.addIssue(error.message);
@@ -177,6 +187,7 @@ const containerFields = {
     )
     .default([]),
   egress: egressRules.default([]),
+  limit: rateLimit.optional(),
   labels: labels.default({}),
   runtime: word.min(1).default('runc'),
   autoRemove: z.boolean().default(false),
@@ -234,6 +245,7 @@ const exec = z.strictObject({
   detach: z.boolean().default(false),
 });
 
+const limitChange = z.strictObject({ limit: rateLimit });
 const egressChange = z.strictObject({ rules: z.array(z.string()).min(1, { error: 'no rule is given' }) });
 
 const flag = z
@@ -298,6 +310,11 @@ export function parseNetworkRequest(value: unknown): NetworkRequest {
 /** Throws ContainerRequestError. */
 export function parseNetworkUpdate(value: unknown): NetworkUpdate {
   return parse(networkUpdate, value);
+}
+
+/** A rate limit; throws ContainerRequestError. */
+export function parseLimitChange(value: unknown): string {
+  return parse(limitChange, value).limit;
 }
 
 /** Lines of an egress file; throws ContainerRequestError. */

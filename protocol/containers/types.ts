@@ -99,6 +99,8 @@ export interface ContainerRequest {
   network: ContainerNetwork;
   /** What it may reach: lines of an egress file; everything that the stack and its networks may if there are none. */
   egress: string[];
+  /** Bytes a second out of it and into it, as --limit takes it; as much as the stack and its ports may unless given. */
+  limit?: string | undefined;
   publish: CNIPortMapping[];
   /** What is published while something listens inside, as `-p` takes it: `auto`, `127.0.0.7:auto:3000-9999/tcp`. */
   autoPublish: string[];

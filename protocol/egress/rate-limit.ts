@@ -11,6 +11,8 @@ export interface RateLimit {
   readonly incoming: number | undefined;
 }
 
+export const UNLIMITED: RateLimit = { outgoing: undefined, incoming: undefined };
+
 const FORM = 'RATE or RATE:RATE, such as 10M, 1.5MiB/s or unlimited:800kbit';
 /** Slower than this nothing works: a handshake of TLS alone takes seconds. */
 const LEAST = 1000;

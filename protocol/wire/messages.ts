@@ -37,6 +37,7 @@
  */
 import { Packr } from 'msgpackr';
 import type { EgressReport } from '../api/egress.js';
+import type { LimitReport } from '../api/limit.js';
 import type { OverlayName } from '../overlay/types.js';
 import { type AutoPublish, type Listener, parseListeners } from '../ports/auto.js';
 import type { CNIPortMapping } from '../ports/cni-json.js';
@@ -161,11 +162,15 @@ export interface AgentRequests {
    * have it, from the reply on. None removes it.
    */
   'egress-policy': { params: { key: string; rules: string[] }; result: Record<string, never> };
-  /** A container that has policies, with its addresses: what they send is decided by these, from the reply on. */
+  /**
+   * A container that has policies or a rate limit, with its addresses: what they send is decided by these, from the reply on.
+   */
   'egress-set': {
-    params: { id: string; name: string; addresses: string[]; policies: string[] };
+    params: { id: string; name: string; addresses: string[]; policies: string[]; limit?: string | undefined };
     result: Record<string, never>;
   };
+  /** Datagrams that the rate limit of a container has cost; absent where it has none. */
+  'egress-dropped': { params: { owner: string }; result: { dropped?: LimitReport['dropped'] | undefined } };
   'egress-remove': { params: { owner: string }; result: Record<string, never> };
   /** The containers that have policies. */
   'egress-ids': { params: Record<string, never>; result: { ids: string[] } };

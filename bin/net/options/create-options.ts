@@ -6,6 +6,7 @@ import type { NewContainer } from '../../../parent/client/container-client.js';
 import { UsageError } from '../../../parent/errors.js';
 import { DEFAULT_LOG, LOG_DRIVER, parseLogOptions } from '../../../protocol/containers/log-options.js';
 import type { ExtraHost } from '../../../protocol/containers/types.js';
+import { formatRateLimit, parseRateLimit } from '../../../protocol/egress/rate-limit.js';
 import { isAutoPublish, parseAutoPublish } from '../../../protocol/ports/auto.js';
 import { cniMappingOf } from '../../../protocol/ports/cni-json.js';
 import { PortMappingError, parsePublish } from '../../../protocol/ports/grammar.js';
@@ -47,6 +48,7 @@ export interface CreateOptions extends ProgramOptions {
   allow?: string[];
   deny?: string[];
   egressFile?: string[];
+  limit?: string;
   pidsLimit?: string;
   cidfile?: string;
 }
@@ -108,6 +110,10 @@ export function withCreateOptions(command: Command): Command {
       [],
     )
     .option('--pids-limit <count>', 'limit of processes and threads, -1 for no limit (default: 2048)')
+    .option(
+      '--limit <rate>',
+      'limit what leaves it, and what comes in, in bytes a second: RATE or OUT:IN, such as 10M, 800kbit:unlimited',
+    )
     .option('--cidfile <file>', 'file to create with the ID of the container')
     .helpOption('--help', 'display help for command');
   return withForeignOptions(withProgramOptions(withEgressOptions(command, 'it')));
@@ -143,6 +149,7 @@ export function toRequest(command: readonly string[], options: CreateOptions): N
     stdin: options.interactive ?? false,
     readOnly: options.readOnly ?? false,
     egress: egressOf(options),
+    ...(options.limit !== undefined && { limit: formatRateLimit(parseRateLimit(options.limit, '--limit')) }),
     dns: options.dns,
     dnsSearch: options.dnsSearch,
     dnsOptions: options.dnsOption,

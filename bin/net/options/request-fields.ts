@@ -27,6 +27,7 @@ const OPTIONS: Record<string, string> = {
   publish: '--publish',
   autoPublish: '--publish',
   egress: '--allow',
+  limit: '--limit',
   dns: '--dns',
   dnsSearch: '--dns-search',
   dnsOptions: '--dns-option',

@@ -2,6 +2,7 @@ import {
   parseContainerRequest,
   parseEgressRules,
   parseExecRequest,
+  parseLimitChange,
   parseName,
 } from '../../../protocol/containers/schemas.js';
 import { errorText } from '../../../protocol/errors/error-text.js';
@@ -52,6 +53,9 @@ export const containerRoutes: Routes = {
     ok(await networkAdmin.changeContainerEgress(name, 'add', parseEgressRules(await body()))),
   'DELETE /containers/*/egress': async ({ networkAdmin }, { name, body }) =>
     ok(await networkAdmin.changeContainerEgress(name, 'remove', parseEgressRules(await body()))),
+  'GET /containers/*/limit': async ({ networkAdmin }, { name }) => ok(await networkAdmin.containerLimit(name)),
+  'PUT /containers/*/limit': async ({ networkAdmin }, { name, body }) =>
+    ok(await networkAdmin.changeContainerLimit(name, parseLimitChange(await body()))),
   // These are streams, see stream-routes.ts.
   'GET /containers/*/attach': () => Promise.reject(expectedWebSocket()),
   'GET /containers/*/logs': () => Promise.reject(expectedWebSocket()),

@@ -55,6 +55,7 @@ export async function attachRequestOf(
     netns: pid === 0 ? '' : `/proc/${pid}/ns/net`,
     pid,
     egress: request.egress,
+    limit: request.limit,
     networks: networksOf(record) ?? [],
     publish: request.publish,
   };
@@ -127,17 +128,20 @@ export function disconnectNetwork(ctx: EngineContext, text: string, name: string
   });
 }
 
-/** Changes a container's own egress policy, which holds at once where it runs. Throws ContainerError. */
+/** What may change of a request while the container runs. */
+export type EgressRequest = Pick<ContainerRecord['request'], 'egress' | 'limit'>;
+
+/** Changes a container's own egress policy and rate limit, which hold at once where it runs. Throws ContainerError. */
 export function changeEgress(
   ctx: EngineContext,
   text: string,
-  edit: (rules: readonly string[]) => string[],
+  edit: (request: EgressRequest) => Partial<EgressRequest>,
 ): Promise<ContainerRecord> {
   const { id } = ctx.store.find(text);
   return ctx.locks.exclusively(id, async () => {
     await refreshStatus(ctx, ctx.store.find(id));
     const record = ctx.store.find(id);
-    const next = { ...record, request: { ...record.request, egress: edit(record.request.egress) } };
+    const next = { ...record, request: { ...record.request, ...edit(record.request) } };
     await checkEgress(ctx, next);
     const running = ctx.store.run(id)?.status === 'running';
     if (running) await ctx.attacher.policies.restore(id, next);
@@ -147,13 +151,13 @@ export function changeEgress(
   });
 }
 
-/** Throws ContainerError where a container has a policy of its own that cannot be enforced. */
+/** Throws ContainerError where a container has a policy of its own, or a limit, that cannot be enforced. */
 export async function checkEgress(
   ctx: EngineContext,
   { id, name, request }: Pick<ContainerRecord, 'id' | 'name' | 'request'>,
 ): Promise<void> {
-  const { network, egress } = request;
-  if (egress.length === 0) return;
+  const { network, egress, limit } = request;
+  if (egress.length === 0 && limit === undefined) return;
   const sharing = {
     host: "the stack's network",
     container: 'the network of another container',
@@ -161,10 +165,10 @@ export async function checkEgress(
   };
   if (network.mode === 'container' || network.mode === 'host' || network.mode === 'ns') {
     throw new ConflictError(
-      `${name} cannot have an egress policy of its own: it shares ${sharing[network.mode]}; hint: leave out --network ${network.mode}`,
+      `${name} cannot have ${limit === undefined ? 'an egress policy' : 'a rate limit'} of its own: it shares ${sharing[network.mode]}; hint: leave out --network ${network.mode}`,
     );
   }
-  ctx.attacher.policies.check({ id, name, egress }, await ctx.attacher.resolve(networksOf({ request }) ?? []));
+  ctx.attacher.policies.check({ id, name, egress, limit }, await ctx.attacher.resolve(networksOf({ request }) ?? []));
 }
 
 async function recordNetworks(ctx: EngineContext, record: ContainerRecord, state: AttachState): Promise<void> {

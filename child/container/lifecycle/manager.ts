@@ -23,6 +23,7 @@ import {
   changeEgress,
   connectNetwork,
   disconnectNetwork,
+  type EgressRequest,
   networksOf,
   publishPeerNames,
   withNetworkOwner,
@@ -231,8 +232,8 @@ export class ContainerManager {
     return disconnectNetwork(this.#ctx, text, network);
   }
 
-  /** Changes a container's own egress policy. Throws ContainerError. */
-  changeEgress(text: string, edit: (rules: readonly string[]) => string[]): Promise<ContainerRecord> {
+  /** Changes a container's own egress policy and rate limit. Throws ContainerError. */
+  changeEgress(text: string, edit: (request: EgressRequest) => Partial<EgressRequest>): Promise<ContainerRecord> {
     return changeEgress(this.#ctx, text, edit);
   }
 

@@ -1,6 +1,8 @@
-/** Shows and changes the egress policies of containers and networks; changes hold at once for what runs. */
+/** Shows and changes the egress policies of containers and networks, and rate limits of containers; changes hold at once for what runs. */
 import type { ContainerEgressReport, EgressReport } from '../../../protocol/api/egress.js';
+import type { LimitReport } from '../../../protocol/api/limit.js';
 import { changedRules, policyOfContainer, policyOfNetwork } from '../../../protocol/egress/container-policy.js';
+import { formatRateLimit, UNLIMITED } from '../../../protocol/egress/rate-limit.js';
 import { egressReport } from '../../../protocol/egress/report.js';
 import { ConflictError } from '../errors.js';
 import { rulesOf } from '../network/egress/policies.js';
@@ -30,8 +32,23 @@ export async function changeContainerEgress(
   change: RuleChange,
   lines: readonly string[],
 ): Promise<ContainerEgressReport> {
-  await deps.containers.changeEgress(name, (rules) => changedRules(rules, change, lines));
+  await deps.containers.changeEgress(name, ({ egress }) => ({ egress: changedRules(egress, change, lines) }));
   return containerEgress(deps, name);
+}
+
+/** A container's own limit, and what it has cost since it runs. Throws ContainerError. */
+export async function containerLimit({ containers, policies }: NetworkAdminDeps, name: string): Promise<LimitReport> {
+  const { id, request } = containers.store.find(name);
+  const limit = request.limit ?? formatRateLimit(UNLIMITED);
+  return { limit, dropped: (await policies.dropped(id)) ?? { outgoing: 0, incoming: 0 } };
+}
+
+/** @param limit as --limit takes it. Throws ContainerError; nothing is changed then. */
+export async function changeContainerLimit(deps: NetworkAdminDeps, name: string, limit: string): Promise<LimitReport> {
+  await deps.containers.changeEgress(name, () => ({
+    limit: limit === formatRateLimit(UNLIMITED) ? undefined : limit,
+  }));
+  return containerLimit(deps, name);
 }
 
 /** A network's policy; what it has decided is counted for each container. */

@@ -3,6 +3,7 @@
  * concerns a network alone is in ../network; what concerns one container, in ../lifecycle.
  */
 import type { ContainerEgressReport, EgressReport } from '../../../protocol/api/egress.js';
+import type { LimitReport } from '../../../protocol/api/limit.js';
 import type {
   NameQueryReport,
   NetworkNamesReport,
@@ -15,8 +16,10 @@ import { DEFAULT_NETWORK, type Network, OVERLAY_DRIVER, PSEUDO_NETWORKS } from '
 import type { NetworkAdminDeps } from './deps.js';
 import {
   changeContainerEgress,
+  changeContainerLimit,
   changeNetworkEgress,
   containerEgress,
+  containerLimit,
   networkEgress,
   type RuleChange,
 } from './egress.js';
@@ -146,6 +149,14 @@ export class NetworkAdmin {
 
   changeContainerEgress(name: string, change: RuleChange, lines: readonly string[]): Promise<ContainerEgressReport> {
     return changeContainerEgress(this.deps, name, change, lines);
+  }
+
+  containerLimit(name: string): Promise<LimitReport> {
+    return containerLimit(this.deps, name);
+  }
+
+  changeContainerLimit(name: string, limit: string): Promise<LimitReport> {
+    return changeContainerLimit(this.deps, name, limit);
   }
 
   /** Changes the subnets of a network. Throws ContainerError; nothing is changed then. */

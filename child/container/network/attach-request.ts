@@ -19,6 +19,8 @@ export interface AttachRequest {
   pid: number;
   /** Its egress policy, lines of an egress file; none unless given. */
   egress?: readonly string[];
+  /** Its rate limit, as --limit takes it; none unless given. */
+  limit?: string | undefined;
   networks: readonly AttachmentRequest[];
   publish: readonly CNIPortMapping[];
   /** The ports that are open on the host already; undefined if they are still to be opened. */

@@ -11,6 +11,7 @@
 #include "connect/agent_link.h"
 #include "connect/packet_channel.h"
 #include "engine/fd_budget.h"
+#include "limit/limit_book.h"
 #include "limit/pacer.h"
 #include "loop/loop.h"
 #include "loop/watchdog.h"
@@ -107,8 +108,8 @@ struct Shared {
   // Bytes, see kept_datagrams.h.
   std::atomic<size_t> keptDatagrams{0};
   PublishedSources publishedSources;
-  // Of the whole stack: what leaves it, and what comes in.
-  RateLimit outgoing, incoming;
+  LimitBook limits;
+  LimitPair& limitOfStack = limits.of(LimitBook::kOfStack);
   // Of each thread; complete before there are ports.
   std::vector<Context*> threads;
 

@@ -222,11 +222,10 @@ void Engine::watchAddresses(bool routes, std::string complaint) {
   });
 }
 
-void Engine::setLimit(uint64_t outgoing, uint64_t incoming) {
-  shared_.outgoing.set(outgoing);
-  shared_.incoming.set(incoming);
+void Engine::setLimit(uint32_t number, uint64_t outgoing, uint64_t incoming) {
+  shared_.limits.of(number).set(outgoing, incoming);
   for (const auto& thread : threads_) {
-    thread->loop().post([context = &thread->context(), isLimited = outgoing > 0 || incoming > 0] {
+    thread->loop().post([context = &thread->context(), isLimited = shared_.limits.anySet()] {
       context->isLimited = isLimited;
       context->pacer.wakeAll();
     });

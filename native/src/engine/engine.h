@@ -81,12 +81,18 @@ class Engine : public PacketChannel::Owner {
   // policies. As above.
   bool setSource(uint32_t id, const std::vector<Address>& addresses, const std::vector<std::string>& policies);
   void removeSource(uint32_t id);
+  // Puts a source under the limit with that number.
+  void limitSource(uint32_t id, uint32_t number);
   void setSourceHost(const std::vector<Address>& host);
   std::vector<RuleCounters> sourceCounters(uint32_t id, size_t policy);
-  // Bytes a second out of the stack and into it, 0 for no limit; and how many datagrams they have cost.
-  void setLimit(uint64_t outgoing, uint64_t incoming);
-  std::pair<uint64_t, uint64_t> datagramsDropped() const {
-    return {shared_.outgoing.dropped(), shared_.incoming.dropped()};
+  // The limit with that number (limit/limit_book.h): bytes a second out of the namespace and into it, 0 for no limit.
+  void setLimit(uint32_t number, uint64_t outgoing, uint64_t incoming);
+  // Puts `count` ports from `first` on under that limit.
+  void limitPorts(uint32_t first, uint32_t count, uint32_t number);
+  // How many datagrams that limit has cost, outgoing and incoming.
+  std::pair<uint64_t, uint64_t> datagramsDropped(uint32_t number) {
+    LimitPair& pair = shared_.limits.of(number);
+    return {pair.outgoing.dropped(), pair.incoming.dropped()};
   }
   // Connections and flows out of the namespace. Any thread but the engine's: it blocks.
   std::vector<FlowReport> outboundFlows();

@@ -93,6 +93,14 @@ void Engine::removeSource(uint32_t id) {
   });
 }
 
+void Engine::limitSource(uint32_t id, uint32_t number) {
+  LimitPair* limit = &shared_.limits.of(number);
+  ask(*threads_.front(), [&] {
+    if (gateway_) gateway_->egress().sources().limit(id, limit);
+    return true;
+  });
+}
+
 void Engine::setSourceHost(const std::vector<Address>& host) {
   ask(*threads_.front(), [&] {
     if (gateway_) gateway_->egress().setSourceHost(host);

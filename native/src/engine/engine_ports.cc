@@ -89,6 +89,17 @@ Fd Engine::transferPort(uint32_t id) {
   return ask<Fd>(id, [](Port* port) { return port != nullptr ? port->transfer() : Fd(); });
 }
 
+void Engine::limitPorts(uint32_t first, uint32_t count, uint32_t number) {
+  LimitPair* limit = &shared_.limits.of(number);
+  for (const auto& thread : threads_) {
+    thread->loop().post([thread = thread.get(), first, count, limit] {
+      for (uint32_t id = first; id - first < count; id++) {
+        if (Port* port = thread->find(id)) port->setLimit(limit);
+      }
+    });
+  }
+}
+
 std::vector<PortFlow> Engine::portFlows() {
   struct Found {
     std::vector<PortFlow> flows;

@@ -1,5 +1,6 @@
 // A published port in the engine: its listeners, and what TCP and UDP ports have in common.
 #pragma once
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -59,6 +60,8 @@ class Port : public FdBudget::Holder, public std::enable_shared_from_this<Port> 
   int resume();
   // Stops listening for good, and returns the listener as a program would have made it.
   Fd transfer();
+  // A limit of its own, beside that of the stack. Connections that are open are under it, too.
+  void setLimit(LimitPair* limit) { limit_.store(limit, std::memory_order_relaxed); }
   // Adds what this thread relays; and the parts of the port on other threads, if it has any.
   void listFlows(std::vector<PortFlow>* flows) const {
     if (!isDirect()) addFlows(flows);
@@ -102,6 +105,8 @@ class Port : public FdBudget::Holder, public std::enable_shared_from_this<Port> 
   // Begins to get a socket for a connection; returns the id to cancel it by.
   uint32_t dial(Dial* dial, const Address& client, uint32_t attempt);
   bool isDirect() const { return direct_.family() != 0; }
+  // Null for none. Any thread.
+  LimitPair* ownLimit() const { return limit_.load(std::memory_order_relaxed); }
   // Whether programs inside may hold the listener, too: that of a bypassed server, or one that was transferred.
   bool sharesListener() const { return isDirect() || transferred_; }
 
@@ -121,6 +126,7 @@ class Port : public FdBudget::Holder, public std::enable_shared_from_this<Port> 
   void onListenerStalled(Listener* listener);
   void closeListener(Listener* listener);
 
+  std::atomic<LimitPair*> limit_{nullptr};
   bool transferred_ = false;
   bool wantsTicks_ = false;
   // True from the start on, so that code on the loop's thread may change what is watched.

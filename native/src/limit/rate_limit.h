@@ -1,4 +1,4 @@
-// A limit of bytes a second for one direction of a stack or a port; shared by all its connections, on all threads.
+// A limit of bytes a second for one direction of a stack, a port or a container; shared by all its connections, on all threads.
 //
 // Theory of operation. A token bucket (token_bucket.h). Streams wait for their turn (pacer.h), datagrams are dropped where the
 // bucket is empty. So that streams, which take whatever there is, leave something for datagrams, they do not touch the lower
@@ -48,13 +48,14 @@ class RateLimit {
 // The limits that one direction of a connection is under; null for none.
 struct Limits {
   RateLimit* ofStack = nullptr;
-  RateLimit* ofPort = nullptr;
+  // Of its port or container.
+  RateLimit* own = nullptr;
 
-  bool areSet() const { return (ofStack != nullptr && ofStack->isSet()) || (ofPort != nullptr && ofPort->isSet()); }
+  bool areSet() const { return (ofStack != nullptr && ofStack->isSet()) || (own != nullptr && own->isSet()); }
   // Calls each(limit) for those that are set.
   template <typename Each>
   void forEach(Each each) const {
-    for (RateLimit* limit : {ofStack, ofPort}) {
+    for (RateLimit* limit : {ofStack, own}) {
       if (limit != nullptr && limit->isSet()) each(*limit);
     }
   }

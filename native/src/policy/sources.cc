@@ -53,10 +53,27 @@ void Sources::setHostAddresses(const std::vector<Address>& addresses) {
   }
 }
 
-const Sources::Policies* Sources::of(const Address& client) const {
+void Sources::limit(uint32_t id, LimitPair* limit) {
+  auto at = sources_.find(id);
+  if (at != sources_.end()) at->second.limit = limit;
+}
+
+const Sources::Source* Sources::sourceOf(const Address& client) const {
   if (ids_.empty()) return nullptr;
   auto at = ids_.find(keyOf(client));
-  return at == ids_.end() ? nullptr : byId(at->second);
+  if (at == ids_.end()) return nullptr;
+  auto source = sources_.find(at->second);
+  return source == sources_.end() ? nullptr : &source->second;
+}
+
+const Sources::Policies* Sources::of(const Address& client) const {
+  const Source* source = sourceOf(client);
+  return source == nullptr ? nullptr : &source->policies;
+}
+
+LimitPair* Sources::limitOf(const Address& client) const {
+  const Source* source = sourceOf(client);
+  return source == nullptr ? nullptr : source->limit;
 }
 
 const Sources::Policies* Sources::byId(uint32_t id) const {

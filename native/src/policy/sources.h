@@ -17,6 +17,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "limit/limit_book.h"
 #include "policy/policy.h"
 
 namespace rn {
@@ -38,18 +39,23 @@ class Sources {
            std::vector<Address>* taken);
   // The addresses that it had are added to *left.
   void remove(uint32_t id, std::vector<Address>* left);
+  // Puts what the source begins from now on under a limit of its own.
+  void limit(uint32_t id, LimitPair* limit);
   // As Policy::setHostAddresses(), for all, those that come later included.
   void setHostAddresses(const std::vector<Address>& addresses);
 
   // Those of a source by its address; null where it has none of its own.
   const Policies* of(const Address& client) const;
   const Policies* byId(uint32_t id) const;
+  // Null for none.
+  LimitPair* limitOf(const Address& client) const;
 
  private:
   struct Source {
     std::vector<Address> addresses;
     std::vector<std::string> encoded;
     Policies policies;
+    LimitPair* limit = nullptr;
   };
 
   // In all; see NameTable::kMaxPairs.
@@ -57,6 +63,7 @@ class Sources {
   static constexpr size_t kLeastNames = 64;
 
   static std::string keyOf(const Address& address) { return std::string(address.unmapped().ipBytes()); }
+  const Source* sourceOf(const Address& client) const;
   void forget(const Source& source, uint32_t id);
   void shareNames();
 

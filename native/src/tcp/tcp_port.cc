@@ -70,7 +70,9 @@ class TcpConnection : public TcpRelay, public Dial {
 
  protected:
   Limits limitsOf(int source) const override {
-    return {source == kClient ? &context_.shared.incoming : &context_.shared.outgoing};
+    LimitPair* own = (port_->home_ != nullptr ? port_->home_ : port_)->ownLimit();
+    LimitPair& all = context_.shared.limitOfStack;
+    return source == kClient ? incomingLimits(all, own) : outgoingLimits(all, own);
   }
 
   void onFinished() override {

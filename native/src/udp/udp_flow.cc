@@ -49,7 +49,7 @@ void UdpFlow::forward(int start, int n) {
   UdpBatch& batch = sharedBatch();
   Context& context = port_->context_;
   conversation_.used = context.loop.now();
-  if (context.isLimited) n = withinLimits(batch, start, n, {&context.shared.incoming});
+  if (context.isLimited) n = withinLimits(batch, start, n, incomingLimits(context.shared.limitOfStack, port_->ownLimit()));
   auto [bytes, datagrams] = batch.tally(start, n);
   conversation_.questions += datagrams;
   touch();
@@ -149,7 +149,9 @@ void UdpFlow::sendReplies(int n) {
   bool known = !IN6_IS_ADDR_UNSPECIFIED(&asked_);
   for (int i = 0; i < n;) {
     int length = batch.run(i);
-    int passed = context.isLimited ? withinLimits(batch, i, length, {&context.shared.outgoing}) : length;
+    int passed = length;
+    if (context.isLimited)
+      passed = withinLimits(batch, i, length, outgoingLimits(context.shared.limitOfStack, port_->ownLimit()));
     uint64_t bytes = batch.tally(i, passed).bytes;
     // Before it is sent: a client that has the answer may read the counters.
     port_->counters_.out += bytes;

@@ -21,7 +21,7 @@ export interface AttachedPoliciesDeps {
 /** What is recorded of a container. */
 export interface PolicyRecord {
   name: string;
-  request: { egress: readonly string[] };
+  request: { egress: readonly string[]; limit?: string | undefined };
 }
 
 export class AttachedPolicies {
@@ -33,7 +33,7 @@ export class AttachedPolicies {
   }
 
   /** Puts the policies of an attached container into effect, as they are now. Throws ContainerError. */
-  async restore(id: string, { name, request: { egress } }: PolicyRecord): Promise<void> {
+  async restore(id: string, { name, request: { egress, limit } }: PolicyRecord): Promise<void> {
     const { states, networks, policies } = this.deps;
     const { attachments } = await states.state(id);
     const found = await Promise.all(
@@ -49,7 +49,7 @@ export class AttachedPolicies {
           ]
         : [],
     );
-    await policies.restore(policyRequestOf({ id, name, egress }, found), interfaces);
+    await policies.restore(policyRequestOf({ id, name, egress, limit }, found), interfaces);
   }
 
   /** The same for all that are attached; one where that fails is cut off from its networks. Throws ContainerError. */
@@ -63,7 +63,7 @@ export class AttachedPolicies {
       const record = recordOf(id) ?? { name: entry.name, request: { egress: [] } };
       const rules = [record.request.egress, ...entry.attachments.map(({ network }) => rulesOf.get(network) ?? [])];
       // The file of a network may be gone; where that had a policy, the parent has it.
-      if (rules.flat().length === 0 && !policed.includes(id)) continue;
+      if (rules.flat().length === 0 && record.request.limit === undefined && !policed.includes(id)) continue;
       try {
         await this.restore(id, record);
       } catch (error) {

@@ -1,5 +1,5 @@
 /**
- * Which container has which egress policies: its own, and those of its networks.
+ * Which container has which egress policies: its own, and those of its networks; and which rate limit.
  *
  * Theory of operation. A container's policies are in effect before its interface exists, and until it is gone:
  *
@@ -12,6 +12,7 @@
  * change replaces the former state at once, so that nothing is open in between.
  */
 import type { EgressReport } from '../../../../protocol/api/egress.js';
+import type { LimitReport } from '../../../../protocol/api/limit.js';
 import { shortId } from '../../../../protocol/containers/short-id.js';
 import { policyOfContainer, policyOfNetwork } from '../../../../protocol/egress/container-policy.js';
 import { parseRuleLine } from '../../../../protocol/egress/grammar.js';
@@ -39,6 +40,8 @@ export interface PolicyRequest {
   name: string;
   /** Its own rules, lines of an egress file. */
   egress: readonly string[];
+  /** Its rate limit, as --limit takes it; "" for none. */
+  limit: string;
   networks: readonly Network[];
 }
 
@@ -47,6 +50,7 @@ export interface PolicyOwner {
   id: string;
   name: string;
   egress?: readonly string[] | undefined;
+  limit?: string | undefined;
 }
 
 interface Policed extends Pick<PolicedContainer, 'own' | 'networks'> {
@@ -81,15 +85,16 @@ export class EgressPolicies {
   check(request: PolicyRequest): void {
     if (!isPoliced(request)) return;
     const { name } = request;
+    const what = request.limit === '' ? 'an egress policy' : 'a rate limit';
     if (this.deps.direct() === '') {
       throw new ConflictError(
-        `${name} cannot be run with an egress policy: this stack's network cannot enforce it; hint: start the stack with --net=builtin`,
+        `${name} cannot be run with ${what}: this stack's network cannot enforce it; hint: start the stack with --net=builtin`,
       );
     }
     const other = request.networks.find(({ bridge }) => bridge === undefined);
     if (other) {
       throw new ConflictError(
-        `${name} cannot be run with an egress policy on the network ${other.name}, whose driver ${other.driver} cannot enforce it; hint: use a bridge network`,
+        `${name} cannot be run with ${what} on the network ${other.name}, whose driver ${other.driver} cannot enforce it; hint: use a bridge network`,
       );
     }
   }
@@ -181,6 +186,12 @@ export class EgressPolicies {
     return (await this.deps.parent.request('egress-report', { id, key })).report;
   }
 
+  /** Datagrams that its rate limit has cost; undefined where the container does not run, or has none. Throws ContainerError. */
+  async dropped(id: string): Promise<LimitReport['dropped'] | undefined> {
+    if (!this.#policed.has(id)) return undefined;
+    return (await this.deps.parent.request('egress-dropped', { owner: id })).dropped;
+  }
+
   /** Whether another program has removed the packet filter's tables. */
   isDamaged(): Promise<boolean> {
     return this.#filter.isDamaged();
@@ -218,6 +229,7 @@ export class EgressPolicies {
         name: request.name,
         addresses: [...interfaces.values()].flatMap(({ addresses }) => addresses),
         policies: policiesOf(request).map(([key]) => key),
+        ...(request.limit !== '' && { limit: request.limit }),
       }),
     ]);
   }
@@ -249,14 +261,15 @@ export class EgressPolicies {
 
 /** Of a container that is attached like that. */
 export function policyRequestOf(
-  { id, name, egress = [] }: PolicyOwner,
+  { id, name, egress = [], limit = '' }: PolicyOwner,
   attachments: readonly { network: Network }[],
 ): PolicyRequest {
-  return { id, name, egress, networks: attachments.map(({ network }) => network) };
+  return { id, name, egress, limit, networks: attachments.map(({ network }) => network) };
 }
 
-function isPoliced({ egress, networks }: PolicyRequest): boolean {
-  return egress.length > 0 || networks.some((network) => network.egress.length > 0);
+/** Whether the parent has to know who it is. */
+function isPoliced({ egress, limit, networks }: PolicyRequest): boolean {
+  return limit !== '' || egress.length > 0 || networks.some((network) => network.egress.length > 0);
 }
 
 /** By key, its own first, which may have no rules. */

@@ -65,12 +65,18 @@ napi_value watchConnections(EngineObject& object, napi_env, const Args& args) {
   return nullptr;
 }
 napi_value setLimit(EngineObject& object, napi_env, const Args& args) {
-  // ({outgoing, incoming})
-  object.engine().setLimit(args.largeNumberAt(0, "outgoing"), args.largeNumberAt(0, "incoming"));
+  // (number, {outgoing, incoming})
+  object.engine().setLimit(args.number(0), args.largeNumberAt(1, "outgoing"), args.largeNumberAt(1, "incoming"));
   return nullptr;
 }
-napi_value datagramsDropped(EngineObject& object, napi_env env, const Args&) {
-  auto [outgoing, incoming] = object.engine().datagramsDropped();
+napi_value limitPorts(EngineObject& object, napi_env, const Args& args) {
+  // (first, count, number)
+  object.engine().limitPorts(args.number(0), args.number(1), args.number(2));
+  return nullptr;
+}
+napi_value datagramsDropped(EngineObject& object, napi_env env, const Args& args) {
+  // (number) -> {outgoing, incoming}
+  auto [outgoing, incoming] = object.engine().datagramsDropped(args.number(0));
   napi_value all = makeObject(env);
   set(env, all, "outgoing", makeNumber(env, double(outgoing)));
   set(env, all, "incoming", makeNumber(env, double(incoming)));
@@ -125,6 +131,7 @@ void defineEngine(napi_env env, napi_value exports) {
       method<watchAddresses>("watchAddresses"),
       method<watchConnections>("watchConnections"),
       method<setLimit>("setLimit"),
+      method<limitPorts>("limitPorts"),
       method<datagramsDropped>("datagramsDropped"),
       method<serveConnects>("serveConnects"),
       method<setPlan>("setPlan"),

@@ -136,6 +136,11 @@ napi_value removeSource(EngineObject& object, napi_env, const Args& args) {
   return nullptr;
 }
 
+napi_value limitSource(EngineObject& object, napi_env, const Args& args) {
+  object.engine().limitSource(args.number(0), args.number(1));
+  return nullptr;
+}
+
 napi_value setSourceHost(EngineObject& object, napi_env, const Args& args) {
   // (hostAddresses)
   object.engine().setSourceHost(args.addresses(0, 0));
@@ -154,6 +159,7 @@ std::vector<napi_property_descriptor> gatewayMethods() {
           method<setEgress>("setEgress"),          method<setResolvers>("setResolvers"),
           method<learnEgress>("learnEgress"),      method<learnedRules>("learnedRules"),
           method<setSource>("setSource"),          method<removeSource>("removeSource"),
+          method<limitSource>("limitSource"),
           method<setSourceHost>("setSourceHost"),  method<sourceCounters>("sourceCounters"),
           method<egressCounters>("egressCounters")};
 }

@@ -32,7 +32,11 @@ bool originalDestination(int fd, Address* destination) {
 class OutboundConnection : public TcpRelay {
  public:
   OutboundConnection(std::shared_ptr<OutboundPart> part, FdBudget::Holder& holder, PeekedConnection::Ends ends)
-      : TcpRelay(part->context, part->counters), part_(std::move(part)), holder_(holder), flow_(std::move(ends.flow)) {
+      : TcpRelay(part->context, part->counters),
+        part_(std::move(part)),
+        holder_(holder),
+        flow_(std::move(ends.flow)),
+        limit_(part_->egress.sources().limitOf(flow_.client)) {
     fds_[kClient] = std::move(ends.client);
     fds_[kChild] = std::move(ends.host);
   }
@@ -57,7 +61,8 @@ class OutboundConnection : public TcpRelay {
 
  protected:
   Limits limitsOf(int source) const override {
-    return {source == kClient ? &context_.shared.outgoing : &context_.shared.incoming};
+    LimitPair& all = context_.shared.limitOfStack;
+    return source == kClient ? outgoingLimits(all, limit_) : incomingLimits(all, limit_);
   }
 
   void onFinished() override {
@@ -85,6 +90,7 @@ class OutboundConnection : public TcpRelay {
   std::shared_ptr<OutboundPart> part_;
   FdBudget::Holder& holder_;
   FlowReport flow_;
+  LimitPair* limit_;
   uint64_t begunAt_ = 0;
   bool open_ = false;
 };

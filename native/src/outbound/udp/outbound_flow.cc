@@ -9,7 +9,11 @@
 namespace rn {
 
 OutboundFlow::OutboundFlow(OutboundUdp* all, const Ends& ends, HostSources::Socket host)
-    : all_(all), ends_(ends), host_(std::move(host)), number_(all->deps_.context.shared.nextConnection++) {
+    : all_(all),
+      ends_(ends),
+      host_(std::move(host)),
+      limit_(all->deps_.egress.sources().limitOf(ends.client)),
+      number_(all->deps_.context.shared.nextConnection++) {
   conversation_.used = begunAt_ = all_->deps_.context.loop.now();
   all_->deps_.context.loop.watch(host_.fd.get(), EPOLLIN, this);
   reportFlow(all_->deps_.context, Event::Kind::outboundOpened, report());
@@ -28,7 +32,7 @@ void OutboundFlow::forward(int start, int n) {
   UdpBatch& batch = sharedBatch();
   Context& context = all_->deps_.context;
   conversation_.used = context.loop.now();
-  if (context.isLimited) n = withinLimits(batch, start, n, {&context.shared.outgoing});
+  if (context.isLimited) n = withinLimits(batch, start, n, outgoingLimits(context.shared.limitOfStack, limit_));
   auto [bytes, datagrams] = batch.tally(start, n);
   conversation_.questions += datagrams;
   touch();
@@ -75,7 +79,7 @@ void OutboundFlow::sendReplies(int n) {
   touch();
   UdpOut& out = all_->out_;
   replies.drain(batch, [&](int start, int count) {
-    if (context.isLimited) count = withinLimits(batch, start, count, {&context.shared.incoming});
+    if (context.isLimited) count = withinLimits(batch, start, count, incomingLimits(context.shared.limitOfStack, limit_));
     if (count == 0) return true;
     uint64_t bytes = batch.tally(start, count).bytes;
     all_->counters_.out += bytes;

@@ -3,6 +3,7 @@
 #pragma once
 #include <list>
 
+#include "limit/limit_book.h"
 #include "loop/loop.h"
 #include "outbound/four_tuple.h"
 #include "outbound/udp/host_sources.h"
@@ -55,6 +56,8 @@ class OutboundFlow : public Handler, public DeferredDelete {
   OutboundUdp* all_;
   Ends ends_;
   HostSources::Socket host_;
+  // That of the program's container, or null.
+  LimitPair* limit_;
   Conversation conversation_;
   // Of the present batch.
   TakenMessages taken_;

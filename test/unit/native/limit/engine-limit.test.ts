@@ -44,7 +44,7 @@ describe('a rate limit', function () {
     await using _ = server;
     const [client = assert.fail()] = clients;
     const start = performance.now();
-    pair.parent.engine.setLimit({ outgoing, incoming });
+    pair.parent.engine.setLimit(0, { outgoing, incoming });
     client.write(Buffer.alloc(2 * MB, 'y'));
     await waitFor(() => received === 2 * MB);
     assert(received <= mostSince(start, incoming), 'incoming');
@@ -68,13 +68,34 @@ describe('a rate limit', function () {
       });
     });
     await using _ = server;
-    pair.parent.engine.setLimit({ outgoing: 0, incoming: 8 * MB });
+    pair.parent.engine.setLimit(0, { outgoing: 0, incoming: 8 * MB });
     const data = Buffer.alloc(8 * MB, 'x');
     for (const client of clients) client.on('error', () => {}).write(data);
     const sum = () => received.reduce((a, b) => a + b, 0);
     await waitFor(() => sum() >= 4 * MB);
     // Each a quarter, but for what was read before the limit was set.
     assert(Math.min(...received) > sum() / 16, received.join());
+    for (const client of clients) client.destroy();
+  });
+
+  it('of one port holds for its connections alone, those that are open included', async () => {
+    using pair = await HostilePair.make();
+    const received: number[] = [];
+    const { clients, server } = await connected(pair, 2, (socket) => {
+      const index = received.push(0) - 1;
+      socket.on('data', (data) => {
+        received[index] = (received[index] ?? 0) + data.length;
+      });
+    });
+    await using _ = server;
+    const start = performance.now();
+    pair.parent.engine.setLimit(5, { outgoing: 0, incoming: MB });
+    pair.parent.engine.limitPorts(2, 1, 5);
+    for (const client of clients) client.write(Buffer.alloc(4 * MB, 'x'));
+    await waitFor(() => Math.max(...received) === 4 * MB);
+    assert(Math.min(...received) <= mostSince(start, MB), received.join());
+    pair.parent.engine.setLimit(5, { outgoing: 0, incoming: 0 });
+    await waitFor(() => Math.min(...received) === 4 * MB);
     for (const client of clients) client.destroy();
   });
 
@@ -89,11 +110,11 @@ describe('a rate limit', function () {
     });
     await using _ = server;
     const [client = assert.fail()] = clients;
-    pair.parent.engine.setLimit({ outgoing: 0, incoming: 1000 });
+    pair.parent.engine.setLimit(0, { outgoing: 0, incoming: 1000 });
     client.write(Buffer.alloc(4 * MB, 'x'));
     await waitFor(() => received >= 32_000);
     assert(received < 2 * MB);
-    pair.parent.engine.setLimit({ outgoing: 0, incoming: 0 });
+    pair.parent.engine.setLimit(0, { outgoing: 0, incoming: 0 });
     await waitFor(() => received === 4 * MB);
     client.resume().end();
     await once(client, 'close');
@@ -103,7 +124,7 @@ describe('a rate limit', function () {
     using pair = await HostilePair.make();
     const { clients, server } = await connected(pair, 3, () => {});
     await using _ = server;
-    pair.parent.engine.setLimit({ outgoing: 0, incoming: 1000 });
+    pair.parent.engine.setLimit(0, { outgoing: 0, incoming: 1000 });
     for (const client of clients) client.on('error', () => {}).write(Buffer.alloc(MB, 'x'));
     await waitFor(() => pair.parent.engine.portFlows(9).every(({ bytesIn }) => bytesIn > 0));
     for (const client of clients) client.resetAndDestroy();
@@ -126,17 +147,17 @@ describe('a rate limit', function () {
     const client = createSocket('udp4');
     const start = performance.now();
     const incoming = 100_000;
-    pair.parent.engine.setLimit({ outgoing: 0, incoming });
+    pair.parent.engine.setLimit(0, { outgoing: 0, incoming });
     const sent = 40;
     for (let i = 0; i < sent; i++) client.send(Buffer.alloc(8000), port, '127.0.0.1');
     const id = await pair.asked(1);
-    await waitFor(() => pair.parent.engine.datagramsDropped().incoming > 0);
+    await waitFor(() => pair.parent.engine.datagramsDropped(0).incoming > 0);
     const [fd, copy] = await connectedSocket('127.0.0.1', server.address().port, 'udp');
     native().closeFd(copy);
     pair.send(pack([2, id]), [fd]);
-    await waitFor(() => received + pair.parent.engine.datagramsDropped().incoming === sent);
+    await waitFor(() => received + pair.parent.engine.datagramsDropped(0).incoming === sent);
     assert(bytes <= mostSince(start, incoming), `${bytes}`);
-    assert.equal(pair.parent.engine.datagramsDropped().outgoing, 0);
+    assert.equal(pair.parent.engine.datagramsDropped(0).outgoing, 0);
     client.close();
     server.close();
   });

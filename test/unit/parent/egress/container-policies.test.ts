@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { ContainerPolicies } from '../../../../parent/egress/container-policies.js';
 import { denialOf, denialText } from '../../../../parent/egress/denials.js';
+import { LimitNumbers } from '../../../../parent/egress/limit-numbers.js';
 
 const HOST = { addresses: () => ['192.0.2.1'], watch: () => {} };
 
@@ -8,6 +9,9 @@ const HOST = { addresses: () => ['192.0.2.1'], watch: () => {} };
 function makeEngine() {
   const sources = new Map<number, { addresses: readonly string[]; policies: number[] }>();
   const hosts: string[][] = [];
+  const limitOf = new Map<number, number>();
+  const rates = new Map<number, [outgoing: number, incoming: number]>();
+  const ports: [first: number, count: number, number: number][] = [];
   const engine = {
     setSource: (id: number, addresses: readonly string[], policies: readonly Uint8Array[]) => {
       sources.set(id, { addresses, policies: policies.map(({ length }) => length) });
@@ -16,8 +20,13 @@ function makeEngine() {
     removeSource: (id: number) => void sources.delete(id),
     setSourceHost: (addresses: readonly string[]) => void hosts.push([...addresses]),
     sourceCounters: () => Array(3).fill({ allowed: 1, denied: 2, names: 3 }),
+    limitSource: (id: number, number: number) => void limitOf.set(id, number),
+    setLimit: (number: number, { outgoing, incoming }: { outgoing: number; incoming: number }) =>
+      void rates.set(number, [outgoing, incoming]),
+    datagramsDropped: () => ({ outgoing: 1, incoming: 2 }),
+    limitPorts: (first: number, count: number, number: number) => void ports.push([first, count, number]),
   };
-  return { engine, sources, hosts };
+  return { engine, sources, hosts, limitOf, rates, ports };
 }
 
 const web = {
@@ -30,7 +39,7 @@ const web = {
 describe('policies of containers', () => {
   it('are those of a container and of its networks, by its addresses', () => {
     const { engine, sources, hosts } = makeEngine();
-    const policies = new ContainerPolicies(engine, HOST);
+    const policies = new ContainerPolicies(engine, HOST, new LimitNumbers());
     policies.setPolicy('network n', ['allow a.test']);
     policies.set(web);
     assert.deepEqual(hosts, [['192.0.2.1']]);
@@ -50,7 +59,7 @@ describe('policies of containers', () => {
 
   it('change for all containers that have them, and go with the container', () => {
     const { engine, sources } = makeEngine();
-    const policies = new ContainerPolicies(engine, HOST);
+    const policies = new ContainerPolicies(engine, HOST, new LimitNumbers());
     policies.set(web);
     policies.setPolicy('network n', ['allow a.test', 'deny b.test']);
     assert.ok([...sources.values()].every((source) => (source.policies[1] ?? 0) > 0));
@@ -58,9 +67,28 @@ describe('policies of containers', () => {
     assert.deepEqual([sources.size, policies.ids(), policies.nameOf('10.4.0.2')], [0, [], undefined]);
   });
 
+  it('have a limit that goes with the container, and covers its ports', () => {
+    const { engine, limitOf, rates, ports } = makeEngine();
+    const policies = new ContainerPolicies(engine, HOST, new LimitNumbers());
+    assert.throws(() => policies.set({ ...web, limit: 'fast' }), /Invalid limit "fast" \(limit of web\)/);
+    assert.deepEqual(policies.ids(), []);
+    policies.set({ ...web, limit: '10M:1M' });
+    const [number = assert.fail()] = limitOf.values();
+    assert.notEqual(number, 0, 'that of the stack');
+    assert.deepEqual(rates.get(number), [10e6, 1e6]);
+    policies.limitPorts(web.id, [{ id: 7, count: 2 }]);
+    policies.limitPorts('other', [{ id: 9, count: 1 }]);
+    assert.deepEqual(ports, [[7, 2, number]]);
+    policies.set(web);
+    assert.deepEqual(rates.get(number), [0, 0]);
+    policies.remove(web.id);
+    policies.set({ ...web, limit: '5M' });
+    assert.deepEqual([...rates], [[number, [5e6, 5e6]]], 'the number is used again');
+  });
+
   it('take an address over from a container that had it before', () => {
     const { engine } = makeEngine();
-    const policies = new ContainerPolicies(engine, HOST);
+    const policies = new ContainerPolicies(engine, HOST, new LimitNumbers());
     policies.set(web);
     policies.set({ ...web, id: 'other', name: 'other' });
     policies.remove(web.id);
@@ -69,7 +97,7 @@ describe('policies of containers', () => {
 
   it('are bounded, and refused if they are not rules', () => {
     const { engine } = makeEngine();
-    const policies = new ContainerPolicies(engine, HOST);
+    const policies = new ContainerPolicies(engine, HOST, new LimitNumbers());
     assert.throws(() => policies.setPolicy('k', ['drop everything']), /expected rules such as "allow NAME"/);
     assert.throws(() => policies.setPolicy('k', Array(1001).fill('allow a.test')), /at most 1000 rules/);
     for (let i = 0; i < 512; i++) policies.set({ ...web, id: `${i}`, addresses: [] });

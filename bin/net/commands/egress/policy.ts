@@ -1,12 +1,12 @@
 /** `egress`: what containers and networks may reach. */
 import { Argument, Command } from 'commander';
-import type { ContainerClient } from '../../../parent/client/container-client.js';
-import type { EgressReport } from '../../../protocol/api/egress.js';
-import type { EgressAction } from '../../../protocol/egress/rule.js';
-import { printable } from '../../../protocol/text/printable-text.js';
-import { printJSON } from '../../common/print.js';
-import { egressTable, RULES, rulesOf } from '../../ctl/egress.js';
-import type { NetDeps } from '../deps.js';
+import type { ContainerClient } from '../../../../parent/client/container-client.js';
+import type { EgressReport } from '../../../../protocol/api/egress.js';
+import type { EgressAction } from '../../../../protocol/egress/rule.js';
+import { printable } from '../../../../protocol/text/printable-text.js';
+import { printJSON } from '../../../common/print.js';
+import { egressTable, RULES, rulesOf } from '../../../ctl/egress.js';
+import type { NetDeps } from '../../deps.js';
 
 interface WhichOptions {
   network?: boolean;
