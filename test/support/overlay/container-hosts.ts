@@ -23,11 +23,21 @@ export interface OverlayHosts extends AsyncDisposable {
   readonly hosts: readonly OverlayHost[];
 }
 
-/** A host's stack again, with the files of before where `home` is given. */
-export async function startOverlayHost(host: TestHost, home?: string): Promise<OverlayHost> {
+export interface OverlayHostOptions {
+  /** Files of an earlier stack. */
+  home?: string;
+  /** Further options of rootless-run. */
+  args?: readonly string[];
+}
+
+/** A stack on that host; there may be several, as of several users. */
+export async function startOverlayHost(
+  host: TestHost,
+  { home, args = [] }: OverlayHostOptions = {},
+): Promise<OverlayHost> {
   const { wrapper } = host;
   const stack = await startContainerStack({
-    args: ['--net=builtin'],
+    args: ['--net=builtin', ...args],
     wrapper,
     ...(home === undefined ? {} : { home }),
   });
@@ -53,10 +63,10 @@ export async function startOverlayHost(host: TestHost, home?: string): Promise<O
   };
 }
 
-/** That many hosts, each with a stack. */
-export async function startOverlayHosts(count: number): Promise<OverlayHosts> {
-  const network = await startHosts(count);
-  const hosts = await Promise.all(network.hosts.map((host) => startOverlayHost(host)));
+/** Hosts, each with a stack with these options. */
+export async function startOverlayHosts(...options: readonly OverlayHostOptions[]): Promise<OverlayHosts> {
+  const network = await startHosts(options.length);
+  const hosts = await Promise.all(network.hosts.map((host, index) => startOverlayHost(host, options[index])));
   return {
     network,
     hosts,

@@ -14,6 +14,8 @@ export interface Etcds extends AsyncDisposable {
   kill(index: number): Promise<void>;
   /** Starts it again, with its data. */
   restart(index: number): Promise<void>;
+  /** What one has logged since it was started. */
+  log(index: number): string;
   /** Which one is the leader. */
   leader(): Promise<number>;
 }
@@ -21,8 +23,18 @@ export interface Etcds extends AsyncDisposable {
 /** It has a leader then. */
 const READY = /serving client traffic|serving (insecure )?client requests/;
 
-/** @param first the last part of the first one's address, 127.0.8.FIRST */
-export async function startEtcds(count: number, { tls = false, first = 11 } = {}): Promise<Etcds> {
+interface EtcdsOptions {
+  tls?: boolean;
+  /** The last part of the first one's address, 127.0.8.FIRST. */
+  first?: number;
+  /** Further options of etcd. */
+  args?: readonly string[];
+}
+
+export async function startEtcds(
+  count: number,
+  { tls = false, first = 11, args = [] }: EtcdsOptions = {},
+): Promise<Etcds> {
   const directory = tempDir();
   const nodes = await Promise.all(
     Array.from({ length: count }, async (_, index) => {
@@ -63,6 +75,7 @@ export async function startEtcds(count: number, { tls = false, first = 11 } = {}
         // One machine: all answer at once.
         ...['--heartbeat-interval', '50', '--election-timeout', '500'],
         ...secure,
+        ...args,
       ],
       { ready: { output: READY } },
     );
@@ -83,6 +96,7 @@ export async function startEtcds(count: number, { tls = false, first = 11 } = {}
     async restart(index) {
       running[index] = await launch(index);
     },
+    log: (index) => running[index]?.output() ?? '',
     async leader() {
       for (const [index, endpoint] of options.endpoints.entries()) {
         if (!running[index]) continue;

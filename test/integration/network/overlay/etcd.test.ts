@@ -15,10 +15,11 @@ describe('an overlay network with etcd', () => {
   let all: OverlayHosts;
   let hosts: OverlayHost[] = [];
   let etcd: Started;
+  let token: string;
   const at = (index: number): OverlayHost => hosts[index] ?? assert.fail('no such host');
 
   before(async () => {
-    all = await startOverlayHosts(2);
+    all = await startOverlayHosts({}, {});
     hosts = [...all.hosts];
     const [program = '', ...words] = all.network.between;
     const url = `http://${ETCD}:2379`;
@@ -47,7 +48,8 @@ describe('an overlay network with etcd', () => {
     (await host.net('exec', from, 'curl', '-sS', '-m', '2', `http://${name}/`)).code === 0;
 
   it('is joined with one token, and has the names of all members', async () => {
-    const token = await at(0).must('overlay', 'create', 'back', '--etcd', `http://${ETCD}:2379`, '--host-name', 'one');
+    const etcdOptions = ['--etcd', `http://${ETCD}:2379`, '--internal'];
+    token = await at(0).must('overlay', 'create', 'back', ...etcdOptions, '--host-name', 'one');
     assert.equal(await at(1).must('overlay', 'join', token, '--host-name', 'two'), '');
     await at(0).start('back', 'web', WEB, '--restart', 'always');
     await at(1).start('back', 'client', IDLE, '--restart', 'always');
@@ -60,6 +62,37 @@ describe('an overlay network with etcd', () => {
       { name: 'one', address: '192.0.2.1', alive: true },
       { name: 'two', address: '192.0.2.2', alive: true },
     ]);
+  });
+
+  it('has several stacks of one host as members, as of several users', async () => {
+    const third = await startOverlayHost(at(0).host);
+    hosts.push(third);
+    await third.must('overlay', 'join', token, '--host-name', 'three');
+    await third.start('back', 'third', WEB);
+    const { members } = await third.status('back');
+    const ports = members.map(({ name, address, port }) => `${name} ${address} ${port}`).sort();
+    assert.deepEqual(ports, ['one 192.0.2.1 51820', 'three 192.0.2.1 51821', 'two 192.0.2.2 51820']);
+    // Over the network, and from one to the other on the host.
+    await waitFor(() => fetches(at(1), 'client', 'third'), { what: 'the page', timeout: 20_000 });
+    await waitFor(() => fetches(third, 'third', 'web'), { what: 'the page on the same host', timeout: 20_000 });
+    await third.must('rm', '-f', 'third');
+    await third.must('overlay', 'leave', 'back');
+    await waitFor(async () => (await at(1).status('back')).members.length === 2, { what: 'it to be gone' });
+    hosts.pop();
+    await third.stack[Symbol.asyncDispose]();
+  });
+
+  it('is internal on all hosts: containers reach each other there, and nothing outside', async () => {
+    const outside = (host: OverlayHost, name: string) =>
+      host.net('exec', name, 'curl', '-sS', '-m', '2', `http://${ETCD}:2379/version`);
+    for (const [host, name] of [
+      [at(0), 'web'],
+      [at(1), 'client'],
+    ] as const) {
+      const { code, stderr } = await outside(host, name);
+      assert.equal(code, 7, stderr);
+      assert.equal((await host.stack.enter(['curl', '-sS', '-m', '5', `http://${ETCD}:2379/version`])).code, 0);
+    }
   });
 
   it('has new keys without a break', async () => {
@@ -78,7 +111,7 @@ describe('an overlay network with etcd', () => {
     await etcd.stop('SIGKILL');
     const { home } = at(0).stack;
     await at(0).stack[Symbol.asyncDispose]();
-    hosts[0] = await startOverlayHost(at(0).host, home);
+    hosts[0] = await startOverlayHost(at(0).host, { home });
     await waitFor(() => fetches(at(1), 'client', 'web'), { what: 'the page again', timeout: 20_000 });
     const { condition, reason } = await at(0).status('back');
     assert.equal(condition, 'waiting');

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { readdirSync } from 'node:fs';
-import { keys, parseShare } from '../../../../parent/overlay/registry/layout.js';
+import { keys } from '../../../../parent/overlay/registry/layout.js';
+import { OverlayStore } from '../../../../parent/overlay/store.js';
 import { generateKeys } from '../../../../protocol/wireguard/keys.js';
-import { waitFor } from '../../../support/index.js';
+import { tempDir, waitFor } from '../../../support/index.js';
 import { type Etcds, startEtcds } from '../../../support/overlay/etcd.js';
+import { startFlanneld } from '../../../support/overlay/flanneld.js';
 import {
   type MemberOptions,
   makeMember,
@@ -136,32 +138,84 @@ describe('the registry of overlay networks in etcd', () => {
   });
 
   it('understands flanneld, and is understood by it', async () => {
+    const flanneld = await startFlanneld(etcds.client, options.prefix, '192.0.2.7');
     await using one = await join('one');
-    const flanneld = {
-      PublicIP: '192.0.2.7',
-      PublicIPv6: null,
+    await using two = await join('two');
+    const expected = [one, two].map(({ self, membership }) => ({
+      ...{ publicKey: self.publicKey, endpoint: `${self.address}:${self.port}` },
+      subnets: membership.subnets?.map((text) => text.replace(/^(fd50:0:0):0*(\w+)::/, '$1:$2::')),
+    }));
+    const byKey = (some: readonly { publicKey: string }[]) => some.map(({ publicKey }) => publicKey).sort();
+    const peers = await flanneld.peers();
+    assert.deepEqual(byKey(peers), byKey(expected));
+    for (const peer of expected)
+      assert.deepEqual(
+        peers.find(({ publicKey }) => publicKey === peer.publicKey),
+        peer,
+      );
+    const seen = () => one.membership.peers.find(({ publicKey }) => publicKey === flanneld.publicKey);
+    await waitFor(() => seen() !== undefined, { what: 'flanneld' });
+    assert.deepEqual(
+      [seen()?.address, seen()?.port, seen()?.subnets],
+      ['192.0.2.7', 51820, ['10.50.1.0/24', 'fd50:0:0:1::/64']],
+    );
+    await flanneld.renew();
+    // One of before it wrote ports.
+    const old = {
+      PublicIP: '192.0.2.8',
       BackendType: 'wireguard',
       BackendData: { PublicKey: generateKeys().publicKey },
-      BackendV6Data: { PublicKey: generateKeys().publicKey },
     };
-    const key = `${at().subnets}10.50.77.0-24&fd50:0:0:77::-64`;
-    await etcds.client.transaction([], [{ put: key, value: JSON.stringify(flanneld) }]);
-    await waitFor(() => one.membership.peers.length === 1, { what: 'flanneld' });
-    const [peer] = one.membership.peers;
-    assert.deepEqual(
-      [peer?.address, peer?.port, peer?.subnets, peer?.publicKey],
-      ['192.0.2.7', 51820, ['10.50.77.0/24', 'fd50:0:0:77::/64'], flanneld.BackendData.PublicKey],
-    );
-    // As its ParseSubnetKey() and LeaseAttrs want them.
-    const [own] = (await etcds.client.list(at().subnets)).entries.filter((entry) => entry.key !== key);
-    assert.match(own?.key ?? '', /\/subnets\/(\d+\.\d+.\d+.\d+)-(\d+)(?:&([a-f\d:]+)-(\d+))?$/);
-    assert.notEqual(own?.lease, '0');
-    const value = JSON.parse(own?.value ?? '{}') as typeof flanneld;
-    assert.deepEqual(
-      [value.PublicIP, value.PublicIPv6, value.BackendType, value.BackendData.PublicKey, value.BackendV6Data.PublicKey],
-      ['192.0.2.1', null, 'wireguard', one.self.publicKey, one.self.publicKey],
-    );
-    assert.equal(parseShare(own?.key.replace(at().subnets, '') ?? '', own?.value ?? '', 51820)?.host, one.host);
+    const put = { put: `${at().subnets}10.50.200.0-24&fd50:0:0:c8::-64`, value: JSON.stringify(old) };
+    await etcds.client.transaction([], [{ ...put, lease: await etcds.client.grant(60) }]);
+    await waitFor(() => one.membership.peers.some(({ address }) => address === '192.0.2.8'), {
+      what: 'an old flanneld',
+    });
+    assert.deepEqual(new Set(one.membership.peers.map(({ port }) => port)), new Set([51820]));
+    assert.equal(seen()?.address, '192.0.2.7');
+  });
+
+  it('loses the names of a member whose sign of life ends, and keeps its subnets', async () => {
+    await using one = await join('one');
+    await using two = await join('two');
+    const ip = two.membership.subnets?.[0]?.replace('0/24', '9') ?? '';
+    two.membership.setNames([{ name: 'web', addresses: [ip] }]);
+    await waitFor(() => one.membership.names.length === 1, { what: 'the name' });
+    await two.kill();
+    const { lease = '' } = (await etcds.client.get(at().alive(two.host))) ?? {};
+    const { TTL, grantedTTL } = await etcds.client.call('/v3/lease/timetolive', { ID: lease });
+    assert.deepEqual([Number(TTL) <= 30, grantedTTL], [true, '30']);
+    // As its end does it.
+    await etcds.client.revoke(lease);
+    await waitFor(() => one.membership.isAlive(two.host) === false, { what: 'the end of the sign of life' });
+    assert.deepEqual([one.membership.names, hostsSeenBy(one)], [[], [two.host]]);
+  });
+
+  it('has no tunnel with the key of a host whose copy it is, nor with subnets that are another’s, from the start on', async () => {
+    await using one = await join('one');
+    await using two = await join('two');
+    await sees(one, two);
+    const files = new OverlayStore(tempDir(), 'back');
+    files.writeLease({ subnets: [...(one.membership.subnets ?? [])], instance: 'another', boot: 'another' });
+    files.writePeers({ members: [...one.membership.peers], names: [] });
+    const copy = await makeMember({ ...options, name: 'copy', of: { host: one.host, store: files } });
+    // Of a tunnel that could be set up.
+    let peers = 0;
+    copy.onChange = () => {
+      if (copy.membership.subnets) peers = Math.max(peers, copy.membership.peers.length);
+    };
+    copy.membership.start(copy.self);
+    await waitFor(() => copy.membership.condition === 'duplicate', { what: 'the copy to be refused' });
+    await copy.membership.close();
+    assert.deepEqual([peers, one.membership.condition], [0, 'ready']);
+    // Its subnets were free for more than a day.
+    await using late = await makeMember({ ...options, name: 'late', of: { host: randomUUID(), store: files } });
+    const subnets = new Set<string>();
+    late.onChange = () => subnets.add(String(late.membership.subnets ?? 'none'));
+    late.membership.start(late.self);
+    await ready(late);
+    assert.equal(subnets.has(String(one.membership.subnets)), false);
+    assert.equal(subnets.has(String(late.membership.subnets)), true);
   });
 
   it('leaves nothing behind, however often members join and leave', async () => {

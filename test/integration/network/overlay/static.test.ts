@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
+import { isIP } from 'node:net';
+import type { EgressReport } from '../../../../protocol/api/egress.js';
 import { start, waitFor } from '../../../support/index.js';
 import { type OverlayHost, type OverlayHosts, startOverlayHosts } from '../../../support/overlay/container-hosts.js';
 import { addressOf, IDLE, kill, WEB } from '../../../support/stacks/containers.js';
@@ -9,7 +11,8 @@ describe('a static overlay network', () => {
   const at = (index: number): OverlayHost => all.hosts[index] ?? assert.fail('no such host');
 
   before(async () => {
-    all = await startOverlayHosts(2);
+    // The tunnel is all that the second one's policy lets pass.
+    all = await startOverlayHosts({}, { args: ['--allow=@none'] });
   });
   after(async () => {
     await all?.[Symbol.asyncDispose]();
@@ -24,6 +27,7 @@ describe('a static overlay network', () => {
       'create',
       'back',
       '--static',
+      ...['10.50.0.0/16', 'fd50:50::/48'].flatMap((subnet) => ['--subnet', subnet]),
       '--address',
       at(0).host.ip,
       '--host-name',
@@ -60,6 +64,49 @@ describe('a static overlay network', () => {
     const { members } = await at(1).status('back');
     const peer = members.find(({ self }) => !self);
     assert.ok(peer?.handshakeAge !== undefined && peer.bytesSent && peer.latency !== undefined, JSON.stringify(peer));
+  });
+
+  it('carries packets as large as they may be, of both families, and large files unchanged', async () => {
+    const { attachments } = await at(0).stack.containers.inspect('web');
+    const ips = (attachments[0]?.ips ?? []).map((cidr) => cidr.replace(/\/.*/, ''));
+    assert.deepEqual(ips.map(isIP), [4, 6]);
+    for (const [ip, headers] of [
+      [ips[0] ?? '', 20 + 8],
+      [ips[1] ?? '', 40 + 8],
+    ] as const) {
+      // The MTU of host, tunnel, bridge and container: 1500 less 80.
+      const ping = (size: number) =>
+        exec(at(1), 'client', ...['/usr/bin/ping', '-n', '-c1', '-W5', '-Mdo', `-s${size}`, ip]);
+      const { code, stdout, stderr } = await ping(1420 - headers);
+      assert.equal(code, 0, stdout + stderr);
+      assert.match(Object.values(await ping(1421 - headers)).join(), /message too long/i);
+    }
+    const page = await exec(at(1), 'client', 'curl', '-sS', '-m', '5', `http://[${ips[1]}]/`);
+    assert.equal(page.code, 0, page.stderr);
+    const make = 'cd /tmp/$HOSTNAME && head -c 3000000 /dev/urandom >file && sha256sum <file';
+    const { stdout: sent } = await exec(at(0), 'web', 'sh', '-c', make);
+    const received = await exec(at(1), 'client', 'sh', '-c', 'curl -sS http://web/file | sha256sum');
+    assert.deepEqual([received.stdout, received.stderr], [sent, '']);
+    assert.match(sent, /^[0-9a-f]{64} /);
+  });
+
+  it('needs no rule of an egress policy, and opens nothing else', async () => {
+    const { ip } = at(0).host;
+    const report = async () => (await at(1).stack.api.egress()) as Required<EgressReport>;
+    const { rules, overlay } = await report();
+    assert.deepEqual(
+      [rules, overlay].map((list) => list.map(({ rule }) => rule)),
+      [['allow @none'], [`allow udp:${ip}:51820`]],
+    );
+    assert.ok(overlay[0] && overlay[0].allowed > 0);
+    const denied = async (...target: string[]) => {
+      const before = (await report()).counters.denied;
+      await at(1).stack.enter(['sh', '-c', `echo x | timeout 1 socat -u - ${target.join(',')}`]);
+      await waitFor(async () => (await report()).counters.denied > before, { what: `${target[0]} to be denied` });
+    };
+    await denied(`tcp:${ip}:51820`, 'connect-timeout=1');
+    await denied(`udp:${ip}:51821`);
+    await denied('udp:192.0.2.254:51820');
   });
 
   it('reaches nothing else of the other host', async () => {
