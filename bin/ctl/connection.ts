@@ -28,7 +28,7 @@ export async function connectToStack({ socket, stack, name = stack }: StackOptio
   if (socket) return new StackClient(socket);
   const stateDir = process.env.ROOTLESSKIT_STATE_DIR;
   if (stateDir && !name) return new StackClient(statePath(stateDir, 'apiSocket'));
-  const { selectStack } = await import('../stack/select-stack.js');
+  const { selectStack } = await import('../../parent/stack-discovery/select.js');
   const record = await selectStack(name);
   if (!record) throw new UsageError('no stack is running; please specify --socket or set $ROOTLESSKIT_STATE_DIR');
   return new StackClient(record.socket);

@@ -1,3 +1,4 @@
+import { DEFAULTS } from '../../parent/defaults.js';
 import type { LineFormat } from '../../parent/log/log.js';
 import type { CommandResult } from '../../parent/namespaces/launcher.js';
 import type { NetworkName } from '../../parent/network/index.js';
@@ -37,11 +38,11 @@ export interface Dialect {
 export const rootlessRun: Dialect = {
   name: 'rootless-run',
   defaults: {
-    net: 'auto',
-    portDriver: 'builtin',
-    copyUp: ['/etc'],
-    hostLoopback: false,
-    slirp4netnsSwitches: 'auto',
+    net: DEFAULTS.net,
+    portDriver: DEFAULTS.portDriver,
+    copyUp: DEFAULTS.copyUp,
+    hostLoopback: DEFAULTS.hostLoopback,
+    slirp4netnsSwitches: DEFAULTS.slirp4netns.sandbox,
     systemPath: true,
   },
   linePrefix: 'rootless-run: ',

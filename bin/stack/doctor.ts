@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { examine, type Finding } from '../../parent/doctor/index.js';
 import { thisMachine } from '../../parent/doctor/this-machine.js';
-import { containerDirectories } from '../common/directories.js';
+import { containerDirectories } from '../../parent/state/user-directories.js';
 import { EXIT } from '../common/failure.js';
 import { runSubcommand } from '../common/subcommand.js';
 

@@ -2,12 +2,12 @@
 import { Command } from 'commander';
 import { StackClient } from '../../parent/client/stack-client.js';
 import { findStacks } from '../../parent/stack-discovery/running.js';
+import { knownLocks } from '../../parent/state/user-directories.js';
 import type { Info, PortReport } from '../../protocol/api/types.js';
 import { protocolName } from '../../protocol/ports/port-mapping.js';
 import { parsePortSpecJSON } from '../../protocol/ports/rootlesskit-json.js';
 import type { StackRecord } from '../../protocol/state/stack-record.js';
 import { printable } from '../../protocol/text/printable-text.js';
-import { knownLocks } from '../common/directories.js';
 import { printErrorLine, printJSON } from '../common/print.js';
 import { runSubcommand } from '../common/subcommand.js';
 import { formatColumns } from '../common/table.js';

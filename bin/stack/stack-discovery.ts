@@ -3,10 +3,10 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { UserError } from '../../parent/errors.js';
+import { selectStack, stackWithContainers } from '../../parent/stack-discovery/select.js';
+import { defaultStateDir, defaultStateDirIfAny } from '../../parent/state/user-directories.js';
 import type { StackRecord } from '../../protocol/state/stack-record.js';
 import { statePath } from '../../protocol/state/state-layout.js';
-import { defaultStateDir, defaultStateDirIfAny } from '../common/directories.js';
-import { selectStack, stackWithContainers } from './select-stack.js';
 import { answers, notAnswering, startDefaultStack } from './start-stack.js';
 
 /** Longest time in ms for a stack to create its sockets again. */

@@ -11,12 +11,12 @@ import { native } from '../../native/index.js';
 import { StackClient } from '../../parent/client/stack-client.js';
 import { UserError } from '../../parent/errors.js';
 import { lockHolder } from '../../parent/state/lock-holder.js';
+import { configHome, stateHome } from '../../parent/state/user-directories.js';
 import { RUNS_ALREADY, SERVICE } from '../../parent/systemd/units.js';
 import { packageFile } from '../../protocol/paths.js';
 import { statePath } from '../../protocol/state/state-layout.js';
 import { openOwnFile } from '../../protocol/system/own-file.js';
 import { getCaller } from '../common/caller.js';
-import { configHome, stateHome } from '../common/directories.js';
 import { installedInSystem } from '../systemd/unit-files.js';
 
 /** Longest time in ms before a stack that was started must answer. */

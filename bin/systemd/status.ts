@@ -1,10 +1,10 @@
 /** `rootless-run systemd status`. */
 
 import { StackClient } from '../../parent/client/stack-client.js';
+import { defaultStateDir } from '../../parent/state/user-directories.js';
 import { runningStack } from '../../parent/systemd/running-stack.js';
 import { SERVICE } from '../../parent/systemd/units.js';
 import { statePath } from '../../protocol/state/state-layout.js';
-import { defaultStateDir } from '../common/directories.js';
 import { printTrusted as print } from '../common/print.js';
 import { portTable } from '../ctl/stack-text.js';
 import { properties } from './systemctl.js';

@@ -6,7 +6,7 @@ import { mkdir, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/pr
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { fileErrorOf, reasonText, UserError } from '../../parent/errors.js';
-import { configDirectory, configHome } from '../common/directories.js';
+import { configDirectory, configHome } from '../../parent/state/user-directories.js';
 
 /** Directory of the units that administrators install. */
 const SYSTEM_UNITS = '/etc/systemd/system';

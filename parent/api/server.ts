@@ -18,6 +18,7 @@ import type { EventBus } from './event-bus.js';
 import { EventStream } from './event-stream.js';
 import { forwardUpgrade, isForwarded } from './forward.js';
 import { PlainConnection, type PlainServer } from './plain/connection.js';
+import type { ProgramStreams, StartProgram } from './programs/streams.js';
 import { MAX_BODY } from './request-body.js';
 import { answerError, answerTo, describe, type Reply } from './response.js';
 import { answer, handle, NO_CONTAINERS, parseTarget, type RouteOptions } from './routes.js';
@@ -27,6 +28,8 @@ export interface APIServerOptions extends RouteOptions {
   /** Absolute path of the socket. A socket that no process listens on is replaced. */
   socketPath: string;
   events: EventBus;
+  /** Runs a program in the namespaces. */
+  programs?: StartProgram;
   /** Gets one line for each defect; the client gets an error too. */
   log?: (line: string) => void;
 }
@@ -56,6 +59,8 @@ export class APIServer {
   readonly #plain: Omit<PlainServer, 'answer'>;
   /** Loaded for the first request that is not plain. */
   #http: Promise<HTTPServer> | undefined;
+  /** Loaded when it is needed first. */
+  #programs: Promise<ProgramStreams> | undefined;
   #listener: Listener | undefined;
   #isServing = false;
   #listenerClosed: Promise<unknown> | undefined;
@@ -141,6 +146,7 @@ export class APIServer {
       this.#closed = this.#listenerClosed;
       this.#stream.close();
       for (const socket of [...this.#forwarded, ...this.#requests]) socket.destroy();
+      (await this.#programs)?.close();
       (await this.#http)?.close();
     }
     await this.#closed;
@@ -149,7 +155,7 @@ export class APIServer {
   #addClient(socket: Socket): void {
     this.#requests.add(socket);
     this.#clients++;
-    if (this.options.egress) isInside(socket);
+    if (this.options.egress || this.options.programs) isInside(socket);
     socket.once('close', () => {
       this.#requests.delete(socket);
       this.#clients--;
@@ -226,6 +232,10 @@ export class APIServer {
       });
       return;
     }
+    if (pathname === '/v1/programs') {
+      this.#upgradeToProgram(request, socket, head);
+      return;
+    }
     if (pathname !== '/v1/events') {
       refuseUpgrade(socket, 404, { message: `${pathname} is not a WebSocket`, code: 'not-found' });
       return;
@@ -234,6 +244,18 @@ export class APIServer {
       socket.destroy();
       log?.(`event stream failed: ${describe(error)}`);
     });
+  }
+
+  #upgradeToProgram(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const { log, programs } = this.options;
+    if (!programs || isInside(request.socket)) {
+      const message = 'programs can be started from outside of the stack only';
+      refuseUpgrade(socket, 403, { message, code: 'refused' });
+      return;
+    }
+    socket.on('error', () => socket.destroy());
+    this.#programs ??= import('./programs/streams.js').then(({ ProgramStreams }) => new ProgramStreams(programs, log));
+    this.#programs.then((streams) => streams.accept(request, socket, head));
   }
 }
 

@@ -293,8 +293,11 @@ export class ContainerStream {
     this.exit.catch(() => {});
   }
 
-  /** Throws StackUnreachableError and APIError. */
-  static async open(socketPath: string, url: string): Promise<ContainerStream> {
+  /**
+   * Throws StackUnreachableError and APIError.
+   * @param request is sent as the first message, where the URL is not all of the request
+   */
+  static async open(socketPath: string, url: string, request?: object): Promise<ContainerStream> {
     const { WebSocket } = await import('ws');
     const socket = new WebSocket(`ws://stack${url}`, {
       createConnection: () => connect(socketPath),
@@ -312,6 +315,7 @@ export class ContainerStream {
       });
     });
     socket.on('error', () => {});
+    if (request) socket.send(JSON.stringify(request));
     return stream;
   }
 

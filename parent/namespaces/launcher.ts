@@ -110,6 +110,8 @@ export class Launcher {
   /** Signals that were received before a listener was attached. */
   readonly #signals: number[] = [];
   #onSignal: (number: number) => void = (number) => void this.#signals.push(number);
+  /** Gets the end of each program that the request `program` has started. */
+  onProgramEnd: (pid: number, result: CommandResult) => void = () => {};
   #userNamespace = '';
   /** Process in all the child's namespaces, in the host's pid namespace. */
   pid = 0;
@@ -180,9 +182,9 @@ export class Launcher {
     return Number(pid);
   }
 
-  /** Like request(), with a descriptor, which is closed here. */
-  async requestWith(fd: number, ...words: string[]): Promise<string[]> {
-    return this.#send(words, [fd]);
+  /** Like request(), with descriptors, which are closed here. */
+  async requestWith(fds: number | number[], ...words: string[]): Promise<string[]> {
+    return this.#send(words, [fds].flat());
   }
 
   /** Kills a helper, which may hang. Does nothing if it has ended. */
@@ -225,15 +227,7 @@ export class Launcher {
       for (const part of parts.slice(0, -1)) await this.request('more', ...part);
       await this.request('run', ...(parts.at(-1) ?? []));
     } catch (error) {
-      if (!(error instanceof LauncherRequestError)) throw error;
-      const name = command[0] ?? '';
-      if (name === '') {
-        throw new CommandError('command-not-found', 'the command is empty: ""', { hint: 'check the quotes around it' });
-      }
-      if (error.code === 'ENOENT') {
-        throw new CommandError('command-not-found', `command not found: ${name}`, { hint: 'check its name, and PATH' });
-      }
-      throw new CommandError('command-not-executable', `cannot execute ${name}: ${describe(error.code)}`);
+      throw error instanceof LauncherRequestError ? commandError(error, command) : error;
     }
   }
 
@@ -303,9 +297,12 @@ export class Launcher {
       this.#onSignal(Number(rest[0]));
       return;
     }
+    if (first === 'program-ended') {
+      this.onProgramEnd(Number(rest[0]), resultOf(rest[1], rest[2]));
+      return;
+    }
     if (first === 'exited' || first === 'signaled') {
-      const number = Number(rest[0]);
-      this.#result = first === 'exited' ? { code: number } : { signal: number };
+      this.#result = resultOf(first, rest[0]);
       for (const resolve of this.#results.splice(0)) resolve(this.#result);
       return;
     }
@@ -333,6 +330,10 @@ export function refusalIn([first, errno, what = '', object]: readonly string[]):
   return first === 'error' ? new LauncherRequestError(errnoName(Number(errno)), what, object) : undefined;
 }
 
+function resultOf(how: string | undefined, number: string | undefined): CommandResult {
+  return how === 'signaled' ? { signal: Number(number) } : { code: Number(number) };
+}
+
 function notStarted(problem: string): NamespaceError {
   if (problem.endsWith('ENOENT')) {
     return new NamespaceError(`cannot start ${LAUNCHER}: it does not exist; hint: ${BUILD}`);
@@ -341,7 +342,7 @@ function notStarted(problem: string): NamespaceError {
 }
 
 /** Splits words into groups that fit a packet each; a word has at most 128 KiB (execve(2)). */
-function packets(words: readonly string[]): string[][] {
+export function packets(words: readonly string[]): string[][] {
   const groups: string[][] = [[]];
   let size = 0;
   for (const word of words) {
@@ -366,6 +367,17 @@ function errnoName(errno: number): string {
   } catch {
     return `errno ${errno}`;
   }
+}
+
+/** The error for a command that the launcher could not execute. */
+export function commandError({ code }: LauncherRequestError, [name = '']: readonly string[]): CommandError {
+  if (name === '') {
+    return new CommandError('command-not-found', 'the command is empty: ""', { hint: 'check the quotes around it' });
+  }
+  if (code === 'ENOENT') {
+    return new CommandError('command-not-found', `command not found: ${name}`, { hint: 'check its name, and PATH' });
+  }
+  return new CommandError('command-not-executable', `cannot execute ${name}: ${describe(code)}`);
 }
 
 /** Explains the errors of execve(2). */

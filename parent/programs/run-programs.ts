@@ -59,9 +59,16 @@ export function startProgram(
 }
 
 const running = new Set<ChildProcess>();
-process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
-});
+let killsAtExit = false;
+
+/** Not where this module is loaded: that is to have no effect on programs that use the library. */
+function killAtExit(): void {
+  if (killsAtExit) return;
+  killsAtExit = true;
+  process.on('exit', () => {
+    for (const child of running) child.kill('SIGKILL');
+  });
+}
 
 /** Runs a program to its end, without input. It is killed after `timeout` ms, and when this process ends. */
 export async function runProgramToEnd(
@@ -73,6 +80,7 @@ export async function runProgramToEnd(
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(timeout === undefined ? {} : { timeout, killSignal: 'SIGKILL' }),
   });
+  killAtExit();
   running.add(child);
   try {
     return await ended;

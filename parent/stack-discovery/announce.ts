@@ -42,7 +42,7 @@ export async function announceStack(stateDir: StateDir, announcement: Announceme
   const lock = await lockNames(name.lock);
   try {
     const other = (await findStacks()).running.find(
-      (stack) => stack.name === name.text && stack.process.pid !== process.pid,
+      (stack) => stack.name === name.text && stack.stateDir !== record.stateDir,
     );
     if (other) {
       throw new UserError(

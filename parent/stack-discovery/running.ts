@@ -34,10 +34,11 @@ export interface Stacks {
 
 /** All stacks that can be found. `locks` are files that are also read where their holder is unknown, such as on NFS. */
 export async function findStacks(locks: readonly string[] = []): Promise<Stacks> {
-  const running = new Map<number, StackRecord>();
+  /** By state directory: a process that uses the library may have several. */
+  const running = new Map<string, StackRecord>();
   const remnants = new Map<number, Remnant & { lock: string }>();
   const add = (record: StackRecord, pid: number | undefined, lock: string) => {
-    if (isRunning(record)) running.set(record.process.pid, record);
+    if (isRunning(record)) running.set(record.stateDir, record);
     else if (pid !== undefined && isOver(record)) remnants.set(pid, { record, pid, startTime: startTimeOf(pid), lock });
   };
   for (const pid of await lockHolders()) {
@@ -50,7 +51,7 @@ export async function findStacks(locks: readonly string[] = []): Promise<Stacks>
   }
   for (const path of locks) {
     const record = readStackRecord(path);
-    if (record && !running.has(record.process.pid)) add(record, await lockHolder(path), path);
+    if (record && !running.has(record.stateDir)) add(record, await lockHolder(path), path);
   }
   if (remnants.size > 0) await delay(SETTLED);
   return {

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { LearnedFile } from '../../protocol/egress/learned-file.js';
 import type { RateLimit } from '../../protocol/egress/rate-limit.js';
 import type { EgressRule } from '../../protocol/egress/rule.js';
@@ -87,6 +88,12 @@ export interface BypassOptions {
 
 export const propagations = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave'] as const;
 export type Propagation = (typeof propagations)[number];
+
+/** Absolute, each once. Nothing is copied up where its mounts would appear on the host. */
+export function copyUpDirectories(dirs: readonly string[], propagation: Propagation): string[] {
+  if (propagation === 'shared' || propagation === 'rshared') return [];
+  return [...new Set(dirs.map((dir) => resolve(dir)))];
+}
 
 /** Whether the command is in a network namespace of its own, and has name files and devices for it. */
 export function hasOwnNetwork({ net, detachNetns }: Pick<StackOptions, 'net' | 'detachNetns'>): boolean {

@@ -1,10 +1,12 @@
 /** The running stack; start.ts starts it. */
 import type { Info } from '../../protocol/api/types.js';
+import { statePath } from '../../protocol/state/state-layout.js';
 import type { EventBus } from '../api/event-bus.js';
 import type { APIServer } from '../api/server.js';
 import type { ContainerService } from '../containers/service.js';
 import type { EngineHost } from '../engine/engine-host.js';
 import type { CommandResult, Launcher } from '../namespaces/launcher.js';
+import type { NamespacePrograms, NewProgram, StartedProgram } from '../namespaces/programs.js';
 import type { Network } from '../network/driver.js';
 import type { PortDriver } from '../port/driver.js';
 import type { WaitingPort } from '../port/waiting-ports.js';
@@ -23,6 +25,7 @@ export interface StackDeps {
   launcher: Launcher;
   network: Network;
   ports: StackPorts;
+  programs: NamespacePrograms;
   renewal: StateRenewal;
   /** Undefined if the child has the host's own. */
   resolvConf: FollowingResolvConf | undefined;
@@ -43,6 +46,16 @@ export class Stack {
 
   get info(): Info {
     return this.deps.info();
+  }
+
+  /** Starts a program beside the command. Resolves when it runs. Throws CommandError, and NamespaceError. */
+  startProgram(program: NewProgram): Promise<StartedProgram> {
+    return this.deps.programs.start(program);
+  }
+
+  /** Path of the API's socket. */
+  get socketPath(): string {
+    return statePath(this.deps.info().stateDir, 'apiSocket');
   }
 
   /** Persistent ports that cannot be published yet. */

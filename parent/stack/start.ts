@@ -20,6 +20,7 @@ import { ContainersError, errorText, NamespaceError, NetworkError } from '../err
 import type { FlowsDeps } from '../flows/index.js';
 import { divideCgroup, evacuateCgroup } from '../namespaces/cgroup.js';
 import { type Launcher, LauncherEndedError } from '../namespaces/launcher.js';
+import { NamespacePrograms } from '../namespaces/programs.js';
 import { clearOfHost } from '../network/host/clear-of-host.js';
 import { prepareNetwork } from '../network/index.js';
 import { startOverlays } from '../overlay/start-overlays.js';
@@ -143,6 +144,7 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
     containers: async () => (await containers?.running()) ?? [],
     containerAt: (client) => egress?.containers.nameOf(client),
   };
+  const programs = new NamespacePrograms(launcher);
   const api = new APIServer({
     socketPath: stateDir.socket,
     info,
@@ -156,6 +158,7 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
     egress: egress?.stack,
     limits: egress?.limits,
     events,
+    programs: (program) => programs.start(program),
     log: (line) => log.warn(line),
   });
   await api.listenAgain();
@@ -163,7 +166,7 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
   // Before the API is closed, so that clients that wait for a container see how it ended.
   if (containers) undo.push('end the containers', () => containers.close());
   const renewal = keepState(context, { api, containers, stateDir });
-  return { api, containers, engineHost, events, info, launcher, network, ports, renewal, resolvConf, undo };
+  return { api, containers, engineHost, events, info, launcher, network, ports, programs, renewal, resolvConf, undo };
 }
 
 /** Restores what is removed of the state directory, until clients are no longer accepted. */

@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { OCI_HOOK } from '../../../native/index.js';
+import { defaultStateDir } from '../../../parent/state/user-directories.js';
 import { statePath } from '../../../protocol/state/state-layout.js';
-import { defaultStateDir } from '../../common/directories.js';
 import { printJSON, printLine } from '../../common/print.js';
 import type { NetDeps } from '../deps.js';
 

@@ -1,13 +1,13 @@
 /** Checks the values of a command line, and turns them into the options of a stack. */
-import { resolve } from 'node:path';
+import { DEFAULTS } from '../../../parent/defaults.js';
 import { UsageError } from '../../../parent/errors.js';
 import { subIdSources } from '../../../parent/namespaces/id-map.js';
 import { parseAutoAddresses } from '../../../parent/port/auto/addresses.js';
-import { type Propagation, propagations } from '../../../parent/stack/options.js';
+import { copyUpDirectories, propagations } from '../../../parent/stack/options.js';
+import { namesLock } from '../../../parent/state/user-directories.js';
 import { LearnedFile } from '../../../protocol/egress/learned-file.js';
 import { parseRateLimit } from '../../../protocol/egress/rate-limit.js';
 import { joined } from '../../../protocol/ports/port-mapping.js';
-import { namesLock } from '../../common/directories.js';
 import { chooseNetwork, choosePorts } from '../../rootlesskit-compat/rootlesskit-face.js';
 import { parsePortThreads } from './checks.js';
 import { egressRules, networkWarnings, slirp4netnsSwitches, toNetworkOptions } from './network.js';
@@ -67,7 +67,7 @@ export function toRunRequest(line: CommandLine): RunRequest {
       ...(auto.length > 0 && { autoPublish: auto }),
       ...(values.autoAddress !== undefined && { autoAddresses: parseAutoAddresses(values.autoAddress) }),
       ...(bypass && { bypass }),
-      keepSource: values.sourceIpTransparent ?? true,
+      keepSource: values.sourceIpTransparent ?? DEFAULTS.keepSource,
       systemPath: defaults.systemPath,
       copyUp: copyUpDirectories(values.copyUp ?? defaults.copyUp, propagation),
       propagation,
@@ -92,10 +92,4 @@ function namespacesOf({ pidns, ipcns, utsns, cgroupns }: Values): ('pid' | 'ipc'
     ...(utsns ? ['uts' as const] : []),
     ...(cgroupns ? ['cgroup' as const] : []),
   ];
-}
-
-/** Absolute, each once. Nothing is copied up by default where its mounts would appear on the host. */
-function copyUpDirectories(dirs: readonly string[], propagation: Propagation): string[] {
-  if (propagation === 'shared' || propagation === 'rshared') return [];
-  return [...new Set(dirs.map((dir) => resolve(dir)))];
 }

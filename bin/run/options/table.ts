@@ -2,6 +2,7 @@
  * The options of rootless-run, which are RootlessKit's and some more: one table, from which the command with its --help
  * (command.ts), the manual pages, the documentation (reference.ts) and the checks (relations.ts) are made.
  */
+import { DEFAULTS } from '../../../parent/defaults.js';
 import { MAX_PORT_THREADS } from '../../../parent/engine/threads.js';
 import { subIdSources } from '../../../parent/namespaces/id-map.js';
 import { networkNames } from '../../../parent/network/index.js';
@@ -116,13 +117,13 @@ const network: readonly OptionRule[] = [
   {
     flags: '--mtu <bytes>',
     description: "MTU of the network device; 0 for the driver's default",
-    default: '0',
+    default: String(DEFAULTS.mtu),
     check: checkMtu,
   },
   {
     flags: '--cidr <network>',
     description: 'IPv4 network of the namespace',
-    default: '10.0.2.0/24',
+    default: DEFAULTS.cidr,
     check: checkCidr,
     conflicts: [NO_DEVICE, { option: '--net', values: ['lxc-user-nic'], reason: 'addresses are assigned by DHCP' }],
   },
@@ -213,7 +214,7 @@ const network: readonly OptionRule[] = [
     check: (text) => void parseRateLimit(text, '--limit'),
     conflicts: [{ ...NO_POLICY[0], reason: 'only the network driver builtin enforces a limit' }, { ...NO_POLICY[1] }],
   },
-  { flags: '--slirp4netns-binary <path>', description: 'path of slirp4netns', default: 'slirp4netns' },
+  { flags: '--slirp4netns-binary <path>', description: 'path of slirp4netns', default: DEFAULTS.slirp4netns.binary },
   {
     flags: '--slirp4netns-sandbox <mode>',
     description: 'mount namespace of slirp4netns',
@@ -227,13 +228,17 @@ const network: readonly OptionRule[] = [
     choices: SWITCH,
     default: switchDefault,
   },
-  { flags: '--pasta-binary <path>', description: 'path of pasta', default: 'pasta' },
+  { flags: '--pasta-binary <path>', description: 'path of pasta', default: DEFAULTS.pasta.binary },
   {
     flags: '--lxc-user-nic-binary <path>',
     description: 'path of lxc-user-nic',
     impliedDefault: 'searched in the directories where distributions install it',
   },
-  { flags: '--lxc-user-nic-bridge <name>', description: 'bridge of the host for lxc-user-nic', default: 'lxcbr0' },
+  {
+    flags: '--lxc-user-nic-bridge <name>',
+    description: 'bridge of the host for lxc-user-nic',
+    default: DEFAULTS.lxcUserNic.bridge,
+  },
   { flags: '--vpnkit-binary <path>', description: `${IGNORED}: the driver does not exist here`, default: 'vpnkit' },
 ];
 
@@ -256,7 +261,7 @@ const files: readonly OptionRule[] = [
     flags: '--propagation <mode>',
     description: 'mount propagation of /',
     choices: propagations,
-    default: 'rprivate',
+    default: DEFAULTS.propagation,
     conflicts: [
       {
         own: ['shared', 'rshared'],
@@ -294,7 +299,7 @@ const processes: readonly OptionRule[] = [
     flags: '--subid-source <source>',
     description: 'source of subordinate IDs; dynamic runs getsubids, static reads /etc/subuid and /etc/subgid',
     choices: subIdSources,
-    default: 'auto',
+    default: DEFAULTS.subIdSource,
   },
 ];
 

@@ -136,8 +136,8 @@ enum outcome request_activate(void);
 void die_with(pid_t parent, int death_signal);
 /* The command's pid; 0 after "idle", -1 before either. */
 extern pid_t command;
-/* After a child was reaped: removes its pid from the helpers. */
-void forget_helper(pid_t pid);
+/* After a child was reaped: forgets it as a helper, and reports the end of a program. */
+void child_ended(pid_t pid, int status);
 enum outcome request_environment(void);
 enum outcome request_bypass(void);
 enum outcome request_more(void);
@@ -145,3 +145,5 @@ enum outcome request_run(void);
 enum outcome request_idle(void);
 enum outcome request_start(void);
 enum outcome request_kill_helper(void);
+enum outcome request_program(void);
+enum outcome request_program_signal(void);

@@ -22,6 +22,7 @@
  *   launcher: ready PID           as the host counts; PID is in all of them (it is the launcher, or its child with pid)
  *   parent:   further requests; "run" is the last one of the set-up, or "idle" where there is no command
  *   launcher: exited CODE | signaled NUMBER     the command is over; the launcher ends after it
+ *   launcher: program-ended PID exited|signaled NUMBER     of one that "program" has started, beside the command
  *   launcher: signal NUMBER       where there is no command: the launcher received it, alone or with its process group
  *
  * While the command runs the launcher is the subreaper of everything below it, and forwards signals. When the command

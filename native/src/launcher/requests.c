@@ -28,7 +28,7 @@ static const struct {
     {"copy-up", 2, PHASE_SETUP, request_copy_up},
     {"bypass", 1, PHASE_SETUP, request_bypass},
     {"activate", 2, PHASE_SETUP, request_activate},
-    {"more", AT_LEAST(2), PHASE_SETUP, request_more},
+    {"more", AT_LEAST(2), PHASE_SETUP | PHASE_RUNNING, request_more},
     {"run", AT_LEAST(2), PHASE_SETUP, request_run},
     {"idle", 1, PHASE_SETUP, request_idle},
 
@@ -41,6 +41,8 @@ static const struct {
     {"kill-helper", 2, PHASE_SETUP | PHASE_RUNNING, request_kill_helper},
 
     {"signal", 2, PHASE_RUNNING, request_signal},
+    {"program", AT_LEAST(4), PHASE_RUNNING, request_program},
+    {"program-signal", 3, PHASE_RUNNING, request_program_signal},
 };
 
 enum outcome fail(int error, const char *what, const char *object) {

@@ -71,7 +71,7 @@ static int reap_children(pid_t awaited, int *status) {
   int ended = 0, s;
   pid_t pid;
   while ((pid = waitpid(-1, &s, WNOHANG)) > 0) {
-    forget_helper(pid);
+    child_ended(pid, s);
     if (pid == awaited) {
       *status = s;
       ended = 1;

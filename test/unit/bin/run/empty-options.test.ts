@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { Command } from 'commander';
-import { configHome, defaultStateDir } from '../../../../bin/common/directories.js';
 import { ignoreEmptyOptions } from '../../../../bin/rootlesskit-compat/empty-options.js';
 import { rootlesskit, rootlessRun } from '../../../../bin/run/dialect.js';
 import { makeRunCommand } from '../../../../bin/run/options/command.js';
 import { parseCommandLine } from '../../../../bin/run/options/parse.js';
+import { configHome, defaultStateDir } from '../../../../parent/state/user-directories.js';
 
 describe('an option with an empty value, as from a variable that is not set', () => {
   const driver = [['--net'], ['--port-driver']] as const;

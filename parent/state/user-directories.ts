@@ -1,8 +1,8 @@
 /** The user's directories (XDG Base Directory Specification). As specified there, a relative path counts as not set. */
 import { homedir, userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
-import { UsageError } from '../../parent/errors.js';
 import { dataLockPath, statePath } from '../../protocol/state/state-layout.js';
+import { UsageError } from '../errors.js';
 
 function fromEnvironment(name: string): string | undefined {
   const path = process.env[name];

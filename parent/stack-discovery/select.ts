@@ -1,9 +1,10 @@
 /** Selects the stack for a client command without --socket and --state-dir. */
-import { chooseStack, onlyStack } from '../../parent/stack-discovery/choose.js';
-import { findStacks, stackAt } from '../../parent/stack-discovery/running.js';
+
 import { isRunning, type StackRecord } from '../../protocol/state/stack-record.js';
 import { readStackRecord } from '../../protocol/state/stack-record-file.js';
-import { dataDirectory, defaultStateDirIfAny, knownLocks } from '../common/directories.js';
+import { dataDirectory, defaultStateDirIfAny, knownLocks } from '../state/user-directories.js';
+import { chooseStack, onlyStack } from './choose.js';
+import { findStacks, stackAt } from './running.js';
 
 /**
  * The stack with that name, process ID or state directory; without a name the default one, which rootless-run serve and

@@ -1,0 +1,99 @@
+import type { ContainerReport } from '../../../protocol/containers/types.js';
+import type { ContainerClient } from '../../client/container-client.js';
+import { APIError, StackUnreachableError } from '../../client/errors.js';
+import { type Abortable, abortable } from '../abort.js';
+import type { Program, ProgramOptions } from '../programs/options.js';
+import { RunningProgram } from '../programs/program.js';
+import { streamedProgram } from '../programs/streamed.js';
+
+/** How one more program is run in a container. */
+export interface ExecOptions extends ProgramOptions {
+  /** `NAME=value` as an object. */
+  env?: Readonly<Record<string, string>>;
+  cwd?: string;
+  /** `USER[:GROUP]`, names of the container's own or numbers. */
+  user?: string;
+  /** Whether its streams are a terminal, whose output all comes on standard output. */
+  tty?: boolean;
+  /** Whether it gets a standard input; with `input` it does. */
+  stdin?: boolean;
+}
+
+/** A container of a stack. It is removed when it is disposed of. */
+export class Container implements AsyncDisposable {
+  readonly id: string;
+  readonly name: string;
+  /** Its main program, with its streams, if it was started by run(). */
+  readonly program: Program | undefined;
+  readonly #client: ContainerClient;
+
+  constructor(client: ContainerClient, { id, name }: Pick<ContainerReport, 'id' | 'name'>, program?: Program) {
+    this.#client = client;
+    this.id = id;
+    this.name = name;
+    this.program = program;
+  }
+
+  inspect({ signal }: Abortable = {}): Promise<ContainerReport> {
+    return abortable(signal, () => this.#client.inspect(this.id));
+  }
+
+  /** Resolves when its process runs, its network is set up, and its ports are published. */
+  async start({ signal }: Abortable = {}): Promise<void> {
+    await abortable(signal, () => this.#client.start(this.id));
+  }
+
+  /**
+   * Resolves when it has ended.
+   *
+   * @param timeout seconds after which it is killed, -1 for never; its own unless given
+   */
+  stop({ signal, timeout }: Abortable & { timeout?: number } = {}): Promise<void> {
+    return abortable(signal, () => this.#client.stop(this.id, timeout));
+  }
+
+  kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    return this.#client.kill(this.id, signal);
+  }
+
+  /** Resolves with the exit code when it has ended; null if its end was not observed. */
+  wait({ signal }: Abortable = {}): Promise<number | null> {
+    return abortable(signal, () => this.#client.wait(this.id));
+  }
+
+  /** Runs one more program in it. */
+  exec(command: string, args: readonly string[] = [], options: ExecOptions = {}): Program {
+    const { env = {}, cwd, user, tty = false, input, stdin = input !== undefined } = options;
+    const words = [command, ...args];
+    const request = {
+      command: words,
+      env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
+      ...(cwd !== undefined && { cwd }),
+      ...(user !== undefined && { user }),
+      tty,
+      stdin,
+    };
+    const source = streamedProgram({
+      open: () => this.#client.exec(this.id, request),
+      stdin,
+      kill: (signal, stream) => stream.control({ type: 'signal', signal: String(signal) }),
+    });
+    return new RunningProgram(source, words, options);
+  }
+
+  /** Stops it if it runs, and removes it. Does nothing if it is removed already. */
+  async remove(): Promise<void> {
+    // It is ended on purpose.
+    this.program?.catch(() => {});
+    try {
+      await this.#client.remove(this.id, { force: true });
+    } catch (error) {
+      const isGone = error instanceof StackUnreachableError || (error instanceof APIError && error.httpStatus === 404);
+      if (!isGone) throw error;
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.remove();
+  }
+}

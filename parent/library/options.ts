@@ -1,0 +1,211 @@
+/** The options of createNamespace(), checked and completed to those of a stack. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { rulesOfOptions } from '../../protocol/egress/options.js';
+import { checkHostPorts, parseHostPort } from '../../protocol/ports/host-port.js';
+import { DEFAULTS } from '../defaults.js';
+import { type SubIdSource, subIdSources } from '../namespaces/id-map.js';
+import type { Switch } from '../network/driver.js';
+import { type NetworkName, networkNames } from '../network/index.js';
+import { checkPortDriver, type PortDriverName } from '../port/index.js';
+import { copyUpDirectories, type Propagation, propagations, type StackOptions } from '../stack/options.js';
+import { checkStackName } from '../stack-discovery/choose.js';
+import { namesLock } from '../state/user-directories.js';
+import { OptionError } from './errors.js';
+import { mappingOf, type NewPort } from './ports/new-port.js';
+
+/** Where containers and their networks are kept. */
+export interface ContainerDirectories {
+  /** Of containers. One stack at a time can use it. */
+  dataDir: string;
+  /** Of network configuration lists (CNI). */
+  confDir: string;
+}
+
+export type ExtraNamespace = 'pid' | 'ipc' | 'uts' | 'cgroup';
+
+/** Each has a default: those of rootless-run. */
+export interface NamespaceOptions {
+  /** By which rootlessctl, connectStack() and others find it. */
+  name?: string;
+  /** A temporary one unless given. */
+  stateDir?: string;
+  /** Network driver; the first that works unless given. */
+  net?: NetworkName;
+  /** In bytes; the driver's unless given. */
+  mtu?: number;
+  /** IPv4 network inside; 10.0.2.0/24 unless given. */
+  cidr?: string;
+  /** Name of the device inside. */
+  ifname?: string;
+  ipv6?: boolean;
+  /** Whether programs inside reach the host's 127.0.0.1 at the gateway's address. */
+  hostLoopback?: boolean;
+  /** Ports of the host that they reach all the same, as `port[:[ip:]hostPort][/udp]`. */
+  hostPorts?: readonly string[];
+  /** What programs inside may reach, such as `registry.npmjs.org:443`; everything unless one of these is given. */
+  allow?: readonly string[];
+  /** Stronger than `allow`. */
+  deny?: readonly string[];
+  /** Files of such rules. */
+  egressFiles?: readonly string[];
+  /** What relays published ports; `builtin` unless given. */
+  portDriver?: Exclude<PortDriverName, 'bypass'>;
+  /** Threads that relay; by the number of CPUs unless given. */
+  portThreads?: number;
+  /** Whether servers inside see the addresses of clients; true unless given. */
+  keepSource?: boolean;
+  /** Published from the start on. */
+  publish?: readonly (string | NewPort)[];
+  /** Whether it runs containers: in directories that are removed with it, or in these. False unless given. */
+  containers?: boolean | ContainerDirectories;
+  /** Directories that are writable inside, without changing the host's; `/etc` unless given. */
+  copyUp?: readonly string[];
+  /** Mount propagation of `/`. */
+  propagation?: Propagation;
+  /** Namespaces beside those of users, mounts and the network. */
+  namespaces?: readonly ExtraNamespace[];
+  subIdSource?: SubIdSource;
+  slirp4netns?: { binary?: string; sandbox?: Switch; seccomp?: Switch };
+  pasta?: { binary?: string };
+  lxcUserNic?: { binary?: string; bridge?: string };
+  /** Gets what would be logged; warnings are those of the process (`process.emitWarning`) unless given. */
+  log?: { debug?(line: string): void; info?(line: string): void; warn?(line: string): void };
+  /** Ends it, or its start, when it aborts. */
+  signal?: AbortSignal;
+}
+
+type Check = [isValid: (value: unknown) => boolean, expected: string];
+
+const text: Check = [(value) => typeof value === 'string' && value !== '', 'a string'];
+const flag: Check = [(value) => typeof value === 'boolean', 'true or false'];
+const object: Check = [isObject, 'an object'];
+const texts: Check = [(value) => Array.isArray(value) && value.every(text[0]), 'an array of strings'];
+const oneOf = (choices: readonly string[]): Check => [
+  (value) => typeof value === 'string' && choices.includes(value),
+  `one of ${choices.join(', ')}`,
+];
+const whole = (least: number): Check => [
+  (value) => Number.isSafeInteger(value) && Number(value) >= least,
+  `a whole number from ${least} on`,
+];
+const NAMESPACES: readonly ExtraNamespace[] = ['pid', 'ipc', 'uts', 'cgroup'];
+const [isNamespace, namespaces] = oneOf(NAMESPACES);
+
+const CHECKS: Readonly<Record<keyof NamespaceOptions, Check>> = {
+  name: text,
+  stateDir: text,
+  net: oneOf(networkNames),
+  mtu: whole(0),
+  cidr: text,
+  ifname: text,
+  ipv6: flag,
+  hostLoopback: flag,
+  hostPorts: texts,
+  allow: texts,
+  deny: texts,
+  egressFiles: texts,
+  portDriver: oneOf(['builtin', 'slirp4netns', 'implicit', 'none'] satisfies NamespaceOptions['portDriver'][]),
+  portThreads: whole(1),
+  keepSource: flag,
+  publish: [Array.isArray, 'an array of ports'],
+  containers: [(value) => flag[0](value) || isDirectories(value), 'true, false, or { dataDir, confDir }'],
+  copyUp: texts,
+  propagation: oneOf(propagations),
+  namespaces: [(value) => Array.isArray(value) && value.every(isNamespace), `an array with ${namespaces}`],
+  subIdSource: oneOf(subIdSources),
+  slirp4netns: object,
+  pasta: object,
+  lxcUserNic: object,
+  log: object,
+  signal: [(value) => value instanceof AbortSignal, 'an AbortSignal'],
+};
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isDirectories(value: unknown): boolean {
+  return (
+    isObject(value) &&
+    ['dataDir', 'confDir'].every((key) => text[0](Object.entries(value).find(([name]) => name === key)?.[1]))
+  );
+}
+
+/** Throws OptionError. */
+export function checkOptions(options: NamespaceOptions): void {
+  if (!isObject(options)) throw new OptionError('invalid options: expected an object', '');
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(CHECKS, name)) {
+      throw new OptionError(`unknown option ${name}: there are ${Object.keys(CHECKS).join(', ')}`, name);
+    }
+    const [isValid, expected] = CHECKS[name as keyof NamespaceOptions];
+    if (value === undefined || isValid(value)) continue;
+    throw new OptionError(`invalid ${name} ${JSON.stringify(value) ?? String(value)}: expected ${expected}`, name);
+  }
+}
+
+/**
+ * Throws OptionError, UsageError, NetworkError, and errors of ports and rules.
+ *
+ * @returns what was made for the stack, too, to be removed after it
+ */
+export function toStackOptions(options: NamespaceOptions): { stack: StackOptions; remove: () => void } {
+  checkOptions(options);
+  const { net = DEFAULTS.net, copyUp = DEFAULTS.copyUp, propagation = DEFAULTS.propagation } = options;
+  const publish = (options.publish ?? []).map(mappingOf);
+  const portDriver = options.portDriver ?? DEFAULTS.portDriver;
+  checkPortDriver({ driver: portDriver, net, publishes: publish.length > 0 });
+  const egress = rulesOfOptions({ ...options, egressFile: options.egressFiles });
+  const name = options.name === undefined ? undefined : { text: checkStackName(options.name), lock: namesLock() };
+  const network = networkOptions(options);
+  const { directories, remove } = containerDirectories(options.containers ?? false);
+  const stack: StackOptions = {
+    ...(name && { name }),
+    ...(options.stateDir !== undefined && { stateDir: options.stateDir }),
+    net,
+    network,
+    ...(egress.length > 0 && { egress }),
+    detachNetns: false,
+    portDriver,
+    ...(options.portThreads !== undefined && { portThreads: options.portThreads }),
+    publish,
+    keepSource: options.keepSource ?? DEFAULTS.keepSource,
+    ...(directories && { containers: directories }),
+    systemPath: true,
+    copyUp: copyUpDirectories(copyUp, propagation),
+    propagation,
+    namespaces: options.namespaces ?? [],
+    subIdSource: options.subIdSource ?? DEFAULTS.subIdSource,
+  };
+  return { stack, remove };
+}
+
+function networkOptions(options: NamespaceOptions): StackOptions['network'] {
+  const hostPorts = (options.hostPorts ?? []).map(parseHostPort);
+  checkHostPorts(hostPorts);
+  return {
+    mtu: options.mtu ?? DEFAULTS.mtu,
+    cidr: options.cidr ?? DEFAULTS.cidr,
+    hostNetworks: options.cidr === undefined ? 'avoid' : 'report',
+    ...(options.ifname !== undefined && { ifname: options.ifname }),
+    hostLoopback: options.hostLoopback ?? DEFAULTS.hostLoopback,
+    hostPorts,
+    ipv6: options.ipv6 ?? false,
+    autoIPv6: true,
+    slirp4netns: { ...DEFAULTS.slirp4netns, ...options.slirp4netns },
+    pasta: { ...DEFAULTS.pasta, ...options.pasta },
+    lxcUserNic: { ...DEFAULTS.lxcUserNic, ...options.lxcUserNic },
+  };
+}
+
+function containerDirectories(containers: boolean | ContainerDirectories) {
+  if (containers === false) return { directories: undefined, remove: () => {} };
+  if (containers !== true) return { directories: containers, remove: () => {} };
+  const base = mkdtempSync(join(tmpdir(), 'rootless-net-'));
+  return {
+    directories: { dataDir: join(base, 'data'), confDir: join(base, 'networks') },
+    remove: () => rmSync(base, { recursive: true, force: true }),
+  };
+}

@@ -1,0 +1,60 @@
+/** Programs behind a stream of the API, such as those of containers: what crosses it is copied to and from Node's streams. */
+import { PassThrough, type Readable, Writable } from 'node:stream';
+import type { ContainerStream } from '../../client/container-client.js';
+import type { ProgramSource } from '../../namespaces/piped-program.js';
+
+export interface StreamedProgram {
+  /** Starts the program. */
+  open: () => Promise<ContainerStream>;
+  /** Whether it reads its standard input. */
+  stdin: boolean;
+  kill: (signal: number, stream: ContainerStream) => void;
+}
+
+export function streamedProgram({ open, stdin, kill }: StreamedProgram): ProgramSource {
+  const opening = open();
+  const outputs = { stdout: new PassThrough(), stderr: new PassThrough() };
+  const started = opening.then((stream) => {
+    copyOutput(stream, outputs);
+    return undefined;
+  });
+  const end = () => {
+    outputs.stdout.end();
+    outputs.stderr.end();
+  };
+  const ended = opening.then(({ exit }) => exit).then((code) => ({ code }));
+  ended.then(end, end);
+  return {
+    stdin: stdin ? inputTo(opening) : undefined,
+    ...(outputs satisfies Record<'stdout' | 'stderr', Readable>),
+    started,
+    ended,
+    kill: (signal) => void opening.then((stream) => kill(signal, stream)).catch(() => {}),
+  };
+}
+
+/** Nothing is read while one of the outputs is full. */
+function copyOutput(stream: ContainerStream, outputs: Record<'stdout' | 'stderr', PassThrough>): void {
+  const full = new Set<PassThrough>();
+  stream.listen((name, data) => {
+    const output = outputs[name];
+    if (output.writableEnded || output.destroyed || output.write(data) || full.has(output)) return;
+    full.add(output);
+    stream.pause();
+    const go = () => {
+      if (full.delete(output) && full.size === 0) stream.resume();
+    };
+    output.once('drain', go).once('close', go);
+  });
+}
+
+function inputTo(opening: Promise<ContainerStream>): Writable {
+  return new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      opening.then((stream) => stream.write(chunk)).then(() => done(), done);
+    },
+    final(done) {
+      opening.then((stream) => stream.control({ type: 'stdin-end' })).then(() => done(), done);
+    },
+  });
+}
