@@ -18,7 +18,8 @@ function findRoot(): URL {
   if (beside && existsSync(new URL(AGENT, beside))) return beside;
   for (const from of [here, pathToFileURL(join(process.cwd(), 'package.json')).href]) {
     try {
-      if (from !== undefined) return new URL('./', pathToFileURL(createRequire(from).resolve('rootless-net/package.json')));
+      if (from !== undefined)
+        return new URL('./', pathToFileURL(createRequire(from).resolve('rootless-net/package.json')));
     } catch {
       // Not installed there.
     }

@@ -3,12 +3,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rulesOfOptions } from '../../protocol/egress/options.js';
+import { isAutoPublish, parseAutoPublish } from '../../protocol/ports/auto.js';
 import { checkHostPorts, parseHostPort } from '../../protocol/ports/host-port.js';
 import { DEFAULTS } from '../defaults.js';
 import { type SubIdSource, subIdSources } from '../namespaces/id-map.js';
 import type { Switch } from '../network/driver.js';
 import { type NetworkName, networkNames } from '../network/index.js';
-import { checkPortDriver, type PortDriverName } from '../port/index.js';
+import { parseAutoAddresses } from '../port/auto/addresses.js';
+import { checkAutoDriver, checkPortDriver, type PortDriverName } from '../port/index.js';
 import { copyUpDirectories, type Propagation, propagations, type StackOptions } from '../stack/options.js';
 import { checkStackName } from '../stack-discovery/choose.js';
 import { namesLock } from '../state/user-directories.js';
@@ -56,8 +58,10 @@ export interface NamespaceOptions {
   portThreads?: number;
   /** Whether servers inside see the addresses of clients; true unless given. */
   keepSource?: boolean;
-  /** Published from the start on. */
+  /** Published from the start on; `auto` and the like for what listens inside. */
   publish?: readonly (string | NewPort)[];
+  /** Network of loopback from which stack and containers get addresses for `auto`; 127.0.0.0/8 unless given. */
+  autoAddress?: string;
   /** Whether it runs containers: in directories that are removed with it, or in these. False unless given. */
   containers?: boolean | ContainerDirectories;
   /** Directories that are writable inside, without changing the host's; `/etc` unless given. */
@@ -110,6 +114,7 @@ const CHECKS: Readonly<Record<keyof NamespaceOptions, Check>> = {
   portThreads: whole(1),
   keepSource: flag,
   publish: [Array.isArray, 'an array of ports'],
+  autoAddress: text,
   containers: [(value) => flag[0](value) || isDirectories(value), 'true, false, or { dataDir, confDir }'],
   copyUp: texts,
   propagation: oneOf(propagations),
@@ -154,9 +159,10 @@ export function checkOptions(options: NamespaceOptions): void {
 export function toStackOptions(options: NamespaceOptions): { stack: StackOptions; remove: () => void } {
   checkOptions(options);
   const { net = DEFAULTS.net, copyUp = DEFAULTS.copyUp, propagation = DEFAULTS.propagation } = options;
-  const publish = (options.publish ?? []).map(mappingOf);
+  const { publish, autoPublish } = splitPorts(options.publish ?? []);
   const portDriver = options.portDriver ?? DEFAULTS.portDriver;
   checkPortDriver({ driver: portDriver, net, publishes: publish.length > 0 });
+  checkAutoDriver(autoPublish, portDriver);
   const egress = rulesOfOptions({ ...options, egressFile: options.egressFiles });
   const name = options.name === undefined ? undefined : { text: checkStackName(options.name), lock: namesLock() };
   const network = networkOptions(options);
@@ -171,6 +177,8 @@ export function toStackOptions(options: NamespaceOptions): { stack: StackOptions
     portDriver,
     ...(options.portThreads !== undefined && { portThreads: options.portThreads }),
     publish,
+    ...(autoPublish.length > 0 && { autoPublish }),
+    ...(options.autoAddress !== undefined && { autoAddresses: parseAutoAddresses(options.autoAddress) }),
     keepSource: options.keepSource ?? DEFAULTS.keepSource,
     ...(directories && { containers: directories }),
     systemPath: true,
@@ -180,6 +188,14 @@ export function toStackOptions(options: NamespaceOptions): { stack: StackOptions
     subIdSource: options.subIdSource ?? DEFAULTS.subIdSource,
   };
   return { stack, remove };
+}
+
+function splitPorts(ports: readonly (string | NewPort)[]) {
+  const isAuto = (port: string | NewPort) => typeof port === 'string' && isAutoPublish(port);
+  return {
+    publish: ports.filter((port) => !isAuto(port)).map(mappingOf),
+    autoPublish: ports.filter(isAuto).map((port) => parseAutoPublish(String(port))),
+  };
 }
 
 function networkOptions(options: NamespaceOptions): StackOptions['network'] {

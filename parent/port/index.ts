@@ -2,6 +2,7 @@
  * Port drivers: how they are chosen, checked and made. The interface is in driver.ts, each driver in drivers/; ports of
  * containers are reserved in parent/containers/.
  */
+import type { AutoPublish } from '../../protocol/ports/auto.js';
 import type { AgentSupervisor } from '../agent/agent.js';
 import type { EngineHost } from '../engine/engine-host.js';
 import { UsageError } from '../errors.js';
@@ -71,6 +72,16 @@ export function checkPortDriver({
       `port driver "${driverName}" cannot be used with --net=host: ports that are opened inside are the host's own; leave out --publish and --port-driver`,
     );
   }
+}
+
+/** Throws UsageError if the port driver cannot publish what listens inside. */
+export function checkAutoDriver(auto: readonly AutoPublish[], driver: PortDriverName): void {
+  if (auto.length === 0 || driver === 'builtin') return;
+  if (driver === 'implicit')
+    throw new UsageError('port driver "implicit" publishes what listens inside by itself', {
+      hint: 'leave out -p auto',
+    });
+  throw new UsageError(`-p auto is not supported by the port driver "${driver}"`, { hint: '--port-driver=builtin' });
 }
 
 /** What the port drivers are made of. */

@@ -21,16 +21,6 @@ export function publishedPorts(
   };
 }
 
-/** Throws UsageError if the port driver cannot publish what listens inside. */
-export function checkAutoDriver(auto: readonly AutoPublish[], driver: PortDriverName): void {
-  if (auto.length === 0 || driver === 'builtin') return;
-  if (driver === 'implicit')
-    throw new UsageError('port driver "implicit" publishes what listens inside by itself', {
-      hint: 'leave out -p auto',
-    });
-  throw new UsageError(`-p auto is not supported by the port driver "${driver}"`, { hint: '--port-driver=builtin' });
-}
-
 /** Throws UsageError if one port of the host is published more than once. */
 export function checkDuplicates(publish: readonly PortMapping[]): void {
   const before = new HostPortIndex<PortMapping>();

@@ -3,6 +3,7 @@ import { DEFAULTS } from '../../../parent/defaults.js';
 import { UsageError } from '../../../parent/errors.js';
 import { subIdSources } from '../../../parent/namespaces/id-map.js';
 import { parseAutoAddresses } from '../../../parent/port/auto/addresses.js';
+import { checkAutoDriver } from '../../../parent/port/index.js';
 import { copyUpDirectories, propagations } from '../../../parent/stack/options.js';
 import { namesLock } from '../../../parent/state/user-directories.js';
 import { LearnedFile } from '../../../protocol/egress/learned-file.js';
@@ -11,7 +12,7 @@ import { joined } from '../../../protocol/ports/port-mapping.js';
 import { chooseNetwork, choosePorts } from '../../rootlesskit-compat/rootlesskit-face.js';
 import { parsePortThreads } from './checks.js';
 import { egressRules, networkWarnings, slirp4netnsSwitches, toNetworkOptions } from './network.js';
-import { bypassOptions, checkAutoDriver, checkDuplicates, publishedPorts } from './ports.js';
+import { bypassOptions, checkDuplicates, publishedPorts } from './ports.js';
 import { checkRelations, checkValues } from './relations.js';
 import type { CommandLine, RunRequest, Values } from './values.js';
 

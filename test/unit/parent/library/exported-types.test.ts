@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type Declaration, declarationsOf, exportsOf, references } from '../../../support/declarations.js';
+import { type Declaration, declarationsOf, exportsOf, references } from './declarations.js';
 
 const ENTRIES = ['parent/index.js', 'parent/client/index.js', 'protocol/index.js'];
 

@@ -1,7 +1,7 @@
 /** Reads what the package exports from the compiler's declarations (dist/…/*.d.ts). */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { repoRoot } from './paths.js';
+import { repoRoot } from '../../../support/paths.js';
 
 export interface Declaration {
   /** Of the module, absolute. */

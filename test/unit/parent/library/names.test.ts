@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { declarationsOf, exportsOf, summaryOf } from '../../support/declarations.js';
-import { repoRoot } from '../../support/index.js';
+import { repoRoot } from '../../../support/index.js';
+import { declarationsOf, exportsOf, summaryOf } from './declarations.js';
 
 describe('the documentation', () => {
   it('lists all names that the library exports', () => {
