@@ -1,5 +1,6 @@
 /** The package's entry `rootless-net/client`: clients of the API of stacks that run. It needs no native part. */
 export * from '../../protocol/api/egress.js';
+export type { LimitReport } from '../../protocol/api/limit.js';
 export * from '../../protocol/api/types.js';
 export type { LogOptions } from '../../protocol/containers/log-options.js';
 export type { ContainerMount } from '../../protocol/containers/mounts.js';

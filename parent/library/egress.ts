@@ -24,6 +24,11 @@ export class Egress {
     return this.#client.changeEgress('POST', withVerb('deny', rules));
   }
 
+  /** Limits the rates of all that goes out and comes in; `unlimited` ends that. */
+  async setLimit(limit: string): Promise<void> {
+    await this.#client.setLimit(limit);
+  }
+
   /** Removes rules, given with their verb: `allow example.com`. */
   remove(...rules: string[]): Promise<EgressReport> {
     return this.#client.changeEgress('DELETE', rules);

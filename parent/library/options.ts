@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rulesOfOptions } from '../../protocol/egress/options.js';
+import { parseRateLimit } from '../../protocol/egress/rate-limit.js';
 import { isAutoPublish, parseAutoPublish } from '../../protocol/ports/auto.js';
 import { checkHostPorts, parseHostPort } from '../../protocol/ports/host-port.js';
 import { DEFAULTS } from '../defaults.js';
@@ -52,6 +53,8 @@ export interface NamespaceOptions {
   deny?: readonly string[];
   /** Files of such rules. */
   egressFiles?: readonly string[];
+  /** Rate out of the namespace, and into it, such as `10M` or `1.5MiB/s:unlimited`. */
+  limit?: string;
   /** What relays published ports; `builtin` unless given. */
   portDriver?: Exclude<PortDriverName, 'bypass'>;
   /** Threads that relay; by the number of CPUs unless given. */
@@ -110,6 +113,7 @@ const CHECKS: Readonly<Record<keyof NamespaceOptions, Check>> = {
   allow: texts,
   deny: texts,
   egressFiles: texts,
+  limit: text,
   portDriver: oneOf(['builtin', 'slirp4netns', 'implicit', 'none'] satisfies NamespaceOptions['portDriver'][]),
   portThreads: whole(1),
   keepSource: flag,
@@ -173,6 +177,7 @@ export function toStackOptions(options: NamespaceOptions): { stack: StackOptions
     net,
     network,
     ...(egress.length > 0 && { egress }),
+    ...(options.limit !== undefined && { limit: parseRateLimit(options.limit, 'limit') }),
     detachNetns: false,
     portDriver,
     ...(options.portThreads !== undefined && { portThreads: options.portThreads }),

@@ -62,6 +62,11 @@ export class Port implements AsyncDisposable {
     await whenReady(this, this.#client, AbortSignal.any(signals));
   }
 
+  /** Limits what goes through it, as createNamespace() does; `unlimited` ends that. */
+  async setLimit(limit: string, { signal }: Abortable = {}): Promise<void> {
+    await abortable(signal, () => this.#client.setLimit(limit, this.id));
+  }
+
   /** Resolves when the port of the host is free again, and its connections are closed. */
   close(): Promise<void> {
     this.#closing.abort(new UnknownPortError(this.id));
