@@ -43,14 +43,15 @@ export function listPorts(options: PortsAPIOptions, counters: boolean): PortRepo
   const published = [...singles(list)].map((port) => {
     const status = portStatusOf(port);
     const report = ports.report(port.id);
+    const container = port.container === undefined ? {} : { container: port.container };
     const persistent = counters && options.persistentPorts?.has(port) ? { persistent: true } : {};
-    if (!report) return { ...status, ...persistent };
+    if (!report) return { ...status, ...container, ...persistent };
     const listener = counters || report.listener.state !== 'listening' ? { listener: report.listener } : {};
     const source = report.source && { source: report.source };
     const { bypass, bypassReason } = report;
     const bypassed = { ...(bypass !== undefined && { bypass }), ...(bypassReason !== undefined && { bypassReason }) };
     const counted = counters && { counters: report.counters };
-    return { ...status, ...listener, ...counted, ...source, ...bypassed, ...persistent };
+    return { ...status, ...container, ...listener, ...counted, ...source, ...bypassed, ...persistent };
   });
   return waiting.length === 0 ? published : [...published, ...waiting].sort((a, b) => a.id - b.id);
 }

@@ -57,6 +57,8 @@ export interface StackOptions {
   publish: readonly PortMapping[];
   /** What is published while something listens inside; nothing where absent. */
   autoPublish?: readonly AutoPublish[];
+  /** Where the router of NAME.localhost listens; absent for none. */
+  http?: { ip: string; port: number };
   /** Addresses of loopback for such ports of the stack and its containers; 127.0.0.0/8 where absent. */
   autoAddresses?: Subnet;
   /** Whether servers inside see the addresses of clients that are not on loopback, with the builtin port driver. */

@@ -18,6 +18,7 @@ import { EngineHost } from '../engine/engine-host.js';
 import { availableCPUs, usualPortThreads } from '../engine/threads.js';
 import { ContainersError, errorText, NamespaceError, NetworkError } from '../errors.js';
 import type { FlowsDeps } from '../flows/index.js';
+import { startRouter } from '../http/start-router.js';
 import { divideCgroup, evacuateCgroup } from '../namespaces/cgroup.js';
 import { type Launcher, LauncherEndedError } from '../namespaces/launcher.js';
 import { NamespacePrograms } from '../namespaces/programs.js';
@@ -163,6 +164,7 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
   });
   await api.listenAgain();
   undo.push('close the API', () => api.close());
+  await startRouter(context, stateDir.path);
   // Before the API is closed, so that clients that wait for a container see how it ended.
   if (containers) undo.push('end the containers', () => containers.close());
   const renewal = keepState(context, { api, containers, stateDir });

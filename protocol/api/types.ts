@@ -57,6 +57,8 @@ export interface PortReport extends PortStatus {
   bypassReason?: string;
   /** Whether it is published again at the next start of the stack. */
   persistent?: boolean;
+  /** Id of the container that it leads to. */
+  container?: string;
 }
 
 /** An entry of `GET /v1/flows`: an open connection, or a UDP flow. Addresses are `address:port`, `[address]:port` for IPv6. */

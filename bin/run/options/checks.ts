@@ -6,6 +6,7 @@ import { userModeAddresses } from '../../../parent/network/drivers/addresses.js'
 import { parseAutoAddresses } from '../../../parent/port/auto/addresses.js';
 import { checkStackName } from '../../../parent/stack-discovery/choose.js';
 import { parseHostPort } from '../../../protocol/ports/host-port.js';
+import { checkAddress, checkPort, parseRange, splitFields } from '../../../protocol/ports/port-text.js';
 import { parseGoInteger } from '../../rootlesskit-compat/go-flags.js';
 import type { CheckContext } from './rule.js';
 import { IncorrectUsageError } from './values.js';
@@ -92,6 +93,24 @@ export function checkCgroupName(name: string): void {
   if (name === '' || name.includes('/') || name === '.' || name === '..') {
     throw invalid('evacuate-cgroup2', name, 'expected the name of a cgroup, without "/"');
   }
+}
+
+/** Throws UsageError. */
+export function parseHTTPAddress(text: string): { ip: string; port: number } {
+  const fail = (problem: string): never => {
+    throw invalid('http', text, `${problem}; expected [ip:]port, such as 8080`);
+  };
+  const fields = splitFields(text, fail).map((field) => field.text);
+  const port = parseRange(fields.at(-1) ?? '', 'port', fail);
+  if (fields.length > 2 || port.count > 1) fail('too many ports');
+  checkPort(port.first, 'port', 1, fail);
+  const [ip = '127.0.0.1'] = fields.slice(0, -1);
+  checkAddress(ip, 'address', fail);
+  return { ip, port: port.first };
+}
+
+export function checkHTTPAddress(text: string): void {
+  parseHTTPAddress(text);
 }
 
 export function checkAutoAddress(text: string): void {

@@ -10,7 +10,7 @@ import { LearnedFile } from '../../../protocol/egress/learned-file.js';
 import { parseRateLimit } from '../../../protocol/egress/rate-limit.js';
 import { joined } from '../../../protocol/ports/port-mapping.js';
 import { chooseNetwork, choosePorts } from '../../rootlesskit-compat/rootlesskit-face.js';
-import { parsePortThreads } from './checks.js';
+import { parseHTTPAddress, parsePortThreads } from './checks.js';
 import { egressRules, networkWarnings, slirp4netnsSwitches, toNetworkOptions } from './network.js';
 import { bypassOptions, checkDuplicates, publishedPorts } from './ports.js';
 import { checkRelations, checkValues } from './relations.js';
@@ -67,6 +67,7 @@ export function toRunRequest(line: CommandLine): RunRequest {
       publish,
       ...(auto.length > 0 && { autoPublish: auto }),
       ...(values.autoAddress !== undefined && { autoAddresses: parseAutoAddresses(values.autoAddress) }),
+      ...(values.http !== undefined && { http: parseHTTPAddress(values.http) }),
       ...(bypass && { bypass }),
       keepSource: values.sourceIpTransparent ?? DEFAULTS.keepSource,
       systemPath: defaults.systemPath,

@@ -17,6 +17,7 @@ import {
   checkCidr,
   checkCopyUpDirectory,
   checkHostPort,
+  checkHTTPAddress,
   checkIfname,
   checkMtu,
   checkName,
@@ -59,6 +60,13 @@ const ports: readonly OptionRule[] = [
     only: 'rootless-run',
     impliedDefault: '127.0.0.0/8',
     check: checkAutoAddress,
+  },
+  {
+    flags: '--http <address>',
+    description:
+      'lead http://NAME.localhost:PORT/ to the ports of the stack or container NAME, and TLS by its server name: [ip:]port, where ip is 127.0.0.1 unless given',
+    only: 'rootless-run',
+    check: checkHTTPAddress,
   },
   {
     flags: '--port-driver <driver>',

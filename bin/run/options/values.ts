@@ -32,6 +32,7 @@ export interface Values {
   portThreads?: string;
   publish?: string[];
   autoAddress?: string;
+  http?: string;
   bypassOutbound?: boolean;
   activate?: boolean;
   sourceIpTransparent?: boolean;
