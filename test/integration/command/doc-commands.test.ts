@@ -95,7 +95,7 @@ const runs: Record<DocBlock['kind'], (block: DocBlock) => Promise<void>> = {
       await serves(block, { cwd, env: { ...env, PATH: `${env.PATH}:${DOCKER_SCRIPTS}` } });
     } finally {
       // Files of sub-ids.
-      await run(binPath('rootlesskit'), ['rm', '-rf', join(cwd, '.local')]);
+      await run(binPath('rootlesskit'), ['rm', '-rf', cwd]);
     }
   },
 };
