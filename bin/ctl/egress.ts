@@ -24,7 +24,7 @@ export function makeEgressCommand(stack: ConnectStack): Command {
   for (const action of ['allow', 'deny'] as const) {
     egress
       .command(action)
-      .description(`add rules that ${action}`)
+      .description(`add ${action} rules`)
       .argument('<rule...>', RULES)
       .action(async (texts: string[]) => {
         await (await stack()).changeEgress('POST', rulesOf(action, texts));

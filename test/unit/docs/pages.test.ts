@@ -8,6 +8,7 @@ import { capabilityTexts, driverCapabilities } from '../../integration/ports/sui
 import { docPages } from '../../support/doc-blocks.js';
 import { repoRoot } from '../../support/index.js';
 import { filesBelow } from '../tooling/run-programs.js';
+import { compareGenerated } from './generated.js';
 
 const pages = docPages;
 const read = (page: string) => readFileSync(join(repoRoot, page), 'utf8');
@@ -45,14 +46,11 @@ describe('the documentation', () => {
       return `| ${capabilityTexts[key]} | ${cells.join(' | ')} |`;
     });
     const table = [`| | ${names.join(' | ')} |`, `|---|${names.map(() => '---|').join('')}`, ...rows].join('\n');
-    const shown = /<!-- capabilities -->\n([\s\S]*?)\n?<!-- end -->/.exec(read('docs/guide/ports.md'))?.[1];
-    assert.equal(shown, table, `docs/guide/ports.md is to have:\n${table}`);
+    compareGenerated('docs/guide/ports.md', 'capabilities', table);
   });
 
   it('shows the options of rootless-run as the table of options has them', () => {
-    const table = optionReference();
-    const shown = /<!-- options -->\n([\s\S]*?)\n?<!-- end -->/.exec(read('docs/guide/options.md'))?.[1];
-    assert.equal(shown, table, `docs/guide/options.md is to have:\n${table}`);
+    compareGenerated('docs/guide/options.md', 'options', optionReference());
   });
 
   it('leads to pages and sections that exist', () => {

@@ -35,7 +35,7 @@ export function makeEgressCommand({ stack }: NetDeps): Command {
     });
   for (const action of ['allow', 'deny'] as const) {
     withTarget(egress.command(action))
-      .description(`add rules that ${action}`)
+      .description(`add ${action} rules`)
       .argument('<rule...>', RULES)
       .action((name: string, texts: string[], options: WhichOptions) =>
         change(name, options, 'POST', rulesOf(action, texts)),
