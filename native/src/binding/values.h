@@ -12,7 +12,7 @@ namespace rn {
 
 napi_value makeString(napi_env env, const std::string& text);
 napi_value makeNumber(napi_env env, double number);
-napi_value makeBoolean(napi_env env, bool value);
+napi_value makeBoolean(napi_env env, bool boolean);
 napi_value makeBuffer(napi_env env, const std::string& data);
 napi_value makeObject(napi_env env);
 napi_value makeArray(napi_env env, const std::vector<int>& numbers);

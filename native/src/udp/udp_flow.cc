@@ -49,7 +49,8 @@ void UdpFlow::forward(int start, int n) {
   UdpBatch& batch = sharedBatch();
   Context& context = port_->context_;
   conversation_.used = context.loop.now();
-  if (context.isLimited) n = withinLimits(batch, start, n, incomingLimits(context.shared.limitOfStack, port_->ownLimit()));
+  if (context.isLimited)
+    n = withinLimits(batch, start, n, incomingLimits(context.shared.limitOfStack, port_->ownLimit()));
   auto [bytes, datagrams] = batch.tally(start, n);
   conversation_.questions += datagrams;
   touch();

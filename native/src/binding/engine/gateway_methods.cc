@@ -155,13 +155,12 @@ napi_value sourceCounters(EngineObject& object, napi_env env, const Args& args) 
 }  // namespace
 
 std::vector<napi_property_descriptor> gatewayMethods() {
-  return {method<openGateway>("openGateway"),      method<closeGateway>("closeGateway"),
-          method<setEgress>("setEgress"),          method<setResolvers>("setResolvers"),
-          method<learnEgress>("learnEgress"),      method<learnedRules>("learnedRules"),
-          method<setSource>("setSource"),          method<removeSource>("removeSource"),
-          method<limitSource>("limitSource"),
-          method<setSourceHost>("setSourceHost"),  method<sourceCounters>("sourceCounters"),
-          method<egressCounters>("egressCounters")};
+  return {method<openGateway>("openGateway"),       method<closeGateway>("closeGateway"),
+          method<setEgress>("setEgress"),           method<setResolvers>("setResolvers"),
+          method<learnEgress>("learnEgress"),       method<learnedRules>("learnedRules"),
+          method<setSource>("setSource"),           method<removeSource>("removeSource"),
+          method<limitSource>("limitSource"),       method<setSourceHost>("setSourceHost"),
+          method<sourceCounters>("sourceCounters"), method<egressCounters>("egressCounters")};
 }
 
 }  // namespace rn

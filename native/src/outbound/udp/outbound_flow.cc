@@ -79,7 +79,8 @@ void OutboundFlow::sendReplies(int n) {
   touch();
   UdpOut& out = all_->out_;
   replies.drain(batch, [&](int start, int count) {
-    if (context.isLimited) count = withinLimits(batch, start, count, incomingLimits(context.shared.limitOfStack, limit_));
+    if (context.isLimited)
+      count = withinLimits(batch, start, count, incomingLimits(context.shared.limitOfStack, limit_));
     if (count == 0) return true;
     uint64_t bytes = batch.tally(start, count).bytes;
     all_->counters_.out += bytes;
