@@ -3,6 +3,8 @@ import { containers } from './measure/containers.js';
 import { growth } from './measure/growth.js';
 import { memory } from './measure/memory.js';
 import { outbound } from './measure/outbound.js';
+import { overlayGrowth } from './measure/overlay/arrivals.js';
+import { overlay } from './measure/overlay/throughput.js';
 import { ports } from './measure/ports.js';
 import { startUp } from './measure/start-up.js';
 import { type Traffic, traffic } from './measure/traffic.js';
@@ -157,4 +159,6 @@ export const rows: Readonly<Record<string, Row>> = {
   start: startUp,
   growth,
   container: containers,
+  overlay,
+  'overlay-growth': overlayGrowth,
 };

@@ -95,4 +95,5 @@ export const goals: Readonly<Record<string, Readonly<Record<string, readonly Goa
     processes: [{ value: 3 }],
     run: [{ than: 'runc', plus: 80 }],
   },
+  overlay: { rate: [{ than: 'wireguard', ratio: 0.6 }] },
 };

@@ -16,11 +16,12 @@ export interface Run {
   seconds: number;
 }
 
-/** Rows with a section of their own; the others share two. */
+/** Rows with a section of their own; the others share three. */
 const ownSections = ['start', 'growth', 'container'];
 
 function sectionOf(row: string): string {
   if (ownSections.includes(row)) return row;
+  if (row.startsWith('overlay')) return 'overlay';
   return row.startsWith('out-') ? 'outbound' : 'traffic';
 }
 

@@ -27,14 +27,15 @@ export async function startTunnel(stack: RunningStack): Promise<Tunnel> {
     keys: generateKeys(),
     program,
     async ask(request) {
-      const answer = await askOnce(socketPath, request);
+      const answer = await askTunnel(socketPath, request);
       assert.equal(answer.error, undefined);
       return answer;
     },
   };
 }
 
-async function askOnce(path: string, request: WireGuardRequest): Promise<WireGuardAnswer> {
+/** Has the program at that socket do something. */
+export async function askTunnel(path: string, request: WireGuardRequest): Promise<WireGuardAnswer> {
   const socket = connect({ path, allowHalfOpen: true });
   socket.end(JSON.stringify(request));
   let text = '';
