@@ -279,7 +279,7 @@ export class WireGuardDevice {
   #onLost(reason: string): void {
     this.#device = undefined;
     if (this.#closed) return;
-    this.options.warn(`wireguard-go of ${this.options.name} has ended (${reason}); it is started again`);
+    this.options.warn(`wireguard-go of ${this.options.name} ended (${reason}); restarting it`);
     if (performance.now() - this.#upSince > STABLE) this.#restartDelay = FIRST_RESTART_DELAY;
     this.#startLater();
   }

@@ -28,7 +28,10 @@ export class KernelWireGuard implements Implementation {
     try {
       const answer = socket.get(familyMessage('wireguard'));
       const family = answer && familyIn(answer.payload);
-      if (family === undefined) throw new WireGuardError('the kernel has WireGuard devices, but no way to set them up');
+      if (family === undefined)
+        throw new WireGuardError(
+          'the kernel has WireGuard devices, but no interface to configure them (generic netlink)',
+        );
       return new KernelWireGuard(socket, family, name);
     } catch (error) {
       socket[Symbol.dispose]();

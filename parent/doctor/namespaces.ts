@@ -52,7 +52,12 @@ export const idMapPrograms: Check = async (machine) => {
     const capable = async () => /cap_set[ug]id/.test((await machine.run('getcap', path)).output);
     if (!setuid && !(await capable())) {
       const fix = `sudo chown root ${path} && sudo chmod u+s ${path}`;
-      return { name, status: 'failed', what: `${path} may not map ids: it is neither setuid root nor capable`, fix };
+      return {
+        name,
+        status: 'failed',
+        what: `${path} may not map ids: it is neither setuid root nor has the capability`,
+        fix,
+      };
     }
   }
   return { name, status: 'ok', what: 'newuidmap and newgidmap are installed and may map ids' };

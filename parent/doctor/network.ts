@@ -118,7 +118,7 @@ export const congestionControl: Check = async (machine) => {
   const name = 'congestion-control';
   const algorithm = (await machine.read('/proc/sys/net/ipv4/tcp_congestion_control')).trim();
   const what = algorithm.startsWith('bbr')
-    ? `${algorithm} paces loopback; published ports do without it there`
+    ? `${algorithm} paces loopback; published ports use another algorithm there`
     : `${algorithm || 'unknown'}`;
   return { name, status: 'ok', what };
 };

@@ -82,7 +82,7 @@ export class Egress {
   /** Adds rules that are not there yet. Counters restart from zero. Throws EgressError. */
   add(rules: readonly EgressRule[]): EgressReport {
     if (this.learning)
-      throw new EgressError(400, 'the stack learns what its programs need (--learn), and has no policy');
+      throw new EgressError(400, 'this stack records what its programs reach (--learn), and has no policy');
     const known = new Set(this.#rules.map(formatRule));
     const added = rules.filter((rule) => !known.has(formatRule(rule)) && known.add(formatRule(rule)));
     if (this.#rules.length + added.length > MAX_RULES) {

@@ -121,7 +121,7 @@ function splitPorts(text: string, fail: Fail): { place: string; ports: string | 
   if (text.startsWith('[')) {
     const [whole, place = '', ports] = /^\[([^[\]]*)\](?::(.*))?$/.exec(text) ?? [];
     if (whole === undefined || familyOf(place) !== 6) {
-      fail('an IPv6 address or subnet in the brackets, and a port behind them, such as [2001:db8::/32]:443');
+      fail('an IPv6 address or subnet in the brackets, and a port after them, such as [2001:db8::/32]:443');
     }
     return { place, ports };
   }
@@ -158,7 +158,7 @@ function parsePlace(text: string, protocol: string | undefined, fail: Fail): Egr
 function parseNames(text: string, fail: Fail): NamePlace {
   const place = /[:/*]/.test(text.replace(/^\*\./, '')) ? undefined : parsePlace(text, undefined, fail);
   if (place?.kind === 'name' || place?.kind === 'subdomains') return place;
-  return fail('a name behind dns:, without port, such as dns:db.example or dns:*.example');
+  return fail('a name after dns:, without a port, such as dns:db.example or dns:*.example');
 }
 
 function parseNetwork(text: string, fail: Fail): Subnet {

@@ -30,7 +30,7 @@ export class PortPublisher implements Sweepable {
     const ranges = joined(publish.map(mappingOf));
     if (ranges.length > MAX_RANGES) {
       throw new ContainerError(
-        `${ranges.length} separate published ports are too many, ${MAX_RANGES} can be; publish ranges, such as 8000-8999:8000-8999`,
+        `${ranges.length} separate published ports are too many, at most ${MAX_RANGES} are allowed; publish ranges, such as 8000-8999:8000-8999`,
       );
     }
     const { hostPorts } = await this.parent.request('ports-reserve', { owner, ranges: ranges.map(cniMappingOf) });

@@ -155,7 +155,7 @@ function firstLease(client: PacketChannel, bridge: string): Promise<Lease> {
     const fail = (why: string) => {
       clearTimeout(timer);
       client.close();
-      reject(new NetworkError(`no address by DHCP on ${bridge}: ${why}; see that a DHCP server answers there`));
+      reject(new NetworkError(`no address by DHCP on ${bridge}: ${why}; check that a DHCP server answers there`));
     };
     const timer = setTimeout(() => fail(`no answer in ${LEASE_TIMEOUT_MS / 1000} s`), LEASE_TIMEOUT_MS);
     client.onClose((reason) => fail(`the DHCP client ended (${reason})`));

@@ -17,7 +17,7 @@ const POLL_MS = 5;
 const READY_TIMEOUT_MS = 15_000;
 
 const LEAK =
-  "this version of pasta leads connections to loopback inside to TCP servers on the host's loopback with --port-driver=implicit; hint: use --port-driver=builtin, or a passt of 2024_10_30 or later";
+  "with --port-driver=implicit this version of pasta forwards connections to loopback inside to TCP servers on the host's loopback; hint: use --port-driver=builtin, or a passt of 2024_10_30 or later";
 
 export const pasta: NetworkDriver = {
   name: 'pasta',
@@ -49,7 +49,8 @@ export const pasta: NetworkDriver = {
     // Versions of the end of 2024 and later have this option.
     const isRecent = demands.implicitPorts && (await helpText(program)).includes('--host-lo-to-ns-lo');
     const leaks = demands.implicitPorts && !options.hostLoopback && !isRecent;
-    if (leaks && options.refuseHostLoopback) throw new NetworkError(`--disable-host-loopback cannot be kept: ${LEAK}`);
+    if (leaks && options.refuseHostLoopback)
+      throw new NetworkError(`--disable-host-loopback cannot be enforced: ${LEAK}`);
     if (!options.hostLoopback) args.push('--no-map-gw');
     if (!options.ipv6) args.push('--ipv4-only');
     args.push(`--tcp-ports=${ports}`, `--udp-ports=${ports}`);

@@ -38,11 +38,11 @@ export class Slirp4netnsPortDriver implements PortDriver {
 
   async add(mapping: PortMapping, id = this.newId(mapping.count)): Promise<PublishedPort> {
     if (mapping.proxyProtocol !== undefined) {
-      throw new PortError('slirp4netns does not speak the PROXY protocol; use --port-driver=builtin');
+      throw new PortError('slirp4netns does not support the PROXY protocol; use --port-driver=builtin');
     }
     const protocol = protocolName(mapping);
     if (!PROTOS.includes(protocol)) {
-      throw new UnsupportedProtocolError(protocol, 'slirp4netns forwards IPv4 alone; use --port-driver=builtin');
+      throw new UnsupportedProtocolError(protocol, 'slirp4netns forwards IPv4 only; use --port-driver=builtin');
     }
     this.#table.checkConflict(mapping);
     const ip = ipv4(mapping.host.ip, 'listen on');
@@ -112,7 +112,7 @@ export class Slirp4netnsPortDriver implements PortDriver {
         failures.push(`${formatPortMapping(port)} (${errorText(error)})`);
       }
     }
-    if (failures.length > 0) throw new PortError(`not published any more: ${failures.join(', ')}`);
+    if (failures.length > 0) throw new PortError(`no longer published: ${failures.join(', ')}`);
   }
 
   /** Throws SlirpError. */

@@ -9,12 +9,12 @@ import { runWords, WITHOUT_BUILTIN } from '../../support/stacks/rootless-run.js'
 const PLACES: Readonly<Record<string, { wrapper: readonly string[]; line: RegExp; goesOn?: boolean }>> = {
   'no TPROXY, and no NAT': {
     wrapper: without(['tproxy', 'nat']),
-    line: /the kernel has no TPROXY in nf_tables, nor NAT instead \(.*\); hint: sudo modprobe nft_tproxy$/m,
+    line: /the kernel has no TPROXY in nf_tables, nor NAT to replace it \(.*\); hint: sudo modprobe nft_tproxy$/m,
     goesOn: true,
   },
   'no TPROXY, and no marks of received datagrams': {
     wrapper: without(['tproxy', 'receive-mark']),
-    line: /no TPROXY in nf_tables, and is too old to do without \(.*Linux 5\.19\); hint: sudo modprobe nft_tproxy$/m,
+    line: /no TPROXY in nf_tables, and is too old for the alternative \(.*Linux 5\.19\); hint: sudo modprobe nft_tproxy$/m,
   },
   'no nf_tables': {
     wrapper: without(['nf_tables']),

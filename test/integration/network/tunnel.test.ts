@@ -151,7 +151,7 @@ describe('a WireGuard device in a stack', () => {
     // It has not forgotten where that one is.
     await reaches(0, address(2));
     const { warnings, kind } = await ask({ peers: true });
-    assert.deepEqual(warnings, ['wireguard-go of wg0 has ended (SIGKILL); it is started again']);
+    assert.deepEqual(warnings, ['wireguard-go of wg0 ended (SIGKILL); restarting it']);
     assert.equal(kind, 'wireguard-go');
     await client.stop();
     await server.stop();

@@ -25,8 +25,8 @@ describe('port driver implicit', () => {
       run(binPath('rootlesskit'), [...args, '--disable-host-loopback', 'true']),
     ]);
     assert.deepEqual([ours.code, theirs.code], [125, 0], ours.stderr + theirs.stderr);
-    assert.match(ours.stderr, /^rootless-run: error: --disable-host-loopback cannot be kept: .+; hint: .+\n$/);
-    assert.match(theirs.stderr, /this version of pasta leads connections to loopback inside/);
+    assert.match(ours.stderr, /^rootless-run: error: --disable-host-loopback cannot be enforced: .+; hint: .+\n$/);
+    assert.match(theirs.stderr, /this version of pasta forwards connections to loopback inside/);
   });
 
   it('with --disable-host-loopback, the loopback of the host is out of reach where pasta knows how', async () => {

@@ -23,14 +23,14 @@ const REQUIREMENTS: readonly Requirement[] = [
     // Tried where there is no TPROXY.
     step: 'load the packet filter: nat',
     codes: UNSUPPORTED,
-    lacks: 'TPROXY in nf_tables, nor NAT instead',
+    lacks: 'TPROXY in nf_tables, nor NAT to replace it',
     option: 'CONFIG_NFT_TPROXY, CONFIG_NFT_NAT',
     module: 'nft_tproxy',
   },
   {
     step: 'receive the mark of datagrams',
     codes: ['ENOPROTOOPT'],
-    lacks: 'TPROXY in nf_tables, and is too old to do without',
+    lacks: 'TPROXY in nf_tables, and is too old for the alternative',
     option: 'CONFIG_NFT_TPROXY, or Linux 5.19',
     module: 'nft_tproxy',
   },

@@ -75,8 +75,8 @@ describe('egress rules', () => {
   const form = /^NAME, \*\.NAME, an address or a subnet, each with :PORT or not, or /;
   const subnet = 'an address or a subnet, such as 192.0.2.7, 10.1.0.0/16 or [2001:db8::/32]:443';
   const ports = 'ports from 1 to 65535, such as :443 or :8000-8099';
-  const brackets = 'an IPv6 address or subnet in the brackets, and a port behind them, such as [2001:db8::/32]:443';
-  const names = 'a name behind dns:, without port, such as dns:db.example or dns:*.example';
+  const brackets = 'an IPv6 address or subnet in the brackets, and a port after them, such as [2001:db8::/32]:443';
+  const names = 'a name after dns:, without a port, such as dns:db.example or dns:*.example';
   const wildcard = '* alone, or *. before a name, such as *.github.com';
   const invalid: Record<string, string | RegExp> = {
     '': form,
