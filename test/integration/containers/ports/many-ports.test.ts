@@ -34,7 +34,10 @@ describe('very many published ports', () => {
       ...Array.from({ length: 501 }, (_, index) => `127.0.0.3::${1000 + 2 * index}`),
     );
     assert.equal(code, 125);
-    assert.match(stderr, /^error: 501 separate published ports are too many, at most 500 are allowed; publish ranges, .*\n$/);
+    assert.match(
+      stderr,
+      /^error: 501 separate published ports are too many, at most 500 are allowed; publish ranges, .*\n$/,
+    );
     assert.deepEqual(stack.files(), []);
   });
 });
