@@ -3,25 +3,22 @@
  * Both sides load the same binary; the parent forwards ports with it, the agent makes sockets with it.
  */
 import { ExpectedError } from '../protocol/errors/expected-error.js';
-import { packageFile } from '../protocol/paths.js';
-
-/** Where node-gyp puts what it builds. */
-const RELEASE = 'native/build/Release';
+import { ADDON, installationHint, nativeFile } from './location.js';
 
 /** Path of the program that makes the namespaces, see src/launcher/main.c. */
-export const LAUNCHER = packageFile(`${RELEASE}/launcher`);
+export const LAUNCHER = nativeFile('launcher');
 
 /** Path of the program that supervises one container, see src/monitor/. */
-export const CONTAINER_MONITOR = packageFile(`${RELEASE}/container_monitor`);
+export const CONTAINER_MONITOR = nativeFile('container_monitor');
 
 /** Path of the program that is a container's first process with --init, see src/container/container_init.c. */
-export const CONTAINER_INIT = packageFile(`${RELEASE}/container_init`);
+export const CONTAINER_INIT = nativeFile('container_init');
 
 /** Path of the program that sets the limit of open files for further programs, see src/container/container_exec.c. */
-export const CONTAINER_EXEC = packageFile(`${RELEASE}/container_exec`);
+export const CONTAINER_EXEC = nativeFile('container_exec');
 
 /** Path of the program that OCI runtimes run as a hook, see src/container/oci_hook.c. */
-export const OCI_HOOK = packageFile(`${RELEASE}/oci_hook`);
+export const OCI_HOOK = nativeFile('oci_hook');
 
 export type EngineEvent =
   | { type: 'message'; channel: number; data: Buffer; fds: number[] }
@@ -355,6 +352,10 @@ interface Binding {
    */
   takeSocket(fd: number): { type: 'tcp' | 'udp'; ip: string; port: number; dual: boolean };
   flock(fd: number, exclusive: boolean): boolean;
+  /** A pseudoterminal: the end that is read here, which does not block, and the program's. See pty(7). */
+  openPty(): [fd: number, program: number];
+  /** Sets the size of the terminal behind a descriptor of openPty(). */
+  setPtySize(fd: number, columns: number, rows: number): void;
   /** Sets the size of the terminal at that path; see TIOCSWINSZ in ioctl_tty(2). */
   setTerminalSize(path: string, columns: number, rows: number): void;
   becomeSubreaper(): void;
@@ -389,8 +390,7 @@ interface Binding {
   netlinkExchangeAsync(fd: number, messages: Uint8Array, acknowledgements: number): Promise<Buffer>;
 }
 
-/** How to build it; the same in a clone and where the package is installed. */
-export const BUILD = `build it with: node ${packageFile('scripts/build-native.mjs')} (needs a C++ compiler, make and python3)`;
+export { installationHint } from './location.js';
 
 /** The native part is missing, or cannot be loaded. */
 export class NativeMissingError extends ExpectedError {
@@ -399,14 +399,14 @@ export class NativeMissingError extends ExpectedError {
 }
 
 function load(): Binding {
-  const path = packageFile(`${RELEASE}/rootless_net.node`);
+  const path = nativeFile(ADDON);
   try {
     const module = { exports: {} };
     process.dlopen(module, path);
     return module.exports as Binding;
   } catch (error) {
     const why = error instanceof Error ? error.message.split('\n')[0] : String(error);
-    throw new NativeMissingError(`the native part is not built (${path}: ${why})`, { hint: BUILD });
+    throw new NativeMissingError(`the native part is not built (${path}: ${why})`, { hint: installationHint() });
   }
 }
 

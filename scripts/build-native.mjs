@@ -1,10 +1,12 @@
-// Builds the native part with node-gyp; npm runs it on install. On success it prints only the compiler's warnings; with
-// --verbose all output of node-gyp. With --sanitize=NAME the addon is built into a tree of its own, for the tests; see
-// sanitized-tree.mjs.
+// Builds the native part with node-gyp. On success it prints only the compiler's warnings; with --verbose all output of
+// node-gyp. With --if-needed, as npm runs it on install, it builds only where no package with a built one is installed. With
+// --sanitize=NAME the addon is built into a tree of its own, for the tests; see build-tree.mjs. With --tree=DIRECTORY
+// --arch=ARCHITECTURE TARGET… single targets for other machines, by the compilers in the environment; see packages/prebuild.mjs.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import {
   checkoutOutputs,
   isNativeBuilt,
@@ -14,25 +16,41 @@ import {
   takeBuildLock,
   writeStamp,
 } from './build-state.mjs';
-import { installFront } from './install-front.mjs';
-import { findNodeDir } from './node-headers.mjs';
 import {
   makeSanitizedTree,
+  makeTree,
   sanitizedOutputs,
   sanitizedTargets,
   sanitizerEnvironment,
-  sanitizerIn,
-} from './sanitized-tree.mjs';
+} from './build-tree.mjs';
+import { installFront } from './install-front.mjs';
+import { findNodeDir } from './node-headers.mjs';
 
+const { values: options, positionals: targets } = parseArgs({
+  options: {
+    verbose: { type: 'boolean' },
+    force: { type: 'boolean' },
+    'if-needed': { type: 'boolean' },
+    sanitize: { type: 'string' },
+    tree: { type: 'string' },
+    arch: { type: 'string', default: process.arch },
+  },
+  allowPositionals: true,
+});
 const checkout = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-const sanitize = sanitizerIn(process.argv);
-const root = sanitize ? makeSanitizedTree(checkout, sanitize) : checkout;
+const { sanitize, verbose } = options;
+const root = makeRoot();
 const native = join(root, 'native');
-const verbose = process.argv.includes('--verbose');
 // In a checkout: the load generator of bench/ and the program of the tests are built as well, and CI accepts no warnings.
 // Users get neither.
 const isCheckout = existsSync(join(root, 'bench', 'load'));
 const gypVariables = isCheckout ? ['-Dcheckout=1', `-Dwerror=${process.env.CI ? 1 : 0}`] : [];
+
+/** Where to build: a tree of its own as the options want it, else the package itself. */
+function makeRoot() {
+  if (options.tree !== undefined) return makeTree(checkout, options.tree);
+  return sanitize === undefined ? checkout : makeSanitizedTree(checkout, sanitize);
+}
 
 /** The first executable file of that name in PATH (or the name itself, if it is a path). */
 function findProgram(name) {
@@ -88,8 +106,8 @@ function fail(message) {
 function runNodeGyp(nodeGyp, command, nodeDir) {
   const [program, ...first] = nodeGyp;
   const args = [...first, command, '--directory', native, ...(nodeDir ? ['--nodedir', nodeDir] : [])];
-  if (command === 'configure') args.push('--', ...gypVariables);
-  if (command === 'build') args.push('--jobs', 'max', ...(sanitize ? sanitizedTargets : []));
+  if (command === 'configure') args.push('--arch', options.arch, '--', ...gypVariables);
+  if (command === 'build') args.push('--jobs', 'max', ...(sanitize ? sanitizedTargets : targets));
   const result = spawnSync(program, args, {
     encoding: 'utf8',
     env: sanitize ? { ...process.env, ...sanitizerEnvironment(sanitize) } : process.env,
@@ -112,13 +130,30 @@ function runNodeGyp(nodeGyp, command, nodeDir) {
   fail(`Cannot build the native part: node-gyp ${command} failed (its output is above)`);
 }
 
+/** The files that the build leaves in native/build/Release. */
+function outputsOf() {
+  if (sanitize !== undefined) return sanitizedOutputs;
+  if (targets.length > 0) return targets.map((name) => (name === 'rootless_net' ? `${name}.node` : name));
+  return isCheckout ? [...nativeOutputs, ...checkoutOutputs] : nativeOutputs;
+}
+
+/** The directory of an installed package with the native part; in a checkout there is none. */
+async function prebuiltDirectory() {
+  const module = join(root, 'dist', 'native', 'location.js');
+  return isCheckout || !existsSync(module) ? undefined : (await import(module)).prebuiltDirectory();
+}
+
 if (process.platform !== 'linux') fail(`Cannot build the native part: it needs Linux, this is ${process.platform}`);
+const prebuilt = options['if-needed'] ? await prebuiltDirectory() : undefined;
+if (prebuilt !== undefined) {
+  installFront(root, { directory: prebuilt });
+  process.exit();
+}
 if (!existsSync(join(native, 'binding.gyp'))) fail(`Cannot build the native part: ${native}/binding.gyp is missing`);
 
 const release = await takeBuildLock(`${native} node-gyp`, () => process.stderr.write('Waiting for another build …\n'));
-const force = process.argv.includes('--force');
-const outputs = isCheckout ? [...nativeOutputs, ...checkoutOutputs] : nativeOutputs;
-if (force || !isNativeBuilt(root, sanitize ? sanitizedOutputs : outputs)) {
+const outputs = outputsOf();
+if (options.force || !isNativeBuilt(root, outputs)) {
   const missing = missingTools();
   if (missing.length > 0) {
     fail(`Cannot build the native part: no ${missing.join(', no ')}; install: apt-get install gcc g++ make python3`);
@@ -137,5 +172,5 @@ if (force || !isNativeBuilt(root, sanitize ? sanitizedOutputs : outputs)) {
   runNodeGyp(nodeGyp, 'build', nodeDir);
   writeStamp(nativeStamp(root), built);
 }
-installFront(root);
+if (root === checkout) installFront(root);
 await release();

@@ -51,8 +51,8 @@ const common = {
   minifySyntax: true,
   logLevel: 'warning',
 };
-/** They have native parts, and may be missing. */
-const notBundled = ['node-pty', 'msgpackr-extract'];
+/** It has a native part, and may be missing. */
+const notBundled = ['msgpackr-extract'];
 
 async function writeBundles() {
   const { build } = await import('esbuild');

@@ -67,7 +67,7 @@ if (needs.install() || needs.native() || needs.typescript()) {
     // If npm runs this script, that npm: it belongs to this node.
     const npm = process.env.npm_execpath ? [process.execPath, process.env.npm_execpath] : ['npm'];
     const args = [...npm.slice(1), 'ci', '--include=dev', '--include=optional', '--no-audit', '--no-fund'];
-    // node-gyp also builds packages for npm (node-pty), and would download the headers.
+    // node-gyp would download the headers.
     const nodeDir = findNodeDir();
     // This compiles as well: npm runs the script "prepare".
     compile('Installing packages and building (npm ci)', npm[0], args, nodeDir ? { npm_config_nodedir: nodeDir } : {});

@@ -1,14 +1,26 @@
 // Installs the commands, dist/bin/NAME: the native front (native/src/front/front.c) if it is built, else a script that does
 // the same as far as a script can. npm creates links to these files, so only their content is replaced.
-import { chmodSync, copyFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname, join, parse, resolve } from 'node:path';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, parse, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { programs } from './bundles.mjs';
 
-const release = ['native', 'build', 'Release'];
+const release = join('native', 'build', 'Release');
 
-/** File from which the front reads the path of the node that installed the package; used if PATH has no node. */
-export const NODE_PATH = 'node-path';
+/**
+ * File that the front reads: the path of the node that installed the package, used where PATH has no node; and the directory
+ * of the native part, as seen from the package.
+ */
+const RECORD = join('native', 'build', 'front-paths');
 
 /**
  * A package that npm packs gets the scripts: the machine that it is installed on builds its own front. Yarn, which starts
@@ -33,12 +45,17 @@ function replace(file, write) {
 
 /**
  * @param {string} root of the package
- * @param {boolean} [scripts] whether to install scripts even if the front is built
+ * @param {{ scripts?: boolean, directory?: string }} [options] `scripts`: whether to install scripts even if there is a
+ *   front; `directory`: of the native part
  */
-export function installFront(root, scripts = needsScripts()) {
-  const front = join(root, ...release, 'front');
+export function installFront(root, { scripts = needsScripts(), directory = join(root, release) } = {}) {
+  const front = join(directory, 'front');
   const native = existsSync(front) && !scripts;
-  if (native) writeFileSync(join(root, ...release, NODE_PATH), `${process.execPath}\n`);
+  if (native) {
+    mkdirSync(dirname(join(root, RECORD)), { recursive: true });
+    const from = relative(realpathSync(root), realpathSync(directory));
+    writeFileSync(join(root, RECORD), `${process.execPath}\n${from}\n`);
+  }
   for (const program of programs) {
     const { dir, name } = parse(program);
     const file = join(root, 'dist', dir, name);
@@ -51,4 +68,6 @@ export function installFront(root, scripts = needsScripts()) {
 }
 
 // As a program (npm's postpack): gives the checkout its fronts back after a package was packed.
-if (process.argv[1] === fileURLToPath(import.meta.url)) installFront(resolve(dirname(process.argv[1]), '..'), false);
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  installFront(resolve(dirname(process.argv[1]), '..'), { scripts: false });
+}

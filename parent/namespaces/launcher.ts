@@ -3,7 +3,7 @@
  * receives how the command ended.
  */
 import { getSystemErrorName } from 'node:util';
-import { BUILD, LAUNCHER, native } from '../../native/index.js';
+import { installationHint, LAUNCHER, native } from '../../native/index.js';
 import { errnoText } from '../../protocol/errors/errno-text.js';
 import { encodeArguments } from '../../protocol/text/argument-bytes.js';
 import type { EngineHost, PacketChannel } from '../engine/engine-host.js';
@@ -336,7 +336,7 @@ function resultOf(how: string | undefined, number: string | undefined): CommandR
 
 function notStarted(problem: string): NamespaceError {
   if (problem.endsWith('ENOENT')) {
-    return new NamespaceError(`cannot start ${LAUNCHER}: it does not exist; hint: ${BUILD}`);
+    return new NamespaceError(`cannot start ${LAUNCHER}: it does not exist; hint: ${installationHint()}`);
   }
   return new NamespaceError(`cannot start ${LAUNCHER}: ${errnoText(problem)}`);
 }

@@ -30,6 +30,7 @@ export function readableCopy(directory: string, user: string, checkout = repoRoo
   for (const path of [
     'package.json',
     'dist',
+    'native/build/front-paths',
     'native/build/Release',
     'node_modules',
     'test/programs',

@@ -73,6 +73,33 @@ static const char *package_file(char *path, size_t size, const char *file) {
   return path;
 }
 
+/* --- what was recorded at the installation ------------------------------------------------------------------------ */
+
+/* The node that the package was installed with. */
+static char recorded_node[PATH_MAX];
+/* Where the launcher is: a path, or one below the package. */
+static char native_directory[PATH_MAX] = "native/build/Release";
+
+/* Cuts the first line off, and copies it where it is not empty. Returns the rest. */
+static char *take_line(char *text, char *copy, size_t size) {
+  char *end = strchr(text, '\n');
+  if (end != NULL) *end = '\0';
+  if (*text != '\0') snprintf(copy, size, "%s", text);
+  return end != NULL ? end + 1 : text + strlen(text);
+}
+
+/* scripts/install-front.mjs has written it. */
+static void read_record(void) {
+  char path[PATH_MAX + 64], text[2 * PATH_MAX];
+  int fd = open(package_file(path, sizeof path, "native/build/front-paths"), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  ssize_t n = read(fd, text, sizeof text - 1);
+  close(fd);
+  if (n <= 0) return;
+  text[n] = '\0';
+  take_line(take_line(text, recorded_node, sizeof recorded_node), native_directory, sizeof native_directory);
+}
+
 /* --- the caller's descriptors and signals ------------------------------------------------------------------------------ */
 
 static int *inherited;
@@ -137,9 +164,14 @@ static int maps_early(int argc, char **argv) {
 
 /* Starts it. Returns its pid, and this end of its control socket; 0 on failure, which JavaScript reports. */
 static pid_t start_launcher(int *control, int early) {
-  char launcher[PATH_MAX + 64], theirs[16], parent[24];
+  char relative[PATH_MAX + 64], launcher[2 * PATH_MAX + 64], theirs[16], parent[24];
   int pair[2];
-  package_file(launcher, sizeof launcher, "native/build/Release/launcher");
+  snprintf(relative, sizeof relative, "%s/launcher", native_directory);
+  if (relative[0] == '/') {
+    memcpy(launcher, relative, sizeof relative);
+  } else {
+    package_file(launcher, sizeof launcher, relative);
+  }
   if (access(launcher, X_OK) != 0) return 0;
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return 0;
   snprintf(theirs, sizeof theirs, "%d", pair[1]);
@@ -222,19 +254,6 @@ static void execute_from_path(const char *script, char *called, char **env) {
   }
 }
 
-/* The one that the package was installed with. */
-static void execute_recorded(const char *script, char *called, char **env) {
-  char record[PATH_MAX + 64], file[PATH_MAX];
-  int fd = open(package_file(record, sizeof record, "native/build/Release/node-path"), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  ssize_t n = read(fd, file, sizeof file - 1);
-  close(fd);
-  if (n <= 0) return;
-  file[n] = '\0';
-  file[strcspn(file, "\n")] = '\0';
-  execute(file, script, called, env);
-}
-
 /* Node aborts or crashes below that, with messages of its own. */
 enum { LEAST_FILES = 32 };
 /* Descriptors of some 4,000 ports; the table has 32 KiB then. */
@@ -266,6 +285,7 @@ static void make_room_for_descriptors(int any) {
 int main(int argc, char **argv, char **env) {
   find_program();
   find_inherited();
+  read_record();
   if (argc < 1) fail("it was started without a name", "");
 
   char script[sizeof program + 4];
@@ -294,6 +314,6 @@ int main(int argc, char **argv, char **env) {
     fail("cannot execute the Node.js that ROOTLESS_NET_NODE names:", chosen);
   }
   execute_from_path(script, argv[0], node_env);
-  execute_recorded(script, argv[0], node_env);
+  if (recorded_node[0] != '\0') execute(recorded_node, script, argv[0], node_env);
   fail("cannot find Node.js in PATH; install it, or set ROOTLESS_NET_NODE to its path", "");
 }

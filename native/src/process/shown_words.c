@@ -1,7 +1,7 @@
 #include "process/shown_words.h"
 
 #include <errno.h>
-#include <linux/prctl.h>
+#include <linux/types.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -33,7 +33,8 @@ describe('the commands of the package', () => {
     const copy = copyOf(true);
     await install(copy);
     assert(made(copy).equals(front()));
-    assert.equal(readFileSync(join(copy, 'native/build/Release/node-path'), 'utf8'), `${process.execPath}\n`);
+    const record = readFileSync(join(copy, 'native/build/front-paths'), 'utf8');
+    assert.equal(record, `${process.execPath}\nnative/build/Release\n`);
     const { stdout, code } = await run(join(copy, 'dist/bin/rootlessctl'), ['--version']);
     assert.match(stdout, /^rootlessctl version /);
     assert.equal(code, 0);

@@ -1,5 +1,5 @@
-// Trees for building the native part with sanitizers, native/build-sanitize/NAME: each links to the sources, so that the
-// ordinary build is left alone.
+// Trees for building the native part in other ways, such as with sanitizers in native/build-sanitize/NAME: each links to the
+// sources, so that the ordinary build is left alone.
 import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
@@ -21,25 +21,24 @@ const flags = {
   thread: ['-fsanitize=thread'],
 };
 
-/** The name in `--sanitize=NAME` of the arguments; undefined without one. */
-export function sanitizerIn(args) {
-  const name = args.find((arg) => arg.startsWith('--sanitize='))?.slice('--sanitize='.length);
-  if (name !== undefined && !Object.hasOwn(flags, name)) {
-    throw new Error(`Invalid --sanitize=${name}: expected ${Object.keys(flags).join(' or ')}`);
-  }
-  return name;
-}
-
-/** Creates the tree and returns its path; it has a folder native/ as the checkout does. */
-export function makeSanitizedTree(checkout, name) {
-  const tree = join(checkout, 'native', 'build-sanitize', name);
-  for (const path of ['native/binding.gyp', 'native/src', 'bench/load', 'test/programs/native']) {
+/** Links these paths of the checkout into the tree, and returns its path. */
+export function makeTree(checkout, tree, paths = ['native/binding.gyp', 'native/src']) {
+  for (const path of paths) {
     const link = join(tree, path);
     mkdirSync(dirname(link), { recursive: true });
     rmSync(link, { recursive: true, force: true });
     symlinkSync(join(checkout, path), link);
   }
   return tree;
+}
+
+/** Creates the tree and returns its path; it has a folder native/ as the checkout does. Throws for an unknown name. */
+export function makeSanitizedTree(checkout, name) {
+  if (!Object.hasOwn(flags, name)) {
+    throw new Error(`Invalid --sanitize=${name}: expected ${Object.keys(flags).join(' or ')}`);
+  }
+  const tree = join(checkout, 'native', 'build-sanitize', name);
+  return makeTree(checkout, tree, ['native/binding.gyp', 'native/src', 'bench/load', 'test/programs/native']);
 }
 
 /** Environment for node-gyp, which puts its own flags before these. Sanitizers do not see fortified calls. */
