@@ -55,12 +55,6 @@ export class ExecLimit implements Disposable {
     return [this.program, this.pipe[1]];
   }
 
-  /** The command line, started by a shell that opens these descriptors. */
-  withShell(words: readonly string[]): string[] {
-    const [program, report] = this.descriptors.map((fd) => `/proc/${process.pid}/fd/${fd}`);
-    return ['/bin/sh', '-c', `exec 3<${program} 4>${report}; exec "$@"`, 'sh', ...words];
-  }
-
   /** After the runtime has ended: the errno with which the program could not be executed, if any. */
   failure(): number | undefined {
     // Not blocking: another process may still hold the other end.

@@ -94,15 +94,14 @@ export class ExecRunner {
     const { processFile, pidFile } = files;
     const options = ['--pid-file', pidFile, ...(limit?.options ?? [])];
     const words = runtime.execCommand(record.id, processFile, options);
-    const terminal = await Terminal.open(limit?.withShell(words) ?? words, request.size);
+    const terminal = Terminal.open(words, request.size, limit?.descriptors);
     if (!request.detach) void client.closed.then(() => terminal.end());
     await terminal.pidOf(pidFile, (output) => runtime.failure('exec', output, namedCommand(record, request)));
-    terminal.listen((data) => {
-      if (!request.detach) void client.data(STREAM.stdout, Buffer.from(data));
-    });
     client.pass(terminalInputSink(terminal));
     reportStart(client, request);
-    return new Promise<number>((resolve) => terminal.onExit(resolve));
+    const output = request.detach ? finished(terminal.output.resume()) : client.passOn(STREAM.stdout, terminal.output);
+    const [code] = await Promise.all([terminal.ended, output]);
+    return code;
   }
 
   /** Resolves with its exit code. Throws what the runtime failed with. */
@@ -190,12 +189,9 @@ function writeTo(stream: Writable | null | undefined, data: Buffer): Promise<voi
 
 function terminalInputSink(terminal: Terminal): InputSink {
   return {
-    write: (data) => {
-      terminal.write(data);
-      return undefined;
-    },
+    write: (data) => terminal.write(data),
     // Ctrl-D: the end of file of a terminal.
-    end: () => terminal.write('\x04'),
+    end: () => void terminal.write(Buffer.from('\x04')),
     resize: (columns, rows) => terminal.resize(columns, rows),
     signal: () => {},
   };

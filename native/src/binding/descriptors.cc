@@ -1,6 +1,7 @@
 // File descriptors: pipes, sockets, locks, terminals.
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -69,14 +70,40 @@ napi_value lockFile(napi_env env, napi_callback_info info) {
   return makeBoolean(env, got);
 }
 
+winsize windowSize(const Args& args) {
+  // (…, columns, rows)
+  winsize size{};
+  size.ws_col = static_cast<unsigned short>(args.number(1));
+  size.ws_row = static_cast<unsigned short>(args.number(2));
+  return size;
+}
+
+napi_value openPty(napi_env env, napi_callback_info) {
+  // () -> [its end here, the program's]
+  Fd master(posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+  if (!master.valid() || grantpt(master.get()) != 0 || unlockpt(master.get()) != 0) {
+    return throwErrno(env, errno, "open /dev/ptmx");
+  }
+  // Not by its name: /dev/pts may be another one here (ioctl_tty(2)).
+  Fd program(ioctl(master.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (!program.valid()) return throwErrno(env, errno, "TIOCGPTPEER");
+  return makeArray(env, {master.release(), program.release()});
+}
+
+napi_value setPtySize(napi_env env, napi_callback_info info) {
+  // (fd, columns, rows)
+  Args args(env, info);
+  winsize size = windowSize(args);
+  if (ioctl(int(args.number(0)), TIOCSWINSZ, &size) != 0) return throwErrno(env, errno, "TIOCSWINSZ");
+  return undefined(env);
+}
+
 napi_value setTerminalSize(napi_env env, napi_callback_info info) {
   // (path, columns, rows)
   Args args(env, info);
   // It must not become the controlling terminal, and open must not block: the path may be any file by now.
   Fd fd(open(args.string(0).c_str(), O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
-  winsize size{};
-  size.ws_col = static_cast<unsigned short>(args.number(1));
-  size.ws_row = static_cast<unsigned short>(args.number(2));
+  winsize size = windowSize(args);
   if (!fd.valid() || ioctl(fd.get(), TIOCSWINSZ, &size) != 0) return throwErrno(env, errno, "TIOCSWINSZ");
   return undefined(env);
 }
@@ -88,6 +115,7 @@ std::vector<NamedFunction> descriptorFunctions() {
       {"socketpair", makeSocketpair}, {"pipe", makePipe},       {"sealedCopy", sealedCopyOf},
       {"closeFd", closeFd},           {"discardFd", discardFd}, {"duplicateFd", duplicateFd},
       {"closeOnExec", closeOnExec},   {"flock", lockFile},      {"setTerminalSize", setTerminalSize},
+      {"openPty", openPty},           {"setPtySize", setPtySize},
   };
 }
 

@@ -1,8 +1,10 @@
 #include "binding/values.h"
 
-#include <algorithm>
-
+#include <errno.h>
 #include <string.h>
+#include <uv.h>
+
+#include <algorithm>
 
 namespace rn {
 
@@ -53,10 +55,30 @@ void set(napi_env env, napi_value object, const char* name, napi_value value) {
   napi_set_named_property(env, object, name, value);
 }
 
+namespace {
+
+// As Node names it; and some that libuv has no name of. glibc's strerrorname_np() is not in every C library.
+std::string errnoName(int error) {
+  switch (error) {
+    case ECHILD:
+      return "ECHILD";
+    case EDQUOT:
+      return "EDQUOT";
+    case ESTALE:
+      return "ESTALE";
+    default:
+      break;
+  }
+  char name[64];
+  std::string known = uv_err_name_r(-error, name, sizeof name);
+  return known.compare(0, 7, "Unknown") == 0 ? "UNKNOWN" : known;
+}
+
+}  // namespace
+
 napi_value throwErrno(napi_env env, int error, const char* call, uint16_t port) {
-  const char* code = strerrorname_np(error);
   napi_value object;
-  napi_create_error(env, makeString(env, code ? code : "UNKNOWN"),
+  napi_create_error(env, makeString(env, errnoName(error)),
                     makeString(env, std::string(call) + ": " + strerror(error)), &object);
   set(env, object, "errno", makeNumber(env, error));
   set(env, object, "syscall", makeString(env, call));

@@ -3,6 +3,7 @@
  *
  *   launcher CONTROL-FD PARENT-PID [map-early]
  *   launcher die-with PARENT-PID COMMAND…      runs a helper of the parent in the parent's namespaces, to die with it
+ *   launcher in-terminal COMMAND…               runs it in a session of its own, whose terminal is its standard input
  *
  * Other descriptors that are open are the command's: only the command inherits them, and no other process holds them once it
  * runs. The same is true for the environment, ignored signals, the signal mask and the limits.
@@ -44,6 +45,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -137,17 +139,30 @@ static int supervise(void) {
   }
 }
 
+/* Becomes that program; returns the exit code on failure. */
+static int become(char **argv) {
+  execvp(argv[0], argv);
+  fprintf(stderr, "cannot execute %s: %s\n", argv[0], strerror(errno));
+  return errno == ENOENT ? 127 : 126;
+}
+
 /* Runs a helper in this process, which ends with its parent. */
 static int run_with_parent(char **argv) {
   die_with((pid_t)atol(argv[2]), SIGKILL);
   /* Out of reach of the terminal's signals, which are meant for the command. */
   setsid();
-  execvp(argv[3], &argv[3]);
-  fprintf(stderr, "cannot execute %s: %s\n", argv[3], strerror(errno));
-  return errno == ENOENT ? 127 : 126;
+  return become(&argv[3]);
+}
+
+/* Runs a program with the terminal that it gets as its standard input, which signals it from then on. */
+static int run_in_terminal(char **argv) {
+  setsid();
+  ioctl(0, TIOCSCTTY, 0);
+  return become(&argv[2]);
 }
 
 int main(int argc, char **argv) {
+  if (argc > 2 && strcmp(argv[1], "in-terminal") == 0) return run_in_terminal(argv);
   if (argc > 3 && strcmp(argv[1], "die-with") == 0) return run_with_parent(argv);
   int early = argc == 4 && strcmp(argv[3], "map-early") == 0;
   if (argc != 3 && !early) {
