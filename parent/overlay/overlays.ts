@@ -40,6 +40,8 @@ export class Overlays {
   readonly #networks = new Map<string, OverlayNetwork>();
   /** Those that are being left: the agent must not get them again. */
   readonly #leaving = new Set<string>();
+  /** Why networks that have files could not be opened. */
+  readonly #unopened = new Map<string, string>();
   /** Networks that are being made, joined or left: one request at a time. */
   #changes: Promise<unknown> = Promise.resolve();
   #pushing: Promise<void> = Promise.resolve();
@@ -198,7 +200,9 @@ export class Overlays {
     const network = this.#networks.get(name);
     if (network) return network;
     if (storedOverlays(this.deps.root).includes(name)) {
-      throw new OverlayError(`the overlay network ${name} could not be opened; the log of the stack shows why`);
+      throw new OverlayError(
+        `the overlay network ${name} cannot be opened: ${this.#unopened.get(name) ?? 'try again'}`,
+      );
     }
     throw new NoSuchOverlayError(name);
   }
@@ -207,8 +211,13 @@ export class Overlays {
     for (const name of storedOverlays(this.deps.root)) {
       if (this.#closed || this.#networks.has(name)) continue;
       const store = new OverlayStore(this.deps.root, name);
-      await this.#open(store, name, false).catch((error: unknown) =>
-        this.deps.warn(`cannot open the overlay network ${name}: ${errorText(error)}`),
+      await this.#open(store, name, false).then(
+        () => this.#unopened.delete(name),
+        (error: unknown) => {
+          const text = errorText(error);
+          if (this.#unopened.get(name) !== text) this.deps.warn(`cannot open the overlay network ${name}: ${text}`);
+          this.#unopened.set(name, text);
+        },
       );
     }
   }

@@ -34,11 +34,11 @@ export const member = z.object({
   subnets: z.array(subnet).min(1).max(2),
 });
 
-/** Of containers: as in DNS. */
+/** Of containers, for other hosts: one label of DNS. With dots a host could answer for names of the Internet on all others. */
 export const containerName = z
   .string()
-  .max(253)
-  .regex(/^[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*$/);
+  .regex(/^[a-z0-9_][a-z0-9_-]{0,62}$/)
+  .refine((name) => name !== 'localhost');
 
 export const names = z
   .array(z.object({ name: containerName, addresses: z.array(address).min(1).max(MAX_ADDRESSES) }))

@@ -59,6 +59,9 @@ describe('the registry of overlay networks in etcd', () => {
     two.membership.setNames([]);
     await waitFor(() => one.membership.names.length === 0, { what: 'the name to go' });
     await waitFor(() => one.membership.isAlive(two.host) === true, { what: 'the sign of life' });
+    await two.membership.announce({ ...two.self, address: '2001:db8::99', port: 4000 });
+    const where = () => one.membership.peers.map(({ address, port }) => `${address} ${port}`).join();
+    await waitFor(() => where() === '2001:db8::99 4000', { what: 'another address of the host' });
   });
 
   it('gives a member its subnets again after a restart, also one that was killed, and to others what it leaves', async () => {

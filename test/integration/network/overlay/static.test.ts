@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { EgressReport } from '../../../../protocol/api/egress.js';
-import { start, waitFor } from '../../../support/index.js';
+import { processTree, start, waitFor } from '../../../support/index.js';
 import { type OverlayHost, type OverlayHosts, startOverlayHosts } from '../../../support/overlay/container-hosts.js';
 import { addressOf, IDLE, kill, WEB } from '../../../support/stacks/containers.js';
 
@@ -127,11 +127,13 @@ describe('a static overlay network', () => {
     assert.notEqual((await connects(at(0), 'web')).code, 28);
   });
 
-  it('is there again when the agent was killed', async () => {
+  it('is there again when the agent was killed, with its egress policy', async () => {
+    await at(0).must('egress', 'allow', '--network', 'back', '@public');
     for (const pid of at(0).stack.agents()) kill(pid);
     await at(0).stack.settled();
     const page = () => exec(at(1), 'client', 'curl', '-sS', '-m', '2', 'http://web/');
     await waitFor(async () => (await page()).code === 0, { what: 'the page again', timeout: 20_000 });
+    assert.match(await at(0).must('egress', 'ls', '--network', 'back'), /^allow @public/m);
   });
 
   it('leaves nothing behind, however often it is left and made', async () => {
@@ -148,6 +150,7 @@ describe('a static overlay network', () => {
         routes: await inside('ip', 'route'),
         sets: await inside('nft', 'list', 'sets'),
         files: at(0).stack.files(),
+        processes: processTree(at(0).stack.started.pid).length,
         descriptors: readdirSync(`/proc/${agent}/fd`).length,
       };
     };

@@ -182,6 +182,7 @@ describe('the picture of a registry', () => {
         [`names/web/${one.host}`, '{"a":["10.50.1.9","10.50.2.9","10.99.0.1"]}'],
         [`names/db/${two.host}`, '{"a":["10.50.1.9"]}'],
         [`names/UPPER/${two.host}`, '{"a":["10.50.2.9"]}'],
+        [`names/example.com/${two.host}`, '{"a":["10.50.2.9"]}'],
         [`names/x/${randomUUID()}`, '{"a":["10.50.2.9"]}'],
         [`names/y/${two.host}`, 'nonsense'],
       ]),

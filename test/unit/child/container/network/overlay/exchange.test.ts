@@ -74,6 +74,8 @@ describe('the exchange between agents of an overlay network', () => {
         Buffer.alloc(9000, 0x7b),
         list('web', '127.9.3.9'),
         list('WEB', '127.9.2.9'),
+        list('registry.npmjs.org', '127.9.2.9'),
+        list('localhost', '127.9.2.9'),
       ],
       ...[JSON.stringify({ names: 1, part: 2000, of: 5000, list: [] }), list('../x', '127.9.2.9')],
     );
@@ -97,7 +99,7 @@ describe('names of containers on overlay networks', () => {
 
   it('have the addresses of all that have them, in lower case, and leave out what is not a DNS name', () => {
     const names = overlayNames([
-      container('1', 'Web', 'h1', '10.50.1.2', ['www', 'not a name']),
+      container('1', 'Web', 'h1', '10.50.1.2', ['www', 'not a name', 'www.example.com', 'localhost']),
       container('2', 'web-2', 'h2', '10.50.1.3', ['www']),
     ]);
     assert.deepEqual(
