@@ -32,7 +32,7 @@ describe('ports that are published automatically', () => {
       ['127.0.0.1:80:auto', /only an address may be before auto/],
       ['auto:80:90', /too many colons/],
       ['auto:0', /port 0 is not between 1 and 65535/],
-      ['auto:9-3', /run backwards/],
+      ['auto:9-3', /are reversed/],
       ['auto:65536', /larger than 65535/],
       ['auto:', /no port/],
       ['auto/sctp', /invalid protocol "sctp"/],
