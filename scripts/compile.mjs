@@ -125,8 +125,20 @@ async function writeManualPages() {
   }
 }
 
+async function writeCompletions() {
+  const { scriptPath, shellScript, shells } = await import('../dist/bin/completion/shell-scripts.js');
+  for (const shell of shells) {
+    for (const program of ['rootless-run', 'rootlessctl', 'rootless-net']) {
+      const path = join(dist, 'completions', scriptPath(shell, program));
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, shellScript(shell, program));
+    }
+  }
+}
+
 compileTypeScript();
 await writeBundles();
 installFront(root);
 await writeManualPages();
+await writeCompletions();
 await import('./code-cache.mjs');

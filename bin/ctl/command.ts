@@ -9,6 +9,7 @@ import { UsageError } from '../../parent/errors.js';
 import { EarlyExit, EXIT, failureOf, throwUsageErrors } from '../common/failure.js';
 import { wrapHelp } from '../common/help-text.js';
 import { printFailure, printJSON, printLine } from '../common/print.js';
+import { COMPLETE, makeCompletionCommand, printCompletions } from '../completion/command.js';
 import { ignoreEmptyOptions } from '../rootlesskit-compat/empty-options.js';
 import { type LongOptions, normalizeGoFlags } from '../rootlesskit-compat/go-flags.js';
 import { ROOTLESSKIT_VERSION } from '../rootlesskit-compat/rootlesskit-face.js';
@@ -60,6 +61,7 @@ export function makeRootlessctlCommand({ connect }: CtlDeps = { connect: connect
   ]) {
     program.addCommand(make(stack).allowExcessArguments());
   }
+  program.addCommand(makeCompletionCommand('rootlessctl'));
   ignoreEmptyOptions(program);
   return throwUsageErrors(wrapHelp(program), (message, code) =>
     code === 'commander.unknownCommand' ? new UnknownCommandError(message) : new UsageError(message),
@@ -93,6 +95,7 @@ function makeEventsCommand(stack: ConnectStack): Command {
 /** Runs a command line, reports its error, if any, and sets the exit code; never throws. */
 export async function runRootlessctl(args: readonly string[], program = makeRootlessctlCommand()): Promise<void> {
   try {
+    if (args[0] === COMPLETE) return await printCompletions(program, args.slice(1));
     const words = normalizeGoFlags(args, longOptionsOf(program));
     if (words.length === 0) program.outputHelp();
     else await program.parseAsync(words, { from: 'user' });

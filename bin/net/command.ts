@@ -13,6 +13,7 @@ import { VERSION } from '../../protocol/version.js';
 import { throwUsageErrors } from '../common/failure.js';
 import { wrapHelp } from '../common/help-text.js';
 import { printErrorLine } from '../common/print.js';
+import { COMPLETE, makeCompletionCommand, printCompletions } from '../completion/command.js';
 import { ignoreEmptyOptions } from '../rootlesskit-compat/empty-options.js';
 import { acceptDockerSpellings } from '../rootlesskit-compat/option-spellings.js';
 import { findOrStartStack, findRunningStack, type WantedStack } from '../stack/stack-discovery.js';
@@ -82,6 +83,7 @@ export function makeRootlessNetCommand(report = new Reporter()): Command {
     .enablePositionalOptions();
   const deps = { stack: stackAccess(program), report };
   for (const make of subcommands) program.addCommand(make(deps));
+  program.addCommand(makeCompletionCommand('rootless-net'));
   refuseForeignCommands(program);
   // These must not be ignored: it would leave a requested port unpublished, or a policy out.
   ignoreEmptyOptions(program, ['publish', 'expose', 'allow', 'deny', 'egress-file']);
@@ -123,7 +125,8 @@ export async function runRootlessNet(words: readonly string[]): Promise<void> {
   const report = new Reporter();
   const program = makeRootlessNetCommand(report);
   try {
-    if (words.length === 0) program.outputHelp();
+    if (words[0] === COMPLETE) await printCompletions(program, words.slice(1));
+    else if (words.length === 0) program.outputHelp();
     else await parseRootlessNet(program, words);
   } catch (error) {
     report.error(error);

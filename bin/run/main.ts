@@ -5,6 +5,8 @@ import { runProgram } from './run-program.js';
 
 /** Loaded when needed, since starting a command must be fast. A command with one of these names is given after `--`. */
 const subcommands: Readonly<Record<string, () => Promise<(args: readonly string[]) => Promise<number>>>> = {
+  __complete: async () => (await import('../completion/rootless-run.js')).completeWords,
+  completion: async () => (await import('../completion/rootless-run.js')).completion,
   doctor: async () => (await import('../stack/doctor.js')).doctor,
   ls: async () => (await import('../stack/ls.js')).ls,
   serve: async () => (await import('./serve.js')).serve,

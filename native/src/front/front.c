@@ -145,10 +145,11 @@ enum use { NO_STACK, SERVE, RUN };
 
 /* The kind of command line, as far as it matters here; JavaScript decides, and works with either guess. */
 static enum use use_of(int argc, char **argv) {
-  static const char *const others[] = {"doctor", "ls", "stop", "systemd", "--help", "-h", "--version", "-v"};
+  static const char *const others[] = {"__complete", "completion", "doctor", "ls",  "stop",
+                                       "systemd",    "--help",     "-h",     "--version", "-v"};
   int is_run = strcmp(name, "rootless-run") == 0;
   if (argc < 2 || (!is_run && strcmp(name, "rootlesskit") != 0)) return NO_STACK;
-  for (size_t i = is_run ? 0 : 4; i < sizeof others / sizeof *others; i++) {
+  for (size_t i = is_run ? 0 : 6; i < sizeof others / sizeof *others; i++) {
     if (strcmp(argv[1], others[i]) == 0) return NO_STACK;
   }
   return is_run && strcmp(argv[1], "serve") == 0 ? SERVE : RUN;

@@ -47,6 +47,8 @@ export const debianPackages: Readonly<Record<string, string>> = {
   runc: 'runc',
   crun: 'crun',
   jq: 'jq',
+  zsh: 'zsh',
+  fish: 'fish',
   etcd: 'etcd-server',
   systemctl: 'systemd',
   journalctl: 'systemd',

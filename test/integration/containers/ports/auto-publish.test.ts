@@ -21,12 +21,12 @@ describe('containers with -p auto', () => {
     const [ip = '', port = ''] = host.split(':');
     return (await tcpRequest(ip, Number(port), 'GET / HTTP/1.0\r\n\r\n')).toString();
   };
-  const start = (name: string, ip: string) =>
+  const serve = (name: string, ip: string) =>
     stack.must('run', '-d', '--rm', '--name', name, '-p', 'auto', '--rootfs', busyboxRootfs(), '--', ...web(ip));
 
   it('have each an address of its own, where servers are reached on every address and on loopback', async () => {
-    await start('one', '0.0.0.0');
-    await start('two', '127.0.0.1');
+    await serve('one', '0.0.0.0');
+    await serve('two', '127.0.0.1');
     const ports = await waitFor(async () => ((await published()).length === 2 ? published() : undefined), {
       what: 'two ports',
     });
@@ -42,7 +42,7 @@ describe('containers with -p auto', () => {
 
     await stack.must('kill', 'one');
     await waitFor(async () => (await published()).length === 1, { what: 'the end of a port' });
-    await start('one', '0.0.0.0');
+    await serve('one', '0.0.0.0');
     const again = await waitFor(async () => ((await published()).length === 2 ? published() : undefined), {
       what: 'two ports',
     });

@@ -228,8 +228,8 @@ describe('the router of --http', () => {
     await once(echo, 'listening');
     names.set('tls', [{ host: '127.0.0.1', port: (echo.address() as AddressInfo).port, inside: 443 }]);
     const hello = async (name: string) => {
-      const args = ['s_client', '-connect', `127.0.0.1:${port}`, '-servername', name];
-      const child = spawn('openssl', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+      const to = ['-connect', `127.0.0.1:${port}`, '-servername', name];
+      const child = spawn('openssl', 's_client'.split(' ').concat(to), { stdio: ['ignore', 'pipe', 'pipe'] });
       const output = Promise.all([text(child.stdout), text(child.stderr)]);
       await once(child, 'exit');
       return (await output).join('\n');
