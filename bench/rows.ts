@@ -2,6 +2,7 @@
 import { containers } from './measure/containers.js';
 import { growth } from './measure/growth.js';
 import { memory } from './measure/memory.js';
+import { names } from './measure/names.js';
 import { outbound } from './measure/outbound.js';
 import { overlayGrowth } from './measure/overlay/arrivals.js';
 import { overlay } from './measure/overlay/throughput.js';
@@ -161,4 +162,5 @@ export const rows: Readonly<Record<string, Row>> = {
   container: containers,
   overlay,
   'overlay-growth': overlayGrowth,
+  names: names({ rate: perSecond('answers/s'), ...percentiles, lost }),
 };

@@ -89,6 +89,7 @@ function handle(event: EngineEvent): void {
       if (message.type === 'containers') void runContainers(message.config);
       if (message.type === 'containers-stop') void endContainers(message.timeout);
       if (message.type === 'containers-use') void countContainers();
+      if (message.type === 'watch-queries') containers?.watchQueries(message.wanted);
       if (message.type === 'reply') containers?.onReply(message);
       if (message.type === 'host-changed') containers?.onHostChanged(message.what);
       if (message.type === 'hello' && message.version !== PROTOCOL_VERSION) {
@@ -103,6 +104,9 @@ function handle(event: EngineEvent): void {
     }
     case 'dns-answer':
       containers?.onNameAnswer(event);
+      break;
+    case 'dns-query':
+      containers?.onNameQuery(event);
       break;
     case 'addresses-changed':
       plans.changed();

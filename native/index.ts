@@ -31,8 +31,10 @@ export type EngineEvent =
   | { type: 'addresses-changed' }
   | { type: 'outbound-opened' | 'outbound-closed'; flow: OutboundFlow }
   | EgressDenial
-  /** Of askName(). `from` is the place of Origin in src/dns/server/servers.h. */
+  /** Of askName(). `from` is the place of Origin in src/dns/server/query_reports.h. */
   | { type: 'dns-answer'; id: number; data: Buffer; from: number }
+  /** While watchQueries() is on. */
+  | DnsQuery
   | { type: 'log'; text: string }
   | {
       type: 'connection-opened' | 'connection-refused' | 'connection-closed';
@@ -45,6 +47,24 @@ export type EngineEvent =
       bytesIn: number;
       bytesOut: number;
     };
+
+/** A query that a DNS server has answered. */
+export interface DnsQuery {
+  type: 'dns-query';
+  /** 0 for that of the stack's own network. */
+  network: number;
+  /** Its address. */
+  client: string;
+  /** "" where the query is malformed. */
+  name: string;
+  /** Number of the type that was asked for. */
+  record: number;
+  /** Place of Origin in src/dns/server/query_reports.h. */
+  from: number;
+  ms: number;
+  /** How many before it were not reported: there are 200 a second at most. */
+  missed: number;
+}
 
 /** What a policy has denied. */
 export interface EgressDenial {
@@ -289,10 +309,19 @@ export interface Engine {
    * nameServersSettled() on. Returns "", or what prevents it: then the network is not served.
    */
   openNameServer(network: number, gateways: string[], port: number, zone: string): string;
+  /**
+   * Parent: answers names at sockets of the host, which it takes over: one for datagrams, and a listening one. They are served
+   * until closeNameServer().
+   */
+  adoptNameServer(network: number, datagrams: number, connections: number, zone: string): void;
+  /** Parent: names that the DNS server of the network driver builtin answers itself; see src/dns/server/zone.h for the text. */
+  setOwnNames(text: string): void;
+  /** Whether a `dns-query` follows each query that a DNS server here has answered. */
+  watchQueries(wanted: boolean): void;
   closeNameServer(network: number): void;
   /** Child: all networks of an agent before are open, and their names and clients known. */
   nameServersSettled(): void;
-  /** Child: replaces the names of a network; see src/dns/server/zone.h for the text. */
+  /** Replaces the names of a network; see src/dns/server/zone.h for the text. */
   setZone(network: number, text: string): void;
   /**
    * Child: what may be asked from that address: names of these networks, and others with `outside`; of `servers`, if there are
@@ -300,7 +329,7 @@ export interface Engine {
    */
   setNameClient(address: string, networks: number[], outside: boolean, servers: string[], netns: string): void;
   removeNameClient(address: string): void;
-  /** Child: queries of a network by who has answered, in the order of Origin in src/dns/server/servers.h. */
+  /** Queries of a network by who has answered, in the order of Origin in src/dns/server/query_reports.h. */
   nameCounters(network: number): number[];
   /** Child: has a network's server answer as if that client had asked; a `dns-answer` with that id follows. */
   askName(id: number, network: number, query: Uint8Array, client: string): void;

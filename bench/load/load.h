@@ -62,6 +62,7 @@ void hold(const struct target *target, uint32_t count);
 void serve_udp(const struct target *target);
 void flood_udp(const struct target *target, size_t size, double seconds);
 void send_mixed(const struct target *target, unsigned count, double seconds);
+void ask_names(const struct target *target, const char *name, uint32_t count, double seconds);
 void use_flows(const struct target *target, uint32_t count, double seconds);
 
 #endif

@@ -25,6 +25,8 @@
  *   bench_load udp-flows ADDRESS PORT CLIENTS SECONDS
  *       64 bytes there and back for each of many clients. Prints {"flows":N,"answers":N,"rate":N,"lost":SHARE,
  *       "first":{…},"p50_us":N,…}; the first datagrams of clients, one at a time, are counted apart
+ *   bench_load dns ADDRESS PORT NAME CLIENTS SECONDS
+ *       The same with queries for the address of a name, and "wrong":N for answers that have none.
  *   bench_load now
  *       Prints the monotonic clock in nanoseconds, and ends.
  *   bench_load pipe
@@ -60,7 +62,8 @@ void usage(void) {
       "       bench_load ping ADDRESS PORT SECONDS\n"
       "       bench_load hold ADDRESS PORT NUMBER\n"
       "       bench_load udp-flood ADDRESS PORT SIZE SECONDS\n"
-      "       bench_load udp-flows ADDRESS PORT NUMBER SECONDS\n",
+      "       bench_load udp-flows ADDRESS PORT NUMBER SECONDS\n"
+      "       bench_load dns ADDRESS PORT NAME NUMBER SECONDS\n",
       stderr);
   exit(2);
 }
@@ -164,6 +167,8 @@ int main(int argc, char **argv) {
     else if (strcmp(mode, "udp-flows") == 0) use_flows(&target, (uint32_t)number, seconds);
     else if (strcmp(mode, "udp-flood") == 0) flood_udp(&target, (size_t)number, seconds);
     else usage();
+  } else if (argc == 7 && strcmp(mode, "dns") == 0) {
+    ask_names(&target, argv[4], (uint32_t)parse_number(argv[5], max_count), parse_number(argv[6], max_seconds));
   } else {
     usage();
   }

@@ -1,22 +1,19 @@
 // The cost of a container's network: our own driver against the chain of CNI plugins that nerdctl writes. The same agent
 // runs both, so only the drivers differ.
-import { spawnSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasProgram } from '../../test/setup/machine/requirements.js';
 import { isAlive, processTree } from '../../test/support/process-info.js';
-import { type Started, start } from '../../test/support/start.js';
+import { start } from '../../test/support/start.js';
 import { waitFor } from '../../test/support/wait-for.js';
 import { unavailable } from '../availability.js';
 import { ownName } from '../candidates/candidate.js';
-import { type Account, runAs } from '../environment/users.js';
 import type { CandidateResult, Environment, Figure, Plan, Row } from '../model.js';
 import { median } from '../report/statistics.js';
-import { callAPI } from '../running/call-api.js';
-import { newResult, rootOf, takeRounds } from '../running/start-candidate.js';
+import { FIRST_PORT, type BenchStack, type HookCall, hook, makeSandbox, ownNetwork, startStack } from '../running/bench-stack.js';
+import { runCommand, runcCommand, timeRuns } from '../running/container-run.js';
+import { newResult, takeRounds } from '../running/start-candidate.js';
 import { stop } from '../running/stop.js';
-import { type Box, makeBox, runCommand, runcCommand, timeRuns } from './container-run.js';
 
 /** Containers attached and detached in a round, one after the other. */
 const PER_ROUND = 10;
@@ -26,7 +23,6 @@ const IN_PARALLEL = 64;
 const PLUGINS = '/usr/lib/cni';
 
 /** The networks that containers are attached to. */
-const ownNetwork = 'own';
 const pluginNetwork = 'chain';
 
 /** What is measured beside this package and other checkouts of it, on the stack of this one. */
@@ -62,7 +58,8 @@ async function measureContainers(plan: Plan, where: Environment): Promise<Candid
   ];
   const stacks = new Map<string, BenchStack>();
   try {
-    for (const name of [...checkouts, ownName]) stacks.set(name, await startStack(name, where));
+    for (const name of [...checkouts, ownName])
+      stacks.set(name, await startStack(name, where, { 'nerdctl-chain.conflist': chain }));
     await takeRounds(results, plan.rounds, where, async ({ name }, round) => {
       const stack = stacks.get(name) ?? (stacks.get(ownName) as BenchStack);
       const figure = await (name === runcName ? measureRunc(stack) : measureStack(name, stack));
@@ -101,45 +98,6 @@ async function measureRunc({ box, agentPid }: BenchStack): Promise<Figure> {
   return { values: { run: await timeRuns(runcCommand(box, agentPid)) } };
 }
 
-interface BenchStack {
-  started: Started;
-  account: Account;
-  /** The checkout. */
-  root: string;
-  /** What containers are run of; undefined if programs are missing. */
-  box: Box | undefined;
-  socket: string;
-  childPid: number;
-  agentPid: number;
-}
-
-async function startStack(name: string, where: Environment): Promise<BenchStack> {
-  const account = where.account(name);
-  const root = rootOf(where.candidates[name] ?? {}, where);
-  const config = join(account.directory, '.config', 'cni', 'net.d');
-  mkdirSync(config, { recursive: true });
-  writeFileSync(join(config, 'nerdctl-chain.conflist'), JSON.stringify(chain));
-  const box = makeBox(account.directory);
-  spawnSync('chown', ['-R', `${account.user}:`, account.directory]);
-  const stateDir = join(account.directory, 'rootless-net');
-  const socket = join(stateDir, 'agent.sock');
-  const [program = '', ...words] = runAs(account, [join(root, 'dist/bin/rootless-run'), 'serve', '--net=none']);
-  const started = await start(program, words, { ready: { check: () => answers(socket) } });
-  try {
-    await callAPI(socket, 'POST', '/v1/networks', { body: { name: ownNetwork } });
-    const agent = processTree(started.pid).find(({ args }) => args.some((word) => word.endsWith('child/agent.js')));
-    if (agent === undefined) throw new Error('no agent is running');
-    return {
-      ...{ started, account, root, socket, box },
-      childPid: Number(readFileSync(join(stateDir, 'child_pid'), 'utf8')),
-      agentPid: agent.pid,
-    };
-  } catch (error) {
-    await stop(started);
-    throw error;
-  }
-}
-
 /** The list that `nerdctl network create` writes (nerdctl 2). */
 const chain = {
   cniVersion: '1.0.0',
@@ -162,44 +120,6 @@ const chain = {
     { type: 'tuning' },
   ],
 };
-
-/** What a network driver needs of a container: a process in a network namespace. */
-interface Sandbox extends AsyncDisposable {
-  id: string;
-  pid: number;
-}
-
-async function makeSandbox({ childPid }: BenchStack): Promise<Sandbox> {
-  const into = [`--target=${childPid}`, '--user', '--net', '--mount'];
-  const command = ['unshare', '--net', 'sh', '-c', 'echo "pid $$"; exec sleep 1000'];
-  const started = await start('nsenter', [...into, '--', ...command], { ready: { output: /^pid \d+$/m } });
-  return {
-    id: randomBytes(32).toString('hex'),
-    pid: Number(/^pid (\d+)$/m.exec(started.output())?.[1]),
-    [Symbol.asyncDispose]: () => started[Symbol.asyncDispose](),
-  };
-}
-
-/** Below the kernel's ephemeral ports, and above the ports of the other rows. */
-const FIRST_PORT = 16_000;
-
-interface HookCall {
-  event: 'createRuntime' | 'poststop';
-  network: string;
-  port: number;
-}
-
-/** Sends what the OCI hook sends. Resolves with the time that the answer took, in ms. */
-async function hook({ socket }: BenchStack, { id, pid }: Sandbox, { event, network, port }: HookCall): Promise<number> {
-  const annotations = {
-    'rootless-net/networks': JSON.stringify([network]),
-    'rootless-net/ports': JSON.stringify([`127.0.0.1:${port}:80`]),
-  };
-  const since = performance.now();
-  const body = { ociVersion: '1.0.2', id, pid, status: 'creating', annotations };
-  await callAPI(socket, 'POST', `/v1/hooks/${event}`, { body });
-  return performance.now() - since;
-}
 
 /** Attaches and detaches containers one after the other. Resolves with the times, in ms. */
 async function attachAndDetach(stack: BenchStack, network: string, count: number) {
@@ -252,11 +172,4 @@ async function untilIdle({ agentPid }: BenchStack): Promise<void> {
 
 function isTraced(pid: number): boolean {
   return isAlive(pid) && !/^TracerPid:\t0$/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-}
-
-function answers(socketPath: string): Promise<boolean> {
-  return callAPI(socketPath, 'GET', '/v1/networks').then(
-    () => true,
-    () => false,
-  );
 }

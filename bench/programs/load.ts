@@ -140,6 +140,24 @@ export function parseFlows(output: string): Figure {
   };
 }
 
+/** @throws {Error} if nothing was answered */
+export function parseNames(output: string): Figure {
+  type Output = Latencies & Record<'answers' | 'rate' | 'lost' | 'wrong', number>;
+  const { rate, lost, answers, wrong, ...spread } = JSON.parse(output) as Output;
+  if (!(rate > 0)) throw new Error(`nothing was answered: ${output.trim()}`);
+  const { values, quantiles } = latencies(spread);
+  const caveats = [
+    ...(lost > 0.01 ? [`${(lost * 100).toFixed(0)} % of the queries were lost`] : []),
+    ...(wrong > 0 ? [`${wrong} answers without the address`] : []),
+  ];
+  return {
+    values: { rate, ...values, lost: lost * 100 },
+    quantiles,
+    details: { queries: answers },
+    ...(caveats.length > 0 && { caveat: caveats.join('; ') }),
+  };
+}
+
 export function parsePings(output: string): Figure {
   return latencies(JSON.parse(output) as Latencies);
 }

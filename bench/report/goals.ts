@@ -96,4 +96,5 @@ export const goals: Readonly<Record<string, Readonly<Record<string, readonly Goa
     run: [{ than: 'runc', plus: 80 }],
   },
   overlay: { rate: [{ than: 'wireguard', ratio: 0.6 }] },
+  names: { rate: [{ value: 30_000 }, eachPeer(1)], p99: [{ value: 2000 }] },
 };

@@ -17,7 +17,7 @@ export interface Run {
 }
 
 /** Rows with a section of their own; the others share three. */
-const ownSections = ['start', 'growth', 'container'];
+const ownSections = ['start', 'growth', 'container', 'names'];
 
 function sectionOf(row: string): string {
   if (ownSections.includes(row)) return row;

@@ -83,9 +83,10 @@ function makeEventsCommand(stack: ConnectStack): Command {
   return new Command('events')
     .description('follow changes of ports, connections and drivers until the stack ends')
     .option('--json', 'one JSON object per line')
-    .action(async ({ json = false }: { json?: boolean }) => {
+    .option('--queries', 'with queries for names, 200 a second at most')
+    .action(async ({ json = false, queries = false }: { json?: boolean; queries?: boolean }) => {
       const signal = untilInterrupted();
-      for await (const event of (await stack()).events({ signal })) {
+      for await (const event of (await stack()).events({ signal, queries })) {
         if (json) printJSON(event);
         else printLine(eventText(event));
       }

@@ -1,4 +1,4 @@
-import type { Info, OutboundEvent, PortReport, StackEvent } from '../../protocol/api/types.js';
+import type { DnsQueryEvent, Info, OutboundEvent, PortReport, StackEvent } from '../../protocol/api/types.js';
 import { urlOf } from '../../protocol/ports/auto.js';
 import { formatPortMapping } from '../../protocol/ports/grammar.js';
 import { type PortSpec, type PortStatus, parsePortSpecJSON } from '../../protocol/ports/rootlesskit-json.js';
@@ -26,6 +26,7 @@ export function infoText(info: Info): string {
   if (port?.threads !== undefined) lines.push(`  - Threads: ${port.threads}`);
   if (port?.hostLoopbackUnguarded)
     lines.push('  - Host loopback: not guarded (no Landlock for TCP), see docs/guide/ports.md');
+  if (info.hostNames) lines.push(`- Names for the host: ${info.hostNames.address}`);
   return lines.map((line) => `${printable(line, MAX_LINE)}\n`).join('');
 }
 
@@ -82,6 +83,8 @@ function describe(event: StackEvent): string {
       return `outbound connection ${event.connection} closed: ${event.bytesSent} bytes sent, ${event.bytesReceived} received`;
     case 'egress-denied':
       return `egress denied: ${event.protocol} ${event.destination} from ${event.client}: ${event.reason}`;
+    case 'dns-query':
+      return queryText(event);
     case 'driver-state':
       return `port driver ${event.driver} ${event.state}${event.reason === undefined ? '' : `: ${event.reason}`}`;
     default:
@@ -99,6 +102,24 @@ function autoText({ auto, program }: PortStatus): string {
 /** "" for UDP. */
 function urlText({ proto, parentIP = '', parentPort }: PortSpec): string {
   return proto.startsWith('tcp') ? urlOf({ ip: parentIP, port: parentPort }) : '';
+}
+
+/** `dns query redis A from web (10.4.0.2) on back: own, 0 ms`. */
+function queryText({
+  server,
+  network,
+  client,
+  container,
+  name,
+  record,
+  answeredBy,
+  ms,
+  missed,
+}: DnsQueryEvent): string {
+  const who = container === undefined ? client : `${container} (${client})`;
+  const where = server === 'network' ? ` on ${network}` : server === 'host' ? ' on the host' : '';
+  const left = missed === undefined ? '' : `; ${missed} before it were left out`;
+  return `dns query ${name === '' ? '(malformed)' : `${name} ${record}`} from ${who}${where}: ${answeredBy}, ${ms} ms${left}`;
 }
 
 /** As `add-ports` takes it. */

@@ -10,7 +10,9 @@ import type { EngineEvent } from '../../native/index.js';
 import { errorText } from '../../protocol/errors/error-text.js';
 import { statePath } from '../../protocol/state/state-layout.js';
 import type { ContainersConfig, HostAspect, Message } from '../../protocol/wire/messages.js';
+import { NamePublisher } from '../dns/name-publisher.js';
 import { NameService } from '../dns/name-service.js';
+import { QueryReporter } from '../dns/query-reporter.js';
 import type { ReturnPath } from '../source-address/source-addresses.js';
 import { ContainerStreams } from './api/exec-streams.js';
 import { OCIHooks } from './api/oci-hooks.js';
@@ -58,6 +60,9 @@ export interface ContainerRuntime {
   /** How many containers keep the stack: those that run or are being started, those of other OCI runtimes included. */
   inUse(): Promise<number>;
   onNameAnswer(event: Extract<EngineEvent, { type: 'dns-answer' }>): void;
+  onNameQuery(event: Extract<EngineEvent, { type: 'dns-query' }>): void;
+  /** Whether queries for names are reported to the parent. */
+  watchQueries(wanted: boolean): void;
   /** Brings up to date what depends on the host. */
   onHostChanged(what: HostAspect): void;
   /** Ends all containers; by SIGKILL those that have not ended after `timeout` ms. */
@@ -75,7 +80,7 @@ export function startContainers(
   process.umask(0o022);
   const parent = new ParentLink(send);
   const unlock = lockData(config.dataDir, config.record);
-  const names = new NameService(engine, warn);
+  const names = new NameService(engine, warn, config.record.name);
   const env: Environment = { config, parent, host: new Host(parent), names, changed, send, warn };
   const stores = makeStores(env);
   const network = makeNetwork(env, stores);
@@ -154,6 +159,7 @@ function makeEngine(
 /** The runtime's face to the agent, and its start and end. */
 class Runtime implements ContainerRuntime {
   #server: ReturnType<typeof makeServer>;
+  readonly #queries: QueryReporter;
   /** Inode of the socket that is listened on. */
   #socket = 0;
 
@@ -164,6 +170,17 @@ class Runtime implements ContainerRuntime {
     private readonly engine: Engine,
   ) {
     this.#server = makeServer(engine.services);
+    const { config, names, parent, warn } = env;
+    const { peers } = stores;
+    this.#queries = new QueryReporter(
+      { networkOf: (id) => names.networkOf(id), containerAt: (address) => peers.nameAt(address) },
+      (queries) => parent.request('dns-queries', { queries }),
+    );
+    if (config.publishNames) {
+      const list = () => names.networkNames();
+      const publisher = new NamePublisher(list, (published) => parent.request('published-names', published), warn);
+      names.onUpdated = () => publisher.changed();
+    }
     network.dhcp.onLost = () => void engine.leases.run();
   }
 
@@ -203,6 +220,14 @@ class Runtime implements ContainerRuntime {
 
   onNameAnswer(event: Extract<EngineEvent, { type: 'dns-answer' }>): void {
     this.env.names.onAnswer(event);
+  }
+
+  onNameQuery(event: Extract<EngineEvent, { type: 'dns-query' }>): void {
+    this.#queries.add(event);
+  }
+
+  watchQueries(wanted: boolean): void {
+    this.env.names.watchQueries(wanted);
   }
 
   endpointOf(id: string): Promise<ContainerEndpoint | undefined> {

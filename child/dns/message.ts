@@ -2,22 +2,9 @@
  * DNS messages (RFC 1035) for reports: a query is made, and an answer read. Answers come from anywhere; each name has as many
  * labels and pointers as a valid one at most, and reading ends at the first record that is malformed.
  */
+import { recordTypeName, RECORD_TYPES as TYPES } from '../../protocol/dns/record-types.js';
 import { formatIP, parseIP } from '../../protocol/net/ip.js';
 
-/** Types of records by name; others are shown as TYPE65. */
-const TYPES: Readonly<Record<string, number>> = {
-  A: 1,
-  NS: 2,
-  CNAME: 5,
-  SOA: 6,
-  PTR: 12,
-  MX: 15,
-  TXT: 16,
-  AAAA: 28,
-  SRV: 33,
-  HTTPS: 65,
-  ANY: 255,
-};
 const RCODES = ['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED'];
 const HEADER = 12;
 const MAX_NAME = 255;
@@ -45,11 +32,6 @@ export function reverseName(text: string): string {
   const { family, value } = address;
   if (family === 4) return `${text.split('.').reverse().join('.')}.in-addr.arpa`;
   return `${[...value.toString(16).padStart(32, '0')].reverse().join('.')}.ip6.arpa`;
-}
-
-/** The number of a type; undefined for one that is unknown. */
-export function typeOf(name: string): number | undefined {
-  return Object.hasOwn(TYPES, name.toUpperCase()) ? TYPES[name.toUpperCase()] : undefined;
 }
 
 /** A question with recursion desired and EDNS, as programs ask it; undefined if that is not a valid name. */
@@ -86,7 +68,7 @@ export function decodeAnswer(message: Buffer): DnsAnswer | undefined {
       at = from + length;
       records.push({
         name,
-        type: nameOf(type),
+        type: recordTypeName(type),
         ttl: message.readUInt32BE(end + 4),
         data: dataOf(message, type, from, length),
       });
@@ -95,10 +77,6 @@ export function decodeAnswer(message: Buffer): DnsAnswer | undefined {
     if (!(error instanceof RangeError)) throw error;
   }
   return { status, records };
-}
-
-function nameOf(type: number): string {
-  return Object.keys(TYPES).find((name) => TYPES[name] === type) ?? `TYPE${type}`;
 }
 
 function dataOf(message: Buffer, type: number, from: number, length: number): string {

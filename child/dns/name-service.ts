@@ -8,9 +8,10 @@
  * clients, of which only those that changed are set again.
  */
 import type { Engine, EngineEvent } from '../../native/index.js';
+import { answersOf, ORIGINS, type Origin } from '../../protocol/dns/origins.js';
+import { zoneText } from '../../protocol/dns/zone-text.js';
 import { HOST_NAMES } from '../../protocol/net/host-names.js';
 import type { NameEntry, NameSource } from './name-source.js';
-import { zoneText } from './zone-text.js';
 
 /**
  * Where the servers listen on their gateways: the packet filter leads port 53 of them there (network/bridge/firewall.ts), which
@@ -20,6 +21,8 @@ export const NAME_SERVER_PORT = 51_853;
 
 export interface ServedNetwork {
   name: string;
+  /** Whether servers of the stack, beside containers, can be reached from it. */
+  reachesStack: boolean;
   /** The addresses of its servers. */
   gateways: readonly string[];
   /** In CIDR notation. */
@@ -46,20 +49,6 @@ export interface NameHost {
   search: readonly string[];
 }
 
-/** Who has answered, in the order of Origin in native/src/dns/server/servers.h. */
-export const ORIGINS = [
-  'own',
-  'missing',
-  'internal',
-  'host',
-  'servers',
-  'malformed',
-  'refused',
-  'limited',
-  'lost',
-] as const;
-export type Origin = (typeof ORIGINS)[number];
-
 export type NameEngine = Pick<
   Engine,
   | 'openNameServer'
@@ -70,6 +59,7 @@ export type NameEngine = Pick<
   | 'removeNameClient'
   | 'nameCounters'
   | 'askName'
+  | 'watchQueries'
 >;
 
 /** Longer than the engine takes at most, in ms. */
@@ -88,15 +78,19 @@ export class NameService {
   /** As they were set last, by address. */
   readonly #clients = new Map<string, string>();
   readonly #waiting = new Map<number, (answer: { message: Buffer; from: Origin }) => void>();
+  /** Called when names or clients have changed, and the servers have them. */
+  onUpdated: () => void = () => {};
   #listClients: () => readonly NameClient[] = () => [];
   #host: NameHost = { addresses: [], search: [] };
   #scheduled: NodeJS.Immediate | undefined;
   #nextNetwork = 1;
   #nextQuestion = 1;
 
+  /** @param stackName the stack's, if it has one: programs of the stack are found by it at the gateways */
   constructor(
     private readonly engine: NameEngine,
     private readonly warn: (line: string) => void,
+    private readonly stackName?: string | undefined,
   ) {}
 
   addSource(source: NameSource): void {
@@ -112,13 +106,14 @@ export class NameService {
   /** Serves a network, unless it is served. Returns the addresses of its servers; none where that is not possible. */
   serve(network: ServedNetwork): readonly string[] {
     const before = this.#served.get(network.name);
-    if (before && before.gateways.join() === network.gateways.join())
-      return before.problem === '' ? before.gateways : [];
+    // What has prevented it may be over.
+    if (before?.problem === '' && before.gateways.join() === network.gateways.join()) return before.gateways;
     const id = before?.id ?? this.#nextNetwork++;
     if (before) this.engine.closeNameServer(id);
     const problem = this.engine.openNameServer(id, [...network.gateways], NAME_SERVER_PORT, this.#zoneOf(network));
     this.#served.set(network.name, { ...network, id, problem });
     if (problem !== '') {
+      if (problem === before?.problem) return [];
       this.warn(`no DNS server for the network ${network.name}, containers have hosts files only: ${problem}`);
       return [];
     }
@@ -132,6 +127,7 @@ export class NameService {
     if (!served) return;
     this.#served.delete(name);
     this.engine.closeNameServer(served.id);
+    this.onUpdated();
   }
 
   /** No network is served any more. */
@@ -159,14 +155,26 @@ export class NameService {
     this.changed([...this.#served.keys()]);
   }
 
+  /** Of all networks that are served. */
+  networkNames(): { network: string; subnets: readonly string[]; entries: NameEntry[] }[] {
+    return [...this.#served.values()].map(({ name, subnets }) => ({
+      network: name,
+      subnets,
+      entries: this.#entriesOf(name),
+    }));
+  }
+
+  /** The network of that number of the engine. */
+  networkOf(id: number): string | undefined {
+    return [...this.#served.values()].find((served) => served.id === id)?.name;
+  }
+
   /** Undefined for a network that is not served. */
   report(name: string): { servers: readonly string[]; problem: string; answers: Record<Origin, number> } | undefined {
     const served = this.#served.get(name);
     if (!served) return undefined;
-    const counters = this.engine.nameCounters(served.id);
-    const answers = Object.fromEntries(ORIGINS.map((origin, i) => [origin, counters[i] ?? 0]));
-    const { problem } = served;
-    return { servers: problem === '' ? served.gateways : [], problem, answers: answers as Record<Origin, number> };
+    const { id, problem, gateways } = served;
+    return { servers: problem === '' ? gateways : [], problem, answers: answersOf(this.engine.nameCounters(id)) };
   }
 
   /** What has that name, in text form, on a network, by the sources. */
@@ -180,6 +188,11 @@ export class NameService {
     return this.#entriesOf(network)
       .filter((entry) => entry.names.some((one) => names.includes(one.toLowerCase())))
       .map(({ holder }) => holder);
+  }
+
+  /** Whether the engine reports each query. */
+  watchQueries(wanted: boolean): void {
+    this.engine.watchQueries(wanted);
   }
 
   /** Asks as that client would. Resolves with undefined where the network is not served. */
@@ -219,13 +232,19 @@ export class NameService {
     }
     this.#stale.clear();
     this.#updateClients();
+    this.onUpdated();
   }
 
-  #zoneOf({ name, outside, subnets }: ServedNetwork): string {
+  #zoneOf({ name, outside, subnets, gateways, reachesStack }: ServedNetwork): string {
     const [entries, exact] = [this.#entriesOf(name), this.#wellKnown(outside)];
     const clients = this.#listClients().filter(({ networks }) => networks.includes(name));
     const search = [...new Set([...this.#host.search, ...clients.flatMap((client) => client.search)])];
-    return zoneText({ network: name, outside, subnets, search, entries, exact });
+    // A container of that name has it for itself.
+    const stack = {
+      names: this.stackName === undefined ? [] : [this.stackName],
+      addresses: reachesStack ? gateways : [],
+    };
+    return zoneText({ network: name, outside, subnets, search, entries, exact, domain: [stack] });
   }
 
   #wellKnown(outside: boolean): NameEntry[] {

@@ -2,19 +2,18 @@
  * Where the DNS servers of container networks get names from. Containers are one source, members of an overlay on other hosts
  * another. A name may have several holders, in one source or in several: an answer has the addresses of all.
  */
+import type { ZoneEntry } from '../../protocol/dns/zone-text.js';
 
-/** Something with names on one network. */
-export interface NameEntry {
-  /**
-   * As clients ask for them, without the network: `redis` is also found as `redis.NETWORK`, `redis.rootless.internal` and
-   * `redis.NETWORK.rootless.internal`. The case of letters does not matter. The first one is the answer when its addresses are
-   * asked for (PTR).
-   */
-  names: readonly string[];
-  /** IPv4 and IPv6. With none the names do not exist, and are not asked of the host's resolvers either. */
-  addresses: readonly string[];
+/**
+ * Something with names on one network, as clients ask for them, without the network: `redis` is also found as `redis.NETWORK`,
+ * `redis.rootless.internal` and `redis.NETWORK.rootless.internal`. The case of letters does not matter. The first one is the
+ * answer when its addresses are asked for (PTR).
+ */
+export interface NameEntry extends ZoneEntry {
   /** What has them, for reports: `container web`. */
   holder: string;
+  /** Id of the container; absent for those of other hosts. */
+  container?: string;
 }
 
 export interface NameSource {

@@ -9,6 +9,9 @@ export class EventBus {
   #watchers = 0;
   /** Called with true when the first listener comes and with false when the last one goes. */
   onWatched: (watched: boolean) => void = () => {};
+  #queryWatchers = 0;
+  /** The same, for events of DNS queries. */
+  onQueriesWanted: (wanted: boolean) => void = () => {};
 
   emit(body: EventBody): void {
     if (this.#emitter.listenerCount('event') === 0) return;
@@ -20,6 +23,16 @@ export class EventBus {
     } else {
       this.#emitter.emit('event', { time, ...body } satisfies StackEvent);
     }
+  }
+
+  /** Has events of DNS queries made until the function that it returns is called. */
+  watchQueries(): () => void {
+    if (this.#queryWatchers++ === 0) this.onQueriesWanted(true);
+    let isWatching = true;
+    return () => {
+      if (isWatching && --this.#queryWatchers === 0) this.onQueriesWanted(false);
+      isWatching = false;
+    };
   }
 
   /**

@@ -15,14 +15,16 @@ const TRY_AGAIN_LATER = 1013;
 const MAX_INCOMING = 1024;
 
 /**
- * `GET /v1/events`: each event of the bus is one JSON text frame to every subscriber. Nothing is kept for later
- * subscribers. Without one there is no subscription to the bus, so that connections cost nothing extra.
+ * `GET /v1/events`: each event of the bus is one JSON text frame to every subscriber; those of
+ * DNS queries only to those that want them (`?queries=true`). Nothing is kept for later subscribers. Without one there is no subscription to the bus, so that connections cost nothing extra.
  */
 export class EventStream {
   readonly #bus: EventBus;
   /** Events that a new subscriber gets before all others. */
   readonly #greeting: () => StackEvent[];
   readonly #subscribers = new Set<WebSocket>();
+  /** Those that want events of DNS queries, with what ends that. */
+  readonly #queries = new Map<WebSocket, () => void>();
   /** Sockets that wait until ws is loaded. */
   readonly #pending = new Set<Duplex>();
   #unsubscribe: (() => void) | undefined;
@@ -35,7 +37,12 @@ export class EventStream {
   }
 
   /** Turns an HTTP upgrade request into a subscription. ws answers requests that are not proper WebSocket handshakes. */
-  async accept(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+  async accept(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    { queries }: { queries: boolean },
+  ): Promise<void> {
     const drop = (): void => void socket.destroy();
     socket.once('error', drop);
     this.#pending.add(socket);
@@ -43,7 +50,7 @@ export class EventStream {
     this.#pending.delete(socket);
     socket.off('error', drop);
     if (this.#closed || socket.destroyed) return drop();
-    server.handleUpgrade(request, socket, head, (subscriber) => this.#add(subscriber));
+    server.handleUpgrade(request, socket, head, (subscriber) => this.#add(subscriber, queries));
   }
 
   /** Notifies the subscribers that the stack ends, and closes their connections. */
@@ -56,6 +63,8 @@ export class EventStream {
       // The close frame is in the socket's queue already; its answer is not awaited.
       client.terminate();
     }
+    for (const end of this.#queries.values()) end();
+    this.#queries.clear();
     this.#release();
   }
 
@@ -70,18 +79,21 @@ export class EventStream {
     return this.#server;
   }
 
-  #add(subscriber: WebSocket): void {
+  #add(subscriber: WebSocket, queries: boolean): void {
     // Without a listener a subscriber that breaks the protocol would end the process; 'close' follows in any case.
     subscriber.on('error', () => {});
     subscriber.on('close', () => this.#forget(subscriber));
     for (const event of this.#greeting()) subscriber.send(JSON.stringify(event));
     this.#subscribers.add(subscriber);
+    if (queries) this.#queries.set(subscriber, this.#bus.watchQueries());
     this.#unsubscribe ??= this.#bus.subscribe((event) => this.#broadcast(event));
   }
 
   #broadcast(event: StackEvent): void {
     const frame = JSON.stringify(event);
+    const isQuery = event.type === 'dns-query';
     for (const subscriber of this.#subscribers) {
+      if (isQuery && !this.#queries.has(subscriber)) continue;
       if (subscriber.bufferedAmount <= MAX_UNREAD) {
         subscriber.send(frame);
         continue;
@@ -93,6 +105,8 @@ export class EventStream {
 
   #forget(subscriber: WebSocket): void {
     this.#subscribers.delete(subscriber);
+    this.#queries.get(subscriber)?.();
+    this.#queries.delete(subscriber);
     if (this.#subscribers.size === 0) this.#release();
   }
 

@@ -217,7 +217,7 @@ export class APIServer {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { containers, log } = this.options;
-    const { pathname } = parseTarget(request.url);
+    const { pathname, searchParams } = parseTarget(request.url);
     this.#requests.delete(socket);
     if (isForwarded(pathname)) {
       this.#forwarded.add(socket);
@@ -240,7 +240,8 @@ export class APIServer {
       refuseUpgrade(socket, 404, { message: `${pathname} is not a WebSocket`, code: 'not-found' });
       return;
     }
-    this.#stream.accept(request, socket, head).catch((error: unknown) => {
+    const queries = searchParams.get('queries') === 'true';
+    this.#stream.accept(request, socket, head, { queries }).catch((error: unknown) => {
       socket.destroy();
       log?.(`event stream failed: ${describe(error)}`);
     });

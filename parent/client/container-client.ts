@@ -18,6 +18,7 @@ import {
   isNetworkReport,
   isTexts,
 } from '../../protocol/api/report-shapes.js';
+import type { Info } from '../../protocol/api/types.js';
 import type {
   AttachmentRequest,
   ContainerReport,
@@ -68,6 +69,11 @@ export class ContainerClient {
   /** @param socketPath path of api.sock in the stack's state directory */
   constructor(readonly socketPath: string) {
     this.#stack = new StackClient(socketPath);
+  }
+
+  /** Of the stack that they are on. */
+  info(): Promise<Info> {
+    return this.#stack.info();
   }
 
   async list(): Promise<ContainerReport[]> {

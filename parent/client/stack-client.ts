@@ -98,13 +98,19 @@ export class StackClient {
 
   /**
    * Events of the stack from now on. Ends when the stack ends or `signal` aborts. A reader that falls far behind is dropped
-   * by the stack.
+   * by the stack. With `queries` there are events of DNS queries as well.
    * @throws EventStreamError
    */
-  async *events({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<StackEvent, void, undefined> {
+  async *events({
+    signal,
+    queries = false,
+  }: {
+    signal?: AbortSignal;
+    queries?: boolean;
+  } = {}): AsyncGenerator<StackEvent, void, undefined> {
     const { WebSocket } = await import('ws');
     if (signal?.aborted) return;
-    const socket = new WebSocket('ws://stack/v1/events', {
+    const socket = new WebSocket(`ws://stack/v1/events${queries ? '?queries=true' : ''}`, {
       createConnection: () => connect(this.socketPath),
       perMessageDeflate: false,
       maxPayload: MAX_EVENT,

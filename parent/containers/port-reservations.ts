@@ -33,6 +33,8 @@ export class PortReservations {
     private readonly driver: PortDriver | undefined,
     /** Those that systemd has opened; undefined if there are none. */
     private readonly sockets?: ActivatedSockets | undefined,
+    /** Called when what publishedBy() returns has changed. */
+    private readonly changed: () => void = () => {},
   ) {}
 
   /**
@@ -73,12 +75,14 @@ export class PortReservations {
           : await this.driver?.adopt?.(fds, { ...mapping, target }, { container: owner });
       if (port) reserved.id = port.id;
     }
+    this.changed();
   }
 
   /** Resolves when they are free again. */
   async release(owner: string): Promise<void> {
     const all = this.#owners.get(owner) ?? [];
     this.#owners.delete(owner);
+    if (all.length > 0) this.changed();
     await Promise.all(
       all.map(async (reserved) => {
         const { fds = [], id, mapping } = reserved;
@@ -104,6 +108,19 @@ export class PortReservations {
 
   owners(): string[] {
     return [...this.#owners.keys()];
+  }
+
+  /** Those that are active. */
+  publishedBy(owner: string): PortMapping[] {
+    return (this.#owners.get(owner) ?? []).flatMap(({ id, mapping }) => (id === undefined ? [] : [mapping]));
+  }
+
+  /** Whether an owner has the published port. */
+  has(port: number): boolean {
+    for (const all of this.#owners.values()) {
+      if (all.some(({ id, mapping }) => id !== undefined && port >= id && port < id + mapping.count)) return true;
+    }
+    return false;
   }
 
   /** A reservation that is under way fails. */

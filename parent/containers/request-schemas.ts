@@ -4,6 +4,8 @@ import * as z from 'zod';
 import { MAX_CONTAINER_RULES } from '../../protocol/egress/container-policy.js';
 import { firstProblem } from '../../protocol/errors/schema-problems.js';
 import { names, networkName } from '../../protocol/overlay/schemas.js';
+import { publishedNames } from '../../protocol/wire/published-names.js';
+import { queryReports } from '../../protocol/wire/query-reports.js';
 import { ContainersError } from '../errors.js';
 
 /** Ports of one container, as many as its request may have. */
@@ -91,6 +93,12 @@ export const parseSurvivors = (value: unknown) => parse(survivors, value);
 
 /** Throws ContainersError. */
 export const parseOverlayNames = (value: unknown) => parse(z.object({ network: networkName, names }), value);
+
+/** Throws ContainersError. */
+export const parsePublishedNames = (value: unknown) => parse(publishedNames, value);
+
+/** Throws ContainersError. */
+export const parseQueryReports = (value: unknown) => parse(queryReports, value);
 
 function parse<T>(schema: z.ZodType<T>, value: unknown): T {
   const { success, data, error } = schema.safeParse(value);

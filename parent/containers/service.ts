@@ -13,6 +13,7 @@ import { isContainerReport, isListOf } from '../../protocol/api/report-shapes.js
 import type { NetworkDriverInfo } from '../../protocol/api/types.js';
 import type { OverlayName } from '../../protocol/overlay/types.js';
 import { mappingOf } from '../../protocol/ports/cni-json.js';
+import type { PortMapping } from '../../protocol/ports/port-mapping.js';
 import { statePath } from '../../protocol/state/state-layout.js';
 import type {
   AgentRequest,
@@ -22,6 +23,8 @@ import type {
   HostAspect,
   Message,
 } from '../../protocol/wire/messages.js';
+import type { PublishedNames } from '../../protocol/wire/published-names.js';
+import type { QueryReport } from '../../protocol/wire/query-reports.js';
 import type { AgentSupervisor } from '../agent/agent.js';
 import type { ContainerPolicies } from '../egress/container-policies.js';
 import { ContainersError, errorText, printable } from '../errors.js';
@@ -30,6 +33,7 @@ import { hostNetworks, stackNetworks } from '../network/host/networks.js';
 import type { StackAutoPorts } from '../port/auto/stack-auto-ports.js';
 import type { PortDriver } from '../port/driver.js';
 import type { ActivatedSockets } from '../systemd/activated-sockets.js';
+import { type Deferred, deferred, within } from './deferred.js';
 import { hostInfo } from './host-info.js';
 import { PortReservations } from './port-reservations.js';
 import { endSurvivors } from './survivors.js';
@@ -82,6 +86,13 @@ export class ContainerService {
   readonly onReady: (() => void)[] = [];
   /** Gets the names of containers on an overlay network. */
   onOverlayNames: (network: string, names: OverlayName[]) => void = () => {};
+  /** Gets the names of containers on all networks, if that was configured (publishNames). */
+  onNames: (names: PublishedNames) => void = () => {};
+  /** Gets queries that the agent's DNS servers have answered, while they are wanted. */
+  onQueries: (reports: readonly QueryReport[]) => void = () => {};
+  /** Called when ports of containers were published or closed. */
+  readonly onPublished: (() => void)[] = [];
+  #watchesQueries = false;
   readonly #ports: PortReservations;
   #ready: Deferred | undefined;
   #counted: ((count: number) => void)[] = [];
@@ -99,7 +110,9 @@ export class ContainerService {
 
   constructor(private readonly deps: ContainerServiceDeps) {
     const { agent, ports } = deps;
-    this.#ports = new PortReservations(ports.driver, ports.sockets);
+    this.#ports = new PortReservations(ports.driver, ports.sockets, () => {
+      for (const listener of this.onPublished) listener();
+    });
     agent.onMessage = (message, bytes) => this.#onMessage(message, bytes);
     agent.onState.push((state, reason) => {
       if (state === 'ready' && this.#ready) this.deps.agent.send({ type: 'containers', config: this.deps.config });
@@ -192,6 +205,22 @@ export class ContainerService {
     return answer;
   }
 
+  /** Whether the agent reports queries for names. */
+  watchQueries(wanted: boolean): void {
+    this.#watchesQueries = wanted;
+    if (this.#serving) this.deps.agent.send({ type: 'watch-queries', wanted });
+  }
+
+  /** The published ports of a container, by its id. */
+  publishedBy(owner: string): PortMapping[] {
+    return this.#ports.publishedBy(owner);
+  }
+
+  /** Whether the published port is a container's. */
+  hasPort(id: number): boolean {
+    return this.#ports.has(id);
+  }
+
   /** Notifies the agent of a change on the host, where it serves containers; it reads all when it begins to. */
   hostChanged(what: HostAspect): void {
     if (!this.#serving) return;
@@ -236,6 +265,7 @@ export class ContainerService {
         this.#served = true;
         this.#serving = true;
         this.#ready?.resolve();
+        if (this.#watchesQueries) this.deps.agent.send({ type: 'watch-queries', wanted: true });
         if (this.#closed) this.#stop();
         else for (const listener of this.onReady) listener();
         break;
@@ -305,6 +335,14 @@ export class ContainerService {
       'survivors-end': async (given) => {
         return { living: await endSurvivors((await schemas()).parseSurvivors(given).survivors) };
       },
+      'published-names': async (given) => {
+        this.onNames((await schemas()).parsePublishedNames(given));
+        return {};
+      },
+      'dns-queries': async (given) => {
+        this.onQueries((await schemas()).parseQueryReports(given).queries);
+        return {};
+      },
       'overlay-names': async (given) => {
         const { network, names } = (await schemas()).parseOverlayNames(given);
         this.onOverlayNames(network, names);
@@ -365,34 +403,3 @@ async function beginAutoPorts(
 
 /** Loaded at the first container's request: zod takes long to load. */
 const schemas = () => import('./request-schemas.js');
-
-/** Throws the error of `late` where the promise is not settled after so many ms. */
-async function within<T>(promise: Promise<T>, ms: number, late: () => Error): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const expiry = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(late()), ms);
-  });
-  try {
-    return await Promise.race([promise, expiry]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-interface Deferred {
-  promise: Promise<void>;
-  resolve: () => void;
-  reject: (error: Error) => void;
-}
-
-function deferred(): Deferred {
-  let resolve = () => {};
-  let reject: (error: Error) => void = () => {};
-  const promise = new Promise<void>((yes, no) => {
-    resolve = yes;
-    reject = no;
-  });
-  // A rejection need not be awaited.
-  promise.catch(() => {});
-  return { promise, resolve, reject };
-}

@@ -1,4 +1,4 @@
-import { type Engine, type EngineCounters, type EngineEvent, native } from '../../native/index.js';
+import { type DnsQuery, type Engine, type EngineCounters, type EngineEvent, native } from '../../native/index.js';
 import { printable } from '../errors.js';
 import { RateLimitedLog } from '../log/rate-limited-log.js';
 
@@ -51,6 +51,8 @@ export class EngineHost {
   onEgressDenied: ((event: EgressDeniedEvent) => void) | undefined;
   #onAddresses: (() => void)[] = [];
   onOutbound: (event: OutboundFlowEvent) => void = () => {};
+  /** Gets queries that a DNS server of this process has answered; names are printable. */
+  onQuery: (event: DnsQuery) => void = () => {};
 
   /** Threads that relay connections. */
   readonly threads: number;
@@ -196,6 +198,9 @@ export class EngineHost {
       case 'outbound-opened':
       case 'outbound-closed':
         this.onOutbound(event);
+        break;
+      case 'dns-query':
+        this.onQuery(event);
         break;
       case 'egress-denied':
         this.onEgressDenied?.({ ...event, destination: printable(event.destination), reason: printable(event.reason) });

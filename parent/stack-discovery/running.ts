@@ -38,8 +38,12 @@ export async function findStacks(locks: readonly string[] = []): Promise<Stacks>
   const running = new Map<string, StackRecord>();
   const remnants = new Map<number, Remnant & { lock: string }>();
   const add = (record: StackRecord, pid: number | undefined, lock: string) => {
-    if (isRunning(record)) running.set(record.stateDir, record);
-    else if (pid !== undefined && isOver(record)) remnants.set(pid, { record, pid, startTime: startTimeOf(pid), lock });
+    if (isRunning(record)) {
+      // The newest record is in the lock that the stack itself holds.
+      if (pid === undefined || !running.has(record.stateDir)) running.set(record.stateDir, record);
+    } else if (pid !== undefined && isOver(record)) {
+      remnants.set(pid, { record, pid, startTime: startTimeOf(pid), lock });
+    }
   };
   for (const pid of await lockHolders()) {
     if (!(await isOurs(pid))) continue;

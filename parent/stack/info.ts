@@ -1,5 +1,6 @@
 import { API_VERSION, type Info } from '../../protocol/api/types.js';
 import { VERSION } from '../../protocol/version.js';
+import type { NamesReport } from '../dns/start-names.js';
 import type { Launcher } from '../namespaces/launcher.js';
 import type { Network } from '../network/driver.js';
 import type { PortDriver } from '../port/driver.js';
@@ -13,10 +14,11 @@ export interface InfoSources {
   launcher: Launcher;
   network: Network;
   ports: PortDriver | undefined;
+  hostNames: (() => NamesReport) | undefined;
 }
 
 /** What the API reports about the stack; under RootlessKit's name, what RootlessKit would report. */
-export function stackInfo({ options, stateDir, launcher, network, ports }: InfoSources): Info {
+export function stackInfo({ options, stateDir, launcher, network, ports, hostNames }: InfoSources): Info {
   const info: Info = {
     apiVersion: API_VERSION,
     version: VERSION,
@@ -25,6 +27,7 @@ export function stackInfo({ options, stateDir, launcher, network, ports }: InfoS
     childPID: launcher.pid,
     ...(network.info ? { networkDriver: network.info } : {}),
     ...(ports ? { portDriver: ports.info } : {}),
+    ...(hostNames && { hostNames: hostNames() }),
   };
   return options.rootlesskit ? infoBehind(options.rootlesskit, info) : info;
 }

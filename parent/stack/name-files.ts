@@ -6,6 +6,7 @@ import { closeSync, ftruncateSync, readFileSync, readSync, writeSync } from 'nod
 import { hostname } from 'node:os';
 import type { NetworkDriverInfo } from '../../protocol/api/types.js';
 import { HOST_NAMES } from '../../protocol/net/host-names.js';
+import { ownHostsLine } from '../dns/own-names.js';
 import { NetworkError } from '../errors.js';
 import { type Launcher, LauncherRequestError } from '../namespaces/launcher.js';
 import type { Network } from '../network/driver.js';
@@ -25,7 +26,11 @@ export async function writeNameFiles(
   const dns = network.info.dns ?? [];
   const text = resolvConf(dns);
   const files = [
-    ['/etc/hosts', 'hosts', hostsFile(hostNames(network.info, options.network))],
+    [
+      '/etc/hosts',
+      'hosts',
+      hostsFile(`${hostNames(network.info, options.network)}${ownHostsLine(options.name?.text)}`),
+    ],
     ['/etc/resolv.conf', 'resolvConf', text],
   ] as const;
   const mounted = hasOwnNetwork(options);

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import type { NameListener } from '../../protocol/dns/name-listener.js';
 import type { LearnedFile } from '../../protocol/egress/learned-file.js';
 import type { RateLimit } from '../../protocol/egress/rate-limit.js';
 import type { EgressRule } from '../../protocol/egress/rule.js';
@@ -43,6 +44,8 @@ export interface StackOptions {
   name?: { text: string; lock: string };
   net: NetworkName;
   network: NetworkOptions;
+  /** Where the host's programs may ask for names, and the lock that is held while stacks get names. */
+  dnsPublish?: { listener: NameListener; namesLock: string };
   /** What programs inside may reach; everything where absent. */
   egress?: readonly EgressRule[];
   /** Where to write what programs inside need; then there is no policy. */

@@ -9,10 +9,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { defaultCongestion } from '../../protocol/net/congestion.js';
 import { encodeStackRecord } from '../../protocol/state/stack-record.js';
 import { dataLockPath } from '../../protocol/state/state-layout.js';
+import type { ContainersConfig } from '../../protocol/wire/messages.js';
 import { AgentSupervisor } from '../agent/agent.js';
 import { EventBus } from '../api/event-bus.js';
 import { APIServer } from '../api/server.js';
 import { ContainerService } from '../containers/service.js';
+import { startNames } from '../dns/start-names.js';
 import { startEgress } from '../egress/start-egress.js';
 import { EngineHost } from '../engine/engine-host.js';
 import { availableCPUs, usualPortThreads } from '../engine/threads.js';
@@ -129,14 +131,15 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
       network: () => network.info,
       hostReach: options.network,
       policies: egress,
-      config: { ...options.containers, stack: crypto.randomUUID(), stateDir: stateDir.path, cgroup, record },
+      config: containersConfig(options, options.containers, { stateDir, cgroup, record }),
       warn: (line) => log.warn(line),
     });
   const overlays = containers && startOverlays(context, { containers, ports, egress: egress?.stack });
   await ports.publish();
 
   stateDir.write('childPid', String(launcher.pid), 0o444);
-  const info = () => stackInfo({ options, stateDir, launcher, network, ports: ports.driver });
+  const hostNames = await startNames(context, { containers, engineHost, events, network, ports, record, stateDir });
+  const info = () => stackInfo({ options, stateDir, launcher, network, ports: ports.driver, hostNames });
   const flowsDeps: FlowsDeps = {
     engine: engineHost.engine,
     ports: () => ports.driver?.list() ?? [],
@@ -169,6 +172,15 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
   if (containers) undo.push('end the containers', () => containers.close());
   const renewal = keepState(context, { api, containers, stateDir });
   return { api, containers, engineHost, events, info, launcher, network, ports, programs, renewal, resolvConf, undo };
+}
+
+function containersConfig(
+  { dnsPublish }: StackOptions,
+  directories: NonNullable<StackOptions['containers']>,
+  { stateDir, cgroup, record }: { stateDir: StateDir } & Pick<ContainersConfig, 'cgroup' | 'record'>,
+): ContainersConfig {
+  const publishNames = dnsPublish !== undefined;
+  return { ...directories, stack: crypto.randomUUID(), stateDir: stateDir.path, cgroup, record, publishNames };
 }
 
 /** Restores what is removed of the state directory, until clients are no longer accepted. */

@@ -1,3 +1,4 @@
+import type { Origin } from '../dns/origins.js';
 import type { PortStatus } from '../ports/rootlesskit-json.js';
 import type { PortCounters, PortSource, PortState } from '../ports/status.js';
 
@@ -43,6 +44,8 @@ export interface Info {
   childPID: number;
   networkDriver?: NetworkDriverInfo;
   portDriver?: PortDriverInfo;
+  /** An addition: the DNS server for the host's programs (--dns-publish), and its queries by who has answered. */
+  hostNames?: { address: string; answers: Record<string, number> };
 }
 
 /** An entry of `GET /v1/ports?counters=true`: RootlessKit's fields, and additions. */
@@ -106,6 +109,25 @@ export interface EgressDenied {
   container?: string;
 }
 
+/** A query for a name that a DNS server has answered. There are 200 a second of each server's process at most. */
+export interface DnsQueryEvent {
+  type: 'dns-query';
+  /** Of a container network, of the stack's own network, or of the host's programs (--dns-publish). */
+  server: 'network' | 'stack' | 'host';
+  network?: string;
+  /** Its address, and the container that has it, if there is one. */
+  client: string;
+  container?: string;
+  /** "" where the query was malformed. */
+  name: string;
+  /** Type of the records: A, AAAA … */
+  record: string;
+  answeredBy: Origin;
+  ms: number;
+  /** How many before this one were left out. */
+  missed?: number;
+}
+
 /** A message of `GET /v1/events`, one JSON object a WebSocket text frame. `time` is in ms since the epoch. */
 export type StackEvent = { time: number } & (
   | ({ type: 'port-added' } & PortStatus)
@@ -117,6 +139,7 @@ export type StackEvent = { time: number } & (
   | ({ type: 'outbound-opened' } & OutboundEvent)
   | ({ type: 'outbound-closed'; bytesSent: number; bytesReceived: number } & OutboundEvent)
   | EgressDenied
+  | DnsQueryEvent
   | { type: 'driver-state'; driver: string; state: 'ready' | 'lost' | 'stopped'; reason?: string }
 );
 

@@ -22,6 +22,8 @@ export interface StackRecord {
   program: 'rootless-run' | 'rootlesskit';
   /** The beginning of the command and its arguments; absent for a stack without one. */
   command?: string[];
+  /** Where the ports of a stack with a name are published, without those of its containers. */
+  addresses?: string[];
   /** The requested network driver, and once it has started the one in use. */
   net: string;
 }
@@ -44,7 +46,7 @@ export function decodeStackRecord(text: string): StackRecord | undefined {
     return undefined;
   }
   if (!isFields(value) || !isFields(value.process)) return undefined;
-  const { process, name, stateDir, socket, started, program, command, net } = value;
+  const { process, name, stateDir, socket, started, program, command, net, addresses } = value;
   const texts = [process.startTime, process.bootId, process.pidNamespace, stateDir, socket, started, net];
   const sound =
     Number.isSafeInteger(process.pid) &&
@@ -52,7 +54,7 @@ export function decodeStackRecord(text: string): StackRecord | undefined {
     texts.every((entry) => typeof entry === 'string') &&
     (name === undefined || typeof name === 'string') &&
     (program === 'rootless-run' || program === 'rootlesskit') &&
-    (command === undefined || isTexts(command));
+    [command, addresses].every((list) => list === undefined || isTexts(list));
   return sound ? (value as unknown as StackRecord) : undefined;
 }
 

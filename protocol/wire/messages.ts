@@ -43,6 +43,8 @@ import { type AutoPublish, type Listener, parseListeners } from '../ports/auto.j
 import type { CNIPortMapping } from '../ports/cni-json.js';
 import type { StackRecord } from '../state/stack-record.js';
 import type { StackCgroup } from '../system/cgroup.js';
+import type { PublishedNames } from './published-names.js';
+import type { QueryReport } from './query-reports.js';
 
 export const PROTOCOL_VERSION = 11;
 
@@ -78,6 +80,8 @@ export interface ContainersConfig {
   cgroup?: StackCgroup | undefined;
   /** The record to write into the lock of the data directory. */
   record: StackRecord;
+  /** Whether the parent answers the host's programs with names of containers. */
+  publishNames: boolean;
 }
 
 /** The host and the stack's own network, at the time of the request. */
@@ -155,6 +159,10 @@ export interface AgentRequests {
   'survivors-end': { params: { survivors: { pid: number; startTime: string }[] }; result: { living: number[] } };
   /** All names of containers here on an overlay network, which replace those of before. */
   'overlay-names': { params: { network: string; names: OverlayName[] }; result: Record<string, never> };
+  /** The names of all networks, which replace those of before, for the host's programs. */
+  'published-names': { params: PublishedNames; result: Record<string, never> };
+  /** Queries that were answered, while they are wanted. */
+  'dns-queries': { params: { queries: QueryReport[] }; result: Record<string, never> };
   /** The owners of ports. */
   'ports-owners': { params: Record<string, never>; result: { owners: string[] } };
   /**
@@ -207,6 +215,8 @@ export type Message =
   | { type: 'watch-listeners'; rules: readonly ListenerRule[] }
   /** Agent to parent: all that listens in the stack's namespace, or in that of a container, by its id. */
   | { type: 'listeners'; container: string; listeners: readonly Listener[] }
+  /** Parent to agent: whether it wants to know of DNS queries. */
+  | { type: 'watch-queries'; wanted: boolean }
   /** Agent to parent; answered with a `reply` of the same id. The parent validates the params. */
   | { type: 'request'; id: number; name: string; params: unknown }
   | { type: 'reply'; id: number; result: unknown }
@@ -271,6 +281,9 @@ export function decodeMessage(data: Uint8Array): Message {
     }
     if (message.type === 'host-changed') {
       return { type: 'host-changed', what: message.what === 'resolvers' ? 'resolvers' : 'networks' };
+    }
+    if (message.type === 'watch-queries' && typeof message.wanted === 'boolean') {
+      return { type: 'watch-queries', wanted: message.wanted };
     }
     if (message.type === 'containers' && typeof message.config === 'object') {
       return { type: 'containers', config: message.config as ContainersConfig };

@@ -5,6 +5,7 @@ import { UsageError } from '../../../parent/errors.js';
 import { userModeAddresses } from '../../../parent/network/drivers/addresses.js';
 import { parseAutoAddresses } from '../../../parent/port/auto/addresses.js';
 import { checkStackName } from '../../../parent/stack-discovery/choose.js';
+import { parseNameListener } from '../../../protocol/dns/name-listener.js';
 import { parseHostPort } from '../../../protocol/ports/host-port.js';
 import { checkAddress, checkPort, parseRange, splitFields } from '../../../protocol/ports/port-text.js';
 import { parseGoInteger } from '../../rootlesskit-compat/go-flags.js';
@@ -68,6 +69,10 @@ export function checkCidr(text: string): void {
 
 export function checkHostPort(text: string): void {
   parseHostPort(text);
+}
+
+export function checkDnsPublish(text: string): void {
+  parseNameListener(text);
 }
 
 export function checkIfname(name: string, { dialect }: CheckContext): void {

@@ -6,6 +6,7 @@ import { parseAutoAddresses } from '../../../parent/port/auto/addresses.js';
 import { checkAutoDriver } from '../../../parent/port/index.js';
 import { copyUpDirectories, propagations } from '../../../parent/stack/options.js';
 import { namesLock } from '../../../parent/state/user-directories.js';
+import { parseNameListener } from '../../../protocol/dns/name-listener.js';
 import { LearnedFile } from '../../../protocol/egress/learned-file.js';
 import { parseRateLimit } from '../../../protocol/egress/rate-limit.js';
 import { joined } from '../../../protocol/ports/port-mapping.js';
@@ -56,6 +57,9 @@ export function toRunRequest(line: CommandLine): RunRequest {
       ...(values.stateDir === undefined ? {} : { stateDir: values.stateDir }),
       ...(face && { rootlesskit: face }),
       ...(values.name !== undefined && { name: { text: values.name, lock: namesLock() } }),
+      ...(values.dnsPublish !== undefined && {
+        dnsPublish: { listener: parseNameListener(values.dnsPublish), namesLock: namesLock() },
+      }),
       net,
       network,
       ...(egress.length > 0 && { egress }),

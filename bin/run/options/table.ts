@@ -16,6 +16,7 @@ import {
   checkCgroupName,
   checkCidr,
   checkCopyUpDirectory,
+  checkDnsPublish,
   checkHostPort,
   checkHTTPAddress,
   checkIfname,
@@ -169,6 +170,13 @@ const network: readonly OptionRule[] = [
         hint: '--net=builtin',
       },
     ],
+  },
+  {
+    flags: '--dns-publish <address>',
+    description:
+      "let the host's programs ask for names in rootless.internal, of named stacks and of containers, at this address over UDP and TCP: [ip:]port, where ip is 127.0.0.1 unless given, and port 0 is any free one",
+    only: 'rootless-run',
+    check: checkDnsPublish,
   },
   {
     flags: '--detach-netns',

@@ -15,6 +15,7 @@ export interface Values {
   disableHostLoopback?: boolean;
   allowHostLoopback?: boolean;
   hostPort?: string[];
+  dnsPublish?: string;
   ipv6?: boolean;
   allow?: string[];
   deny?: string[];

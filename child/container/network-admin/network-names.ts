@@ -1,7 +1,8 @@
 /** What the DNS server of a network does, and what it answers (`rootless-net dns`). */
 import type { NameQueryReport, NetworkNamesReport } from '../../../protocol/containers/types.js';
-import { decodeAnswer, encodeQuery, reverseName, typeOf } from '../../dns/message.js';
-import type { Origin } from '../../dns/name-service.js';
+import type { Origin } from '../../../protocol/dns/origins.js';
+import { recordTypeOf } from '../../../protocol/dns/record-types.js';
+import { decodeAnswer, encodeQuery, reverseName } from '../../dns/message.js';
 import { ContainerError, NoSuchContainerError } from '../errors.js';
 import type { Network } from '../network/network.js';
 import type { NetworkAdminDeps } from './deps.js';
@@ -28,10 +29,10 @@ export function networkNames({ names }: Deps, network: Network): NetworkNamesRep
 /** Throws ContainerError. */
 export async function askNetwork(deps: Deps, network: Network, question: NameQuestion): Promise<NameQueryReport> {
   const { name, type, container } = question;
-  const number = typeOf(type);
+  const number = recordTypeOf(type);
   if (number === undefined)
     throw new ContainerError(`unknown type of DNS records: ${JSON.stringify(type)}; hint: A, AAAA, PTR, TXT, SRV …`);
-  const query = encodeQuery(number === typeOf('PTR') ? reverseName(name) : name, number);
+  const query = encodeQuery(number === recordTypeOf('PTR') ? reverseName(name) : name, number);
   if (!query) throw new ContainerError(`${JSON.stringify(name)} is not a domain name: labels have 1 to 63 characters`);
   const client = clientOf(deps, network, container);
   const answer = await deps.names.ask(network.name, query, client);

@@ -32,6 +32,12 @@ class DnsStream : public Handler, public DeferredDelete {
   DnsStream(Loop& loop, Fd fd, Ask ask, std::function<void()> onEnd);
   // Ends it without onEnd().
   void close();
+  // Ends it to make room for others.
+  void evict() { end(); }
+  // Whether it waits for the client's next query …
+  bool isIdle() const { return outstanding_ == 0 && out_.empty(); }
+  // … and until when.
+  uint64_t deadline() const { return deadline_; }
 
   void onEvents(uint32_t events) override;
   void onAgain() override;

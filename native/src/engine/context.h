@@ -41,6 +41,7 @@ struct Event {
     addressesChanged,   // of this network namespace
     egressDenied,  // id: IP protocol, 0 for a name; connection: rule, -1 for the default; text: client; data: what, reason
     log,           // text
+    dnsQuery,  // id: network; text: client; data: name; in: type; connection: who has answered; out: ms; missed before it
     dnsAnswer,     // id; data: message; connection: who has answered, see dns::Origin
   };
   Kind kind;
@@ -48,6 +49,7 @@ struct Event {
   uint64_t connection = 0;
   uint64_t in = 0;
   uint64_t out = 0;
+  uint64_t missed = 0;
   std::string text;
   std::string data;
   std::vector<int> fds;

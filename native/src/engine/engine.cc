@@ -268,6 +268,32 @@ void Engine::withNameServers(const std::function<void(dns::Servers&)>& task) {
   ask(*threads_.front(), [&] { task(nameServers_); });
 }
 
+void Engine::watchQueries(bool wanted) {
+  loop_.post([this, wanted] {
+    watchesQueries_ = wanted;
+    applyQueryWatch();
+  });
+}
+
+void Engine::applyQueryWatch() {
+  dns::QueryReports::Watcher watcher;
+  if (watchesQueries_) {
+    watcher = [this](const dns::QueryReport& report) {
+      Event event{Event::Kind::dnsQuery};
+      event.id = report.network;
+      event.text = report.client.ip();
+      event.data = report.name;
+      event.connection = uint64_t(report.from);
+      event.in = report.type;
+      event.out = report.ms;
+      event.missed = report.missed;
+      events_.emit(std::move(event));
+    };
+  }
+  nameServers_.watch(watcher);
+  if (gateway_) gateway_->names().watch(watcher);
+}
+
 void Engine::askName(uint32_t id, uint32_t network, std::string query, const Address& client) {
   loop_.post([this, id, network, query = std::move(query), client] {
     nameServers_.ask(network, query, client, false, [this, id](std::string reply, dns::Origin from) {

@@ -67,6 +67,8 @@ class Engine : public PacketChannel::Owner {
   void closeGateway();
   // The host's resolvers, which names inside are asked of: by the gateway's DNS server, and without one for containers only.
   void setResolvers(std::vector<Address> resolvers, std::vector<std::string> search);
+  // Names that the gateway's DNS server answers itself (dns/server/zone.h).
+  void setOwnNames(dns::Zone zone);
   // Egress::setPolicy(), and the counters of its rules, the default's first. Any thread but the engine's: they block.
   bool setEgress(const std::string& encoded, const std::vector<Address>& host);
   std::vector<RuleCounters> egressCounters();
@@ -105,8 +107,11 @@ class Engine : public PacketChannel::Owner {
   void setClient(std::string target, std::string ip, bool keep, uint32_t mark);
   // Child: ReturnPaths::takeOver().
   void takeOverPaths(uint32_t mark);
-  // Child: runs `task` with the DNS servers of container networks on their thread, and waits for it. Not on the engine's.
+  // Runs `task` with the DNS servers of container networks (child), or those for the host (parent), on their thread, and waits
+  // for it. Not on the engine's.
   void withNameServers(const std::function<void(dns::Servers&)>& task);
+  // Whether an event dnsQuery follows each query that a DNS server here has answered.
+  void watchQueries(bool wanted);
   // Child: asks one of them as if `client` had; an event dnsAnswer with that id follows.
   void askName(uint32_t id, uint32_t network, std::string query, const Address& client);
   // When it returns the parent uses no route any more that was found before.
@@ -136,6 +141,8 @@ class Engine : public PacketChannel::Owner {
   T ask(uint32_t id, T (*question)(Port*));
   // The first thread: published ports may use the gateway namespace.
   void useGateway(GatewayOptions* options);
+  // Has the DNS servers report to JavaScript, or not.
+  void applyQueryWatch();
   // The first thread; null if there is no agent.
   void linkAgent(PacketChannel* channel);
   void replaceAgent(uint32_t agent, const std::string& reason);
@@ -161,8 +168,9 @@ class Engine : public PacketChannel::Owner {
   std::unique_ptr<NameServer> names_;
   AgentQueries queries_;
   std::shared_ptr<OrderedSockets> orders_;
-  // Child.
+  // In the child those of container networks, in the parent those for the host.
   dns::Servers nameServers_;
+  bool watchesQueries_ = false;
   uint32_t agentChannel_ = 0;
   uint32_t servedChannel_ = 0;
   // Of the channels that the parent has added to that one.

@@ -23,6 +23,7 @@ void Engine::openGateway(GatewayOptions options) {
     if (gateway_) return;
     useGateway(shared.get());
     gateway_ = std::make_unique<Gateway>(threads_.front()->context(), std::move(*shared));
+    applyQueryWatch();
   });
 }
 
@@ -53,6 +54,13 @@ void Engine::setResolvers(std::vector<Address> resolvers, std::vector<std::strin
   loop_.post([this, resolvers = std::move(resolvers), search = std::move(search)] {
     if (names() == nullptr) names_ = std::make_unique<NameServer>(threads_.front()->context(), nullptr);
     names()->setResolvers(resolvers, search);
+  });
+}
+
+void Engine::setOwnNames(dns::Zone zone) {
+  auto shared = std::make_shared<dns::Zone>(std::move(zone));
+  loop_.post([this, shared] {
+    if (gateway_) gateway_->names().setZone(std::move(*shared));
   });
 }
 

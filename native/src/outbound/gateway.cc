@@ -98,7 +98,7 @@ void Gateway::serveDns(Fd connection, const Address& client) {
 }
 
 void Gateway::answerDns(std::string query, const Address& client, const Address& dns) {
-  names_.ask(std::move(query), client, false, [this, client, dns](const std::string& reply) {
+  names_.askHere(std::move(query), client, false, [this, client, dns](const std::string& reply) {
     if (!reply.empty() && packets_.valid()) udp_.send(dns, client, reply);
   });
 }

@@ -50,6 +50,8 @@ export const debianPackages: Readonly<Record<string, string>> = {
   zsh: 'zsh',
   fish: 'fish',
   etcd: 'etcd-server',
+  etcdctl: 'etcd-client',
+  'musl-gcc': 'musl-tools',
   systemctl: 'systemd',
   journalctl: 'systemd',
   'systemd-analyze': 'systemd',

@@ -65,6 +65,7 @@ export type ProgramName =
   | 'tcp-server'
   | 'udp-server'
   | 'daemon'
+  | 'dns-clients'
   | 'starter'
   | 'cni-noop'
   | 'cni-run'

@@ -133,6 +133,11 @@ export const RUN_ROWS: readonly Row[] = [
   ],
   ['rootless-run --host-port=80 --host-port=80:81 true', 125, 'invalid --host-port: 80/tcp is given twice'],
   [
+    'rootless-run --dns-publish=dns true',
+    125,
+    'invalid --dns-publish "dns": port "dns" is not between 0 and 65535; expected [ip:]port, such as 5353 or 127.0.0.1:5353',
+  ],
+  [
     'rootless-run --net=pasta --host-port=80 true',
     125,
     '--host-port and --net=pasta are mutually exclusive: only the network driver builtin leads single ports to the host; hint: --net=builtin',

@@ -17,6 +17,9 @@ export function makeDnsCommand(deps: NetDeps): Command {
     .enablePositionalOptions()
     .action(async ({ network }: { network?: string }) => {
       const containers = await deps.stack.connect();
+      const { hostNames } = await containers.info();
+      if (network === undefined && hostNames)
+        printLine(`the host: ${hostNames.address}; ${countsText(hostNames.answers)}`);
       const names = network === undefined ? (await containers.networks()).map(({ name }) => name) : [network];
       await deps.report.each(names, async (name) => printServer(await containers.networkNames(name)));
     })
@@ -41,7 +44,12 @@ function makeQueryCommand({ stack }: NetDeps): Command {
 }
 
 function printServer({ network, servers, problem, answers }: NetworkNamesReport): void {
-  const counts = Object.entries(answers).flatMap(([from, count]) => (count > 0 ? [`${count} ${from}`] : []));
-  const serves = `${servers.join(', ')}; queries: ${counts.join(', ') || 'none'}`;
+  const serves = `${servers.join(', ')}; ${countsText(answers)}`;
   printLine(`${network}: ${servers.length === 0 ? `no DNS server: ${problem}` : serves}`);
+}
+
+/** `queries: 12 own, 3 host`. */
+function countsText(answers: Readonly<Record<string, number>>): string {
+  const counts = Object.entries(answers).flatMap(([from, count]) => (count > 0 ? [`${count} ${from}`] : []));
+  return `queries: ${counts.join(', ') || 'none'}`;
 }

@@ -25,6 +25,7 @@ export class ContainerNames implements NameSource {
             names: namesOf(container, aliases),
             addresses: ips,
             holder: `container ${container.name}`,
+            container: container.id,
           })),
       ),
       ...this.#reserved(network, ids),

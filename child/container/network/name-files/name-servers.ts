@@ -15,6 +15,8 @@ export function serveNames(names: NameService, { name, bridge }: Network): reado
     gateways: ranges.flatMap(({ gateway }) => gateway ?? []),
     subnets: ranges.map(({ subnet }) => subnet),
     outside: !bridge.internal,
+    // The packet filter keeps the others from it (bridge/firewall.ts).
+    reachesStack: !bridge.internal && bridge.icc,
   });
 }
 

@@ -97,6 +97,17 @@ export class PeerRegistry implements Sweepable {
     return this.#members.get(id)?.Name;
   }
 
+  /** The name of the container with that address; undefined for none. */
+  nameAt(address: string): string | undefined {
+    for (const meta of this.#members.values()) {
+      const has = Object.values(meta.Networks).some(({ ips = [] }) =>
+        ips.some((ip) => addressOf(ip.address) === address),
+      );
+      if (has) return meta.Name;
+    }
+    return undefined;
+  }
+
   /** The containers on a network, each with that network alone. */
   on(network: string): HostsContainer[] {
     return [...this.#members.values()].map(toPeer).flatMap((container) => {

@@ -25,6 +25,7 @@ const char* nameOf(Event::Kind kind) {
     case Event::Kind::addressesChanged: return "addresses-changed";
     case Event::Kind::egressDenied: return "egress-denied";
     case Event::Kind::dnsAnswer: return "dns-answer";
+    case Event::Kind::dnsQuery: return "dns-query";
     case Event::Kind::log: return "log";
   }
   return "";
@@ -34,7 +35,7 @@ const char* nameOf(Event::Kind kind) {
 bool isReport(Event::Kind kind) {
   return kind == Event::Kind::log || kind == Event::Kind::connectionOpened || kind == Event::Kind::connectionRefused ||
          kind == Event::Kind::connectionClosed || kind == Event::Kind::outboundOpened ||
-         kind == Event::Kind::outboundClosed;
+         kind == Event::Kind::outboundClosed || kind == Event::Kind::dnsQuery;
 }
 
 napi_value convert(napi_env env, const Event& event) {
@@ -79,6 +80,15 @@ napi_value convert(napi_env env, const Event& event) {
       set(env, object, "id", makeNumber(env, event.id));
       set(env, object, "data", makeBuffer(env, event.data));
       set(env, object, "from", makeNumber(env, double(event.connection)));
+      break;
+    case Event::Kind::dnsQuery:
+      set(env, object, "network", makeNumber(env, event.id));
+      set(env, object, "client", makeString(env, event.text));
+      set(env, object, "name", makeString(env, event.data));
+      set(env, object, "record", makeNumber(env, double(event.in)));
+      set(env, object, "from", makeNumber(env, double(event.connection)));
+      set(env, object, "ms", makeNumber(env, double(event.out)));
+      set(env, object, "missed", makeNumber(env, double(event.missed)));
       break;
     case Event::Kind::log: set(env, object, "text", makeString(env, event.text)); break;
     case Event::Kind::connectionOpened:

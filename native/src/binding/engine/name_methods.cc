@@ -21,6 +21,27 @@ napi_value openNameServer(EngineObject& object, napi_env env, const Args& args) 
   return makeString(env, problem);
 }
 
+napi_value adoptNameServer(EngineObject& object, napi_env, const Args& args) {
+  // (network, datagrams, connections, zone)
+  auto datagrams = std::make_shared<Fd>(int(args.number(1)));
+  auto connections = std::make_shared<Fd>(int(args.number(2)));
+  auto zone = std::make_shared<dns::Zone>(args.string(3));
+  object.engine().withNameServers([&](dns::Servers& servers) {
+    servers.adopt(args.number(0), std::move(*datagrams), std::move(*connections), std::move(*zone));
+  });
+  return nullptr;
+}
+
+napi_value setOwnNames(EngineObject& object, napi_env, const Args& args) {
+  object.engine().setOwnNames(dns::Zone(args.string(0)));
+  return nullptr;
+}
+
+napi_value watchQueries(EngineObject& object, napi_env, const Args& args) {
+  object.engine().watchQueries(args.boolean(0));
+  return nullptr;
+}
+
 napi_value closeNameServer(EngineObject& object, napi_env, const Args& args) {
   object.engine().withNameServers([&](dns::Servers& servers) { servers.close(args.number(0)); });
   return nullptr;
@@ -85,6 +106,9 @@ napi_value askName(EngineObject& object, napi_env, const Args& args) {
 
 std::vector<napi_property_descriptor> nameMethods() {
   return {method<openNameServer>("openNameServer"),
+          method<adoptNameServer>("adoptNameServer"),
+          method<setOwnNames>("setOwnNames"),
+          method<watchQueries>("watchQueries"),
           method<closeNameServer>("closeNameServer"),
           method<nameServersSettled>("nameServersSettled"),
           method<setZone>("setZone"),

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <algorithm>
 #include <utility>
 
 #include "dns/message.h"
@@ -49,7 +50,7 @@ void Listener::close() {
   *self_ = nullptr;
   loop_.unwatch(this);
   fd_.reset();
-  for (DnsStream* stream : std::exchange(streams_, {})) stream->close();
+  for (const auto& [stream, client] : std::exchange(streams_, {})) stream->close();
   loop_.deleteLater(this);
 }
 
@@ -83,6 +84,7 @@ void Listener::accept() {
     Fd fd(accept4(fd_.get(), &client.sa, &client.length, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!fd.valid()) return;
     progress();
+    if (streams_.size() >= kMaxStreams) makeRoom(AddressNumber::of(client));
     // In this order: clients that are not served at all are not counted.
     if (streams_.size() >= kMaxStreams || streamsOf_[AddressNumber::of(client)] >= kMaxOfClient) {
       sockets::closeWithReset(std::move(fd));
@@ -90,6 +92,20 @@ void Listener::accept() {
     }
     serve(std::move(fd), client);
   }
+}
+
+// Not for a client that would have as many as those that it takes from.
+void Listener::makeRoom(const AddressNumber& client) {
+  auto less = [](const auto& a, const auto& b) { return a.second < b.second; };
+  auto most = std::max_element(streamsOf_.begin(), streamsOf_.end(), less);
+  auto own = streamsOf_.find(client);
+  if (most->second <= (own == streamsOf_.end() ? 0 : own->second) + 1) return;
+  DnsStream* longest = nullptr;
+  for (const auto& [stream, owner] : streams_) {
+    bool candidate = owner == most->first && stream->isIdle();
+    if (candidate && (longest == nullptr || stream->deadline() < longest->deadline())) longest = stream;
+  }
+  if (longest != nullptr) longest->evict();
 }
 
 void Listener::serve(Fd fd, const Address& client) {
@@ -105,7 +121,7 @@ void Listener::serve(Fd fd, const Address& client) {
     if (--it->second == 0) (*self)->streamsOf_.erase(it);
   };
   *place = new DnsStream(loop_, std::move(fd), ask, end);
-  streams_.insert(*place);
+  streams_[*place] = AddressNumber::of(client);
   streamsOf_[AddressNumber::of(client)]++;
 }
 

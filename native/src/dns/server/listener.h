@@ -2,12 +2,11 @@
 //
 // Theory of operation. Clients are hostile. Datagrams are read up to kMaxReads in a turn, so that other sockets of the thread have
 // theirs. A query is as long as kMaxQuery at most; longer ones are dropped. There are kMaxStreams connections at most, of one
-// client kMaxOfClient; see tcp_server.h for each. A reply that does not fit the socket's buffer is lost, as usual with UDP.
+// client kMaxOfClient; beyond that the client that has most loses the one that is idle for longest. See tcp_server.h for each. A reply that does not fit the socket's buffer is lost, as usual with UDP.
 #pragma once
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 
 #include "dns/tcp_server.h"
@@ -46,13 +45,14 @@ class Listener : public Handler, public DeferredDelete {
 
   void receive();
   void accept();
+  void makeRoom(const AddressNumber& client);
   void serve(Fd fd, const Address& client);
 
   Loop& loop_;
   Fd fd_;
   int type_;
   Ask ask_;
-  std::set<DnsStream*> streams_;
+  std::map<DnsStream*, AddressNumber> streams_;
   std::map<AddressNumber, size_t> streamsOf_;
   // Null for replies that come after the end.
   std::shared_ptr<Listener*> self_;

@@ -30,19 +30,42 @@ std::string Servers::open(uint32_t network, const std::vector<Address>& gateways
         break;
       }
       if (isNew) keep(key, fd.get());
-      auto ask = [this, network](std::string query, const Address& client, bool tcp, Listener::Reply reply) {
-        this->ask(network, std::move(query), client, tcp,
-                  [reply = std::move(reply)](std::string message, Origin) { reply(std::move(message)); });
-      };
-      auto* listener = new Listener(loop_, std::move(fd), type, ask);
-      opened.listeners[key] = listener;
-      if (settled_) listener->start();
+      listen(&opened, network, key, std::move(fd), type);
     }
     if (!problem.empty()) break;
   }
-  networks_[network] = std::move(opened);
+  add(network, std::move(opened));
   if (!problem.empty()) close(network);
   return problem;
+}
+
+void Servers::listen(Network* opened, uint32_t network, const std::string& key, Fd fd, int type) {
+  auto ask = [this, network](std::string query, const Address& client, bool tcp, Listener::Reply reply) {
+    this->ask(network, std::move(query), client, tcp,
+              [reply = std::move(reply)](std::string message, Origin) { reply(std::move(message)); });
+  };
+  auto* listener = new Listener(loop_, std::move(fd), type, ask);
+  opened->listeners[key] = listener;
+  if (settled_) listener->start();
+}
+
+void Servers::add(uint32_t network, Network opened) {
+  networks_[network] = std::move(opened);
+  findZones();
+}
+
+void Servers::findZones() {
+  zones_.clear();
+  for (const auto& [id, network] : networks_) zones_.push_back(&network.zone);
+}
+
+void Servers::adopt(uint32_t network, Fd datagrams, Fd connections, Zone zone) {
+  Network opened;
+  opened.zone = std::move(zone);
+  settled_ = true;
+  listen(&opened, network, "udp", std::move(datagrams), SOCK_DGRAM);
+  listen(&opened, network, "tcp", std::move(connections), SOCK_STREAM);
+  add(network, std::move(opened));
 }
 
 void Servers::keep(const std::string& key, int fd) {
@@ -63,6 +86,7 @@ void Servers::close(uint32_t network) {
     keep(key, -1);
   }
   networks_.erase(it);
+  findZones();
 }
 
 void Servers::settled() {
@@ -79,6 +103,7 @@ void Servers::closeAll() {
     for (const auto& [key, listener] : network.listeners) listener->close();
   }
   networks_.clear();
+  zones_.clear();
   clients_.clear();
   waiting_.clear();
   kept_.clear();
@@ -108,19 +133,15 @@ void Servers::removeClient(const Address& address) {
 
 // Queries on their way are not answered.
 void Servers::endForwarder(Known* known, const Address& address) {
-  if (known->forwarder) shares_.forget(AddressNumber::of(address));
+  if (!known->forwarder) return;
+  shares_.forget(AddressNumber::of(address));
+  forwarded_ -= known->forwarder->outstanding();
   known->forwarder.reset();
 }
 
 Servers::Counters Servers::counters(uint32_t network) const {
   auto it = networks_.find(network);
   return it == networks_.end() ? Counters() : it->second.counters;
-}
-
-std::vector<const Zone*> Servers::zones() const {
-  std::vector<const Zone*> all;
-  for (const auto& [id, network] : networks_) all.push_back(&network.zone);
-  return all;
 }
 
 bool Servers::viewOf(uint32_t network, const Address& client, View* view) const {
@@ -134,6 +155,7 @@ bool Servers::viewOf(uint32_t network, const Address& client, View* view) const 
     }
     view->zones = {&asked->second.zone};
     view->outside = asked->second.zone.outside();
+    view->only = asked->second.zone.only();
     return true;
   }
   const Client& own = known->second.client;
@@ -147,30 +169,49 @@ bool Servers::viewOf(uint32_t network, const Address& client, View* view) const 
 }
 
 void Servers::ask(uint32_t network, std::string query, const Address& client, bool tcp, Done done) {
-  auto reply = [this, network, done = std::move(done)](std::string message, Origin from) {
-    auto it = networks_.find(network);
-    if (it != networks_.end()) it->second.counters.from[size_t(from)]++;
+  QueryReport report;
+  report.network = network;
+  report.client = client;
+  auto reply = [&](std::string message, Origin from) {
+    report.from = from;
+    answered(report);
     done(std::move(message), from);
   };
   Question question;
   Rcode wrong = checkQuery(query, &question);
   if (wrong != Rcode::noError) return reply(errorReply(query, wrong), Origin::malformed);
+  if (reports_.wanted()) report.name = question.name.text();
+  report.type = question.type;
   View view;
   if (!viewOf(network, client, &view)) {
     return reply(errorReply(query, Rcode::refused, Reason::blocked), Origin::refused);
   }
-  Finding found = find(view, zones(), question.name);
+  Finding found = find(view, zones_, question.name);
   if (found.kind != Finding::Kind::unknown) {
     Origin from = found.kind == Finding::Kind::missing ? Origin::missing : Origin::own;
     return reply(ownAnswer(query, question, std::move(found), tcp, &random_), from);
   }
+  if (view.only) return reply(errorReply(query, Rcode::refused, Reason::blocked), Origin::refused);
   if (!view.outside) return reply(errorReply(query, Rcode::nxDomain), Origin::internal);
-  forward(std::move(query), client, tcp, std::move(reply));
+  forward(std::move(query), client, tcp,
+          [this, report = std::move(report), begin = loop_.now(), done = std::move(done)](std::string message,
+                                                                                          Origin from) mutable {
+            report.from = from;
+            report.ms = loop_.now() - begin;
+            answered(report);
+            done(std::move(message), from);
+          });
+}
+
+void Servers::answered(const QueryReport& report) {
+  auto it = networks_.find(report.network);
+  if (it != networks_.end()) it->second.counters.from[size_t(report.from)]++;
+  if (reports_.wanted()) reports_.add(report, loop_.now());
 }
 
 void Servers::forward(std::string query, const Address& client, bool tcp, Done done) {
   AddressNumber number = AddressNumber::of(client);
-  if (waiting_.size() >= kMaxWaiting || !shares_.take(number, loop_.now())) {
+  if (waiting_.size() + forwarded_ >= kMaxWaiting || !shares_.take(number, loop_.now())) {
     return done(errorReply(query, Rcode::servFail, Reason::notReady), Origin::limited);
   }
   auto reply = [this, number, done = std::move(done)](std::string message, Origin from) {
@@ -181,7 +222,9 @@ void Servers::forward(std::string query, const Address& client, bool tcp, Done d
   if (known == clients_.end() || !known->second.forwarder) {
     return askParent(std::move(query), client, tcp, std::move(reply));
   }
-  known->second.forwarder->ask(std::move(query), tcp, [reply = std::move(reply)](std::string message) {
+  forwarded_++;
+  known->second.forwarder->ask(std::move(query), tcp, [this, reply = std::move(reply)](std::string message) {
+    forwarded_--;
     reply(std::move(message), Origin::servers);
   });
 }

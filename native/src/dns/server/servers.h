@@ -14,7 +14,10 @@
 //                 the host's, by way of the parent. Clients that are on internal networks only get NXDOMAIN
 //
 // Clients are hostile: of what is asked of others kMaxOfClient queries of one client wait at most, and kMaxWaiting of all; and
-// no more than kRate a second are accepted of one client.
+// no more than kRate a second are accepted of one client. Queries are reported while somebody watches (query_reports.h).
+//
+// The parent has one as well, with sockets of the host that were opened elsewhere (adopt()): it answers the names that the host
+// may ask for, and asks nobody.
 //
 // It belongs to the engine's first thread. Results of ask() may come later.
 #pragma once
@@ -25,10 +28,12 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "dns/forwarder.h"
 #include "dns/server/listener.h"
+#include "dns/server/query_reports.h"
 #include "dns/server/shares.h"
 #include "dns/server/zone.h"
 #include "loop/loop.h"
@@ -38,10 +43,6 @@
 namespace rn {
 
 namespace dns {
-
-// Who has answered.
-enum class Origin : uint8_t { own, missing, internal, host, servers, malformed, refused, limited, lost };
-constexpr size_t kOrigins = 9;
 
 class Servers {
  public:
@@ -72,6 +73,10 @@ class Servers {
   void setZone(uint32_t network, Zone zone);
   void setClient(const Address& address, Client client);
   void removeClient(const Address& address);
+  // Serves names at sockets that are open, from now on: datagrams, and connections.
+  void adopt(uint32_t network, Fd datagrams, Fd connections, Zone zone);
+  // Null to stop.
+  void watch(QueryReports::Watcher watcher) { reports_.watch(std::move(watcher)); }
   // Of networks that are open.
   Counters counters(uint32_t network) const;
   // A query as if that client had sent it.
@@ -102,6 +107,11 @@ class Servers {
     std::unique_ptr<DnsForwarder> forwarder{};
   };
 
+  void listen(Network* opened, uint32_t network, const std::string& key, Fd fd, int type);
+  void add(uint32_t network, Network opened);
+  void findZones();
+  // Counts a query that was answered, and reports it.
+  void answered(const QueryReport& report);
   void endForwarder(Known* known, const Address& address);
   // False where it may not ask there.
   bool viewOf(uint32_t network, const Address& client, View* view) const;
@@ -109,14 +119,18 @@ class Servers {
   void askParent(std::string query, const Address& client, bool tcp, Done done);
   void finish(uint32_t id, std::string reply, Origin from);
   void keep(const std::string& key, int fd);
-  std::vector<const Zone*> zones() const;
 
   Loop& loop_;
   Send send_;
   Random random_;
   Shares shares_;
   std::map<uint32_t, Network> networks_;
+  // Of all networks.
+  std::vector<const Zone*> zones_;
   std::map<AddressNumber, Known> clients_;
+  // Queries that wait for resolvers of containers.
+  size_t forwarded_ = 0;
+  QueryReports reports_;
   // Of an agent before this one.
   std::map<std::string, Fd> kept_;
   std::unordered_map<uint32_t, Waiting> waiting_;

@@ -116,6 +116,9 @@ class Search {
   void addExact(std::string_view labels) {
     for (const Zone* zone : view_.zones) note(zone->findExact(labels));
   }
+  void addInDomain(std::string_view labels) {
+    for (const Zone* zone : view_.zones) note(zone->findInDomain(labels));
+  }
 
   // A reserved name exists where another one holds it.
   Finding result() {
@@ -173,6 +176,8 @@ void Zone::readLine(std::string_view line) {
   Labels labels;
   if (keyword == "outside") {
     outside_ = true;
+  } else if (keyword == "only") {
+    only_ = true;
   } else if (keyword == "network" && labelsOf(first, &labels)) {
     network_ = labels;
   } else if (keyword == "search" && labelsOf(first, &labels)) {
@@ -184,13 +189,21 @@ void Zone::readLine(std::string_view line) {
     if (prefix >= 0 && prefix <= 128) subnets_.push_back({address.masked(prefix), prefix});
   } else if (keyword == "reverse" && numberOf(first, &address) && labelsOf(nextWord(&line), &labels)) {
     reverse_.emplace(address, labels);
-  } else if ((keyword == "name" || keyword == "exact") && labelsOf(first, &labels)) {
-    Addresses& addresses = (keyword == "name" ? names_ : exact_)[labels];
+  } else if ((keyword == "name" || keyword == "exact" || keyword == "domain") && labelsOf(first, &labels)) {
+    Addresses& addresses = (keyword == "name" ? names_ : keyword == "exact" ? exact_ : domain_)[labels];
+    if (keyword == "domain") addAbove(labels);
     Addresses more;
     for (std::string_view word = nextWord(&line); !word.empty(); word = nextWord(&line)) {
       if (numberOf(word, &address)) (address.isIPv4() ? more.v4 : more.v6).push_back(address);
     }
     addTo(&addresses, more);
+  }
+}
+
+void Zone::addAbove(std::string_view labels) {
+  for (labels.remove_prefix(size_t(uint8_t(labels[0])) + 1); !labels.empty();
+       labels.remove_prefix(size_t(uint8_t(labels[0])) + 1)) {
+    above_.emplace(labels);
   }
 }
 
@@ -222,7 +235,10 @@ Finding find(const View& view, const std::vector<const Zone*>& all, const Name& 
     // The domain itself has no records, and exists.
     if (rest.empty()) return {Finding::Kind::exists};
     search.add(rest);
-    return search.known ? search.result() : Finding{Finding::Kind::missing};
+    if (!search.known) search.addInDomain(rest);
+    if (search.known) return search.result();
+    bool hasBelow = std::any_of(view.zones.begin(), view.zones.end(), [&](auto zone) { return zone->hasBelow(rest); });
+    return {hasBelow ? Finding::Kind::exists : Finding::Kind::missing};
   }
   bool reverse4 = endsWith(labels, begins, {kReverse4, sizeof kReverse4 - 1}, &rest) && addressOf4(rest, &address);
   bool reverse6 =

@@ -9,16 +9,20 @@
 //   subnet CIDR              reverse names of its addresses are answered here
 //   name NAME ADDRESS …      an entry; without addresses it is reserved: the name does not exist, and is not asked of others
 //   exact NAME ADDRESS …     … which has no suffix
+//   domain NAME ADDRESS …    … which is found in rootless.internal only, where there is no other of that name
+//   only                     what is neither in rootless.internal nor an address of the subnets is refused
 //   reverse ADDRESS NAME     the name of an address
 //
 // An entry `redis` of the network `back` is found as redis, redis.back, redis.rootless.internal and
-// redis.back.rootless.internal. Lines that cannot be read are left out.
+// redis.back.rootless.internal. The names above an entry in the domain, such as back.rootless.internal, exist without records
+// (RFC 8020): resolvers that ask for them first would give up otherwise. Lines that cannot be read are left out.
 #pragma once
 #include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "dns/message.h"
@@ -47,10 +51,17 @@ class Zone {
   // Null where there is no such entry.
   const Addresses* find(std::string_view labels) const { return findIn(names_, labels); }
   const Addresses* findExact(std::string_view labels) const { return findIn(exact_, labels); }
+  const Addresses* findInDomain(std::string_view labels) const { return findIn(domain_, labels); }
+  // Whether there are names below that one in the domain.
+  bool hasBelow(std::string_view labels) const {
+    return labels == network_ || above_.count(Labels(labels)) != 0;
+  }
   // The network's name; "" for none.
   const Labels& network() const { return network_; }
   const std::vector<Labels>& search() const { return search_; }
   bool outside() const { return outside_; }
+  // Whether others are refused.
+  bool only() const { return only_; }
   bool contains(const AddressNumber& address) const;
   // Null where it has none.
   const Labels* nameOf(const AddressNumber& address) const;
@@ -64,13 +75,17 @@ class Zone {
 
   static const Addresses* findIn(const Names& names, std::string_view labels);
   void readLine(std::string_view line);
+  void addAbove(std::string_view labels);
 
   Labels network_;
   std::vector<Labels> search_;
   bool outside_ = false;
+  bool only_ = false;
   std::vector<Subnet> subnets_;
   Names names_;
   Names exact_;
+  Names domain_;
+  std::unordered_set<Labels> above_;
   std::map<AddressNumber, Labels> reverse_;
 };
 
@@ -79,6 +94,8 @@ struct View {
   std::vector<const Zone*> zones;
   // Whether other names are asked of the host's resolvers.
   bool outside = false;
+  // Whether they are refused.
+  bool only = false;
 };
 
 // What is known of a name.

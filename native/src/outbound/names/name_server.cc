@@ -8,9 +8,27 @@
 #include "dns/answers/addresses.h"
 #include "dns/answers/service_params.h"
 #include "dns/message.h"
+#include "dns/server/own_answer.h"
 #include "system/sockets.h"
 
 namespace rn {
+
+namespace {
+
+// As far as an answer shows it.
+dns::Origin originOf(std::string_view reply) {
+  dns::Header header;
+  if (!dns::readHeader(reply, &header)) return dns::Origin::malformed;
+  switch (header.rcode()) {
+    case dns::Rcode::formErr:
+    case dns::Rcode::notImp: return dns::Origin::malformed;
+    case dns::Rcode::refused: return dns::Origin::refused;
+    case dns::Rcode::servFail: return dns::Origin::lost;
+    default: return dns::Origin::host;
+  }
+}
+
+}  // namespace
 
 void NameServer::serve(Fd connection, const Address& client, std::function<void()> onEnd) {
   if (streams_.size() >= kMostStreams) {
@@ -19,7 +37,7 @@ void NameServer::serve(Fd connection, const Address& client, std::function<void(
   }
   auto self = std::make_shared<DnsStream*>(nullptr);
   auto ask = [this, client](std::string query, DnsStream::Reply reply) {
-    this->ask(std::move(query), client, true, std::move(reply));
+    askHere(std::move(query), client, true, std::move(reply));
   };
   auto end = [this, self, onEnd = std::move(onEnd)] {
     streams_.erase(*self);
@@ -33,6 +51,33 @@ size_t NameServer::close() {
   auto streams = std::exchange(streams_, {});
   for (DnsStream* stream : streams) stream->close();
   return streams.size();
+}
+
+void NameServer::askHere(std::string query, const Address& client, bool tcp, Done done) {
+  dns::QueryReport report;
+  report.client = client;
+  dns::Question question;
+  bool valid = dns::checkQuery(query, &question) == dns::Rcode::noError;
+  if (valid && reports_.wanted()) {
+    report.name = question.name.text();
+    report.type = question.type;
+  }
+  dns::Finding found;
+  if (valid) found = dns::find({zones_, true}, zones_, question.name);
+  if (found.kind != dns::Finding::Kind::unknown) {
+    report.from = found.kind == dns::Finding::Kind::missing ? dns::Origin::missing : dns::Origin::own;
+    reports_.add(std::move(report), context_.loop.now());
+    return done(dns::ownAnswer(query, question, std::move(found), tcp, &random_));
+  }
+  if (!reports_.wanted()) return ask(std::move(query), client, tcp, std::move(done));
+  auto reported = [this, report = std::move(report), begin = context_.loop.now(),
+                   done = std::move(done)](std::string reply) mutable {
+    report.from = originOf(reply);
+    report.ms = context_.loop.now() - begin;
+    reports_.add(std::move(report), context_.loop.now());
+    done(std::move(reply));
+  };
+  ask(std::move(query), client, tcp, std::move(reported));
 }
 
 void NameServer::ask(std::string query, const Address& client, bool tcp, Done done) {

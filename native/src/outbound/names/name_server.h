@@ -1,6 +1,7 @@
 // The DNS server that programs inside have: answers come from the host's resolvers (dns/forwarder.h).
 //
-// Theory of operation. Queries come as datagrams to the gateway's DNS address, or over a connection to it; those of
+// Theory of operation. Names of the stack itself, and of the host as programs reach it, are answered here, and never asked of
+// others: all that end with rootless.internal. Queries come as datagrams to the gateway's DNS address, or over a connection to it; those of
 // containers by way of the agent (dns/link/). A name that the egress policy does not allow is refused; one that a program has
 // completed by the host's search list does not exist instead, since programs try the next completion after that, and give
 // up after a refusal. Of each answer the addresses are remembered under the name that was asked, for the policy and for reports. Where a
@@ -17,6 +18,8 @@
 
 #include "dns/forwarder.h"
 #include "dns/message.h"
+#include "dns/server/query_reports.h"
+#include "dns/server/zone.h"
 #include "dns/tcp_server.h"
 #include "engine/context.h"
 #include "outbound/egress.h"
@@ -35,7 +38,13 @@ class NameServer {
     forwarder_.setResolvers(resolvers);
     search_ = std::move(search);
   }
-  // A client's query, which came over TCP or in a datagram. `done` gets the answer, "" for none.
+  // Names that are answered here (dns/server/zone.h), to programs of the stack.
+  void setZone(dns::Zone zone) { zone_ = std::move(zone); }
+  // Reports of queries of these programs; null to stop.
+  void watch(dns::QueryReports::Watcher watcher) { reports_.watch(std::move(watcher)); }
+  // A query of such a program, which came over TCP or in a datagram. `done` gets the answer, "" for none.
+  void askHere(std::string query, const Address& client, bool tcp, Done done);
+  // … of any client, for names of others.
   void ask(std::string query, const Address& client, bool tcp, Done done);
   // A connection of a client; `onEnd` is called when it is over.
   void serve(Fd connection, const Address& client, std::function<void()> onEnd);
@@ -52,6 +61,10 @@ class NameServer {
   Context& context_;
   Egress* egress_;
   DnsForwarder forwarder_;
+  dns::Zone zone_;
+  std::vector<const dns::Zone*> zones_{&zone_};
+  dns::Random random_;
+  dns::QueryReports reports_;
   std::vector<std::string> search_;
   std::unordered_set<DnsStream*> streams_;
   // Queries that wait, by the client's address.

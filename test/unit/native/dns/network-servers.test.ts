@@ -1,12 +1,12 @@
 /** What the DNS servers of container networks answer, without sockets; those are tested in test/integration/containers. */
 import assert from 'node:assert/strict';
-import { ORIGINS } from '../../../../child/dns/name-service.js';
-import { type ZoneContent, zoneText } from '../../../../child/dns/zone-text.js';
+import { ORIGINS } from '../../../../protocol/dns/origins.js';
+import { type ZoneContent, zoneText } from '../../../../protocol/dns/zone-text.js';
 import { EngineSide } from '../../../support/stacks/engine-side.js';
 import { dnsSamples, edns, encodeDns, labels, types } from '../../../support/traffic/dns.js';
 
 const PTR = 12;
-const redis = { names: ['Redis', 'cache'], addresses: ['10.4.0.2', 'fd00:4::2'], holder: 'container redis' };
+const redis = { names: ['Redis', 'cache'], addresses: ['10.4.0.2', 'fd00:4::2'] };
 const ADDRESSES = { '0a040002': '10.4.0.2', '0a040003': '10.4.0.3' } as const;
 
 interface Reply {
@@ -71,7 +71,7 @@ describe('the DNS server of a container network', () => {
   });
 
   it('has all holders of a name, in changing order', async () => {
-    const other = { names: ['redis2', 'cache'], addresses: ['10.4.0.3'], holder: 'container redis2' };
+    const other = { names: ['redis2', 'cache'], addresses: ['10.4.0.3'] };
     serve(1, { entries: [redis, other] });
     const first = new Set<string>();
     for (let i = 0; i < 60; i++) {
@@ -95,7 +95,7 @@ describe('the DNS server of a container network', () => {
   });
 
   it('keeps names to itself that are in its domain, or of what does not run', async () => {
-    serve(1, { entries: [{ names: ['stopped'], addresses: [], holder: '' }], outside: true });
+    serve(1, { entries: [{ names: ['stopped'], addresses: [] }], outside: true });
     for (const name of ['nothing.rootless.internal', 'stopped', 'stopped.back']) {
       const { rcode, from } = await ask(name);
       assert.deepEqual([name, rcode, from], [name, 3, 'missing']);
@@ -116,13 +116,59 @@ describe('the DNS server of a container network', () => {
   it('answers a container by all of its networks, and refuses those of other networks', async () => {
     serve(1, { entries: [redis] });
     const front = { network: 'front', subnets: ['10.5.0.0/24'] };
-    serve(2, { ...front, entries: [{ names: ['web'], addresses: ['10.5.0.2'], holder: '' }] });
+    serve(2, { ...front, entries: [{ names: ['web'], addresses: ['10.5.0.2'] }] });
     side.engine.setNameClient('10.4.0.3', [1, 2], false, [], '');
     assert.equal((await ask('web', types.A, { client: '10.4.0.3' })).answers, 1);
     assert.equal((await ask('web', types.A, { client: '10.4.0.9' })).answers, 0);
     assert.equal((await ask('web', types.A, { client: '10.4.0.9', network: 2 })).from, 'refused');
     side.engine.removeNameClient('10.4.0.3');
     assert.equal((await ask('web', types.A, { client: '10.4.0.3' })).answers, 0);
+  });
+
+  it('has names in the domain only, where there are no others, and what they are below', async () => {
+    const domain = [
+      { names: ['shop'], addresses: ['10.4.0.1'] },
+      { names: ['redis'], addresses: ['10.4.0.1'] },
+      { names: ['a.b.c'], addresses: ['10.4.0.1'] },
+    ];
+    serve(1, { entries: [redis], domain });
+    const last = async (name: string) => (await ask(name)).hex.slice(-8);
+    assert.equal(await last('shop.rootless.internal'), '0a040001');
+    assert.equal(await last('redis.rootless.internal'), '0a040002');
+    assert.equal((await ask('shop')).from, 'internal');
+    for (const name of ['b.c', 'c', 'back']) {
+      assert.deepEqual(await ask(`${name}.rootless.internal`).then(({ rcode, answers }) => [rcode, answers]), [0, 0]);
+    }
+    assert.equal((await ask('x.c.rootless.internal')).rcode, 3);
+  });
+
+  it('refuses other names where it is to', async () => {
+    const reverse = [{ address: '10.4.0.2', name: 'redis.back.rootless.internal' }];
+    serve(1, { outside: 'never', domain: [{ names: ['redis'], addresses: ['10.4.0.2'] }], reverse });
+    const from = async (name: string, type?: number) => (await ask(name, type, { client: '127.0.0.1' })).from;
+    assert.equal(await from('redis.rootless.internal'), 'own');
+    assert.equal(await from('2.0.4.10.in-addr.arpa', PTR), 'own');
+    assert.equal(await from('3.0.4.10.in-addr.arpa', PTR), 'missing');
+    assert.equal(await from('nothing.rootless.internal'), 'missing');
+    for (const name of ['redis', 'example.test', '2.2.0.192.in-addr.arpa', 'localhost', 'internal']) {
+      assert.equal((await ask(name, types.A, { client: '127.0.0.1' })).rcode, 5, name);
+    }
+  });
+
+  it('reports queries while that is wanted, 200 a second at most', async () => {
+    serve(1, { entries: [redis] });
+    await ask('redis');
+    side.engine.watchQueries(true);
+    await ask('Redis', types.AAAA);
+    const { type: _, ms: __, ...query } = await side.wait('dns-query');
+    assert.deepEqual(query, { network: 1, client: '10.4.0.9', name: 'redis', record: 28, from: 0, missed: 0 });
+    await Promise.all(Array.from({ length: 1000 }, () => ask('redis')));
+    const reported = side.of('dns-query').length;
+    assert.ok(reported >= 200 && reported < 1001, `${reported}`);
+    side.engine.watchQueries(false);
+    await ask('redis');
+    await ask('redis');
+    assert.equal(side.of('dns-query').length, reported);
   });
 
   it('repeats EDNS, in the version that there is', async () => {
@@ -150,7 +196,7 @@ describe('the DNS server of a container network', () => {
 
   it('takes names as text, without those that would be something else in it', async () => {
     const odd = ['a b', 'c\nexact evil.test 192.0.2.1', '.d', '', `${'x'.repeat(64)}`, 'ok_1'];
-    serve(1, { entries: [{ names: odd, addresses: ['10.4.0.7'], holder: '' }] });
+    serve(1, { entries: [{ names: odd, addresses: ['10.4.0.7'] }] });
     assert.equal((await ask('ok_1')).answers, 1);
     assert.equal((await ask('evil.test')).answers, 0);
   });

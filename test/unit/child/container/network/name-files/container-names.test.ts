@@ -19,7 +19,9 @@ describe('names for the DNS servers of networks', () => {
 
   it('are those of a container on that network, its own first', () => {
     const names = ['web', 'box', 'box.example.test', 'www', 'a'.repeat(12)];
-    assert.deepEqual(source.entriesOf('back'), [{ names, addresses: ['10.4.1.2'], holder: 'container web' }]);
+    assert.deepEqual(source.entriesOf('back'), [
+      { names, addresses: ['10.4.1.2'], holder: 'container web', container: web.id },
+    ]);
     assert.deepEqual(source.entriesOf('other'), []);
   });
 
