@@ -10,7 +10,15 @@ import { unavailable } from '../availability.js';
 import { ownName } from '../candidates/candidate.js';
 import type { CandidateResult, Environment, Figure, Plan, Row } from '../model.js';
 import { median } from '../report/statistics.js';
-import { FIRST_PORT, type BenchStack, type HookCall, hook, makeSandbox, ownNetwork, startStack } from '../running/bench-stack.js';
+import {
+  type BenchStack,
+  FIRST_PORT,
+  type HookCall,
+  hook,
+  makeSandbox,
+  ownNetwork,
+  startStack,
+} from '../running/bench-stack.js';
 import { runCommand, runcCommand, timeRuns } from '../running/container-run.js';
 import { newResult, takeRounds } from '../running/start-candidate.js';
 import { stop } from '../running/stop.js';

@@ -15,7 +15,7 @@ import { EventBus } from '../api/event-bus.js';
 import { APIServer } from '../api/server.js';
 import { ContainerService } from '../containers/service.js';
 import { startNames } from '../dns/start-names.js';
-import { startEgress } from '../egress/start-egress.js';
+import { type StackEgress, startEgress } from '../egress/start-egress.js';
 import { EngineHost } from '../engine/engine-host.js';
 import { availableCPUs, usualPortThreads } from '../engine/threads.js';
 import { ContainersError, errorText, NamespaceError, NetworkError } from '../errors.js';
@@ -140,20 +140,13 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
   stateDir.write('childPid', String(launcher.pid), 0o444);
   const hostNames = await startNames(context, { containers, engineHost, events, network, ports, record, stateDir });
   const info = () => stackInfo({ options, stateDir, launcher, network, ports: ports.driver, hostNames });
-  const flowsDeps: FlowsDeps = {
-    engine: engineHost.engine,
-    ports: () => ports.driver?.list() ?? [],
-    root: launcher.pid,
-    netns: child.netns,
-    containers: async () => (await containers?.running()) ?? [],
-    containerAt: (client) => egress?.containers.nameOf(client),
-  };
+  const flows = { engineHost, ports, launcher, netns: child.netns, containers, egress };
   const programs = new NamespacePrograms(launcher);
   const api = new APIServer({
     socketPath: stateDir.socket,
     info,
     // Loaded when it is needed first.
-    flows: async (most) => (await import('../flows/index.js')).listFlows(flowsDeps, most),
+    flows: async (most) => (await import('../flows/index.js')).listFlows(flowsDepsOf(flows), most),
     ports: ports.driver,
     persistentPorts: ports.persistent,
     waiting: ports.waiting,
@@ -172,6 +165,28 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
   if (containers) undo.push('end the containers', () => containers.close());
   const renewal = keepState(context, { api, containers, stateDir });
   return { api, containers, engineHost, events, info, launcher, network, ports, programs, renewal, resolvConf, undo };
+}
+
+/** What lists open connections. */
+function flowsDepsOf({
+  engineHost,
+  ports,
+  launcher,
+  netns,
+  containers,
+  egress,
+}: Pick<StackDeps, 'engineHost' | 'ports' | 'launcher' | 'containers'> & {
+  netns: string | undefined;
+  egress: StackEgress | undefined;
+}): FlowsDeps {
+  return {
+    engine: engineHost.engine,
+    ports: () => ports.driver?.list() ?? [],
+    root: launcher.pid,
+    netns,
+    containers: async () => (await containers?.running()) ?? [],
+    containerAt: (client) => egress?.containers.nameOf(client),
+  };
 }
 
 function containersConfig(
