@@ -147,6 +147,11 @@ function routesOf(options: RouteOptions, { target, fromInside, body }: APIReques
       },
     };
   }
+  if (pathname === '/v1/openapi.json') {
+    return {
+      GET: async () => ({ status: 200, body: (await import('./openapi/document.js')).openAPI() }),
+    };
+  }
   // Requests with an upgrade do not come here.
   if (pathname === '/v1/events')
     return { GET: () => ({ status: 426, body: { message: 'expected a WebSocket', code: 'not-a-websocket' } }) };

@@ -62,14 +62,17 @@ const mountText = parsed((text) => parseVolume(text, (path) => path));
 
 const mounts = z
   .array(
-    z.unknown().transform((value, context): ContainerMount => {
-      // A union would not report which part is invalid.
-      const result =
-        typeof value === 'string' ? mountText.safeParse(value) : mountFields.safeParse(value, { error: problemOf });
-      if (result.success) return result.data;
-      for (const { message, path } of result.error.issues) context.addIssue({ code: 'custom', message, path });
-      return z.NEVER;
-    }),
+    z
+      .unknown()
+      .transform((value, context): ContainerMount => {
+        // A union would not report which part is invalid.
+        const result =
+          typeof value === 'string' ? mountText.safeParse(value) : mountFields.safeParse(value, { error: problemOf });
+        if (result.success) return result.data;
+        for (const { message, path } of result.error.issues) context.addIssue({ code: 'custom', message, path });
+        return z.NEVER;
+      })
+      .describe('`SOURCE:TARGET[:OPTIONS]`, or an object with type (bind, tmpfs), source, target and options.'),
   )
   .max(1000)
   .superRefine((all, context) => {

@@ -274,6 +274,17 @@ const logs = z.object({
   timestamps: flag,
 });
 
+/** By the names of their types: for the description of the API. */
+export const requestSchemas = {
+  AttachmentRequest: attachment,
+  ContainerRequest: container,
+  EgressChange: egressChange,
+  ExecRequest: exec,
+  LimitChange: limitChange,
+  NetworkRequest: networkRequest,
+  NetworkUpdate: networkUpdate,
+};
+
 /** Like parseContainerRequest(), for a recorded request. Throws ContainerRequestError. */
 export function parseStoredContainer(value: unknown): ContainerRequest {
   return checkedContainer(parse(storedContainer, value));

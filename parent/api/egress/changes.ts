@@ -2,6 +2,7 @@
 import type { EgressReport } from '../../../protocol/api/egress.js';
 import { parseRuleLine } from '../../../protocol/egress/grammar.js';
 import type { EgressRule } from '../../../protocol/egress/rule.js';
+import { quote } from '../../../protocol/text/preview.js';
 import { type Egress, EgressError } from '../../egress/egress.js';
 import { NetworkError } from '../../errors.js';
 
@@ -24,7 +25,7 @@ function rulesOf(body: unknown): EgressRule[] {
   const expected = 'expected {"rules": ["allow RULE", "deny RULE", …]}';
   if (typeof body !== 'object' || body === null || Array.isArray(body)) throw new EgressError(400, expected);
   for (const key of Object.keys(body)) {
-    if (key !== 'rules') throw new EgressError(400, `unknown property ${JSON.stringify(key)}: ${expected}`);
+    if (key !== 'rules') throw new EgressError(400, `unknown key ${quote(key)}: ${expected}`);
   }
   const rules: unknown = 'rules' in body ? body.rules : undefined;
   if (!Array.isArray(rules) || rules.length === 0) throw new EgressError(400, expected);

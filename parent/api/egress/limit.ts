@@ -1,6 +1,7 @@
 /** The part of the API about rate limits, an addition to RootlessKit's. */
 import type { LimitReport } from '../../../protocol/api/limit.js';
 import { parseRateLimit } from '../../../protocol/egress/rate-limit.js';
+import { quote } from '../../../protocol/text/preview.js';
 import { EgressError } from '../../egress/egress.js';
 import type { RateLimits } from '../../egress/rate-limit.js';
 import { NetworkError } from '../../errors.js';
@@ -20,9 +21,12 @@ export function reportLimit(options: LimitsAPIOptions, port?: string): LimitRepo
 
 /** @param body `{limit: "10M:1M"}`. Throws EgressError, RateLimitError, and as reportLimit(). */
 export function changeLimit(options: LimitsAPIOptions, body: unknown, port?: string): LimitReport {
-  const known = typeof body === 'object' && body !== null && Object.keys(body).join() === 'limit';
-  const text = known && 'limit' in body ? body.limit : undefined;
-  if (typeof text !== 'string') throw new EgressError(400, 'expected {"limit": "RATE[:RATE]"}');
+  const expected = 'expected {"limit": "RATE[:RATE]"}';
+  const fields = typeof body === 'object' && body !== null && !Array.isArray(body) ? body : {};
+  const unknown = Object.keys(fields).find((key) => key !== 'limit');
+  if (unknown !== undefined) throw new EgressError(400, `unknown key ${quote(unknown)}: ${expected}`);
+  const text = 'limit' in fields ? fields.limit : undefined;
+  if (typeof text !== 'string') throw new EgressError(400, expected);
   const wanted = parseRateLimit(text, 'limit');
   const limits = limitsOf(options);
   if (port === undefined) limits.set(wanted);
