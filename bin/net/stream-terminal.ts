@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import type { ContainerStream } from '../../parent/client/container-client.js';
 import type { TerminalSize } from '../../protocol/containers/types.js';
+import { DetachKeys, parseDetachKeys } from './detach-keys.js';
 
 export interface StreamOptions {
   /** Whether the program has a terminal, which our terminal's size and mode apply to. */
@@ -10,6 +11,8 @@ export interface StreamOptions {
   stdin: boolean;
   /** Whether our signals are forwarded. */
   signals?: boolean;
+  /** Keys that end the connection where our standard input is the program's terminal; none for "", or where absent. */
+  detachKeys?: string | undefined;
   /** Sends a signal by another path, for when the stream is full of input that the program does not read. */
   kill?: (signal: NodeJS.Signals) => Promise<void>;
 }
@@ -22,19 +25,27 @@ export function ownSize(): TerminalSize | undefined {
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
 
-/** Resolves with the exit code of the program. Throws APIError. */
+/** Resolves with the exit code of the program; 0 where the user has typed the keys to detach. Throws APIError. */
 export async function runStream(
   stream: ContainerStream,
-  { tty, stdin, signals = true, kill }: StreamOptions,
+  { tty, stdin, signals = true, detachKeys = '', kill }: StreamOptions,
 ): Promise<number> {
   const raw = tty && stdin && process.stdin.isTTY;
+  const keys = new DetachKeys(raw ? parseDetachKeys(detachKeys) : Buffer.alloc(0));
+  let detach = () => {};
+  const detaching = new Promise<number>((resolve) => {
+    detach = () => resolve(0);
+  });
   const resize = () => {
     const size = ownSize();
     if (size) stream.control({ type: 'resize', ...size });
   };
   let ended = false;
   let full = false;
-  const input = async (data: Buffer) => {
+  const input = async (typed: Buffer) => {
+    const { data, detached } = keys.filter(typed);
+    if (detached) detach();
+    if (data.length === 0) return;
     process.stdin.pause();
     full = true;
     await stream.write(data);
@@ -64,7 +75,7 @@ export async function runStream(
     process[name].once('drain', () => stream.resume());
   });
   try {
-    return await stream.exit;
+    return await Promise.race([stream.exit, detaching]);
   } finally {
     ended = true;
     if (raw) process.stdin.setRawMode(false);

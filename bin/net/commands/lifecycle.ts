@@ -4,6 +4,7 @@ import { APIError } from '../../../parent/client/errors.js';
 import { errorText, UsageError } from '../../../parent/errors.js';
 import { printErrorLine, printLine } from '../../common/print.js';
 import type { NetDeps } from '../deps.js';
+import { DETACH_KEYS, parseDetachKeys } from '../detach-keys.js';
 import { withForeignOptions } from '../options/foreign-options.js';
 import { parseSeconds } from '../options/values.js';
 import { ownSize, runStream } from '../stream-terminal.js';
@@ -21,8 +22,9 @@ export function makeStartCommand(deps: NetDeps): Command {
     .argument('<container...>')
     .option('-a, --attach', 'show the output of the container, and exit with its exit code')
     .option('-i, --interactive', 'attach, and forward standard input')
-    .action(async (names: string[], options: { attach?: boolean; interactive?: boolean }) => {
-      if (options.attach || options.interactive) return startAttached(deps, names);
+    .option(...DETACH_KEYS)
+    .action(async (names: string[], options: { attach?: boolean; detachKeys: string; interactive?: boolean }) => {
+      if (options.attach || options.interactive) return startAttached(deps, names, options.detachKeys);
       const containers = await stack.connectForExisting('container', names);
       await report.each(names, async (name) => {
         report.chosenPorts(await containers.start(name));
@@ -31,15 +33,16 @@ export function makeStartCommand(deps: NetDeps): Command {
     });
 }
 
-async function startAttached({ stack, report }: NetDeps, names: readonly string[]): Promise<void> {
+async function startAttached({ stack, report }: NetDeps, names: readonly string[], detachKeys: string): Promise<void> {
   report.runsProgram();
+  parseDetachKeys(detachKeys);
   const containers = await stack.connectForExisting('container', names);
   if (names.length > 1) throw new UsageError('cannot attach to more than one container');
   const { id, request } = await containers.inspect(names[0] ?? '');
   const { tty, stdin } = request;
   const kill = (signal: NodeJS.Signals) => containers.kill(id, signal);
   const stream = await containers.attach(id, { start: true, size: ownSize() });
-  process.exitCode = await runStream(stream, { tty, stdin, kill });
+  process.exitCode = await runStream(stream, { tty, stdin, detachKeys, kill });
 }
 
 /** docker's name of the first option is `--timeout`, and was `--time`. */

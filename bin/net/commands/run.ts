@@ -6,16 +6,18 @@ import type { ContainerReport } from '../../../protocol/containers/types.js';
 import { errorText } from '../../../protocol/errors/error-text.js';
 import { printErrorLine, printLine } from '../../common/print.js';
 import type { NetDeps } from '../deps.js';
+import { DETACH_KEYS, parseDetachKeys } from '../detach-keys.js';
 import { type CreateOptions, toRequest, withCreateOptions } from '../options/create-options.js';
 import { removeIdFile, withIdFile } from '../options/id-file.js';
 import { ownSize, runStream } from '../stream-terminal.js';
 
-type RunOptions = CreateOptions & { detach?: boolean; sigProxy: boolean };
+type RunOptions = CreateOptions & { detach?: boolean; detachKeys: string; sigProxy: boolean };
 
 export function makeRunCommand(deps: NetDeps): Command {
   return withCreateOptions(new Command('run'))
     .description('create and start a container')
     .option('-d, --detach', 'run in the background, and print the container ID')
+    .option(...DETACH_KEYS)
     .addOption(new Option('--sig-proxy').default(true).hideHelp())
     .option('--no-sig-proxy', 'do not pass signals to the container')
     .action((command: string[], options: RunOptions) => run(deps, command, options));
@@ -23,6 +25,7 @@ export function makeRunCommand(deps: NetDeps): Command {
 
 async function run({ stack, report }: NetDeps, command: string[], options: RunOptions): Promise<void> {
   report.runsProgram();
+  parseDetachKeys(options.detachKeys);
   const request = toRequest(command, options);
   const containers = await stack.connect();
   const created = create(containers, request, options);
@@ -45,9 +48,9 @@ async function run({ stack, report }: NetDeps, command: string[], options: RunOp
   }
   const stream = await containers.attach(id, { start: true, size: ownSize() });
   try {
-    const { tty = false, interactive = false, sigProxy } = options;
+    const { detachKeys, tty = false, interactive = false, sigProxy } = options;
     const kill = (signal: NodeJS.Signals) => containers.kill(id, signal);
-    process.exitCode = await runStream(stream, { tty, stdin: interactive, kill, signals: sigProxy });
+    process.exitCode = await runStream(stream, { tty, stdin: interactive, detachKeys, kill, signals: sigProxy });
   } catch (error) {
     // A container that could not be started is of no use.
     const current = await containers.inspect(id).catch(() => undefined);

@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { UsageError } from '../../../parent/errors.js';
 import { printLine } from '../../common/print.js';
 import type { NetDeps } from '../deps.js';
+import { DETACH_KEYS, parseDetachKeys } from '../detach-keys.js';
 import type { CreateOptions } from '../options/create-options.js';
 import { withForeignOptions } from '../options/foreign-options.js';
 import { environment } from '../options/program-options.js';
@@ -14,16 +15,19 @@ export function makeAttachCommand({ stack, report }: NetDeps): Command {
     .description('show the output of a running container, and forward standard input')
     .argument('<container>')
     .option('--no-stdin', 'do not forward standard input')
+    .option(...DETACH_KEYS)
     .addOption(new Option('--sig-proxy').default(true).hideHelp())
     .option('--no-sig-proxy', 'do not pass signals to the container')
-    .action(async (name: string, options: { stdin: boolean; sigProxy: boolean }) => {
+    .action(async (name: string, options: { detachKeys: string; stdin: boolean; sigProxy: boolean }) => {
       report.runsProgram();
+      parseDetachKeys(options.detachKeys);
       const containers = await stack.connectForExisting('container', [name]);
       const container = await containers.inspect(name);
       if (container.status !== 'running') throw new UsageError(`the container ${container.name} is not running`);
       const { tty, stdin } = container.request;
       const stream = await containers.attach(container.id);
-      process.exitCode = await runStream(stream, { tty, stdin: stdin && options.stdin, signals: options.sigProxy });
+      const { detachKeys, sigProxy } = options;
+      process.exitCode = await runStream(stream, { tty, stdin: stdin && options.stdin, detachKeys, signals: sigProxy });
     });
 }
 

@@ -92,7 +92,6 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
     '--link-local-ip <address>',
   ),
   { flags: '-a, --attach <stream>', hint: 'without -d all streams are attached; with -d, use rootless-net attach' },
-  { flags: '--detach-keys <keys>', hint: 'run it with -d; rootless-net logs -f and attach show its output' },
   { flags: '--use-api-socket', hint: 'mount the socket of the API with -v' },
 ];
 
@@ -109,11 +108,10 @@ const FOREIGN_OPTIONS_OF: Readonly<Record<string, readonly ForeignOption[]>> = {
     { flags: '--detach-keys <keys>', hint: 'run it with -d' },
   ],
   start: [
-    { flags: '--detach-keys <keys>', hint: 'leave out -a' },
     { flags: '--checkpoint <name>', hint: 'checkpoints are not supported; use the OCI runtime: runc restore' },
     { flags: '--checkpoint-dir <dir>', hint: 'checkpoints are not supported; use the OCI runtime: runc restore' },
   ],
-  attach: [{ flags: '--detach-keys <keys>', hint: 'rootless-net logs -f shows the output, and can be interrupted' }],
+  attach: [],
   rm: [{ flags: '-l, --link', hint: 'links are not supported; use network disconnect' }],
 };
 

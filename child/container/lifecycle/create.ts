@@ -12,6 +12,7 @@ import { bundleCommand } from '../oci/bundle.js';
 import { checkRootDirectory } from '../oci/root-directory.js';
 import { seccompOf } from '../oci/seccomp/index.js';
 import type { ContainerRecord } from '../storage/container-store.js';
+import { friendlyName } from '../storage/friendly-name.js';
 import { checkEgress } from './container-network.js';
 import type { EngineContext } from './context.js';
 import { writeNetworkConfig } from './published-ports.js';
@@ -25,23 +26,27 @@ export async function createContainer(ctx: EngineContext, request: ContainerRequ
   if (request.seccomp !== undefined) seccompOf(request.seccomp, [], ctx.warn);
   // Checked now rather than at the start.
   const network = await withLastingNames(ctx, request.network);
-  const name = request.name ?? shortId(id);
   const hostname = request.hostname ?? (await sharedHostname(ctx, network)) ?? shortId(id);
-  const record = { id, name, hostname, created: new Date().toISOString(), request: { ...request, network } };
-  await checkEgress(ctx, record);
+  const recordOf = (name: string): ContainerRecord => {
+    return { id, name, hostname, created: new Date().toISOString(), request: { ...request, network } };
+  };
+  await checkEgress(ctx, recordOf(request.name ?? shortId(id)));
   mkdirSync(store.directoryOf(id), { recursive: true, mode: 0o755 });
+  let name = request.name ?? '';
   try {
-    await names.exclusively(async () => {
+    return await names.exclusively(async () => {
+      name ||= friendlyName((taken) => store.all().some((other) => other.name === taken));
+      const record = recordOf(name);
       await faults.step('create', 'name', () => names.acquire(name, id));
       await faults.step('create', 'files', async () => {
         await ctx.nameFiles.write(record);
         await writeNetworkConfig(store, id, request.publish);
       });
       await faults.step('create', 'record', () => store.write(record));
+      return record;
     });
-    return record;
   } catch (error) {
-    await names.release(name, id);
+    if (name !== '') await names.release(name, id);
     await store.removeFiles(id);
     store.forget(id);
     throw error;

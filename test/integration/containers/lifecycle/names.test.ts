@@ -32,6 +32,15 @@ describe('names of containers', () => {
     message: `the name ${name} is already used by the container ${id.slice(0, 12)}; choose another one, or remove that container`,
   });
 
+  it('are friendly where none is given, and each another one', async () => {
+    const made = await Promise.all(Array.from({ length: 8 }, () => create()));
+    for (const { id, name } of made) {
+      assert.match(name, /^[a-z]+_[a-z]+$/);
+      for (const text of [name, id, id.slice(0, 12)]) assert.equal((await stack.containers.inspect(text)).id, id);
+    }
+    assert.equal(new Set(made.map(({ name }) => name)).size, made.length);
+  });
+
   it('belong to one container from its making to its removal, also while it is stopped, and in the next stack', async () => {
     const { id } = await create('mine');
     await assert.rejects(create('mine'), taken('mine', id));

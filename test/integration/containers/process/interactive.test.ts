@@ -69,6 +69,28 @@ for (const runtime of ['runc', 'crun']) {
       assert.equal(output, '45 123\n');
     });
 
+    it('leaves a container alone when the keys to detach are typed, and can be attached to it again', async () => {
+      const words = [
+        'run',
+        '-it',
+        '--rm',
+        '--name',
+        'left',
+        ...container(),
+        '--',
+        'sh',
+        '-c',
+        'echo ready; read a; echo "got $a"',
+      ];
+      assert.equal((await inTerminal(words, [['ready', 'x\x10\x11']])).code, 0);
+      assert.equal((await stack.containers.inspect('left')).status, 'running');
+      const keys: [string, TerminalInput][] = [['', '\x10\x11\x02']];
+      assert.equal((await inTerminal(['attach', '--detach-keys', 'ctrl-b', 'left'], keys)).code, 0);
+      const { code, output } = await inTerminal(['attach', 'left'], [['', '\r']]);
+      assert.deepEqual([code, /got x/.test(output)], [0, true], output);
+      assert.match((await stack.net('attach', '--detach-keys', 'ctrl', 'left')).stderr, /invalid --detach-keys "ctrl"/);
+    });
+
     it('passes Ctrl-C and Ctrl-D on as keys', async () => {
       const interrupted = await inTerminal(
         [
