@@ -67,16 +67,32 @@ export async function startNamespace(options: NamespaceOptions): Promise<Namespa
   const abort = () => void namespace.close();
   const namespace = new OwnNamespace(stack, stack.socketPath, () => {
     signal?.removeEventListener('abort', abort);
-    process.off('exit', atExit);
+    dropAtExit(atExit);
     remove();
   });
-  process.once('exit', atExit);
+  runAtExit(atExit);
   if (signal?.aborted) {
     await namespace.close();
     throw signal.reason;
   }
   signal?.addEventListener('abort', abort, { once: true });
   return namespace;
+}
+
+/** What is to be removed where this process exits without closing its namespaces; one listener for all of them. */
+const atExits = new Set<() => void>();
+const runAll = () => {
+  for (const atExit of atExits) atExit();
+};
+
+function runAtExit(atExit: () => void): void {
+  if (atExits.size === 0) process.on('exit', runAll);
+  atExits.add(atExit);
+}
+
+function dropAtExit(atExit: () => void): void {
+  atExits.delete(atExit);
+  if (atExits.size === 0) process.off('exit', runAll);
 }
 
 function logOf({ log = {} }: NamespaceOptions): StackLog {

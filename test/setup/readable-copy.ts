@@ -33,6 +33,7 @@ export function readableCopy(directory: string, user: string, checkout = repoRoo
     'native/build/front-paths',
     'native/build/Release',
     'node_modules',
+    'examples',
     'test/programs',
     'test/scripts',
   ]) {

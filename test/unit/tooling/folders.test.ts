@@ -10,7 +10,7 @@ const MAX_UNDESCRIBED = 3;
 /** Its folders are those of the code, described together in test/README.md. */
 const MIRROR = 'test/unit/';
 
-const TOP = ['bench', 'bin', 'child', 'docs', 'native', 'parent', 'protocol', 'scripts', 'test'];
+const TOP = ['bench', 'bin', 'child', 'docs', 'examples', 'native', 'parent', 'protocol', 'scripts', 'test'];
 /** Output of builds, and of interpreters. */
 const OUTPUT = /^(build|build-sanitize|__pycache__)$/;
 
