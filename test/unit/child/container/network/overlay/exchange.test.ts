@@ -47,6 +47,25 @@ describe('the exchange between agents of an overlay network', () => {
     second.close();
   });
 
+  it('passes on changes of a peer’s names at once, and not more often than is of use', async () => {
+    let changes = 0;
+    const exchange = await Exchange.open({ gateway: '127.9.1.1', names: () => [], changed: () => changes++ });
+    exchange.setPeers([two]);
+    const socket = createSocket('udp4');
+    socket.bind(EXCHANGE_PORT, '127.9.2.1');
+    await once(socket, 'listening');
+    const before = changes;
+    for (let generation = 1; generation <= 200; generation++) {
+      const list = [[`name-${generation}`, ['127.9.2.9']]];
+      socket.send(JSON.stringify({ names: generation, part: 0, of: 1, list }), EXCHANGE_PORT, '127.9.1.1');
+    }
+    const last = () => exchange.names()[0]?.names[0]?.name;
+    await waitFor(() => last() === 'name-200' && changes > before, { what: 'the last names' });
+    assert.ok(changes - before <= 20, `${changes - before} changes`);
+    socket.close();
+    exchange.close();
+  });
+
   it('takes nothing from strangers, nor what is malformed or names the addresses of others', async () => {
     const exchange = await open(1);
     exchange.setPeers([two]);
