@@ -105,6 +105,8 @@ export function makeNetwork({ config, parent, host, names, changed, send, warn }
   const bridges = new BridgeDriver({
     ...{ ipam, firewall, policies },
     stackMtu: host.mtu,
+    // Containers of other OCI runtimes may ask as well.
+    onReady: (network) => serveNames(names, network),
     onRemoved: (network) => names.close(network),
   });
   const pins = new NetnsPins(statePath(stateDir, 'netnsPins'));

@@ -44,6 +44,8 @@ export interface BridgeDriverDeps {
   /** The MTU of the stack's network, in bytes; 0 if it is unknown. */
   stackMtu: () => number;
   policies: Pick<EgressPolicies, 'admit'>;
+  /** Called when a network's bridge is there. */
+  onReady?: (network: Network) => void;
   /** Called when a network's bridge is removed. */
   onRemoved?: (network: string) => void;
 }
@@ -152,6 +154,7 @@ export class BridgeDriver implements AttachDriver {
       });
       if (!bridge.internal || bridge.tunnel !== undefined) enableForwarding();
       this.#bridges.set(network.name, index);
+      this.deps.onReady?.(network);
       return index;
     });
   }
