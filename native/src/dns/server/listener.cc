@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "dns/message.h"
@@ -16,6 +18,71 @@ namespace {
 constexpr int kBacklog = 128;
 // A burst of queries waits in it, also while there is another agent to come.
 constexpr int kBuffer = 1 << 20;
+
+// Datagrams that are received by one call, and the replies that are known at once, which are sent by another: a call costs more
+// than the answer.
+struct Batch {
+  static constexpr unsigned kCount = 32;
+
+  Batch() {
+    for (unsigned i = 0; i < kCount; i++) {
+      parts[i] = {buffers[i], sizeof buffers[i]};
+      received[i].msg_hdr = {};
+      received[i].msg_hdr.msg_name = &clients[i].sa;
+      received[i].msg_hdr.msg_iov = &parts[i];
+      received[i].msg_hdr.msg_iovlen = 1;
+    }
+  }
+
+  // How many datagrams there were; as recvmmsg(2).
+  int receive(int fd) {
+    for (unsigned i = 0; i < kCount; i++) received[i].msg_hdr.msg_namelen = sizeof clients[i].v6;
+    int count = recvmmsg(fd, received, kCount, MSG_DONTWAIT, nullptr);
+    for (int i = 0; i < count; i++) clients[i].length = received[i].msg_hdr.msg_namelen;
+    return count;
+  }
+
+  void reply(std::string message, const Address& client) {
+    replies[count] = std::move(message);
+    receivers[count++] = client;
+  }
+
+  // Replies that do not fit the socket's buffer are lost, and so are those that cannot be sent.
+  void send(int fd) {
+    mmsghdr messages[kCount] = {};
+    iovec bytes[kCount];
+    for (unsigned i = 0; i < count; i++) {
+      bytes[i] = {replies[i].data(), replies[i].size()};
+      messages[i].msg_hdr.msg_name = &receivers[i].sa;
+      messages[i].msg_hdr.msg_namelen = receivers[i].length;
+      messages[i].msg_hdr.msg_iov = &bytes[i];
+      messages[i].msg_hdr.msg_iovlen = 1;
+    }
+    for (unsigned sent = 0; sent < count;) {
+      int more = sendmmsg(fd, messages + sent, count - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (more < 0 && errno == EAGAIN) break;
+      // The first one has failed.
+      sent += more > 0 ? unsigned(more) : 1;
+    }
+    count = 0;
+  }
+
+  char buffers[kCount][kMaxQuery + 1];
+  Address clients[kCount];
+  iovec parts[kCount];
+  mmsghdr received[kCount];
+  std::string replies[kCount];
+  Address receivers[kCount];
+  unsigned count = 0;
+  // Whose datagrams are being answered.
+  const Listener* listener = nullptr;
+};
+
+// Listeners of one thread receive one after the other.
+Batch& batchOfThread() {
+  static thread_local std::unique_ptr<Batch> batch = std::make_unique<Batch>();
+  return *batch;
+}
 
 bool setOn(int fd, int level, int name) {
   int on = 1;
@@ -61,19 +128,31 @@ void Listener::onEvents(uint32_t) {
 }
 
 void Listener::receive() {
-  char buffer[kMaxQuery + 1];
-  for (int i = 0; i < kMaxReads && !isDeleted(); i++) {
-    Address client;
-    client.length = sizeof client.v6;
-    ssize_t n = recvfrom(fd_.get(), buffer, sizeof buffer, MSG_DONTWAIT, &client.sa, &client.length);
+  Batch& batch = batchOfThread();
+  for (int reads = 0; reads < kMaxReads && !isDeleted();) {
+    int count = batch.receive(fd_.get());
     // An error of the socket is one of a reply that was refused; it is read by that.
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
     progress();
-    if (n < 0 || size_t(n) > kMaxQuery || client.port() == 0) continue;
-    ask_(std::string(buffer, size_t(n)), client, false, [self = self_, client](const std::string& reply) {
-      if (*self == nullptr || reply.empty()) return;
-      sendto((*self)->fd_.get(), reply.data(), reply.size(), MSG_DONTWAIT | MSG_NOSIGNAL, &client.sa, client.length);
-    });
+    reads += std::max(count, 1);
+    if (count < 0) continue;
+    batch.listener = this;
+    for (int i = 0; i < count && !isDeleted(); i++) {
+      const Address& client = batch.clients[i];
+      size_t size = batch.received[i].msg_len;
+      if (size > kMaxQuery || client.port() == 0) continue;
+      ask_(std::string(batch.buffers[i], size), client, false, [self = self_, client](std::string reply) {
+        if (*self == nullptr || reply.empty()) return;
+        Batch& now = batchOfThread();
+        if (now.listener == *self && now.count < Batch::kCount) return now.reply(std::move(reply), client);
+        sendto((*self)->fd_.get(), reply.data(), reply.size(), MSG_DONTWAIT | MSG_NOSIGNAL, &client.sa, client.length);
+      });
+    }
+    batch.listener = nullptr;
+    if (!isDeleted()) batch.send(fd_.get());
+    batch.count = 0;
+    // There are no more now.
+    if (unsigned(count) < Batch::kCount) return;
   }
 }
 
