@@ -5,6 +5,7 @@
  * starts anything, and it imports nothing from other folders.
  */
 export * from './api/types.js';
+export type { Origin } from './dns/origins.js';
 export { type ErrorDetails, ExpectedError, type HTTPStatus } from './errors/expected-error.js';
 export * from './ports/grammar.js';
 export * from './ports/port-mapping.js';

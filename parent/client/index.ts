@@ -7,6 +7,7 @@ export type { ContainerMount } from '../../protocol/containers/mounts.js';
 export type { RestartPolicy } from '../../protocol/containers/restart-policy.js';
 export type { Ulimit } from '../../protocol/containers/rlimits.js';
 export type * from '../../protocol/containers/types.js';
+export type { Origin } from '../../protocol/dns/origins.js';
 export type { ErrorBody } from '../../protocol/errors/error-body.js';
 export { type ErrorDetails, ExpectedError, type HTTPStatus } from '../../protocol/errors/expected-error.js';
 export type {
