@@ -1,4 +1,5 @@
 /** Output of the commands. Names, addresses and errors in it may come from inside the namespaces, and are sanitised. */
+import { painted } from '../../parent/log/colours.js';
 import { standardError } from '../../parent/log/standard-error.js';
 import { MAX_LINE, printable, printableJSON } from '../../protocol/text/printable-text.js';
 import type { Failure } from './failure.js';
@@ -28,6 +29,6 @@ export function printErrorLine(text: string): void {
 /** A failure on standard error: one line, followed by the stack trace. Prints nothing for a failure without a line. */
 export function printFailure({ line, trace }: Failure): void {
   if (line === undefined) return;
-  printErrorLine(`error: ${line}`);
+  standardError().write(`${painted('red', 'error:', standardError())} ${printable(line, MAX_LINE)}\n`);
   for (const text of trace?.split('\n', MAX_STACK_LINES) ?? []) printErrorLine(text);
 }

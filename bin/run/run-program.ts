@@ -42,8 +42,8 @@ export async function runProgram(dialect: Dialect, args: readonly string[]): Pro
 }
 
 async function run(dialect: Dialect, args: readonly string[]): Promise<number> {
-  const { options, debug, warnings } = parseCommandLine(args, dialect);
-  if (debug) log.setLevel('debug');
+  const { options, logLevel, warnings } = parseCommandLine(args, dialect);
+  if (logLevel) log.setLevel(logLevel);
   checkWorkingDirectory();
   for (const warning of warnings) log.warn(warning);
 

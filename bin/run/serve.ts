@@ -63,8 +63,8 @@ export async function serve(args: readonly string[]): Promise<number> {
 
 async function run(args: readonly string[], notifier: Notifier): Promise<number> {
   const command = makeServeCommand();
-  const { options, debug, warnings } = parseCommandLine(args, rootlessRun, { needsCommand: false, command });
-  if (debug) log.setLevel('debug');
+  const { options, logLevel, warnings } = parseCommandLine(args, rootlessRun, { needsCommand: false, command });
+  if (logLevel) log.setLevel(logLevel);
   const idle = parseIdleTime(command.opts<{ stopWhenIdle?: string }>().stopWhenIdle);
   checkWorkingDirectory();
   for (const warning of warnings) log.warn(warning);

@@ -2,9 +2,12 @@
 import { Command } from 'commander';
 import { examine, type Finding } from '../../parent/doctor/index.js';
 import { thisMachine } from '../../parent/doctor/this-machine.js';
+import { painted } from '../../parent/log/colours.js';
 import { containerDirectories } from '../../parent/state/user-directories.js';
 import { EXIT } from '../common/failure.js';
 import { runSubcommand } from '../common/subcommand.js';
+
+const STYLES = { ok: 'green', warning: 'yellow', failed: 'red' } as const;
 
 export function makeDoctorCommand(): Command {
   return new Command('rootless-run doctor')
@@ -29,10 +32,12 @@ function asText(findings: readonly Finding[]): string {
   const width = Math.max(...findings.map(({ name }) => name.length));
   return findings
     .map(({ name, status, what, fix }) => {
-      const mark = status === 'failed' ? 'FAILED' : status;
+      const mark = (status === 'failed' ? 'FAILED' : status).padEnd(7);
       const fixLines =
         fix === undefined ? [] : fix.split('\n').map((line, index) => `${index === 0 ? '  fix: ' : '       '}${line}`);
-      return [`${mark.padEnd(7)}  ${name.padEnd(width)}  ${what}`, ...fixLines, ''].join('\n');
+      return [`${painted(STYLES[status], mark, process.stdout)}  ${name.padEnd(width)}  ${what}`, ...fixLines, ''].join(
+        '\n',
+      );
     })
     .join('');
 }

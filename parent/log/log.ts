@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import loglevel from 'loglevel';
 import { MAX_LINE, printable } from '../../protocol/text/printable-text.js';
+import { painted } from './colours.js';
 import { standardError } from './standard-error.js';
 
 /**
@@ -18,11 +19,17 @@ export type LineLevel = 'debug' | 'info' | 'warn' | 'error';
 /** Makes the line, without its end, of a message that is safe to show. */
 export type LineFormat = (level: LineLevel, message: string) => string;
 
+const WORDS: Readonly<Record<LineLevel, () => string>> = {
+  debug: () => '',
+  info: () => '',
+  warn: () => `${painted('yellow', 'warning:', standardError())} `,
+  error: () => `${painted('red', 'error:', standardError())} `,
+};
+
 let format = prefixed(`${basename(process.argv[1] ?? 'rootless-run').replace(/\.c?js$/, '')}: `);
 
 function prefixed(prefix: string): LineFormat {
-  return (level, message) =>
-    `${prefix}${level === 'warn' ? 'warning: ' : level === 'error' ? 'error: ' : ''}${message}`;
+  return (level, message) => `${prefix}${WORDS[level]()}${message}`;
 }
 
 /** Sets the prefix of each line. */

@@ -7,7 +7,7 @@ import { writeOutput } from '../../common/standard-output.js';
 import { ignoreEmptyOptions } from '../../rootlesskit-compat/empty-options.js';
 import { versionOf } from '../../rootlesskit-compat/rootlesskit-face.js';
 import type { Dialect } from '../dialect.js';
-import { descriptionOf, isSwitch, nameOf, type OptionRule, textFor } from './rule.js';
+import { descriptionOf, isIgnored, isSwitch, nameOf, type OptionRule, textFor } from './rule.js';
 import { rulesFor } from './table.js';
 import { IncorrectUsageError } from './values.js';
 
@@ -45,6 +45,8 @@ function addOption(command: Command, rule: OptionRule, dialect: Dialect): void {
   const description = `${descriptionOf(rule, dialect)}${implied === undefined ? '' : ` (default: ${implied})`}`;
   if (rule.list) command.option(rule.flags, description, collect);
   else command.option(rule.flags, description, textFor(rule.default, dialect));
+  // Scripts may give them; nobody needs to find them. RootlessKit's help has them.
+  if (isIgnored(rule) && dialect.name === 'rootless-run') command.options.at(-1)?.hideHelp();
   // What --name=false is rewritten to.
   if (isSwitch(rule)) command.addOption(new Option(`--no-${nameOf(rule)}`).hideHelp());
 }

@@ -50,7 +50,8 @@ export function toRunRequest(line: CommandLine): RunRequest {
   const propagation = choice(propagations, values.propagation);
   warnings.push(...networkWarnings(values, net, { hostLoopback, bypass: bypass !== undefined, mtu: network.mtu }));
   return {
-    debug: values.debug ?? false,
+    ...(values.debug && { logLevel: 'debug' as const }),
+    ...(values.quiet && { logLevel: 'warn' as const }),
     warnings,
     options: {
       ...(command.length === 0 ? {} : { command }),

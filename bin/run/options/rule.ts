@@ -30,6 +30,13 @@ export interface OptionRule {
   readonly requires?: readonly Requirement[];
 }
 
+/** Begins the description of an option that RootlessKit has and that changes nothing here. */
+export const IGNORED = 'accepted for compatibility; ignored';
+
+export function isIgnored({ description }: OptionRule): boolean {
+  return typeof description === 'string' && description.startsWith(IGNORED);
+}
+
 export interface CheckContext {
   dialect: Dialect;
   values: Values;

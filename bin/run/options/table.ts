@@ -24,10 +24,8 @@ import {
   checkName,
   checkPortThreads,
 } from './checks.js';
-import type { Group, OptionRule } from './rule.js';
+import { type Group, IGNORED, type OptionRule } from './rule.js';
 
-/** Behind an option that RootlessKit has and that changes nothing here. */
-const IGNORED = 'accepted for compatibility; ignored';
 const NO_DEVICE = { option: '--net', values: ['host', 'none'], reason: 'no network device' };
 /** Options that an egress policy cannot be enforced with. */
 const NO_POLICY = [
@@ -330,6 +328,12 @@ const other: readonly OptionRule[] = [
     flags: '--print-semver <part>',
     description:
       'print one number of the RootlessKit version that this program is compatible with: major, minor, patch',
+  },
+  {
+    flags: '-q, --quiet',
+    description: 'log warnings and errors only',
+    only: 'rootless-run',
+    conflicts: [{ option: '--debug' }],
   },
   { flags: '--debug', description: 'log debug messages' },
 ];

@@ -49,6 +49,7 @@ export interface Values {
   evacuateCgroup2?: string;
   subidSource: string;
   debug?: boolean;
+  quiet?: boolean;
 }
 
 export interface ParsedOptions {
@@ -68,7 +69,8 @@ export interface CommandLine extends ParsedOptions {
 /** A command line that was checked. */
 export interface RunRequest {
   options: StackOptions;
-  debug: boolean;
+  /** What is logged; info where absent. */
+  logLevel?: 'debug' | 'warn';
   /** Reported at the start; the stack starts anyway. */
   warnings: string[];
 }

@@ -326,13 +326,13 @@ describe('text of rootlessctl', () => {
     assert.match(infoText({ ...info, networkDriver: { driver: 'none' } }), /\n {2}- DNS: \[\]\n$/);
   });
 
-  it('aligns columns by characters', () => {
+  it('aligns columns as a terminal shows them', () => {
     assert.equal(
       formatTable([
         ['a', ''],
         ['äö😀', 'b'],
       ]),
-      'a           \näö😀    b    \n',
+      'a            \näö😀    b    \n',
     );
   });
 });
