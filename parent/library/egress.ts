@@ -25,8 +25,8 @@ export class Egress {
   }
 
   /** Limits the rates of all that goes out and comes in; `unlimited` ends that. */
-  async setLimit(limit: string): Promise<void> {
-    await this.#client.setLimit(limit);
+  async setLimit(limit: string, { signal }: Abortable = {}): Promise<void> {
+    await abortable(signal, () => this.#client.setLimit(limit));
   }
 
   /** Removes rules, given with their verb: `allow example.com`. */

@@ -125,7 +125,7 @@ static int change_environment(char **words, int count) {
 
 /* In a program's process: the request's descriptors become its standard streams. Returns an errno. */
 static int prepare_program(int *report) {
-  (void)report;
+  if (*report < STANDARD_STREAMS) *report = fcntl(*report, F_DUPFD_CLOEXEC, STANDARD_STREAMS);
   for (int i = 0; i < STANDARD_STREAMS; i++) {
     if (dup2(request.fds[i], i) < 0) return errno;
   }

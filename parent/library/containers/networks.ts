@@ -18,12 +18,16 @@ export class Network implements AsyncDisposable {
   }
 
   /** @param container its name or id */
-  connect(container: string, request: Omit<AttachmentRequest, 'network'> = {}): Promise<void> {
-    return this.#client.connect(this.name, container, request);
+  connect(
+    container: string,
+    request: Omit<AttachmentRequest, 'network'> = {},
+    { signal }: Abortable = {},
+  ): Promise<void> {
+    return abortable(signal, () => this.#client.connect(this.name, container, request));
   }
 
-  disconnect(container: string): Promise<void> {
-    return this.#client.disconnect(this.name, container);
+  disconnect(container: string, { signal }: Abortable = {}): Promise<void> {
+    return abortable(signal, () => this.#client.disconnect(this.name, container));
   }
 
   /** Does nothing if it is removed already. */

@@ -59,7 +59,10 @@ export class Port implements AsyncDisposable {
   async ready({ signal }: Abortable = {}): Promise<void> {
     const { whenReady } = await import('./readiness.js');
     const signals = signal ? [signal, this.#closing.signal] : [this.#closing.signal];
-    await whenReady(this, this.#client, AbortSignal.any(signals));
+    const ended = AbortSignal.any(signals);
+    await whenReady(this, this.#client, ended).catch((error: unknown) => {
+      throw ended.aborted ? ended.reason : error;
+    });
   }
 
   /** Limits what goes through it, as createNamespace() does; `unlimited` ends that. */

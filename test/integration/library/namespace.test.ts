@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import {
+  ContainerStream,
   connectStack,
   createNamespace,
   ExpectedError,
@@ -9,7 +10,7 @@ import {
   type NamespaceOptions,
   ProgramError,
 } from '../../../parent/index.js';
-import { freePort, isAlive, tcpRequest } from '../../support/index.js';
+import { freePort, isAlive, tcpRequest, waitFor } from '../../support/index.js';
 
 const SERVER = ['-m', 'http.server', '80'];
 /** Far longer than any test. */
@@ -71,12 +72,12 @@ describe('createNamespace()', () => {
   it('rejects ready() when its signal aborts, and when the port is closed', async () => {
     const port = await ns.publish({ targetPort: 81 });
     const abort = new AbortController();
-    const waiting = port.ready({ signal: abort.signal });
+    const waiting = assert.rejects(port.ready({ signal: abort.signal }), /enough/);
     abort.abort(new Error('enough'));
-    await assert.rejects(waiting);
-    const other = port.ready();
+    await waiting;
+    const other = assert.rejects(port.ready(), { code: 'no-such-port' });
     await port.close();
-    await assert.rejects(other);
+    await other;
   });
 
   it('reports invalid and taken ports with their codes', async () => {
@@ -168,6 +169,31 @@ describe('createNamespace()', () => {
     assert.deepEqual(await ns.ports(), [], `port ${port.id} was made through the connection`);
     assert.equal((await sleeping.catch((error: unknown) => error as ProgramError)).exitCode, 128 + 15);
     assert.equal((await ns.info()).name, 'library-test', 'it goes on');
+  });
+
+  it('refuses requests for programs that are invalid, and ends a program whose client is gone', async () => {
+    const ask = (request: object) => ContainerStream.open(ns.socketPath, '/v1/programs', request);
+    const wrong: [request: object, message: RegExp][] = [
+      [{ command: [] }, /command: the command is empty/],
+      [{ command: ['true'], nonsense: 1 }, /unknown key "nonsense"/],
+      [{ command: ['true'], cwd: 'tmp' }, /cwd: it is not an absolute path/],
+      [{ command: ['true'], env: { 'A=B': '' } }, /env/],
+      [{ command: ['a\0b'] }, /NUL/],
+      [[], /object/],
+    ];
+    for (const [request, message] of wrong) {
+      const { exit } = await ask(request);
+      const error = await failureOf(exit);
+      assert.equal(error.code, 'invalid');
+      assert.match(error.message, message);
+    }
+    const large = await ask({ command: ['true', 'x'.repeat(5_000_000)] });
+    assert.equal((await failureOf(large.exit)).httpStatus, 500);
+    const stream = await ask({ command: ['sh', '-c', 'echo $$; exec sleep 1000'] });
+    const pid = await new Promise<number>((resolve) => stream.listen((_, data) => resolve(Number(data.toString()))));
+    assert.ok(isAlive(pid));
+    stream.close();
+    await waitFor(() => !isAlive(pid), { what: 'the end of the program' });
   });
 
   it('does not start programs for programs inside', async () => {
