@@ -50,7 +50,7 @@ export function manualPage(command: Command, text: ManualText, version: string):
 }
 
 /** The commands without subcommands, with their full names. */
-function commandsOf(command: Command, before = ''): { words: string; command: Command }[] {
+export function commandsOf(command: Command, before = ''): { words: string; command: Command }[] {
   return command
     .createHelp()
     .visibleCommands(command)

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import { makeWholeCommand } from '../../../bin/completion/rootless-run.js';
+import { makeRootlessctlCommand } from '../../../bin/ctl/command.js';
+import { commandReference } from '../../../bin/manual/reference.js';
+import { makeRootlessNetCommand } from '../../../bin/net/command.js';
 import { rootlessRun } from '../../../bin/run/dialect.js';
 import { makeRunCommand } from '../../../bin/run/options/command.js';
 import { optionReference } from '../../../bin/run/options/reference.js';
@@ -53,6 +57,11 @@ describe('the documentation', () => {
     compareGenerated('docs/guide/options.md', 'options', optionReference());
   });
 
+  it('shows the commands as their --help does', () => {
+    const programs = [makeRootlessNetCommand(), makeRootlessctlCommand(), makeWholeCommand()];
+    compareGenerated('docs/help/commands.md', 'commands', commandReference(programs, makeRunCommand(rootlessRun)));
+  });
+
   it('leads to pages and sections that exist', () => {
     const broken = allPages().flatMap((page) =>
       [...withoutCode(read(page)).matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, link = '']) => {
@@ -88,9 +97,9 @@ describe('the documentation', () => {
   });
 
   it('describes each option except those that are accepted for compatibility', () => {
-    // Beside the page that lists them.
+    // Beside the pages that list them.
     const text = pages
-      .filter((page) => !page.endsWith('options.md'))
+      .filter((page) => !/(options|commands)\.md$/.test(page))
       .map(read)
       .join('\n');
     const missing = makeRunCommand(rootlessRun)
