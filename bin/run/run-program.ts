@@ -14,6 +14,7 @@ import { getCaller } from '../common/caller.js';
 import { EarlyExit, failureOf } from '../common/failure.js';
 import { setProcessName } from '../common/process-name.js';
 import { outputWritten, writeOutput } from '../common/standard-output.js';
+import { withProgress } from '../stack/progress.js';
 import type { Dialect } from './dialect.js';
 import { makeRunCommand } from './options/command.js';
 import { parseCommandLine } from './options/parse.js';
@@ -60,7 +61,9 @@ async function run(dialect: Dialect, args: readonly string[]): Promise<number> {
     }
   });
 
-  stack = await startStack({ ...options, ...(launcher && { launcher }) }, log, abort.signal);
+  const starting = startStack({ ...options, ...(launcher && { launcher }) }, log, abort.signal);
+  const isQuiet = logLevel === 'warn' || dialect.name === 'rootlesskit';
+  stack = await (isQuiet ? starting : withProgress(`rootless-run: starting with --net=${options.net}`, starting));
   try {
     confineThisProcess((line) => log.debug(line));
     // Too late to abort the start: the command is running, and gets them.

@@ -7,6 +7,7 @@ import { selectStack, stackWithContainers } from '../../parent/stack-discovery/s
 import { defaultStateDir, defaultStateDirIfAny } from '../../parent/state/user-directories.js';
 import type { StackRecord } from '../../protocol/state/stack-record.js';
 import { statePath } from '../../protocol/state/state-layout.js';
+import { withProgress } from './progress.js';
 import { answers, notAnswering, startDefaultStack } from './start-stack.js';
 
 /** Longest time in ms for a stack to create its sockets again. */
@@ -25,7 +26,7 @@ export interface WantedStack {
 export async function findOrStartStack(wanted: WantedStack): Promise<string> {
   return (
     (await findRunningStack(wanted)) ??
-    startDefaultStack(statePath(defaultStateDir(), 'apiSocket'), wanted.keep ?? false)
+    withProgress('starting a stack', startDefaultStack(statePath(defaultStateDir(), 'apiSocket'), wanted.keep ?? false))
   );
 }
 

@@ -6,6 +6,7 @@ import { OCI_HOOK } from '../../../native/index.js';
 import { defaultStateDir } from '../../../parent/state/user-directories.js';
 import { statePath } from '../../../protocol/state/state-layout.js';
 import { printJSON, printLine } from '../../common/print.js';
+import { withProgress } from '../../stack/progress.js';
 import type { NetDeps } from '../deps.js';
 
 export function makeGcCommand({ stack }: NetDeps): Command {
@@ -13,7 +14,8 @@ export function makeGcCommand({ stack }: NetDeps): Command {
     .description('compare the journal, the kernel and the running containers, and show the differences')
     .option('--repair', 'remove what is left over, and restore what is missing')
     .action(async ({ repair = false }: { repair?: boolean }) => {
-      const found = await (await stack.connect()).gc({ repair });
+      const containers = await stack.connect();
+      const found = await withProgress('comparing', containers.gc({ repair }));
       for (const { kind, what, repaired } of found) printLine(`${kind}: ${what}${repaired ? ' (repaired)' : ''}`);
       if (found.length === 0) printLine('nothing is left over');
       else if (!repair) printLine('hint: repair it with: rootless-net gc --repair');

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
-import { binPath, run } from '../../support/index.js';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { findProgram } from '../../setup/machine/requirements.js';
+import { binPath, run, tempDir } from '../../support/index.js';
 import { runInTerminal } from '../../support/terminal.js';
 
 const RED = '\x1b[31m';
@@ -16,6 +19,36 @@ describe('at a terminal', () => {
     assert.ok(stderr.includes(RED), stderr);
     const doctor = await run(binPath('rootless-run'), ['doctor'], { env: { FORCE_COLOR: '1' } });
     assert.ok(doctor.stdout.includes('\x1b[32mok'), doctor.stdout);
+  });
+
+  it('what takes long is shown while it lasts, except with --quiet', async () => {
+    const slow = join(tempDir(), 'slow-slirp4netns');
+    const program = findProgram('slirp4netns');
+    writeFileSync(slow, `#!/bin/sh\ncase $1 in --help|--version) ;; *) sleep 2.2 ;; esac\nexec ${program} "$@"\n`, {
+      mode: 0o755,
+    });
+    const start = (...options: string[]) =>
+      runInTerminal(
+        [
+          binPath('rootless-run'),
+          '--net=slirp4netns',
+          `--slirp4netns-binary=${slow}`,
+          ...options,
+          '--',
+          'echo',
+          'done',
+        ],
+        [],
+        {
+          env: { TERM: 'xterm' },
+        },
+      );
+    const { output } = await start();
+    assert.match(
+      output.replaceAll('\x1b[K', '|'),
+      /^rootless-run: starting with --net=slirp4netns … [1-9]\d* s\|[\s\S]*\|done\n$/,
+    );
+    assert.equal((await start('--quiet')).output, 'done\n');
   });
 
   it('--quiet leaves only warnings and errors', async () => {
