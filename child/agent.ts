@@ -12,7 +12,8 @@ import { errorText } from '../protocol/errors/error-text.js';
 import { defaultCongestion } from '../protocol/net/congestion.js';
 import type { Listener } from '../protocol/ports/auto.js';
 import type { ContainersConfig, ListenerRule } from '../protocol/wire/messages.js';
-import { decodeMessage, encodeMessage, type Message, PROTOCOL_VERSION } from '../protocol/wire/messages.js';
+import { decodeMessage, type Message, PROTOCOL_VERSION } from '../protocol/wire/messages.js';
+import { encodeParts } from '../protocol/wire/parts.js';
 import { DialPlans } from './connect/dial-plans.js';
 import type { ContainerRuntime } from './container/index.js';
 import type { ListenerWatch } from './listeners/listener-watch.js';
@@ -28,7 +29,7 @@ const SERVED_TIMEOUT = 5000;
 const engine: Engine = new (native().Engine)(defaultCongestion(), (events) => events.forEach(handle));
 
 function send(message: Message): void {
-  engine.send(PARENT, encodeMessage(message));
+  for (const packet of encodeParts(message)) engine.send(PARENT, packet);
 }
 
 let warnedUnknown = false;

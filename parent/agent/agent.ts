@@ -10,7 +10,8 @@
  */
 import { native } from '../../native/index.js';
 import { packageFile } from '../../protocol/paths.js';
-import { decodeMessage, encodeMessage, type Message, PROTOCOL_VERSION } from '../../protocol/wire/messages.js';
+import { encodeMessage, type Message, PROTOCOL_VERSION } from '../../protocol/wire/messages.js';
+import { MessageReader } from '../../protocol/wire/parts.js';
 import type { EngineHost, PacketChannel } from '../engine/engine-host.js';
 import { AgentError, errorText, printable } from '../errors.js';
 import { RateLimitedLog } from '../log/rate-limited-log.js';
@@ -87,7 +88,8 @@ export class AgentSupervisor {
     this.#state = 'starting';
     const channel = this.engineHost.open(ours);
     this.#channel = channel;
-    channel.onMessage((data) => this.#onPacket(channel, data));
+    const reader = new MessageReader();
+    channel.onMessage((data) => this.#onPacket(channel, reader, data));
     channel.onClose((reason) => this.#lost(channel, reason));
     channel.send(encodeMessage({ type: 'hello', version: PROTOCOL_VERSION, pid: process.pid }));
     this.#helper = 0;
@@ -126,11 +128,13 @@ export class AgentSupervisor {
     this.#channel = undefined;
   }
 
-  #onPacket(channel: PacketChannel, data: Buffer): void {
+  #onPacket(channel: PacketChannel, reader: MessageReader, data: Buffer): void {
     // A late message of an agent that was replaced.
     if (channel !== this.#channel) return;
     try {
-      const message = decodeMessage(data);
+      const read = reader.read(data);
+      if (!read) return;
+      const { message, bytes } = read;
       if (message.type === 'log') {
         this.#log[message.level].log(printable(message.text));
       } else if (message.type === 'pong') {
@@ -138,7 +142,7 @@ export class AgentSupervisor {
       } else if (message.type === 'listeners') {
         this.onListeners(message);
       } else if (message.type !== 'hello') {
-        this.onMessage(message, data.length);
+        this.onMessage(message, bytes);
       } else if (message.version !== PROTOCOL_VERSION) {
         this.#drop(
           channel,

@@ -34,14 +34,17 @@ export const member = z.object({
   subnets: z.array(subnet).min(1).max(2),
 });
 
-/** Of containers, for other hosts: one label of DNS. With dots a host could answer for names of the Internet on all others. */
+/** Of containers: as in DNS. */
 export const containerName = z
   .string()
-  .regex(/^[a-z0-9_][a-z0-9_-]{0,62}$/)
-  .refine((name) => name !== 'localhost');
+  .max(253)
+  .regex(/^[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*$/);
+
+/** The same for other hosts, one label: with dots a host could answer for names of the Internet on all others. */
+export const memberName = containerName.refine((name) => !name.includes('.') && name !== 'localhost');
 
 export const names = z
-  .array(z.object({ name: containerName, addresses: z.array(address).min(1).max(MAX_ADDRESSES) }))
+  .array(z.object({ name: memberName, addresses: z.array(address).min(1).max(MAX_ADDRESSES) }))
   .max(MAX_NAMES);
 
 export const memberNames = z.object({ host: hostId, names });

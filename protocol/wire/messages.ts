@@ -46,7 +46,7 @@ import type { StackCgroup } from '../system/cgroup.js';
 import type { PublishedNames } from './published-names.js';
 import type { QueryReport } from './query-reports.js';
 
-export const PROTOCOL_VERSION = 11;
+export const PROTOCOL_VERSION = 12;
 
 /** Plain msgpack: maps are encoded as maps, not as msgpackr's extension for records. */
 const packr = new Packr({ useRecords: false, variableMapSize: true });
@@ -193,6 +193,8 @@ export type HostAspect = 'resolvers' | 'networks';
 
 export type Message =
   | { type: 'hello'; version: number; pid: number }
+  /** Agent to parent: a piece of a message that is too long for a packet (parts.ts). */
+  | { type: 'part'; last: boolean; data: Uint8Array }
   | { type: 'log'; level: 'warn' | 'debug'; text: string }
   /** Parent to agent, periodically; answered with `pong` by the JavaScript thread. */
   | { type: 'ping' }
@@ -267,6 +269,9 @@ export function decodeMessage(data: Uint8Array): Message {
     }
     if (message.type === 'log' && typeof message.text === 'string') {
       return { type: 'log', level: message.level === 'debug' ? 'debug' : 'warn', text: message.text };
+    }
+    if (message.type === 'part' && typeof message.last === 'boolean' && message.data instanceof Uint8Array) {
+      return { type: 'part', last: message.last, data: message.data };
     }
     if (message.type === 'forget' && message.target instanceof Uint8Array) {
       return { type: 'forget', target: message.target };

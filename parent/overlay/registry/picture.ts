@@ -1,7 +1,7 @@
 /** What the keys of a registry mean: who is a member, who is alive, which names there are. */
 import { includes, intersect, parseCIDR, type Subnet } from '../../../protocol/net/cidr.js';
 import { parseIP } from '../../../protocol/net/ip.js';
-import { containerName, MAX_MEMBERS, MAX_NAMES } from '../../../protocol/overlay/schemas.js';
+import { MAX_MEMBERS, MAX_NAMES, memberName } from '../../../protocol/overlay/schemas.js';
 import { isShare, type ShareRules, shareRules } from '../../../protocol/overlay/subnets.js';
 import type { OverlayMember, OverlayNames } from '../../../protocol/overlay/types.js';
 import type { KeyValue } from '../etcd/client.js';
@@ -88,9 +88,7 @@ interface Name {
 const readName = once((value, key): Name | undefined => {
   const [name = '', host = '', ...more] = key.split('/');
   const addresses = parseNameAddresses(value);
-  return addresses && more.length === 0 && containerName.safeParse(name).success
-    ? { name, host, addresses }
-    : undefined;
+  return addresses && more.length === 0 && memberName.safeParse(name).success ? { name, host, addresses } : undefined;
 });
 
 /** By host. Two shares of one host, or of one key, or with a subnet in common: the first one counts, and the other is not routed. */

@@ -17,7 +17,7 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import * as z from 'zod';
 import { cidrContains } from '../../../../protocol/net/cidr.js';
-import { containerName, MAX_NAMES, version as versionText } from '../../../../protocol/overlay/schemas.js';
+import { MAX_NAMES, memberName, version as versionText } from '../../../../protocol/overlay/schemas.js';
 import { EXCHANGE_PORT, type OverlayMember, type OverlayName } from '../../../../protocol/overlay/types.js';
 import { VERSION } from '../../../../protocol/version.js';
 import { firstHost } from '../ipam/subnets.js';
@@ -41,7 +41,7 @@ const datagram = z.union([
     names: z.int().min(0),
     part: z.int().min(0).max(MAX_PARTS),
     of: z.int().min(1).max(MAX_PARTS),
-    list: z.array(z.tuple([containerName, z.array(z.string().max(45)).min(1).max(64)])).max(128),
+    list: z.array(z.tuple([memberName, z.array(z.string().max(45)).min(1).max(64)])).max(128),
   }),
 ]);
 

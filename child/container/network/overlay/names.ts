@@ -1,5 +1,5 @@
 /** Names of containers on overlay networks: those of here, for other hosts, and those of other hosts, for the DNS server. */
-import { containerName, MAX_NAMES } from '../../../../protocol/overlay/schemas.js';
+import { MAX_NAMES, memberName } from '../../../../protocol/overlay/schemas.js';
 import type { OverlayName } from '../../../../protocol/overlay/types.js';
 import type { NameEntry, NameSource } from '../../../dns/name-source.js';
 import type { HostsContainer } from '../name-files/hosts.js';
@@ -10,7 +10,7 @@ export function overlayNames(containers: readonly HostsContainer[]): OverlayName
   for (const { name, hostname, networks } of containers) {
     for (const { ips, aliases } of networks) {
       for (const text of new Set([name, hostname, ...aliases].map((one) => one.toLowerCase()))) {
-        if (!containerName.safeParse(text).success) continue;
+        if (!memberName.safeParse(text).success) continue;
         const addresses = byName.get(text) ?? new Set();
         byName.set(text, addresses);
         for (const ip of ips) addresses.add(ip);
