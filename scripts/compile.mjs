@@ -17,9 +17,20 @@ const leastNode = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).e
  */
 const keptModule = (program) => join(dist, '.emitted', program.replace(/\.js$/, ''));
 
+/** Of a program, for callers that use its module's name. */
+const aliasOf = (program) => `#!/usr/bin/env node\nimport './${parse(program).name}.cjs';\n`;
+
+/** Whether the alias is there, or nothing. */
+function isAlias(program) {
+  const file = join(dist, program);
+  return !existsSync(file) || readFileSync(file, 'utf8') === aliasOf(program);
+}
+
 function compileTypeScript() {
   for (const program of programs) {
     const module = keptModule(program);
+    // Otherwise the compiler was run by itself, and has written it there.
+    if (!isAlias(program)) continue;
     if (existsSync(module)) copyFileSync(module, join(dist, program));
     // The alias of an earlier build, or nothing: what the compiler knows of its output is not true.
     else rmSync(join(dist, '.tsbuildinfo'), { force: true });
@@ -92,7 +103,7 @@ async function writeBundles() {
       banner: { js: '#!/usr/bin/env node' },
     });
     // An alias for callers that use this name. It takes a detour through Node's loader of ES modules: some milliseconds.
-    writeFileSync(join(dist, program), `#!/usr/bin/env node\nimport './${name}.cjs';\n`);
+    writeFileSync(join(dist, program), aliasOf(program));
     for (const file of [`${name}.js`, `${name}.cjs`]) chmodSync(join(dist, dir, file), 0o755);
   }
 }
