@@ -51,9 +51,14 @@ describe('an overlay network with etcd', () => {
     const etcdOptions = ['--etcd', `http://${ETCD}:2379`, '--internal'];
     token = await at(0).must('overlay', 'create', 'back', ...etcdOptions, '--host-name', 'one');
     assert.equal(await at(1).must('overlay', 'join', token, '--host-name', 'two'), '');
-    await at(0).start('back', 'web', WEB, '--restart', 'always');
+    // More than fits into a packet from the agent to the parent.
+    const aliases = Array.from({ length: 1500 }, (_, index) => `alias-${index}-${'x'.repeat(40)}`);
+    const options = aliases.flatMap((alias) => ['--network-alias', alias]);
+    await at(0).start('back', 'web', WEB, '--restart', 'always', ...options);
     await at(1).start('back', 'client', IDLE, '--restart', 'always');
     await waitFor(() => fetches(at(1), 'client', 'web'), { what: 'the page', timeout: 20_000 });
+    const last = ['dns', 'query', '--network', 'back', aliases.at(-1) ?? ''];
+    await waitFor(async () => (await at(1).net(...last)).stdout.includes('10.50.'), { what: 'the last alias' });
     const { condition, members } = await at(0).status('back');
     assert.equal(condition, 'ready');
     // By the addresses that etcd is reached from.
