@@ -91,6 +91,7 @@ function handle(event: EngineEvent): void {
       if (message.type === 'containers-stop') void endContainers(message.timeout);
       if (message.type === 'containers-use') void countContainers();
       if (message.type === 'watch-queries') containers?.watchQueries(message.wanted);
+      if (message.type === 'trace') void trace(message);
       if (message.type === 'reply') containers?.onReply(message);
       if (message.type === 'host-changed') containers?.onHostChanged(message.what);
       if (message.type === 'hello' && message.version !== PROTOCOL_VERSION) {
@@ -157,6 +158,21 @@ async function runContainers(config: ContainersConfig): Promise<void> {
     if (!served) containers = undefined;
     serving.emit('known');
     send({ type: 'containers-failed', text: errorText(error) });
+  }
+}
+
+/** Loads what is needed on demand only. */
+async function trace({ id, target, port }: Extract<Message, { type: 'trace' }>): Promise<void> {
+  try {
+    const { traceTarget } = await import('./connect/target-trace.js');
+    const result = await traceTarget(target, port, {
+      planOf: (wanted) => plans.planOf(wanted),
+      netnsOf: async (container) => containers?.netnsOf(container),
+    });
+    send({ type: 'traced', id, result });
+  } catch (error) {
+    send({ type: 'log', level: 'warn', text: `cannot trace a port: ${errorText(error)}` });
+    send({ type: 'traced', id, result: undefined });
   }
 }
 

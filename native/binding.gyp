@@ -87,6 +87,7 @@
         'src/loop/time_slice.cc',
         'src/loop/watchdog.cc',
         'src/netlink/netlink.cc',
+        'src/netlink/try_connect.cc',
         'src/outbound/destinations.cc',
         'src/outbound/frames/checksum.cc',
         'src/outbound/frames/ip_header.cc',

@@ -3,6 +3,7 @@
  * Both sides load the same binary; the parent forwards ports with it, the agent makes sockets with it.
  */
 import { ExpectedError } from '../protocol/errors/expected-error.js';
+import type { Refusal } from '../protocol/ports/status.js';
 import { ADDON, installationHint, nativeFile } from './location.js';
 
 /** Path of the program that makes the namespaces, see src/launcher/main.c. */
@@ -80,7 +81,10 @@ export interface EgressDenial {
   reason: string;
 }
 
-/** An open connection or flow of a published port; see src/engine/port.h. */
+/** What a connection or flow is doing; see src/engine/context.h. */
+export type FlowState = 'connecting' | 'open' | 'half-closed' | 'unanswered';
+
+/** A connection or flow of a published port; see src/engine/port.h. */
 export interface PortFlow {
   port: number;
   protocol: 'tcp' | 'udp';
@@ -92,6 +96,9 @@ export interface PortFlow {
   bytesOut: number;
   /** In milliseconds. */
   age: number;
+  state: FlowState;
+  /** Whose address the server sees; "" where it is not known, or the client is on loopback. */
+  source: 'client' | 'agent' | '';
 }
 
 export interface EngineCounters {
@@ -103,6 +110,8 @@ export interface EngineCounters {
   /** Connections of clients that are not on loopback, by whether the server saw the client's address. */
   sourceKept: number;
   sourceHidden: number;
+  /** Of `refused`. */
+  refusedBy: Record<Refusal, number>;
 }
 
 /** Of one rule of a policy. */
@@ -147,6 +156,7 @@ export interface OutboundFlow {
   bytesReceived: number;
   /** In milliseconds. */
   age: number;
+  state: FlowState;
 }
 
 /** See src/outbound/gateway.h. Addresses are '' for a family that there is no network of. */
@@ -417,6 +427,11 @@ interface Binding {
   netlinkExchange(fd: number, messages: Uint8Array, acknowledgements: number): Buffer;
   /** The same on another thread; the socket must be open, and not be used, until the promise is settled. */
   netlinkExchangeAsync(fd: number, messages: Uint8Array, acknowledgements: number): Promise<Buffer>;
+  /**
+   * Connects to a TCP server, and closes the connection; from the network namespace at the path `netns`, from this one where that
+   * is "". Rejects with a system error; ETIMEDOUT after so many ms.
+   */
+  tryConnect(ip: string, port: number, netns: string, ms: number): Promise<void>;
 }
 
 export { installationHint } from './location.js';

@@ -73,14 +73,17 @@ export function isNativeBuilt(root, outputs = nativeOutputs) {
   );
 }
 
-/** The fingerprint of what dist/ is built from: the sources that tsc compiles, and the scripts that bundle them. */
+/**
+ * The fingerprint of what dist/ is built from: the sources that tsc compiles, files that are copied, and the scripts that bundle
+ * them.
+ */
 export function typescriptFingerprint(root) {
   const files = ['tsconfig.json', 'package.json'].map((name) => join(root, name));
   files.push(...listFiles(join(root, 'scripts'), () => true));
   // Plain JSON; "include" has directories, and patterns such as "native/*.ts".
   const { include } = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8'));
   for (const pattern of include) {
-    files.push(...listFiles(join(root, pattern.replace(/\/\*.*$/, '')), (name) => name.endsWith('.ts')));
+    files.push(...listFiles(join(root, pattern.replace(/\/\*.*$/, '')), (name) => /\.(ts|html|css|js)$/.test(name)));
   }
   return fingerprint(root, files);
 }
@@ -94,8 +97,10 @@ export function typescriptStamp(root) {
 export function removeOrphans(root) {
   const dist = join(root, 'dist');
   for (const file of listFiles(dist, (name) => /\.(js|js\.map|d\.ts)$/.test(name))) {
-    const source = join(root, relative(dist, file).replace(/(\.d\.ts|\.js\.map|\.js)$/, '.ts'));
-    if (!existsSync(source)) rmSync(file);
+    const path = relative(dist, file);
+    const source = join(root, path.replace(/(\.d\.ts|\.js\.map|\.js)$/, '.ts'));
+    // What is copied as it is has the same name.
+    if (!existsSync(source) && !existsSync(join(root, path))) rmSync(file);
   }
 }
 

@@ -1,7 +1,7 @@
 // Compiles the TypeScript to dist/, bundles each program with all that it imports into one file (loading a hundred small ones
 // takes Node longer than everything that rootless-run does until its command starts), and writes the manual pages.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, parse, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { packages, programs } from './bundles.mjs';
@@ -46,6 +46,8 @@ function compileTypeScript() {
     copyFileSync(join(dist, program), keptModule(program));
   }
   copyFileSync(join(root, 'child/dhcp-event.sh'), join(dist, 'child/dhcp-event.sh'));
+  const page = 'parent/observation/web/page';
+  cpSync(join(root, page), join(dist, page), { recursive: true });
 }
 
 const common = {

@@ -14,11 +14,14 @@ import { ignoreEmptyOptions } from '../rootlesskit-compat/empty-options.js';
 import { type LongOptions, normalizeGoFlags } from '../rootlesskit-compat/go-flags.js';
 import { ROOTLESSKIT_VERSION } from '../rootlesskit-compat/rootlesskit-face.js';
 import { type ConnectStack, connectToStack, type StackOptions, untilInterrupted } from './connection.js';
+import { makeConnectionsCommand } from './connections.js';
 import { makeEgressCommand } from './egress.js';
 import { makeFlowsCommand } from './flows.js';
 import { makeLimitCommand } from './limit.js';
 import { makeAddPortsCommand, makeListPortsCommand, makeRemovePortsCommand } from './ports.js';
 import { eventText, infoText } from './stack-text.js';
+import { makeTopCommand } from './top/command.js';
+import { makeTraceCommand } from './trace.js';
 
 /** Exit code for an unknown command, also behind `help`. */
 const UNKNOWN_COMMAND = 3;
@@ -56,6 +59,9 @@ export function makeRootlessctlCommand({ connect }: CtlDeps = { connect: connect
     makeInfoCommand,
     makeEventsCommand,
     makeFlowsCommand,
+    makeConnectionsCommand,
+    makeTopCommand,
+    makeTraceCommand,
     makeEgressCommand,
     makeLimitCommand,
   ]) {

@@ -54,7 +54,8 @@ function split(address: string): [string, string] {
   return [address.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), address.slice(colon + 1)];
 }
 
-function whoText({ program, container }: Flow): string {
+/** Container and program, as far as they are known. */
+export function whoText({ program, container }: Flow): string {
   const own = program === undefined ? [] : [`${program.name}[${program.pid}]`];
   return [...(container === undefined ? [] : [container]), ...own].join('/');
 }

@@ -1,5 +1,5 @@
 /** `rootlessctl flows`: open connections and UDP flows, and with -f those that begin and end from then on. */
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { StackClient } from '../../parent/client/stack-client.js';
 import { UsageError } from '../../parent/errors.js';
 import type { Flow, StackEvent } from '../../protocol/api/types.js';
@@ -16,7 +16,7 @@ export function makeFlowsCommand(stack: ConnectStack): Command {
   return new Command('flows')
     .description('list connections out of the namespaces (with --net=builtin), and those of published ports')
     .option('-f, --follow', 'then print connections as they are opened and closed, until the stack ends')
-    .option('--max <number>', 'list at most this many of each direction, oldest first', '1000')
+    .addOption(maxOption())
     .option('--json', 'one JSON object per line')
     .action(async ({ follow = false, json = false, max }: { follow?: boolean; json?: boolean; max: string }) => {
       const limit = parseMax(max);
@@ -36,8 +36,12 @@ export function makeFlowsCommand(stack: ConnectStack): Command {
     });
 }
 
+export function maxOption(): Option {
+  return new Option('--max <number>', 'list at most this many of each direction, oldest first').default('1000');
+}
+
 /** Throws UsageError. */
-function parseMax(text: string): number {
+export function parseMax(text: string): number {
   const max = /^\d{1,6}$/.test(text) ? Number(text) : 0;
   if (max < 1 || max > MAX_FLOWS) {
     throw new UsageError(`invalid --max ${JSON.stringify(text)}: expected a number from 1 to ${MAX_FLOWS}`);

@@ -85,6 +85,18 @@ function describe(event: StackEvent): string {
       return `egress denied: ${event.protocol} ${event.destination} from ${event.client}: ${event.reason}`;
     case 'dns-query':
       return queryText(event);
+    case 'container-created':
+    case 'container-started':
+    case 'container-removed':
+      return `container ${event.container} ${event.type.slice('container-'.length)}`;
+    case 'container-exited':
+      return `container ${event.container} exited: ${event.exitCode === undefined ? 'unknown code' : `code ${event.exitCode}`}`;
+    case 'network-created':
+    case 'network-removed':
+      return `network ${event.network} ${event.type.slice('network-'.length)}`;
+    case 'network-connected':
+    case 'network-disconnected':
+      return `network ${event.network} ${event.type.slice('network-'.length)} container ${event.container}`;
     case 'driver-state':
       return `port driver ${event.driver} ${event.state}${event.reason === undefined ? '' : `: ${event.reason}`}`;
     default:

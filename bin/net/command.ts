@@ -33,6 +33,9 @@ import {
 import { makeInspectCommand, makeLogsCommand, makePortCommand, makePsCommand } from './commands/list.js';
 import { makeNetworkCommand } from './commands/network/command.js';
 import { makeDnsCommand } from './commands/network/dns.js';
+import { makeEventsCommand } from './commands/observe/events.js';
+import { makeStatsCommand } from './commands/observe/stats.js';
+import { makeTopCommand } from './commands/observe/top.js';
 import { makeOverlayCommand } from './commands/overlay/command.js';
 import { makeCreateCommand, makeRunCommand } from './commands/run.js';
 import { makeAttachCommand, makeExecCommand, makeWaitCommand } from './commands/streams.js';
@@ -58,6 +61,9 @@ const subcommands: readonly ((deps: NetDeps) => Command)[] = [
   makeAttachCommand,
   makeWaitCommand,
   makeExecCommand,
+  makeStatsCommand,
+  makeTopCommand,
+  makeEventsCommand,
   makeNetworkCommand,
   makeOverlayCommand,
   makeDnsCommand,

@@ -4,7 +4,7 @@
  */
 import { constants } from 'node:os';
 import { ExpectedError, UsageError } from '../../parent/errors.js';
-import { log, setLineFormat, setLinePrefix } from '../../parent/log/log.js';
+import { log, setJSONLines, setLineFormat, setLinePrefix } from '../../parent/log/log.js';
 import { standardError } from '../../parent/log/standard-error.js';
 import { confineThisProcess } from '../../parent/namespaces/confine.js';
 import { LauncherEndedError } from '../../parent/namespaces/launcher.js';
@@ -18,7 +18,7 @@ import { withProgress } from '../stack/progress.js';
 import type { Dialect } from './dialect.js';
 import { makeRunCommand } from './options/command.js';
 import { parseCommandLine } from './options/parse.js';
-import { IncorrectUsageError } from './options/values.js';
+import { IncorrectUsageError, type LogRequest } from './options/values.js';
 import { endsStart, forwardSignals } from './signals.js';
 
 /** A signal arrived before the command was started. */
@@ -43,8 +43,8 @@ export async function runProgram(dialect: Dialect, args: readonly string[]): Pro
 }
 
 async function run(dialect: Dialect, args: readonly string[]): Promise<number> {
-  const { options, logLevel, warnings } = parseCommandLine(args, dialect);
-  if (logLevel) log.setLevel(logLevel);
+  const { options, log: logRequest, warnings } = parseCommandLine(args, dialect);
+  setUpLog(logRequest);
   checkWorkingDirectory();
   for (const warning of warnings) log.warn(warning);
 
@@ -62,7 +62,8 @@ async function run(dialect: Dialect, args: readonly string[]): Promise<number> {
   });
 
   const starting = startStack({ ...options, ...(launcher && { launcher }) }, log, abort.signal);
-  const isQuiet = logLevel === 'warn' || dialect.name === 'rootlesskit';
+  const { level, json } = logRequest;
+  const isQuiet = json || ['warn', 'error'].includes(level) || dialect.name === 'rootlesskit';
   stack = await (isQuiet ? starting : withProgress(`rootless-run: starting with --net=${options.net}`, starting));
   try {
     confineThisProcess((line) => log.debug(line));
@@ -79,6 +80,11 @@ async function run(dialect: Dialect, args: readonly string[]): Promise<number> {
   } finally {
     await stack.close();
   }
+}
+
+export function setUpLog({ level, json }: LogRequest): void {
+  if (level !== 'info') log.setLevel(level);
+  if (json) setJSONLines();
 }
 
 /** Relative paths and programs that are started need a working directory. Throws UsageError if it does not exist. */

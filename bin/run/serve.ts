@@ -21,7 +21,7 @@ import { setProcessName } from '../common/process-name.js';
 import { rootlessRun } from './dialect.js';
 import { makeRunCommand } from './options/command.js';
 import { parseCommandLine } from './options/parse.js';
-import { checkWorkingDirectory, reportFailure } from './run-program.js';
+import { checkWorkingDirectory, reportFailure, setUpLog } from './run-program.js';
 import { onSignal } from './signals.js';
 
 /** Signals that end the stack at any time. */
@@ -63,8 +63,9 @@ export async function serve(args: readonly string[]): Promise<number> {
 
 async function run(args: readonly string[], notifier: Notifier): Promise<number> {
   const command = makeServeCommand();
-  const { options, logLevel, warnings } = parseCommandLine(args, rootlessRun, { needsCommand: false, command });
-  if (logLevel) log.setLevel(logLevel);
+  const request = parseCommandLine(args, rootlessRun, { needsCommand: false, command });
+  const { options, warnings } = request;
+  setUpLog(request.log);
   const idle = parseIdleTime(command.opts<{ stopWhenIdle?: string }>().stopWhenIdle);
   checkWorkingDirectory();
   for (const warning of warnings) log.warn(warning);

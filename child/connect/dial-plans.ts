@@ -15,7 +15,7 @@ import { type ConnectTarget, decodeTarget } from '../../protocol/wire/messages.j
 import type { ContainerEndpoint } from '../container/network/return-paths.js';
 import type { SourceAddresses } from '../source-address/source-addresses.js';
 
-interface Plan {
+export interface Plan {
   /** Addresses to try, in order, each on the port of the request. */
   ips: string[];
   /** Path of the network namespace that sockets are created in; "" for this one. */
@@ -71,6 +71,11 @@ export class DialPlans {
       return netns === '' ? this.options.sources.preserve(decoded, ips, ip) : undefined;
     });
     this.options.engine.setClient(target, ip, preserved !== undefined, preserved?.mark ?? 0);
+  }
+
+  /** As it is now. */
+  planOf(target: ConnectTarget): Promise<Plan> {
+    return this.#stable(() => this.#plan(target));
   }
 
   async #plan(target: ConnectTarget): Promise<Plan> {

@@ -40,6 +40,7 @@ import { Cgroups } from './process/cgroups.js';
 import { ContainerProcesses } from './process/container-processes.js';
 import { RunFiles } from './process/run-files.js';
 import { SharedNamespaces } from './process/shared-namespaces.js';
+import { UsageReports } from './process/usage-reports.js';
 import { removeTemporaryFiles } from './storage/atomic-files.js';
 import { lockData } from './storage/data-lock.js';
 import { KeyedLock } from './storage/lock.js';
@@ -49,6 +50,8 @@ export interface ContainerRuntime {
   onReply(message: Extract<Message, { type: 'reply' }>): void;
   /** Where connections to the published ports of a container go; undefined if it has no network. */
   endpointOf(id: string): Promise<ContainerEndpoint | undefined>;
+  /** Path of the network namespace of a container; undefined where it does not run. */
+  netnsOf(id: string): Promise<string | undefined>;
   /**
    * How answers of a container with that address come back to this namespace; undefined if they do not.
    *
@@ -145,7 +148,8 @@ function makeEngine(
     names: dns,
     peers,
   });
-  const services: Services = { containers, networks, overlays, networkAdmin, hooks, garbage, streams, warn };
+  const usage = new UsageReports(store, processes);
+  const services: Services = { containers, networks, overlays, networkAdmin, hooks, garbage, streams, usage, warn };
   const leases = new LeaseRenewal({
     networks,
     journal,
@@ -232,6 +236,10 @@ class Runtime implements ContainerRuntime {
 
   endpointOf(id: string): Promise<ContainerEndpoint | undefined> {
     return this.network.returnPaths.endpointOf(id);
+  }
+
+  netnsOf(id: string): Promise<string | undefined> {
+    return this.network.returnPaths.netnsOf(id);
   }
 
   returnPath(ip: string, container: string): Promise<ReturnPath | undefined> {

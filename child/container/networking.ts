@@ -4,6 +4,7 @@ import { shortId } from '../../protocol/containers/short-id.js';
 import { statePath } from '../../protocol/state/state-layout.js';
 import type { ContainersConfig, Message } from '../../protocol/wire/messages.js';
 import type { NameEngine, NameService } from '../dns/name-service.js';
+import { reportEvents } from './events.js';
 import type { Host } from './host.js';
 import { Attacher } from './network/attacher.js';
 import { AttachmentStore } from './network/attachment-store.js';
@@ -137,6 +138,7 @@ export function makeNetwork({ config, parent, host, names, changed, send, warn }
     warn,
   });
   const returnPaths = new ReturnPaths(states, journal, answers, warn);
+  reportEvents({ store, networks, states }, send);
   return {
     dhcp,
     cni,

@@ -15,6 +15,7 @@ const TCP_CLOSE = 7;
 /** struct inet_diag_req_v2, and the parts of struct inet_diag_msg that are read here. */
 const REQUEST_SIZE = 56;
 const MESSAGE_SIZE = 72;
+const REQUESTED_PORT = 8;
 const SOURCE_PORT = 4;
 const SOURCE_ADDRESS = 8;
 const INODE = 68;
@@ -43,12 +44,17 @@ export class SocketDump implements Disposable {
     this.#socket = new NetlinkSocket(NETLINK_SOCK_DIAG, netns);
   }
 
-  /** TCP sockets that listen, and UDP sockets that are bound and not connected. Throws NetlinkError. */
-  read(transports: ReadonlySet<Listener['transport']>): BoundSocket[] {
+  /**
+   * TCP sockets that listen, and UDP sockets that are bound and not connected. Throws NetlinkError.
+   *
+   * @param port the only one that is wanted: the kernel leaves out the others
+   */
+  read(transports: ReadonlySet<Listener['transport']>, port = 0): BoundSocket[] {
     return KINDS.filter(({ transport }) => transports.has(transport)).flatMap(({ transport, family }) => {
       const payload = Buffer.alloc(REQUEST_SIZE);
       payload[0] = family;
       payload[1] = transport === 'tcp' ? IPPROTO_TCP : IPPROTO_UDP;
+      payload.writeUInt16BE(port, REQUESTED_PORT);
       payload.writeUInt32LE(1 << (transport === 'tcp' ? TCP_LISTEN : TCP_CLOSE), 4);
       const answers = this.#socket.dump({ type: SOCK_DIAG_BY_FAMILY, payload, what: 'list the sockets' });
       return answers.slice(0, MAX_SOCKETS).flatMap((answer) => parse(answer, transport) ?? []);

@@ -10,13 +10,14 @@
  */
 import { native } from '../../native/index.js';
 import { packageFile } from '../../protocol/paths.js';
-import { encodeMessage, type Message, PROTOCOL_VERSION } from '../../protocol/wire/messages.js';
+import { encodeMessage, type Message, PROTOCOL_VERSION, type TargetTrace } from '../../protocol/wire/messages.js';
 import { MessageReader } from '../../protocol/wire/parts.js';
 import type { EngineHost, PacketChannel } from '../engine/engine-host.js';
 import { AgentError, errorText, printable } from '../errors.js';
 import { RateLimitedLog } from '../log/rate-limited-log.js';
 import type { Launcher } from '../namespaces/launcher.js';
 import { AgentHeartbeat } from './heartbeat.js';
+import { AgentTraces } from './traces.js';
 
 const AGENT = packageFile('dist/child/agent.js');
 const ATTEMPTS = 5;
@@ -42,12 +43,14 @@ export class AgentSupervisor {
   #closed = false;
   #retry: NodeJS.Timeout | undefined;
   #pid = 0;
+  #restarts = 0;
   /** In the launcher's pid namespace, as the launcher reports it; 0 while it is not known. */
   #helper = 0;
   readonly #heartbeat = new AgentHeartbeat(
     () => this.send({ type: 'ping' }),
     (reason) => this.#hung(reason),
   );
+  readonly #traces = new AgentTraces((message) => this.send(message));
   readonly #log: Record<'warn' | 'debug', RateLimitedLog>;
   /** Called when an agent is ready for requests, and when it is lost. */
   readonly onState: ((state: 'ready' | 'lost', reason: string) => void)[] = [];
@@ -75,6 +78,11 @@ export class AgentSupervisor {
   /** Pid of a process with the agent's view of the file system. */
   get root(): number {
     return this.launcher.pid;
+  }
+
+  /** How often an agent was lost, or could not be started. */
+  get restarts(): number {
+    return this.#restarts;
   }
 
   get state(): AgentState {
@@ -114,6 +122,11 @@ export class AgentSupervisor {
     this.#channel?.send(encodeMessage(message));
   }
 
+  /** Where connections for a target lead; the agent tries it. Throws AgentError. */
+  trace(target: Uint8Array, port: number): Promise<TargetTrace> {
+    return this.#traces.ask(target, port);
+  }
+
   /** Replaces an agent that violates the protocol by another one. */
   replace(reason: string): void {
     if (this.#channel) this.#drop(this.#channel, reason);
@@ -141,6 +154,8 @@ export class AgentSupervisor {
         this.#heartbeat.alive();
       } else if (message.type === 'listeners') {
         this.onListeners(message);
+      } else if (message.type === 'traced') {
+        this.#traces.onAnswer(message);
       } else if (message.type !== 'hello') {
         this.onMessage(message, bytes);
       } else if (message.version !== PROTOCOL_VERSION) {
@@ -182,6 +197,7 @@ export class AgentSupervisor {
     this.#channel = undefined;
     this.#heartbeat.stop();
     this.#state = 'lost';
+    this.#traces.failAll(reason);
     // It ends with the command.
     if (this.#closed || this.launcher.ended) {
       this.#gone();
@@ -196,6 +212,7 @@ export class AgentSupervisor {
 
   /** Starts another one: at once, or after a while if it keeps failing. */
   #failed(reason: string): void {
+    this.#restarts++;
     if (++this.#failures < ATTEMPTS) {
       this.#restart();
       return;

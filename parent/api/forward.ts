@@ -14,7 +14,7 @@ export interface Backend {
   ready(): Promise<void>;
 }
 
-const PATHS = /^\/v1\/(containers|networks|gc)(\/|$)/;
+const PATHS = /^\/v1\/(containers|networks|gc|usage)(\/|$)/;
 
 /** Whether a path of the API is the agent's. */
 export function isForwarded(pathname: string): boolean {

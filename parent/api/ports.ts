@@ -48,10 +48,11 @@ export function listPorts(options: PortsAPIOptions, counters: boolean): PortRepo
     if (!report) return { ...status, ...container, ...persistent };
     const listener = counters || report.listener.state !== 'listening' ? { listener: report.listener } : {};
     const source = report.source && { source: report.source };
-    const { bypass, bypassReason } = report;
+    const { bypass, bypassReason, refusals } = report;
+    const refused = counters && refusals && { refusals };
     const bypassed = { ...(bypass !== undefined && { bypass }), ...(bypassReason !== undefined && { bypassReason }) };
     const counted = counters && { counters: report.counters };
-    return { ...status, ...container, ...listener, ...counted, ...source, ...bypassed, ...persistent };
+    return { ...status, ...container, ...listener, ...counted, ...refused, ...source, ...bypassed, ...persistent };
   });
   return waiting.length === 0 ? published : [...published, ...waiting].sort((a, b) => a.id - b.id);
 }

@@ -7,8 +7,9 @@ import { STATUS_TEXTS } from '../../protocol/wire/refuse-upgrade.js';
 export interface Reply {
   status: number;
   body?: unknown;
-  /** Instead of a body, which is JSON. */
+  /** Instead of a body, which is JSON; as plain text unless another type is given. */
   text?: string;
+  textType?: string;
 }
 
 type Log = ((line: string) => void) | undefined;
@@ -55,8 +56,8 @@ const TEXT = 'text/plain; charset=utf-8';
 const NO_SNIFFING: Readonly<Record<string, object>> = { [TEXT]: { 'X-Content-Type-Options': 'nosniff' } };
 
 /** As RootlessKit does: errors end with a line break, other bodies do not. */
-function contentOf({ status, body, text }: Reply): { content: string; type?: string } {
-  if (text !== undefined) return { content: text, type: TEXT };
+function contentOf({ status, body, text, textType = TEXT }: Reply): { content: string; type?: string } {
+  if (text !== undefined) return { content: text, type: textType };
   if (body === undefined) return { content: '' };
   return { content: status < 400 ? encodeJSON(body) : `${encodeJSON(body)}\n`, type: 'application/json' };
 }

@@ -1,5 +1,6 @@
 /** Which function answers which method and path. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { TraceReport } from '../../protocol/api/trace.js';
 import type { Flow, Info } from '../../protocol/api/types.js';
 import type { ErrorBody } from '../../protocol/errors/error-body.js';
 import { ExpectedError } from '../../protocol/errors/expected-error.js';
@@ -17,8 +18,12 @@ import { type Reply, send } from './response.js';
 
 export interface RouteOptions extends LimitsAPIOptions {
   info: () => Info;
-  /** Open connections and flows, so many of each direction at most; `undefined` for none. */
-  flows?: (most: number) => Promise<Flow[]>;
+  /** Open connections and flows, so many of each direction at most, with or without their programs; `undefined` for none. */
+  flows?: (most: number, programs: boolean) => Promise<Flow[]>;
+  /** Follows a connection to that address of the host. Throws HostAddressError. */
+  trace?: (address: string) => Promise<TraceReport>;
+  /** In the text format of Prometheus. */
+  metrics?: () => Promise<Reply>;
   /** `undefined` where the network has no policy. */
   egress?: Egress | undefined;
   /** `undefined` where the stack runs no containers. */
@@ -114,8 +119,14 @@ function routesOf(options: RouteOptions, { target, fromInside, body }: APIReques
   }
   if (pathname === '/v1/flows') {
     const most = parseLimit(query.get('limit'));
-    return { GET: async () => ({ status: 200, body: (await options.flows?.(most)) ?? [] }) };
+    return {
+      GET: async () => ({ status: 200, body: (await options.flows?.(most, query.get('programs') !== 'false')) ?? [] }),
+    };
   }
+  if (pathname === '/v1/trace') {
+    return { GET: async () => ({ status: 200, body: await options.trace?.(query.get('address') ?? '') }) };
+  }
+  if (pathname === '/metrics') return { GET: async () => (await options.metrics?.()) ?? NOT_FOUND };
   if (pathname === '/v1/egress') {
     const change = async (how: 'add' | 'remove') => {
       if (fromInside()) throw new EgressError(403, 'the egress policy can be changed from outside of the stack only');

@@ -19,6 +19,7 @@ import {
   isTexts,
 } from '../../protocol/api/report-shapes.js';
 import type { Info } from '../../protocol/api/types.js';
+import { type ContainerProcess, type ContainerUsage, isProcessList, isUsageList } from '../../protocol/api/usage.js';
 import type {
   AttachmentRequest,
   ContainerReport,
@@ -82,6 +83,15 @@ export class ContainerClient {
 
   async inspect(name: string): Promise<ContainerReport> {
     return checked(await this.#stack.call('GET', path('containers', name)), isContainerReport);
+  }
+
+  /** What those that run use now. */
+  async usage(): Promise<ContainerUsage[]> {
+    return checked(await this.#stack.call('GET', '/v1/usage'), isUsageList);
+  }
+
+  async processes(name: string): Promise<ContainerProcess[]> {
+    return checked(await this.#stack.call('GET', path('containers', name, 'processes')), isProcessList);
   }
 
   async create(request: NewContainer): Promise<ContainerReport> {

@@ -1,7 +1,9 @@
 /** The package's entry `rootless-net/client`: clients of the API of stacks that run. It needs no native part. */
 export * from '../../protocol/api/egress.js';
 export type { LimitReport } from '../../protocol/api/limit.js';
+export type { TraceReport, TraceStep } from '../../protocol/api/trace.js';
 export * from '../../protocol/api/types.js';
+export type { ContainerProcess, ContainerUsage } from '../../protocol/api/usage.js';
 export type { LogOptions } from '../../protocol/containers/log-options.js';
 export type { ContainerMount } from '../../protocol/containers/mounts.js';
 export type { RestartPolicy } from '../../protocol/containers/restart-policy.js';
@@ -21,7 +23,7 @@ export type {
 export type { OverlayMember, OverlayPeerStatus } from '../../protocol/overlay/types.js';
 export type { CNIPortMapping } from '../../protocol/ports/cni-json.js';
 export type { PortSpec, PortStatus } from '../../protocol/ports/rootlesskit-json.js';
-export type { PortCounters, PortSource, PortState } from '../../protocol/ports/status.js';
+export type { PortCounters, PortSource, PortState, Refusal } from '../../protocol/ports/status.js';
 export {
   type AttachOptions,
   ContainerClient,

@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { type EgressReport, isEgressReport } from '../../protocol/api/egress.js';
 import { isLimitReport, type LimitReport } from '../../protocol/api/limit.js';
 import { isFlow, isInfo, isListOf, isPortReport } from '../../protocol/api/report-shapes.js';
+import { isTraceReport, type TraceReport } from '../../protocol/api/trace.js';
 import type { Flow, Info, PortReport, StackEvent } from '../../protocol/api/types.js';
 import type { PortSpec, PortStatus } from '../../protocol/ports/rootlesskit-json.js';
 import { apiError, checked, readText } from './answer.js';
@@ -34,10 +35,19 @@ export class StackClient {
     return checked(list ?? [], isListOf(isPortReport));
   }
 
-  /** Open connections and flows, up to `limit` of each direction. RootlessKit's API does not have that, and answers with 404. */
-  async flows({ limit }: { limit?: number } = {}): Promise<Flow[]> {
-    const path = limit === undefined ? '/v1/flows' : `/v1/flows?limit=${limit}`;
+  /**
+   * Open connections and flows, up to `limit` of each direction; without `programs` it costs the stack less. RootlessKit's API
+   * does not have that, and answers with 404.
+   */
+  async flows({ limit, programs = true }: { limit?: number; programs?: boolean } = {}): Promise<Flow[]> {
+    const query = [...(limit === undefined ? [] : [`limit=${limit}`]), ...(programs ? [] : ['programs=false'])];
+    const path = query.length === 0 ? '/v1/flows' : `/v1/flows?${query.join('&')}`;
     return checked(await this.call('GET', path), isListOf(isFlow));
+  }
+
+  /** Follows a connection to that address of the host, such as `127.0.0.2:8080/tcp`, step by step. */
+  async trace(address: string): Promise<TraceReport> {
+    return checked(await this.call('GET', `/v1/trace?address=${encodeURIComponent(address)}`), isTraceReport);
   }
 
   /**

@@ -10,7 +10,7 @@
 
 import { existsSync } from 'node:fs';
 import { isContainerReport, isListOf } from '../../protocol/api/report-shapes.js';
-import type { NetworkDriverInfo } from '../../protocol/api/types.js';
+import type { ContainerEvent, NetworkDriverInfo } from '../../protocol/api/types.js';
 import type { OverlayName } from '../../protocol/overlay/types.js';
 import { mappingOf } from '../../protocol/ports/cni-json.js';
 import type { PortMapping } from '../../protocol/ports/port-mapping.js';
@@ -34,6 +34,7 @@ import type { StackAutoPorts } from '../port/auto/stack-auto-ports.js';
 import type { PortDriver } from '../port/driver.js';
 import type { ActivatedSockets } from '../systemd/activated-sockets.js';
 import { type Deferred, deferred, within } from './deferred.js';
+import { AgentEvents } from './events.js';
 import { hostInfo } from './host-info.js';
 import { PortReservations } from './port-reservations.js';
 import { endSurvivors } from './survivors.js';
@@ -58,9 +59,6 @@ const HOST_SETTLE_MS = 500;
 /** How long the agent may take to get ready, restoring what an earlier run has left included, in ms. */
 const READY_TIMEOUT = 60_000;
 
-/** How long the agent may take to list containers, in ms. */
-const LIST_TIMEOUT = 1_000;
-
 /** How long the agent may take to count the running containers, in ms. */
 const COUNT_TIMEOUT = 5_000;
 
@@ -78,6 +76,7 @@ export interface ContainerServiceDeps {
   /** Policies of containers, and whether the stack has one itself; undefined where the network has none. */
   policies: { containers: ContainerPolicies; stack: { readonly active: boolean } } | undefined;
   config: ContainersConfig;
+  emit: (event: ContainerEvent) => void;
   warn: (line: string) => void;
 }
 
@@ -94,6 +93,7 @@ export class ContainerService {
   readonly onPublished: (() => void)[] = [];
   #watchesQueries = false;
   readonly #ports: PortReservations;
+  readonly #events: AgentEvents;
   #ready: Deferred | undefined;
   #counted: ((count: number) => void)[] = [];
   #stopped: (() => void) | undefined;
@@ -110,6 +110,7 @@ export class ContainerService {
 
   constructor(private readonly deps: ContainerServiceDeps) {
     const { agent, ports } = deps;
+    this.#events = new AgentEvents(deps.emit);
     this.#ports = new PortReservations(ports.driver, ports.sockets, () => {
       for (const listener of this.onPublished) listener();
     });
@@ -139,6 +140,11 @@ export class ContainerService {
     const path = statePath(this.deps.config.stateDir, 'agentSocket');
     const inside = `/proc/${this.deps.agent.root}/root${path}`;
     return !existsSync(path) && existsSync(inside) ? inside : path;
+  }
+
+  /** Whether an agent answers requests about containers now. */
+  get serving(): boolean {
+    return this.#serving;
   }
 
   get dataDir(): string {
@@ -184,13 +190,14 @@ export class ContainerService {
   }
 
   /** Containers that run, as the agent reports them; none where that does not answer at once. */
-  async running(): Promise<{ name: string; pid: number }[]> {
-    if (!this.#serving) return [];
-    const { StackClient } = await import('../client/stack-client.js');
-    const agent = new StackClient(this.socketPath);
-    const list = await agent.call('GET', '/v1/containers', undefined, LIST_TIMEOUT).catch(() => []);
-    if (!isListOf(isContainerReport)(list)) return [];
-    return list.flatMap(({ name, pid }) => (pid === undefined ? [] : [{ name, pid }]));
+  async running(): Promise<{ id: string; name: string; pid: number }[]> {
+    const list = await this.ask('/v1/containers', isListOf(isContainerReport));
+    return (list ?? []).flatMap(({ id, name, pid }) => (pid === undefined ? [] : [{ id, name, pid }]));
+  }
+
+  /** What the agent answers to a GET; undefined where it does not at once, or not as expected. */
+  async ask<T>(path: string, test: (value: unknown) => value is T): Promise<T | undefined> {
+    return this.#serving ? (await import('./agent-api.js')).askAgent(this.socketPath, path, test) : undefined;
   }
 
   /** How many containers run, or are about to; undefined if the agent does not answer. */
@@ -281,6 +288,9 @@ export class ContainerService {
         break;
       case 'containers-stopped':
         this.#stopped?.();
+        break;
+      case 'event':
+        this.#events.onEvent(message.event);
         break;
       case 'request':
         this.#enqueue(message, bytes);

@@ -7,7 +7,7 @@ import type { Flow } from '../../protocol/api/types.js';
 import { type PublishedPort, part } from '../../protocol/ports/port-mapping.js';
 import { bracket } from '../../protocol/ports/port-text.js';
 import { printable } from '../errors.js';
-import { findPrograms, type StackProcessesDeps } from './programs.js';
+import { findPrograms, type Program, type StackProcessesDeps } from './programs.js';
 import type { SoughtSocket } from './sockets.js';
 
 /** The part of the engine that is used here. */
@@ -27,6 +27,7 @@ export interface FlowsDeps extends StackProcessesDeps {
 export async function listFlows(
   { engine, ports, containerAt, ...processes }: FlowsDeps,
   most: number,
+  withPrograms = true,
 ): Promise<Flow[]> {
   const now = Date.now();
   const outbound = engine.outboundFlows(most).map((flow) => ofOutbound(flow, now));
@@ -39,7 +40,7 @@ export async function listFlows(
     return [ofPort(flow, single, now)];
   });
   const flows = [...outbound, ...inbound].sort((a, b) => a.since - b.since || a.connection - b.connection);
-  const programs = await findPrograms(flows.map(soughtOf), processes);
+  const programs = withPrograms ? await findPrograms(flows.map(soughtOf), processes) : new Map<number, Program>();
   return flows.map((flow, index) => {
     const { container = containerAt?.(flow.client), ...program } = programs.get(index) ?? {};
     return { ...flow, ...('pid' in program && { program }), ...(container !== undefined && { container }) };
@@ -61,6 +62,7 @@ function ofOutbound(flow: OutboundFlow, now: number): Flow {
     bytesReceived,
     since: now - age,
     verdict: 'allowed',
+    state: flow.state,
   };
 }
 
@@ -78,6 +80,8 @@ function ofPort(flow: PortFlow, { host, target }: PublishedPort, now: number): F
     bytesReceived: bytesIn,
     since: now - age,
     verdict: 'allowed',
+    state: flow.state,
+    ...(flow.source !== '' && { source: flow.source }),
   };
 }
 

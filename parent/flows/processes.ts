@@ -2,7 +2,8 @@
  * The processes of a stack as the kernel lists them: those below the launcher, and those that have entered its network
  * namespace from outside. A look at them is bounded in time and in number, and only made on request.
  */
-import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readStart } from '../../protocol/system/read-start.js';
 
 /** More are not looked at. */
 const MAX_PROCESSES = 20_000;
@@ -103,26 +104,6 @@ export function pidsOf(pid: number): number[] {
 /** Beginning of a table of sockets in the network namespace of a process; "" if there is none. */
 export function socketTable(pid: number, name: 'tcp' | 'tcp6' | 'udp' | 'udp6'): string {
   return readStart(`/proc/${pid}/net/${name}`, MAX_TABLE);
-}
-
-function readStart(path: string, most: number): string {
-  let fd: number | undefined;
-  try {
-    fd = openSync(path, 'r');
-    const chunks: Buffer[] = [];
-    for (let size = 0; size < most; ) {
-      const chunk = Buffer.allocUnsafe(Math.min(64 * 1024, most - size));
-      const count = readSync(fd, chunk);
-      if (count === 0) break;
-      chunks.push(chunk.subarray(0, count));
-      size += count;
-    }
-    return Buffer.concat(chunks).toString('latin1');
-  } catch {
-    return '';
-  } finally {
-    if (fd !== undefined) closeSync(fd);
-  }
 }
 
 function list(path: string): string[] {

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import loglevel from 'loglevel';
-import { MAX_LINE, printable } from '../../protocol/text/printable-text.js';
+import { MAX_LINE, printable, printableJSON } from '../../protocol/text/printable-text.js';
 import { painted } from './colours.js';
 import { standardError } from './standard-error.js';
 
@@ -35,6 +35,11 @@ function prefixed(prefix: string): LineFormat {
 /** Sets the prefix of each line. */
 export function setLinePrefix(text: string): void {
   format = prefixed(text);
+}
+
+/** Makes each line a JSON object with `time` (ISO 8601), `level` and `msg`, as log collectors read them. */
+export function setJSONLines(): void {
+  format = (level, msg) => printableJSON({ time: new Date().toISOString(), level, msg });
 }
 
 /** Sets the format of each line. */

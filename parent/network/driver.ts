@@ -132,6 +132,8 @@ export interface Network {
   onLost(listener: (reason: string) => void): void;
   /** Absent where it has no policy. */
   readonly egress?: (EgressGateway & LearningGateway) | undefined;
+  /** Whether it is lost, and not up again yet. */
+  readonly isLost?: boolean;
   /** Options that have no effect, a line each. */
   readonly warnings?: readonly string[];
   /** The listener is called each time that the network was lost and is up again. */

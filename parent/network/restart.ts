@@ -29,6 +29,7 @@ export class RestartingNetwork implements Network {
   #current: Network;
   #restarting: Promise<void> = Promise.resolve();
   #delay = FIRST_DELAY_MS;
+  isLost = false;
 
   constructor(
     first: Network,
@@ -65,6 +66,7 @@ export class RestartingNetwork implements Network {
       if (this.#ended) return;
       if (performance.now() - since > STABLE_MS) this.#delay = FIRST_DELAY_MS;
       const { again, warn } = this.options;
+      this.isLost = true;
       warn(`the network is lost: ${reason}; ${again ? 'starting it again' : 'restart to get it back'}`);
       if (again) this.#restarting = this.#restart(again);
     });
@@ -91,6 +93,7 @@ export class RestartingNetwork implements Network {
         continue;
       }
       if (this.#closing.signal.aborted) return;
+      this.isLost = false;
       this.options.info('the network is up again');
       this.#watch(this.#current);
       for (const listener of this.#restored) listener();

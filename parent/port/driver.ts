@@ -1,6 +1,6 @@
 import type { PortDriverInfo, StackEvent } from '../../protocol/api/types.js';
 import type { AutoPort, PortMapping, PublishedPort } from '../../protocol/ports/port-mapping.js';
-import type { PortCounters, PortSource, PortState } from '../../protocol/ports/status.js';
+import type { PortCounters, PortSource, PortState, Refusal } from '../../protocol/ports/status.js';
 
 type WithoutTime<E> = E extends StackEvent ? Omit<E, 'time'> : never;
 
@@ -13,6 +13,8 @@ export interface DriverReport {
   listener: PortState;
   counters: PortCounters;
   source?: PortSource;
+  /** Why connections were refused, where any were. */
+  refusals?: Partial<Record<Refusal, number>>;
   bypass?: boolean;
   bypassReason?: string;
 }
@@ -59,6 +61,8 @@ export interface PortDriver {
   list(): PublishedPort[];
   /** The state of one port now; undefined if the driver does not know it. */
   report(id: number): DriverReport | undefined;
+  /** What the agent is asked for, for connections of that port; absent where the driver does not go through the agent. */
+  targetOf?(id: number): Uint8Array | undefined;
   /**
    * Removes the ports with `count` ids from `id` on, as far as they exist. Resolves when the host's ports are free
    * again and their connections are closed. Rejects with UnknownPortError where there are none, and with a PortError

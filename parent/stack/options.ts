@@ -74,6 +74,10 @@ export interface StackOptions {
   persistentPorts?: string;
   /** Directories of containers and of network configuration lists; absent for a stack that runs no containers. */
   containers?: { dataDir: string; confDir: string };
+  /** Where metrics are served over HTTP; nowhere where absent. */
+  metrics?: ServedAddress;
+  /** Where a page with a picture of the stack is served, on loopback; nowhere where absent. */
+  ui?: ServedAddress;
   /** Directories that are copied up: writable in the child, and not the host's; absolute. */
   copyUp: readonly string[];
   propagation: Propagation;
@@ -82,6 +86,12 @@ export interface StackOptions {
   /** Name of the cgroup below this process's own that all its processes are moved to. */
   evacuateCgroup2?: string;
   subIdSource: SubIdSource;
+}
+
+/** An address of the host for HTTP. */
+export interface ServedAddress {
+  ip: string;
+  port: number;
 }
 
 export interface BypassOptions {

@@ -6,6 +6,7 @@
  * and all ports listen.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Info } from '../../protocol/api/types.js';
 import { defaultCongestion } from '../../protocol/net/congestion.js';
 import { encodeStackRecord } from '../../protocol/state/stack-record.js';
 import { dataLockPath } from '../../protocol/state/state-layout.js';
@@ -15,17 +16,17 @@ import { EventBus } from '../api/event-bus.js';
 import { APIServer } from '../api/server.js';
 import { ContainerService } from '../containers/service.js';
 import { startNames } from '../dns/start-names.js';
-import { type StackEgress, startEgress } from '../egress/start-egress.js';
+import { startEgress } from '../egress/start-egress.js';
 import { EngineHost } from '../engine/engine-host.js';
 import { availableCPUs, usualPortThreads } from '../engine/threads.js';
 import { ContainersError, errorText, NamespaceError, NetworkError } from '../errors.js';
-import type { FlowsDeps } from '../flows/index.js';
 import { startRouter } from '../http/start-router.js';
 import { divideCgroup, evacuateCgroup } from '../namespaces/cgroup.js';
 import { type Launcher, LauncherEndedError } from '../namespaces/launcher.js';
 import { NamespacePrograms } from '../namespaces/programs.js';
 import { clearOfHost } from '../network/host/clear-of-host.js';
 import { prepareNetwork } from '../network/index.js';
+import { Observation, type ObservationDeps } from '../observation/observation.js';
 import { startOverlays } from '../overlay/start-overlays.js';
 import { announceStack } from '../stack-discovery/announce.js';
 import { endRemnantOf } from '../stack-discovery/remnant.js';
@@ -131,6 +132,7 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
       network: () => network.info,
       hostReach: options.network,
       policies: egress,
+      emit: (event) => events.emit(event),
       config: containersConfig(options, options.containers, { stateDir, cgroup, record }),
       warn: (line) => log.warn(line),
     });
@@ -140,13 +142,47 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
   stateDir.write('childPid', String(launcher.pid), 0o444);
   const hostNames = await startNames(context, { containers, engineHost, events, network, ports, record, stateDir });
   const info = () => stackInfo({ options, stateDir, launcher, network, ports: ports.driver, hostNames });
-  const flows = { engineHost, ports, launcher, netns: child.netns, containers, egress };
   const programs = new NamespacePrograms(launcher);
+  const { netns } = child;
+  const served = {
+    agent,
+    containers,
+    egress,
+    engineHost,
+    events,
+    info,
+    launcher,
+    netns,
+    network,
+    overlays,
+    ports,
+    programs,
+  };
+  const api = await serveAPI(context, stateDir, served);
+  const renewal = keepState(context, { api, containers, stateDir });
+  return { api, containers, engineHost, events, info, launcher, network, ports, programs, renewal, resolvConf, undo };
+}
+
+interface ServedParts extends ObservationDeps {
+  events: EventBus;
+  info: () => Info;
+  ports: StackPorts;
+  programs: NamespacePrograms;
+}
+
+/** Clients can connect from then on. Throws APISocketError, and UserError if an address for HTTP cannot be used. */
+async function serveAPI(context: StartContext, stateDir: StateDir, parts: ServedParts): Promise<APIServer> {
+  const { options, log, undo } = context;
+  const { containers, egress, events, info, overlays, ports, programs } = parts;
+  const observation = new Observation(parts);
+  const metrics = () => observation.metrics();
+  const warn = (line: string) => log.warn(line);
   const api = new APIServer({
     socketPath: stateDir.socket,
     info,
-    // Loaded when it is needed first.
-    flows: async (most) => (await import('../flows/index.js')).listFlows(flowsDepsOf(flows), most),
+    flows: (most, withPrograms) => observation.flows(most, withPrograms),
+    trace: (address) => observation.trace(address),
+    metrics,
     ports: ports.driver,
     persistentPorts: ports.persistent,
     waiting: ports.waiting,
@@ -156,37 +192,24 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
     limits: egress?.limits,
     events,
     programs: (program) => programs.start(program),
-    log: (line) => log.warn(line),
+    log: warn,
   });
   await api.listenAgain();
   undo.push('close the API', () => api.close());
   await startRouter(context, stateDir.path);
   // Before the API is closed, so that clients that wait for a container see how it ended.
   if (containers) undo.push('end the containers', () => containers.close());
-  const renewal = keepState(context, { api, containers, stateDir });
-  return { api, containers, engineHost, events, info, launcher, network, ports, programs, renewal, resolvConf, undo };
-}
-
-/** What lists open connections. */
-function flowsDepsOf({
-  engineHost,
-  ports,
-  launcher,
-  netns,
-  containers,
-  egress,
-}: Pick<StackDeps, 'engineHost' | 'ports' | 'launcher' | 'containers'> & {
-  netns: string | undefined;
-  egress: StackEgress | undefined;
-}): FlowsDeps {
-  return {
-    engine: engineHost.engine,
-    ports: () => ports.driver?.list() ?? [],
-    root: launcher.pid,
-    netns,
-    containers: async () => (await containers?.running()) ?? [],
-    containerAt: (client) => egress?.containers.nameOf(client),
-  };
+  if (options.metrics) {
+    const { serveMetrics } = await import('../observation/web/metrics-server.js');
+    undo.push('end the metrics', await serveMetrics({ address: options.metrics, metrics, log: warn }));
+  }
+  if (options.ui) {
+    const { startUI } = await import('../observation/web/start-ui.js');
+    const { url, close } = await startUI(parts, { address: options.ui, observation, log: warn });
+    undo.push('end the page', close);
+    log.info(`the page of the stack: ${url}`);
+  }
+  return api;
 }
 
 function containersConfig(

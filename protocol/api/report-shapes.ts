@@ -38,11 +38,11 @@ export function isPortReport(value: unknown): value is PortReport {
 
 export function isFlow(value: unknown): value is Flow {
   if (!isFields(value)) return false;
-  const { program, name, container } = value;
+  const { program, name, container, state, source } = value;
   return (
     ['protocol', 'direction', 'client', 'destination', 'host', 'verdict'].every((field) => isText(value[field])) &&
     ['connection', 'bytesSent', 'bytesReceived', 'since'].every((field) => isNumber(value[field])) &&
-    [name, container].every(optional(isText)) &&
+    [name, container, state, source].every(optional(isText)) &&
     optional(isFields)(program)
   );
 }

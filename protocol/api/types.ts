@@ -1,6 +1,6 @@
 import type { Origin } from '../dns/origins.js';
 import type { PortStatus } from '../ports/rootlesskit-json.js';
-import type { PortCounters, PortSource, PortState } from '../ports/status.js';
+import type { PortCounters, PortSource, PortState, Refusal } from '../ports/status.js';
 
 /** Version of the REST API: RootlessKit's, with additions. */
 export const API_VERSION = '1.1.2';
@@ -60,6 +60,8 @@ export interface PortReport extends PortStatus {
   bypassReason?: string;
   /** Whether it is published again at the next start of the stack. */
   persistent?: boolean;
+  /** Connections that were refused, by the reason; absent without any. */
+  refusals?: Partial<Record<Refusal, number>>;
   /** Id of the container that it leads to. */
   container?: string;
 }
@@ -91,6 +93,10 @@ export interface Flow {
   /** In ms since the epoch. */
   since: number;
   verdict: 'allowed';
+  /** `connecting` until there is a server; `unanswered` for a UDP flow without an answer. Absent from earlier versions. */
+  state?: 'connecting' | 'open' | 'half-closed' | 'unanswered';
+  /** Whose address the server sees; absent for outbound ones, and clients on loopback. */
+  source?: 'client' | 'agent';
 }
 
 /** What a program inside could not reach because of the egress policy. */
@@ -140,8 +146,17 @@ export type StackEvent = { time: number } & (
   | ({ type: 'outbound-closed'; bytesSent: number; bytesReceived: number } & OutboundEvent)
   | EgressDenied
   | DnsQueryEvent
+  | ContainerEvent
   | { type: 'driver-state'; driver: string; state: 'ready' | 'lost' | 'stopped'; reason?: string }
 );
+
+/** What happened to a container or a network. `container` and `network` are names, `id` is the container's, or the network's. */
+export type ContainerEvent =
+  | { type: 'container-created' | 'container-started' | 'container-removed'; container: string; id: string }
+  /** Without an exit code where its end was not observed. */
+  | { type: 'container-exited'; container: string; id: string; exitCode?: number }
+  | { type: 'network-created' | 'network-removed'; network: string; id: string }
+  | { type: 'network-connected' | 'network-disconnected'; network: string; container: string; id: string };
 
 /** As in a Flow. */
 export type OutboundEvent = Pick<Flow, 'protocol' | 'connection' | 'client' | 'destination' | 'host' | 'name'>;

@@ -6,6 +6,10 @@
  */
 export type PortSource = 'client' | 'agent' | 'both';
 
+/** Why a connection was refused: no server there, no way to it, a limit of descriptors or memory, the agent, anything else. */
+export const REFUSALS = ['no-server', 'unreachable', 'limit', 'agent', 'other'] as const;
+export type Refusal = (typeof REFUSALS)[number];
+
 /** What the listener of a port is doing. Anything but "listening" comes with a reason. */
 export interface PortState {
   state: 'listening' | 'waiting';

@@ -186,6 +186,16 @@ export interface AgentRequests {
   'egress-report': { params: { id: string; key: string }; result: { report?: EgressReport | undefined } };
 }
 
+/** Where connections of a port lead inside, and what became of them. */
+export interface TargetTrace {
+  /** In the order of the dial rule, up to the first that answers; with the errno, "" for an answer. */
+  tried: { ip: string; error: string }[];
+  /** Addresses that programs are bound to on that port. */
+  listening: string[];
+  /** Whether connections are made in the network namespace of the container. */
+  entersNetns: boolean;
+}
+
 export type AgentRequest = keyof AgentRequests;
 
 /** `resolvers`: resolv.conf; `networks`: routes, rules and addresses. */
@@ -219,6 +229,12 @@ export type Message =
   | { type: 'listeners'; container: string; listeners: readonly Listener[] }
   /** Parent to agent: whether it wants to know of DNS queries. */
   | { type: 'watch-queries'; wanted: boolean }
+  /** Parent to agent: try where a target leads (`rootlessctl trace`); answered with `traced`. */
+  | { type: 'trace'; id: number; target: Uint8Array; port: number }
+  /** The parent validates the result; undefined where it failed. */
+  | { type: 'traced'; id: number; result: unknown }
+  /** Agent to parent: a ContainerEvent, which the parent validates. */
+  | { type: 'event'; event: unknown }
   /** Agent to parent; answered with a `reply` of the same id. The parent validates the params. */
   | { type: 'request'; id: number; name: string; params: unknown }
   | { type: 'reply'; id: number; result: unknown }
@@ -305,6 +321,18 @@ export function decodeMessage(data: Uint8Array): Message {
     }
     if (message.type === 'request' && typeof message.id === 'number' && typeof message.name === 'string') {
       return { type: 'request', id: message.id, name: message.name, params: message.params };
+    }
+    if (
+      message.type === 'trace' &&
+      typeof message.id === 'number' &&
+      typeof message.port === 'number' &&
+      message.target instanceof Uint8Array
+    ) {
+      return { type: 'trace', id: message.id, target: message.target, port: message.port };
+    }
+    if (message.type === 'event') return { type: 'event', event: message.event };
+    if (message.type === 'traced' && typeof message.id === 'number') {
+      return { type: 'traced', id: message.id, result: message.result };
     }
     if (message.type === 'reply' && typeof message.id === 'number') {
       const { id, result, error } = message;

@@ -4,8 +4,10 @@ import { MAX_PORT_THREADS } from '../../../parent/engine/threads.js';
 import { UsageError } from '../../../parent/errors.js';
 import { userModeAddresses } from '../../../parent/network/drivers/addresses.js';
 import { parseAutoAddresses } from '../../../parent/port/auto/addresses.js';
+import type { ServedAddress } from '../../../parent/stack/options.js';
 import { checkStackName } from '../../../parent/stack-discovery/choose.js';
 import { parseNameListener } from '../../../protocol/dns/name-listener.js';
+import { isLoopback } from '../../../protocol/net/ip.js';
 import { parseHostPort } from '../../../protocol/ports/host-port.js';
 import { checkAddress, checkPort, parseRange, splitFields } from '../../../protocol/ports/port-text.js';
 import { parseGoInteger } from '../../rootlesskit-compat/go-flags.js';
@@ -75,6 +77,21 @@ export function checkDnsPublish(text: string): void {
   parseNameListener(text);
 }
 
+export function checkMetricsAddress(text: string): void {
+  parseServedAddress('metrics', text);
+}
+
+export function checkUIAddress(text: string): void {
+  const { ip } = parseServedAddress('ui', text);
+  if (!isLoopback(ip)) {
+    throw invalid(
+      'ui',
+      text,
+      'expected a loopback address, such as 127.0.0.1:8081; from elsewhere, reach it with: ssh -L',
+    );
+  }
+}
+
 export function checkIfname(name: string, { dialect }: CheckContext): void {
   if (name.includes('/') && dialect.name === 'rootlesskit') {
     throw new UsageError(`ifname must not contain "/", got ${name}`);
@@ -101,9 +118,9 @@ export function checkCgroupName(name: string): void {
 }
 
 /** Throws UsageError. */
-export function parseHTTPAddress(text: string): { ip: string; port: number } {
+export function parseServedAddress(option: string, text: string): ServedAddress {
   const fail = (problem: string): never => {
-    throw invalid('http', text, `${problem}; expected [ip:]port, such as 8080`);
+    throw invalid(option, text, `${problem}; expected [ip:]port, such as 8080`);
   };
   const fields = splitFields(text, fail).map((field) => field.text);
   const port = parseRange(fields.at(-1) ?? '', 'port', fail);
@@ -115,7 +132,7 @@ export function parseHTTPAddress(text: string): { ip: string; port: number } {
 }
 
 export function checkHTTPAddress(text: string): void {
-  parseHTTPAddress(text);
+  parseServedAddress('http', text);
 }
 
 export function checkAutoAddress(text: string): void {

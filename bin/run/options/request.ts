@@ -1,6 +1,7 @@
 /** Checks the values of a command line, and turns them into the options of a stack. */
 import { DEFAULTS } from '../../../parent/defaults.js';
 import { UsageError } from '../../../parent/errors.js';
+import { LOG_LEVELS } from '../../../parent/log/levels.js';
 import { subIdSources } from '../../../parent/namespaces/id-map.js';
 import { parseAutoAddresses } from '../../../parent/port/auto/addresses.js';
 import { checkAutoDriver } from '../../../parent/port/index.js';
@@ -11,7 +12,7 @@ import { LearnedFile } from '../../../protocol/egress/learned-file.js';
 import { parseRateLimit } from '../../../protocol/egress/rate-limit.js';
 import { joined } from '../../../protocol/ports/port-mapping.js';
 import { chooseNetwork, choosePorts } from '../../rootlesskit-compat/rootlesskit-face.js';
-import { parseHTTPAddress, parsePortThreads } from './checks.js';
+import { parsePortThreads, parseServedAddress } from './checks.js';
 import { egressRules, networkWarnings, slirp4netnsSwitches, toNetworkOptions } from './network.js';
 import { bypassOptions, checkDuplicates, publishedPorts } from './ports.js';
 import { checkRelations, checkValues } from './relations.js';
@@ -50,8 +51,10 @@ export function toRunRequest(line: CommandLine): RunRequest {
   const propagation = choice(propagations, values.propagation);
   warnings.push(...networkWarnings(values, net, { hostLoopback, bypass: bypass !== undefined, mtu: network.mtu }));
   return {
-    ...(values.debug && { logLevel: 'debug' as const }),
-    ...(values.quiet && { logLevel: 'warn' as const }),
+    log: {
+      level: values.debug ? 'debug' : values.quiet ? 'warn' : choice(LOG_LEVELS, values.logLevel ?? 'info'),
+      json: values.logFormat === 'json',
+    },
     warnings,
     options: {
       ...(command.length === 0 ? {} : { command }),
@@ -72,11 +75,13 @@ export function toRunRequest(line: CommandLine): RunRequest {
       publish,
       ...(auto.length > 0 && { autoPublish: auto }),
       ...(values.autoAddress !== undefined && { autoAddresses: parseAutoAddresses(values.autoAddress) }),
-      ...(values.http !== undefined && { http: parseHTTPAddress(values.http) }),
+      ...(values.http !== undefined && { http: parseServedAddress('http', values.http) }),
       ...(bypass && { bypass }),
       keepSource: values.sourceIpTransparent ?? DEFAULTS.keepSource,
       systemPath: defaults.systemPath,
       copyUp: copyUpDirectories(values.copyUp ?? defaults.copyUp, propagation),
+      ...(values.metrics !== undefined && { metrics: parseServedAddress('metrics', values.metrics) }),
+      ...(values.ui !== undefined && { ui: parseServedAddress('ui', values.ui) }),
       propagation,
       namespaces: namespacesOf(values),
       ...(values.evacuateCgroup2 === undefined ? {} : { evacuateCgroup2: values.evacuateCgroup2 }),

@@ -4,6 +4,7 @@
  */
 import { DEFAULTS } from '../../../parent/defaults.js';
 import { MAX_PORT_THREADS } from '../../../parent/engine/threads.js';
+import { LOG_LEVELS } from '../../../parent/log/levels.js';
 import { subIdSources } from '../../../parent/namespaces/id-map.js';
 import { networkNames } from '../../../parent/network/index.js';
 import { portDriverNames } from '../../../parent/port/index.js';
@@ -20,9 +21,11 @@ import {
   checkHostPort,
   checkHTTPAddress,
   checkIfname,
+  checkMetricsAddress,
   checkMtu,
   checkName,
   checkPortThreads,
+  checkUIAddress,
 } from './checks.js';
 import { type Group, IGNORED, type OptionRule } from './rule.js';
 
@@ -333,9 +336,37 @@ const other: readonly OptionRule[] = [
     flags: '-q, --quiet',
     description: 'log warnings and errors only',
     only: 'rootless-run',
-    conflicts: [{ option: '--debug' }],
+    conflicts: [{ option: '--log-level', reason: 'both set the level' }, { option: '--debug' }],
   },
   { flags: '--debug', description: 'log debug messages' },
+  {
+    flags: '--log-level <level>',
+    description: 'log messages of this level and above',
+    only: 'rootless-run',
+    choices: LOG_LEVELS,
+    default: 'info',
+    conflicts: [{ option: '--debug', reason: 'both set the level' }],
+  },
+  {
+    flags: '--log-format <format>',
+    description: 'format of log lines; json has one object a line, with time, level and msg',
+    only: 'rootless-run',
+    choices: ['text', 'json'],
+    default: 'text',
+  },
+  {
+    flags: '--metrics <address>',
+    description: 'serve metrics for Prometheus over HTTP at this address of the host, such as 127.0.0.1:9464',
+    only: 'rootless-run',
+    check: checkMetricsAddress,
+  },
+  {
+    flags: '--ui <address>',
+    description:
+      'serve a page with a live picture of the stack at this loopback address, such as 127.0.0.1:8081; its URL, with a token, is printed',
+    only: 'rootless-run',
+    check: checkUIAddress,
+  },
 ];
 
 /** By group, in the order of --help. */

@@ -1,5 +1,6 @@
 /** The command line of rootless-run before and after it is checked. */
 import { UsageError } from '../../../parent/errors.js';
+import type { LogLevel } from '../../../parent/log/levels.js';
 import type { StackOptions } from '../../../parent/stack/options.js';
 import type { Dialect } from '../dialect.js';
 
@@ -50,6 +51,10 @@ export interface Values {
   subidSource: string;
   debug?: boolean;
   quiet?: boolean;
+  logLevel?: string;
+  logFormat?: string;
+  metrics?: string;
+  ui?: string;
 }
 
 export interface ParsedOptions {
@@ -66,11 +71,15 @@ export interface CommandLine extends ParsedOptions {
   hasCommand: boolean;
 }
 
+export interface LogRequest {
+  level: LogLevel;
+  json: boolean;
+}
+
 /** A command line that was checked. */
 export interface RunRequest {
   options: StackOptions;
-  /** What is logged; info where absent. */
-  logLevel?: 'debug' | 'warn';
+  log: LogRequest;
   /** Reported at the start; the stack starts anyway. */
   warnings: string[];
 }

@@ -44,6 +44,8 @@ export const containerRoutes: Routes = {
     const { id } = containers.store.find(name);
     return ok({ exitCode: (await containers.wait(id)) ?? null });
   },
+  'GET /usage': async ({ usage }) => ok(usage.list()),
+  'GET /containers/*/processes': async ({ usage }, { name }) => ok(usage.processes(name)),
   'POST /containers/*/exec': async ({ streams }, { name, body }) => {
     const id = await streams.execs.prepare(name, parseExecRequest(await body()));
     return created({ id });

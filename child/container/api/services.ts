@@ -3,6 +3,7 @@ import type { ContainerManager } from '../lifecycle/manager.js';
 import type { OverlayNetworks } from '../network/overlay/overlays.js';
 import type { NetworkRegistry } from '../network/registry.js';
 import type { NetworkAdmin } from '../network-admin/network-admin.js';
+import type { UsageReports } from '../process/usage-reports.js';
 import type { ContainerStreams } from './exec-streams.js';
 import type { OCIHooks } from './oci-hooks.js';
 
@@ -15,5 +16,6 @@ export interface Services {
   hooks: OCIHooks;
   garbage: GarbageCollector;
   streams: ContainerStreams;
+  usage: UsageReports;
   warn: (line: string) => void;
 }

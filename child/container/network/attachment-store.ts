@@ -17,6 +17,9 @@ export interface AttachState {
 }
 
 export class AttachmentStore {
+  /** Gets the names of the networks that a container is on, and of those that it was on. */
+  onChange: ((id: string, now: readonly string[], before: readonly string[]) => void) | undefined;
+
   constructor(private readonly directory: string) {}
 
   /** The state that was last written; undefined if there is none, or it is incomplete. */
@@ -32,12 +35,20 @@ export class AttachmentStore {
     return (await this.read(id)) ?? { ports: [], attachments: [], results: {} };
   }
 
-  write(id: string, state: AttachState): Promise<void> {
-    return writeJSON(this.#file(id), state);
+  async write(id: string, state: AttachState): Promise<void> {
+    const before = await this.#networks(id);
+    await writeJSON(this.#file(id), state);
+    this.onChange?.(id, networksOf(state), before);
   }
 
-  remove(id: string): Promise<void> {
-    return remove(this.#file(id));
+  async remove(id: string): Promise<void> {
+    const before = await this.#networks(id);
+    await remove(this.#file(id));
+    this.onChange?.(id, [], before);
+  }
+
+  async #networks(id: string): Promise<string[]> {
+    return this.onChange ? networksOf(await this.state(id)) : [];
   }
 
   /** Ids of the containers that have a state. */
@@ -48,6 +59,10 @@ export class AttachmentStore {
   #file(id: string): string {
     return join(this.directory, `${id}.json`);
   }
+}
+
+function networksOf({ attachments }: AttachState): string[] {
+  return attachments.map(({ network }) => network);
 }
 
 /**

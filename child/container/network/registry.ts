@@ -36,6 +36,8 @@ export interface NetworkRegistryDeps {
 }
 
 export class NetworkRegistry {
+  /** Called for each network that is made or removed here. */
+  onChange: ((change: 'created' | 'removed', network: Network) => void) | undefined;
   readonly #locks = new KeyedLock();
   /** Files whose problems have been reported. */
   readonly #warned = new Set<string>();
@@ -139,7 +141,9 @@ export class NetworkRegistry {
       if (!known) requireFree(subnets, usedSubnets(subnetsByName(networks), await this.#hostNetworks()));
       const file = known?.file ?? this.#fileOf(list.name);
       await writeDurableJSON(file, wanted, 0o644);
-      return { network: networkOf(wanted, file), moved: known !== undefined };
+      const network = networkOf(wanted, file);
+      if (!known) this.onChange?.('created', network);
+      return { network, moved: known !== undefined };
     });
   }
 
@@ -162,6 +166,7 @@ export class NetworkRegistry {
         `the network ${network.name} is managed by another program (${network.file}) and cannot be removed here`,
       );
     await remove(network.file);
+    this.onChange?.('removed', network);
   }
 
   #fileOf(name: string): string {
@@ -192,7 +197,9 @@ export class NetworkRegistry {
     const list = buildList(request, this.deps.ipamDir, () => chooseSubnets(request, used));
     const file = this.#fileOf(request.name);
     await writeDurableJSON(file, list, 0o644);
-    return networkOf(list, file);
+    const network = networkOf(list, file);
+    this.onChange?.('created', network);
+    return network;
   }
 }
 

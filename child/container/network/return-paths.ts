@@ -55,6 +55,11 @@ export class ReturnPaths {
     return this.#endpoints.get(id, () => this.#findEndpoint(id));
   }
 
+  /** Path of the network namespace of a container; undefined where it does not run. */
+  async netnsOf(id: string): Promise<string | undefined> {
+    return (await this.#runningEntry(id))?.netns;
+  }
+
   async #findEndpoint(id: string): Promise<ContainerEndpoint | undefined> {
     const { attachments } = await this.states.state(id);
     const entry = await this.#runningEntry(id);

@@ -82,7 +82,16 @@ const runSchema = z.object({
   failure: z.string().optional(),
 });
 
+/** Gets what changes; not what is read. */
+export interface ContainerObserver {
+  created(record: ContainerRecord): void;
+  /** Another state of a run; with the one before. */
+  ran(record: ContainerRecord, run: RunRecord, before: RunRecord | undefined): void;
+  removed(record: ContainerRecord): void;
+}
+
 export class ContainerStore implements Sweepable {
+  observer: ContainerObserver | undefined;
   readonly #containers = new Map<string, ContainerRecord>();
   readonly #runs = new Map<string, RunRecord>();
   /** Directories whose record cannot be parsed. */
@@ -182,17 +191,22 @@ export class ContainerStore implements Sweepable {
 
   async write(record: ContainerRecord): Promise<void> {
     await writeDurableJSON(join(this.directory, record.id, 'container.json'), record);
+    const isNew = !this.#containers.has(record.id);
     this.#containers.set(record.id, record);
+    if (isNew) this.observer?.created(record);
   }
 
   async writeRun(id: string, run: RunRecord): Promise<void> {
     await writeJSON(join(this.directory, id, 'run.json'), run);
-    this.#runs.set(id, run);
+    this.setRunInMemory(id, run);
   }
 
   /** Like writeRun(), but in memory only. */
   setRunInMemory(id: string, run: RunRecord): void {
+    const before = this.#runs.get(id);
     this.#runs.set(id, run);
+    const record = this.#containers.get(id);
+    if (record) this.observer?.ran(record, run, before);
   }
 
   /** Removes the record of its runs, as if it had never run. */
@@ -217,8 +231,10 @@ export class ContainerStore implements Sweepable {
 
   /** To be called when nothing is left of a container. */
   forget(id: string): void {
+    const record = this.#containers.get(id);
     this.#containers.delete(id);
     this.#runs.delete(id);
+    if (record) this.observer?.removed(record);
   }
 }
 

@@ -4,11 +4,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <functional>
 #include <memory>
 
 #include "binding/exports.h"
 #include "binding/values.h"
 #include "netlink/netlink.h"
+#include "netlink/try_connect.h"
 #include "process/service_manager.h"
 #include "return_path/local_address.h"
 #include "system/sockets.h"
@@ -118,47 +120,63 @@ napi_value netlinkExchange(napi_env env, napi_callback_info info) {
   return error != 0 ? throwErrno(env, error, "netlink") : makeBuffer(env, answers);
 }
 
-// An exchange on a thread of libuv's pool, for what the kernel takes long for.
-struct PendingExchange {
-  int fd = -1;
-  unsigned acknowledgements = 0;
+// A call on a thread of libuv's pool, for what the kernel takes long for.
+struct PendingCall {
+  const char* name;
+  // Returns 0, with the result, or an errno.
+  std::function<int(std::string* result)> call;
   int error = 0;
-  std::string messages, answers;
+  std::string result;
   napi_async_work work = nullptr;
   napi_deferred deferred = nullptr;
 };
 
-void runExchange(napi_env, void* data) {
-  auto* pending = static_cast<PendingExchange*>(data);
-  pending->error = netlink::exchange(pending->fd, pending->messages, pending->acknowledgements, &pending->answers);
+void runCall(napi_env, void* data) {
+  auto* pending = static_cast<PendingCall*>(data);
+  pending->error = pending->call(&pending->result);
 }
 
-void settleExchange(napi_env env, napi_status, void* data) {
-  std::unique_ptr<PendingExchange> pending(static_cast<PendingExchange*>(data));
+void settleCall(napi_env env, napi_status, void* data) {
+  std::unique_ptr<PendingCall> pending(static_cast<PendingCall*>(data));
   napi_delete_async_work(env, pending->work);
   if (pending->error == 0) {
-    napi_resolve_deferred(env, pending->deferred, makeBuffer(env, pending->answers));
+    napi_resolve_deferred(env, pending->deferred, makeBuffer(env, pending->result));
     return;
   }
   napi_value reason;
-  throwErrno(env, pending->error, "netlink");
+  throwErrno(env, pending->error, pending->name);
   napi_get_and_clear_last_exception(env, &reason);
   napi_reject_deferred(env, pending->deferred, reason);
+}
+
+napi_value startCall(napi_env env, const char* name, std::function<int(std::string*)> call) {
+  auto pending = std::make_unique<PendingCall>(PendingCall{name, std::move(call)});
+  napi_value promise;
+  napi_create_promise(env, &pending->deferred, &promise);
+  napi_create_async_work(env, nullptr, makeString(env, name), runCall, settleCall, pending.get(), &pending->work);
+  napi_queue_async_work(env, pending.release()->work);
+  return promise;
 }
 
 napi_value netlinkExchangeAsync(napi_env env, napi_callback_info info) {
   // (fd, messages, acknowledgements) -> promise of the answers; the socket must be open, and not be used, until then
   Args args(env, info);
-  auto pending = std::make_unique<PendingExchange>();
-  pending->fd = int(args.number(0));
-  pending->messages = args.bytes(1);
-  pending->acknowledgements = unsigned(args.number(2));
-  napi_value promise;
-  napi_create_promise(env, &pending->deferred, &promise);
-  napi_create_async_work(env, nullptr, makeString(env, "netlink"), runExchange, settleExchange, pending.get(),
-                         &pending->work);
-  napi_queue_async_work(env, pending.release()->work);
-  return promise;
+  int fd = int(args.number(0));
+  auto acknowledgements = unsigned(args.number(2));
+  return startCall(env, "netlink", [fd, acknowledgements, messages = args.bytes(1)](std::string* answers) {
+    return netlink::exchange(fd, messages, acknowledgements, answers);
+  });
+}
+
+napi_value tryConnectTo(napi_env env, napi_callback_info info) {
+  // (ip, port, netns, ms) -> promise
+  Args args(env, info);
+  Address address;
+  if (!Address::parse(args.string(0), uint16_t(args.number(1)), &address)) return throwErrno(env, EINVAL, "parse");
+  auto ms = unsigned(args.number(3));
+  return startCall(env, "connect", [address, netns = args.string(2), ms](std::string*) {
+    return tryConnect(address, netns, ms);
+  });
 }
 
 }  // namespace
@@ -174,6 +192,7 @@ std::vector<NamedFunction> networkFunctions() {
       {"openNetlink", openNetlink},
       {"netlinkExchange", netlinkExchange},
       {"netlinkExchangeAsync", netlinkExchangeAsync},
+      {"tryConnect", tryConnectTo},
   };
 }
 

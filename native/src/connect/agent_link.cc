@@ -214,10 +214,11 @@ void AgentLink::countSecond(uint32_t id) {
   }
   cancelOwn(id, entry);
   const char* why = entry.inFlight ? "the agent does not answer" : "connecting takes too long";
+  int error = entry.inFlight ? EPIPE : ETIMEDOUT;
   noLongerInFlight(&entry);
   Dial* dial = entry.dial;
   dials_.erase(it);
-  dial->onDialFailed(ETIMEDOUT, why);
+  dial->onDialFailed(error, why);
 }
 
 void AgentLink::noLongerInFlight(Entry* entry) {

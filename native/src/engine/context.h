@@ -65,8 +65,21 @@ class EventSink {
   virtual void emit(Event event) = 0;
 };
 
+// Why a connection was refused: no server there, no way to it, a limit of descriptors or memory, the agent, anything else.
+enum class Refusal : uint8_t { noServer, unreachable, limit, agent, other };
+constexpr size_t kRefusals = 5;
+Refusal refusalOf(int error);
+
+// What a connection or flow is doing: its other side is connected; both directions are open; one has ended; a UDP server
+// has not answered.
+enum class FlowState : uint8_t { connecting, open, halfClosed, unanswered };
+
+// Whether a server sees the client's address; unknown for clients on loopback, which have no other one.
+enum class SourceSeen : uint8_t { unknown, kept, hidden };
+
 struct CounterTotals {
   uint64_t open = 0, opened = 0, refused = 0, in = 0, out = 0, sourceKept = 0, sourceHidden = 0;
+  uint64_t refusedBy[kRefusals] = {};
 };
 
 // Counters of one port on one thread; written there, read anywhere.
@@ -79,9 +92,13 @@ struct Counters {
   // Clients that are not on loopback: with an address that the server sees, and without.
   std::atomic<uint64_t> sourceKept{0};
   std::atomic<uint64_t> sourceHidden{0};
+  // Of those that were refused.
+  std::atomic<uint64_t> refusedBy[kRefusals]{};
 
   // `child` is the socket towards the server.
-  void countSource(const Address& client, int child);
+  SourceSeen countSource(const Address& client, int child);
+  // With the errno of the last attempt.
+  void countRefusal(int error);
   void addTo(CounterTotals* totals) const;
 };
 

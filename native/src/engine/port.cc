@@ -7,12 +7,41 @@
 
 namespace rn {
 
-void Counters::countSource(const Address& client, int child) {
-  if (client.isLoopback()) return;
+Refusal refusalOf(int error) {
+  switch (error) {
+    case ECONNREFUSED:
+    case ECONNRESET:
+      return Refusal::noServer;
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case EADDRNOTAVAIL:
+    case ETIMEDOUT:
+      return Refusal::unreachable;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+      return Refusal::limit;
+    case EPIPE:
+    case EPROTO:
+      return Refusal::agent;
+    default:
+      return Refusal::other;
+  }
+}
+
+SourceSeen Counters::countSource(const Address& client, int child) {
+  if (client.isLoopback()) return SourceSeen::unknown;
   Address own;
   own.length = sizeof own.v6;
   bool kept = getsockname(child, &own.sa, &own.length) == 0 && own.ip() == client.ip();
   (kept ? sourceKept : sourceHidden)++;
+  return kept ? SourceSeen::kept : SourceSeen::hidden;
+}
+
+void Counters::countRefusal(int error) {
+  refused++;
+  refusedBy[size_t(refusalOf(error))]++;
 }
 
 void Counters::addTo(CounterTotals* totals) const {
@@ -23,6 +52,7 @@ void Counters::addTo(CounterTotals* totals) const {
   totals->out += out;
   totals->sourceKept += sourceKept;
   totals->sourceHidden += sourceHidden;
+  for (size_t i = 0; i < kRefusals; i++) totals->refusedBy[i] += refusedBy[i];
 }
 
 Context& Shared::leastLoaded(Context& own) const {

@@ -22,7 +22,7 @@ struct PortOptions {
   uint32_t owner = 0;
 };
 
-// An open connection or flow of a port, for reports.
+// A connection or flow of a port, for reports.
 struct PortFlow {
   uint32_t port = 0;
   // IPPROTO_TCP or IPPROTO_UDP.
@@ -34,6 +34,8 @@ struct PortFlow {
   uint64_t in = 0, out = 0;
   // In milliseconds.
   uint64_t age = 0;
+  FlowState state = FlowState::open;
+  SourceSeen source = SourceSeen::unknown;
 };
 
 class Port : public FdBudget::Holder, public std::enable_shared_from_this<Port> {

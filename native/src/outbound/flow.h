@@ -25,6 +25,7 @@ struct FlowReport {
   uint64_t sent = 0, received = 0;
   // In milliseconds.
   uint64_t age = 0;
+  FlowState state = FlowState::open;
 };
 
 // Emits an event of the flow, where these are wanted.

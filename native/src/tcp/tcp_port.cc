@@ -25,7 +25,7 @@ bool outOfFds(int error) { return error == EMFILE || error == ENFILE || error ==
 class TcpConnection : public TcpRelay, public Dial {
  public:
   TcpConnection(Context& context, TcpPort* port, Fd client, const Address& address)
-      : TcpRelay(context, port->counters_), port_(port), address_(address), number_(context.shared.nextConnection++) {
+      : TcpRelay(context, port->counters_), port_(port), address_(address), number_(context.shared.nextConnection++), begunAt_(context.loop.now()) {
     fds_[kClient] = std::move(client);
   }
 
@@ -44,8 +44,7 @@ class TcpConnection : public TcpRelay, public Dial {
     counters_.open++;
     counters_.opened++;
     open_ = true;
-    openedAt_ = context_.loop.now();
-    counters_.countSource(address_, fds_[kChild].get());
+    source_ = counters_.countSource(address_, fds_[kChild].get());
     report(Event::Kind::connectionOpened, "");
     if (!sendProxyHeader() || !startRelay()) finish(true);
   }
@@ -58,14 +57,15 @@ class TcpConnection : public TcpRelay, public Dial {
       port_->updateTicks();
       return;
     }
-    counters_.refused++;
+    counters_.countRefusal(error);
     report(Event::Kind::connectionRefused, std::string(message));
     finish(true);
   }
 
-  bool isOpen() const { return open_; }
   PortFlow flow() const {
-    return {port_->id_, IPPROTO_TCP, number_, address_, bytesIn(), bytesOut(), context_.loop.now() - openedAt_};
+    FlowState state = !open_ ? FlowState::connecting : isHalfClosed() ? FlowState::halfClosed : FlowState::open;
+    uint64_t age = context_.loop.now() - begunAt_;
+    return {port_->id_, IPPROTO_TCP, number_, address_, bytesIn(), bytesOut(), age, state, source_};
   }
 
  protected:
@@ -117,14 +117,13 @@ class TcpConnection : public TcpRelay, public Dial {
   uint64_t number_;
   uint32_t dialId_ = 0;
   int waits_ = 0;
-  uint64_t openedAt_ = 0;
+  uint64_t begunAt_;
   bool open_ = false;
+  SourceSeen source_ = SourceSeen::unknown;
 };
 
 void TcpPort::addFlows(std::vector<PortFlow>* flows) const {
-  for (const TcpConnection* connection : connections_) {
-    if (connection->isOpen()) flows->push_back(connection->flow());
-  }
+  for (const TcpConnection* connection : connections_) flows->push_back(connection->flow());
 }
 
 void TcpPort::listParts(std::vector<std::shared_ptr<Port>>* parts) const {

@@ -79,6 +79,7 @@ class TcpRelay : public DeferredDelete, public HalfClosed::Member {
 
   uint64_t bytesIn() const { return ways_[kClient].moved; }
   uint64_t bytesOut() const { return ways_[kChild].moved; }
+  bool isHalfClosed() const { return ways_[kClient].ended != ways_[kChild].ended; }
 
   Context& context_;
   Counters& counters_;

@@ -32,6 +32,7 @@ UdpFlow::UdpFlow(UdpPort* port, UdpPort::Listener* listener, const Ends& ends)
   port_->context_.fds.acquire(port_, 1);
   port_->context_.load++;
   number_ = port_->context_.shared.nextConnection++;
+  begunAt_ = port_->context_.loop.now();
   hinted_ = attempt_ = port_->firstAttempt(client_);
   dial();
 }
@@ -87,7 +88,7 @@ void UdpFlow::onDialed(Fd fd) {
     reported_ = true;
     port_->counters_.open++;
     port_->counters_.opened++;
-    port_->counters_.countSource(client_, child_.get());
+    source_ = port_->counters_.countSource(client_, child_.get());
     report(Event::Kind::connectionOpened, "");
   }
   port_->context_.loop.watch(child_.get(), EPOLLIN, this);
@@ -119,7 +120,7 @@ void UdpFlow::onDialFailed(int error, std::string_view message) {
     dial();
     return;
   }
-  refuse(tryAgain ? 0 : kRefusedMs, std::string(message));
+  refuse(tryAgain ? 0 : kRefusedMs, error, std::string(message));
 }
 
 void UdpFlow::onEvents(uint32_t events) {
@@ -264,8 +265,8 @@ void UdpFlow::restart() {
   dial();
 }
 
-void UdpFlow::refuse(uint64_t forMs, std::string reason) {
-  port_->counters_.refused++;
+void UdpFlow::refuse(uint64_t forMs, int error, std::string reason) {
+  port_->counters_.countRefusal(error);
   report(Event::Kind::connectionRefused, std::move(reason));
   settle();
   state_ = State::refused;
@@ -280,7 +281,10 @@ void UdpFlow::closeChild() {
 }
 
 PortFlow UdpFlow::flow() const {
-  return {port_->id_, IPPROTO_UDP, number_, client_, in_, out_, port_->context_.loop.now() - openedAt_};
+  FlowState state = state_ != State::open           ? FlowState::connecting
+                    : conversation_.answers == 0 ? FlowState::unanswered
+                                                 : FlowState::open;
+  return {port_->id_, IPPROTO_UDP, number_, client_, in_, out_, port_->context_.loop.now() - begunAt_, state, source_};
 }
 
 void UdpFlow::report(Event::Kind kind, std::string reason) {

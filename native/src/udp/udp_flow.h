@@ -60,7 +60,7 @@ class UdpFlow : public Handler, public DeferredDelete, public Dial {
   void tryNextAddress();
   // Tries the same address again, which may be reached another way now.
   void dialAgain();
-  bool isOpen() const { return state_ == State::open; }
+  bool isRefused() const { return state_ == State::refused; }
   PortFlow flow() const;
 
  private:
@@ -83,7 +83,7 @@ class UdpFlow : public Handler, public DeferredDelete, public Dial {
   void onRefused();
   // The server is gone. It may come back on another address of the dial rule.
   void restart();
-  void refuse(uint64_t forMs, std::string reason);
+  void refuse(uint64_t forMs, int error, std::string reason);
   void closeChild();
   void report(Event::Kind kind, std::string reason);
 
@@ -104,12 +104,14 @@ class UdpFlow : public Handler, public DeferredDelete, public Dial {
   // … but it refuses now.
   bool lost_ = false;
   bool reported_ = false;
+  SourceSeen source_ = SourceSeen::unknown;
   KeptDatagrams kept_;
   std::list<UdpFlow*>* list_ = nullptr;
   std::list<UdpFlow*>::iterator place_;
   // Of the present batch.
   TakenMessages taken_;
   Conversation conversation_;
+  uint64_t begunAt_ = 0;
   uint64_t openedAt_ = 0;
   uint64_t forgetAt_ = 0;
   uint64_t in_ = 0;

@@ -57,7 +57,7 @@ void UdpPort::closeConnections() {
 
 void UdpPort::addFlows(std::vector<PortFlow>* flows) const {
   for (const auto& [key, flow] : flows_) {
-    if (flow->isOpen()) flows->push_back(flow->flow());
+    if (!flow->isRefused()) flows->push_back(flow->flow());
   }
 }
 

@@ -13,7 +13,7 @@ import {
   protocolName,
   separated,
 } from '../../../protocol/ports/port-mapping.js';
-import type { PortState } from '../../../protocol/ports/status.js';
+import type { PortState, Refusal } from '../../../protocol/ports/status.js';
 import { encodeTarget } from '../../../protocol/wire/messages.js';
 import type { AgentSupervisor } from '../../agent/agent.js';
 import type { ConnectionEvent, EngineHost } from '../../engine/engine-host.js';
@@ -120,9 +120,15 @@ export class BuiltinPortDriver implements PortDriver {
   report(id: number): DriverReport | undefined {
     const all = this.deps.engine.counters(id);
     if (!all) return undefined;
-    const { sourceKept, sourceHidden, ...counters } = all;
+    const { sourceKept, sourceHidden, refusedBy, ...counters } = all;
     const source = sourceKept > 0 ? (sourceHidden > 0 ? 'both' : 'client') : sourceHidden > 0 ? 'agent' : undefined;
-    return { listener: this.#waiting.get(id) ?? LISTENING, counters, ...(source && { source }) };
+    const refusals = counters.refused > 0 && { refusals: nonZero(refusedBy) };
+    return { listener: this.#waiting.get(id) ?? LISTENING, counters, ...(source && { source }), ...refusals };
+  }
+
+  targetOf(id: number): Uint8Array | undefined {
+    const request = this.#table.find(id)?.request;
+    return request === undefined ? undefined : Buffer.from(request, 'latin1');
   }
 
   async remove(id: number, count = 1): Promise<void> {
@@ -280,6 +286,10 @@ function indexOfPort(mappings: readonly PortMapping[], number: number): number {
     end += count;
     return number < end;
   });
+}
+
+function nonZero(counts: Record<Refusal, number>): Partial<Record<Refusal, number>> {
+  return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
 }
 
 /** @param ports by their ids */

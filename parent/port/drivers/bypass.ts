@@ -82,6 +82,10 @@ export class BypassPortDriver implements PortDriver {
     return this.relay.list();
   }
 
+  targetOf(id: number): Uint8Array | undefined {
+    return this.relay.targetOf(id);
+  }
+
   report(id: number): DriverReport | undefined {
     const report = this.relay.report(id);
     const port = this.relay.find(id);

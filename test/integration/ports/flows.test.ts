@@ -32,6 +32,7 @@ describe('rootlessctl flows', () => {
         bytesSent: 5,
         bytesReceived: 5,
         verdict: 'allowed',
+        state: 'open',
       });
       // A busy machine may leave no time to look for it.
       if (program) assert.match(readFileSync(`/proc/${program.pid}/cmdline`, 'latin1'), /tcp-server/);

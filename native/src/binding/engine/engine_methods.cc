@@ -49,7 +49,7 @@ napi_value setAgent(EngineObject& object, napi_env, const Args& args) {
   return nullptr;
 }
 napi_value failWaiting(EngineObject& object, napi_env, const Args& args) {
-  object.engine().failWaiting(ECONNREFUSED, args.string(0));
+  object.engine().failWaiting(EPIPE, args.string(0));
   return nullptr;
 }
 napi_value confineEngine(EngineObject& object, napi_env, const Args&) {

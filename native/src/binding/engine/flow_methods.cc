@@ -9,6 +9,23 @@ namespace {
 
 const char* protocolName(uint8_t protocol) { return protocol == IPPROTO_UDP ? "udp" : "tcp"; }
 
+const char* stateName(FlowState state) {
+  switch (state) {
+    case FlowState::connecting:
+      return "connecting";
+    case FlowState::halfClosed:
+      return "half-closed";
+    case FlowState::unanswered:
+      return "unanswered";
+    default:
+      return "open";
+  }
+}
+
+const char* sourceName(SourceSeen source) {
+  return source == SourceSeen::kept ? "client" : source == SourceSeen::hidden ? "agent" : "";
+}
+
 napi_value makePortFlow(napi_env env, const PortFlow& flow) {
   napi_value one = makeObject(env);
   set(env, one, "port", makeNumber(env, flow.port));
@@ -18,6 +35,8 @@ napi_value makePortFlow(napi_env env, const PortFlow& flow) {
   set(env, one, "bytesIn", makeNumber(env, double(flow.in)));
   set(env, one, "bytesOut", makeNumber(env, double(flow.out)));
   set(env, one, "age", makeNumber(env, double(flow.age)));
+  set(env, one, "state", makeString(env, stateName(flow.state)));
+  set(env, one, "source", makeString(env, sourceName(flow.source)));
   return one;
 }
 
@@ -52,6 +71,7 @@ napi_value makeFlow(napi_env env, const FlowReport& flow) {
   set(env, one, "bytesSent", makeNumber(env, double(flow.sent)));
   set(env, one, "bytesReceived", makeNumber(env, double(flow.received)));
   set(env, one, "age", makeNumber(env, double(flow.age)));
+  set(env, one, "state", makeString(env, stateName(flow.state)));
   return one;
 }
 

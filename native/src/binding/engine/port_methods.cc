@@ -6,6 +6,9 @@ namespace rn {
 
 namespace {
 
+// In the order of Refusal.
+constexpr const char* kRefusalNames[kRefusals] = {"no-server", "unreachable", "limit", "agent", "other"};
+
 napi_value addPorts(EngineObject& object, napi_env, const Args& args) {
   // (firstId, type, fds, firstChildPort, target, proxyProtocol, inbound)
   PortOptions first;
@@ -39,6 +42,9 @@ napi_value counters(EngineObject& object, napi_env env, const Args& args) {
   set(env, out, "bytesOut", makeNumber(env, double(c.out)));
   set(env, out, "sourceKept", makeNumber(env, double(c.sourceKept)));
   set(env, out, "sourceHidden", makeNumber(env, double(c.sourceHidden)));
+  napi_value reasons = makeObject(env);
+  for (size_t i = 0; i < kRefusals; i++) set(env, reasons, kRefusalNames[i], makeNumber(env, double(c.refusedBy[i])));
+  set(env, out, "refusedBy", reasons);
   return out;
 }
 napi_value startBypass(EngineObject& object, napi_env, const Args& args) {

@@ -56,6 +56,7 @@ class OutboundConnection : public TcpRelay {
     flow.sent = bytesIn();
     flow.received = bytesOut();
     flow.age = context_.loop.now() - begunAt_;
+    if (isHalfClosed()) flow.state = FlowState::halfClosed;
     return flow;
   }
 

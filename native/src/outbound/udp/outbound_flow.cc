@@ -114,6 +114,7 @@ FlowReport OutboundFlow::report() const {
   flow.sent = sent_;
   flow.received = received_;
   flow.age = all_->deps_.context.loop.now() - begunAt_;
+  if (conversation_.answers == 0) flow.state = FlowState::unanswered;
   return flow;
 }
 

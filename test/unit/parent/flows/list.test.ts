@@ -27,6 +27,7 @@ describe('the list of flows', () => {
         bytesSent: 1,
         bytesReceived: 2,
         age: 1000,
+        state: 'half-closed',
       } as const;
       const inbound = {
         port: 4,
@@ -36,6 +37,8 @@ describe('the list of flows', () => {
         bytesIn: 3,
         bytesOut: 4,
         age: 9000,
+        state: 'open',
+        source: 'client',
       } as const;
       const published = { id: 3, ...parsePortSpec(`127.0.0.2:8080-8081:${port - 1}-${port}`) };
       const flows = await listFlows(
@@ -63,6 +66,8 @@ describe('the list of flows', () => {
             bytesSent: 4,
             bytesReceived: 3,
             verdict: 'allowed',
+            state: 'open',
+            source: 'client',
             program,
             container: 'web',
           },
@@ -77,6 +82,7 @@ describe('the list of flows', () => {
             bytesSent: 1,
             bytesReceived: 2,
             verdict: 'allowed',
+            state: 'half-closed',
             program,
             container: 'web',
           },
@@ -97,6 +103,8 @@ describe('the list of flows', () => {
       bytesIn: 3,
       bytesOut: 4,
       age: 9,
+      state: 'unanswered',
+      source: '',
     } as const;
     const [flow] = await listFlows(
       {

@@ -1,0 +1,82 @@
+/** `stats`: what running containers use, with docker's columns. */
+import { totalmem } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Command, Option } from 'commander';
+import type { ContainerClient } from '../../../../parent/client/container-client.js';
+import { APIError } from '../../../../parent/client/errors.js';
+import type { ContainerUsage } from '../../../../protocol/api/usage.js';
+import { formatColumns } from '../../../common/table.js';
+import { untilInterrupted } from '../../../ctl/connection.js';
+import { FullScreen } from '../../../ctl/top/terminal.js';
+import type { NetDeps } from '../../deps.js';
+import { type Format, listFormatOption, printList } from '../../docker/format.js';
+import { USAGE_COLUMNS, USAGE_HEADINGS, usageCells, usageRow } from '../../docker/usage.js';
+import type { Struct } from '../../template/index.js';
+
+const INTERVAL_MS = 1000;
+
+interface StatsOptions {
+  stream: boolean;
+  trunc: boolean;
+  format?: Format;
+}
+
+export function makeStatsCommand({ stack }: NetDeps): Command {
+  return (
+    new Command('stats')
+      .description('show what running containers use of processors, memory, network and disks')
+      .argument('[container...]', 'all that run unless given')
+      .option('--no-stream', 'show it once, after a second')
+      .option('--no-trunc', 'do not truncate values')
+      .addOption(listFormatOption())
+      // All that run are shown in any case; others use nothing.
+      .addOption(new Option('-a, --all').hideHelp())
+      .action(async (names: string[], { stream, trunc, format = { kind: 'table' } }: StatsOptions) => {
+        const client = await stack.connectForExisting('container', names);
+        const ids = await Promise.all(names.map(async (name) => (await client.inspect(name)).id));
+        const usage = () => usageOf(client, ids);
+        const screen = stream && process.stdout.isTTY && format.kind === 'table' ? new FullScreen() : undefined;
+        const signal = screen?.closed ?? untilInterrupted();
+        try {
+          let before = await usage();
+          let time = performance.now();
+          do {
+            await delay(INTERVAL_MS, undefined, { signal }).catch(() => {});
+            if (signal.aborted) break;
+            const now = await usage();
+            const interval = (performance.now() - time) / 1000;
+            time = performance.now();
+            const rows = rowsOf(now, { before, interval, noTrunc: !trunc });
+            if (screen) screen.draw(() => table(rows));
+            else printList(format, { rows, headings: USAGE_HEADINGS, table: () => table(rows) });
+            before = now;
+          } while (stream);
+        } finally {
+          screen?.close();
+        }
+      })
+  );
+}
+
+/** Of those containers, or of all. A stack that is still starting has none. */
+async function usageOf(client: ContainerClient, ids: readonly string[]): Promise<ContainerUsage[]> {
+  const all = await client.usage().catch((error: unknown) => {
+    if (error instanceof APIError && error.httpStatus === 404) return [];
+    throw error;
+  });
+  return ids.length === 0 ? all : all.filter(({ id }) => ids.includes(id));
+}
+
+function rowsOf(
+  now: readonly ContainerUsage[],
+  { before, ...options }: { before: readonly ContainerUsage[]; interval: number; noTrunc: boolean },
+): Struct[] {
+  const totalMemory = totalmem();
+  return now.map((usage) =>
+    usageRow(usage, { ...options, totalMemory, before: before.find(({ id }) => id === usage.id) }),
+  );
+}
+
+function table(rows: readonly Struct[]): string {
+  return formatColumns([USAGE_COLUMNS, ...rows.map(usageCells)]);
+}
