@@ -6,7 +6,7 @@
  * inside have opened thousands of sockets, is followed by a pause that is PAUSE_FACTOR times as long.
  */
 import { errorText } from '../../protocol/errors/error-text.js';
-import type { Listener } from '../../protocol/ports/auto.js';
+import type { Listener, PortRange } from '../../protocol/ports/auto.js';
 import type { ListenerRule } from '../../protocol/wire/messages.js';
 import { chooseListeners, ephemeralRange, socketInodes } from './listeners.js';
 import { SocketDump } from './socket-dump.js';
@@ -15,6 +15,8 @@ import { SocketDump } from './socket-dump.js';
 const POLL_MS = 150;
 /** So a look takes at most this part of a CPU. */
 const PAUSE_FACTOR = 20;
+/** How long settings of the namespace are not read again. */
+const SETTINGS_MS = 5_000;
 
 export interface ListenerWatchOptions {
   /** Path of the network namespace; "" for this one. */
@@ -36,6 +38,7 @@ export class ListenerWatch implements Disposable {
   #own = new Set<number>();
   #foreign = new Set<number>();
   #warned = false;
+  #ephemeral: { since: number; range: PortRange } | undefined;
   readonly #transports: ReadonlySet<Listener['transport']>;
 
   constructor(private readonly options: ListenerWatchOptions) {
@@ -77,11 +80,20 @@ export class ListenerWatch implements Disposable {
       this.#own = socketInodes('self');
       this.#foreign = new Set(sockets.flatMap(({ inode }) => (this.#own.has(inode) ? [] : [inode])));
     }
-    const ephemeral = ephemeralRange();
+    const ephemeral = this.#ephemeralRange();
     const listeners = chooseListeners(sockets, { rules, container, ephemeral, own: this.#own });
     const text = JSON.stringify(listeners);
     if (text === this.#reported) return;
     this.#reported = text;
     report(listeners);
+  }
+
+  /** Reading it takes longer than a look. */
+  #ephemeralRange(): PortRange {
+    const now = performance.now();
+    if (this.#ephemeral === undefined || now - this.#ephemeral.since > SETTINGS_MS) {
+      this.#ephemeral = { since: now, range: ephemeralRange() };
+    }
+    return this.#ephemeral.range;
   }
 }

@@ -3,7 +3,7 @@
  * ends.
  *
  * Theory of operation. Each report of the agent has all listeners. Reports that arrive while one is being carried out replace
- * each other, and two are carried out REST_MS apart, so a program that opens and closes ports in a loop costs little. A port that
+ * each other, and two are at least REST_MS apart, and REST_FACTOR times as long as one takes, so a program that opens and closes ports in a loop costs little. A port that
  * cannot be opened is tried again every RETRY_MS while it is listened on; the reason is logged once.
  */
 import { setTimeout as delay } from 'node:timers/promises';
@@ -16,6 +16,7 @@ import { PortBindError, PortError, UnknownPortError } from '../errors.js';
 import { openListeners } from '../listen.js';
 
 const REST_MS = 50;
+const REST_FACTOR = 5;
 const RETRY_MS = 2_000;
 /** Ports that the host does not let a user have are published under a number that is larger by this. */
 const PRIVILEGED_OFFSET = 8_000;
@@ -79,8 +80,11 @@ export class AutoSource {
     while (this.#latest && !this.#ending.signal.aborted) {
       const listeners = this.#latest;
       this.#latest = undefined;
+      const begin = performance.now();
       await this.#apply(listeners).catch((error: unknown) => this.#warn(errorText(error)));
-      await delay(REST_MS, undefined, { signal: this.#ending.signal }).catch(() => {});
+      // Looking for programs takes long where there are thousands of processes.
+      const rest = Math.max(REST_MS, REST_FACTOR * (performance.now() - begin));
+      await delay(rest, undefined, { signal: this.#ending.signal }).catch(() => {});
     }
     this.#applying = undefined;
   }

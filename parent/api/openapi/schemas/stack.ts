@@ -65,6 +65,7 @@ const statusFields = {
   id: z.int().min(1).describe('Never used again while the stack runs.'),
   spec: portSpec,
   auto: z.literal(true).exactOptional().describe('It is published while something listens inside.'),
+  program: text.exactOptional().describe('What listens there: it has chosen its name itself.'),
 };
 export const portStatus: z.ZodType<PortStatus> = z.strictObject(statusFields);
 
@@ -83,6 +84,7 @@ export const portReport: z.ZodType<PortReport> = z.strictObject({
   bypass: z.boolean().exactOptional(),
   bypassReason: text.exactOptional(),
   persistent: z.boolean().exactOptional(),
+  container: text.exactOptional().describe('Id of the container that it leads to.'),
 });
 
 const addresses = {
