@@ -112,9 +112,9 @@ napi_value setTerminalSize(napi_env env, napi_callback_info info) {
 
 std::vector<NamedFunction> descriptorFunctions() {
   return {
-      {"socketpair", makeSocketpair}, {"pipe", makePipe},       {"sealedCopy", sealedCopyOf},
-      {"closeFd", closeFd},           {"discardFd", discardFd}, {"duplicateFd", duplicateFd},
-      {"closeOnExec", closeOnExec},   {"flock", lockFile},      {"setTerminalSize", setTerminalSize},
+      {"socketpair", makeSocketpair}, {"pipe", makePipe},         {"sealedCopy", sealedCopyOf},
+      {"closeFd", closeFd},           {"discardFd", discardFd},   {"duplicateFd", duplicateFd},
+      {"closeOnExec", closeOnExec},   {"flock", lockFile},        {"setTerminalSize", setTerminalSize},
       {"openPty", openPty},           {"setPtySize", setPtySize},
   };
 }

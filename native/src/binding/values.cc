@@ -60,14 +60,10 @@ namespace {
 // As Node names it; and some that libuv has no name of. glibc's strerrorname_np() is not in every C library.
 std::string errnoName(int error) {
   switch (error) {
-    case ECHILD:
-      return "ECHILD";
-    case EDQUOT:
-      return "EDQUOT";
-    case ESTALE:
-      return "ESTALE";
-    default:
-      break;
+    case ECHILD: return "ECHILD";
+    case EDQUOT: return "EDQUOT";
+    case ESTALE: return "ESTALE";
+    default: break;
   }
   char name[64];
   std::string known = uv_err_name_r(-error, name, sizeof name);
@@ -78,8 +74,8 @@ std::string errnoName(int error) {
 
 napi_value throwErrno(napi_env env, int error, const char* call, uint16_t port) {
   napi_value object;
-  napi_create_error(env, makeString(env, errnoName(error)),
-                    makeString(env, std::string(call) + ": " + strerror(error)), &object);
+  napi_create_error(env, makeString(env, errnoName(error)), makeString(env, std::string(call) + ": " + strerror(error)),
+                    &object);
   set(env, object, "errno", makeNumber(env, error));
   set(env, object, "syscall", makeString(env, call));
   if (port != 0) set(env, object, "port", makeNumber(env, port));

@@ -42,7 +42,7 @@ struct Event {
     egressDenied,  // id: IP protocol, 0 for a name; connection: rule, -1 for the default; text: client; data: what, reason
     log,           // text
     dnsQuery,  // id: network; text: client; data: name; in: type; connection: who has answered; out: ms; missed before it
-    dnsAnswer,     // id; data: message; connection: who has answered, see dns::Origin
+    dnsAnswer,  // id; data: message; connection: who has answered, see dns::Origin
   };
   Kind kind;
   uint32_t id = 0;

@@ -145,7 +145,7 @@ enum use { NO_STACK, SERVE, RUN };
 
 /* The kind of command line, as far as it matters here; JavaScript decides, and works with either guess. */
 static enum use use_of(int argc, char **argv) {
-  static const char *const others[] = {"__complete", "completion", "doctor", "ls",  "stop",
+  static const char *const others[] = {"__complete", "completion", "doctor", "ls",        "stop",
                                        "systemd",    "--help",     "-h",     "--version", "-v"};
   int is_run = strcmp(name, "rootless-run") == 0;
   if (argc < 2 || (!is_run && strcmp(name, "rootlesskit") != 0)) return NO_STACK;

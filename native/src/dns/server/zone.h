@@ -53,9 +53,7 @@ class Zone {
   const Addresses* findExact(std::string_view labels) const { return findIn(exact_, labels); }
   const Addresses* findInDomain(std::string_view labels) const { return findIn(domain_, labels); }
   // Whether there are names below that one in the domain.
-  bool hasBelow(std::string_view labels) const {
-    return labels == network_ || above_.count(Labels(labels)) != 0;
-  }
+  bool hasBelow(std::string_view labels) const { return labels == network_ || above_.count(Labels(labels)) != 0; }
   // The network's name; "" for none.
   const Labels& network() const { return network_; }
   const std::vector<Labels>& search() const { return search_; }
