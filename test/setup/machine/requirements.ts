@@ -85,7 +85,7 @@ const debianFiles: Readonly<Record<string, string>> = {
 };
 
 /** Programs without which single tests are left out: nothing installs them. */
-export const optionalPrograms: readonly string[] = ['groff', 'troff', 'grotty', 'npm', 'postgres', 'psql'];
+export const optionalPrograms: readonly string[] = ['groff', 'troff', 'grotty', 'npm', 'postgres', 'psql', 'chromium'];
 
 /** Where programs of the tests are searched: servers often live in sbin. */
 export const testPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';

@@ -83,7 +83,9 @@ function addPorts(graph, { now, before, refusals, rate }) {
     const bad = refusal !== undefined || waits;
     const detail = waits ? listener.reason : refusal?.reason;
     const host = graph.box(0, spec.parentIP || 'all addresses');
-    const port = graph.box(1, `${spec.parentPort}/${spec.proto} → ${spec.childPort}`, {
+    // Several addresses may have the same port.
+    const port = graph.box(1, `port ${id}`, {
+      label: `${spec.parentPort}/${spec.proto} → ${spec.childPort}`,
       bad,
       detail: detail ?? `${counters.open ?? 0} open`,
     });
@@ -151,16 +153,16 @@ function lineShape({ column, from, to, bad, ...rates }, places) {
   });
 }
 
-function boxShape({ name, bad, detail, ...rates }, x, y) {
+function boxShape({ name, label = name, bad, detail, ...rates }, x, y) {
   const group = shape('g', { class: bad ? 'bad' : '' });
   const busy = rates.in + rates.out > 0 ? `in ${rateText(rates.in)}, out ${rateText(rates.out)}` : '';
   const second = bad || busy === '' ? (detail ?? '') : busy;
   const title = shape('title', {});
-  title.textContent = [name, detail, busy].filter(Boolean).join('\n');
+  title.textContent = [label, detail, busy].filter(Boolean).join('\n');
   group.append(
     title,
     shape('rect', { x, y, width: BOX.width, height: BOX.height, rx: 4 }),
-    text(shortened(name), { x: x + 8, y: y + 17 }),
+    text(shortened(label), { x: x + 8, y: y + 17 }),
     text(shortened(second), { x: x + 8, y: y + 33, class: 'detail' }),
   );
   return group;
