@@ -5,7 +5,9 @@ import { request as overlayRequest } from '../../../protocol/overlay/schemas.js'
 import type { Operation, Parameter } from './operation.js';
 import {
   attachmentsReport,
+  containerProcess,
   containerReport,
+  containerUsage,
   garbageReport,
   nameQueryReport,
   networkNamesReport,
@@ -67,6 +69,11 @@ export const containerOperations: readonly Operation[] = [
     ...at('/containers/web/start'),
   }),
   containers('GET /containers/{name}', 'One container', { answer: containerReport, ...at('/containers/web') }),
+  containers('GET /usage', 'What running containers use', { answer: z.array(containerUsage), ...at('/usage') }),
+  containers('GET /containers/{name}/processes', 'Processes of a container', {
+    answer: z.array(containerProcess),
+    ...at('/containers/web/processes'),
+  }),
   containers('POST /containers/{name}/exec', 'Prepare one more program; its stream starts it', {
     body: ExecRequest,
     status: 201,

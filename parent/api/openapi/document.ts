@@ -47,7 +47,7 @@ function makeDocument(): JSONObject {
   const answers = componentsOf(ANSWERS, 'output');
   const paths: Record<string, JSONObject> = {};
   for (const operation of [...operations].sort(byPath)) {
-    const path = `/v1${operation.path}`;
+    const path = operation.absolute ? operation.path : `/v1${operation.path}`;
     paths[path] = { ...paths[path], [operation.method.toLowerCase()]: described(operation, { requests, answers }) };
   }
   return {

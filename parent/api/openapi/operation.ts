@@ -11,6 +11,8 @@ export interface Operation {
   method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Below /v1, such as `/ports/{id}`. */
   path: string;
+  /** The path is not below /v1. */
+  absolute?: true;
   summary: string;
   tag: 'stack' | 'ports' | 'egress' | 'containers' | 'networks' | 'overlays';
   query?: Readonly<Record<string, Parameter>>;

@@ -3,7 +3,16 @@ import * as z from 'zod';
 import { requestSchemas } from '../../../protocol/containers/schemas.js';
 import { programRequest } from '../programs/request.js';
 import type { Operation } from './operation.js';
-import { egressReport, flow, info, limitReport, portReport, portSpec, portStatus } from './schemas/stack.js';
+import {
+  egressReport,
+  flow,
+  info,
+  limitReport,
+  portReport,
+  portSpec,
+  portStatus,
+  traceReport,
+} from './schemas/stack.js';
 
 const PERSIST = { persist: { type: 'boolean', description: 'Keep it for later starts of the stack.' } } as const;
 const OUTSIDE = 'Refused to programs of the stack.';
@@ -76,6 +85,19 @@ export const stackOperations: readonly Operation[] = [
     answer: z.array(flow),
     errors: [400],
     example: { path: '/flows?limit=10' },
+  },
+  {
+    ...{ method: 'GET', path: '/trace', tag: 'stack', summary: 'Whether an address of the host would be answered' },
+    query: { address: { type: 'string', required: true, description: 'As `127.0.0.2:8080`, with `/udp` for UDP.' } },
+    status: 200,
+    answer: traceReport,
+    errors: [400],
+    example: { path: '/trace?address=127.0.0.1:1' },
+  },
+  {
+    ...{ method: 'GET', path: '/metrics', tag: 'stack', summary: "Metrics, in Prometheus' text format" },
+    absolute: true,
+    status: 200,
   },
   {
     ...{ method: 'GET', path: '/events', tag: 'stack', summary: 'Events, as a WebSocket' },

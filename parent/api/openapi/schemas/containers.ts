@@ -1,5 +1,6 @@
 /** What is answered about containers, their networks, and networks over several hosts. */
 import * as z from 'zod';
+import type { ContainerProcess, ContainerUsage } from '../../../../protocol/api/usage.js';
 import { requestSchemas } from '../../../../protocol/containers/schemas.js';
 import type {
   ContainerReport,
@@ -53,6 +54,29 @@ export const containerReport: z.ZodType<ContainerReport> = z.strictObject({
   sharedBy: z.array(text).exactOptional(),
   request: requestSchemas.ContainerRequest,
   directory: text,
+});
+
+const number = z.number();
+export const containerUsage: z.ZodType<ContainerUsage> = z.strictObject({
+  id: text,
+  name: text,
+  cpuTime: number.exactOptional().describe('In µs.'),
+  memory: number.exactOptional().describe('In bytes.'),
+  memoryLimit: number.exactOptional(),
+  processes: number.exactOptional(),
+  received: number.exactOptional(),
+  sent: number.exactOptional(),
+  read: number.exactOptional(),
+  written: number.exactOptional(),
+});
+
+export const containerProcess: z.ZodType<ContainerProcess> = z.strictObject({
+  pid: z.int(),
+  parent: z.int(),
+  uid: z.int(),
+  cpuTime: number.describe('In s.'),
+  started: number.describe('In ms since the epoch.'),
+  command: text,
 });
 
 export const networkReport: z.ZodType<NetworkReport> = z.strictObject({

@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import type { ContainerEgressReport, EgressReport } from '../../../../protocol/api/egress.js';
 import type { LimitReport } from '../../../../protocol/api/limit.js';
+import type { TraceReport } from '../../../../protocol/api/trace.js';
 import type { Flow, Info, NetworkDriverInfo, PortDriverInfo, PortReport } from '../../../../protocol/api/types.js';
 import type { ErrorBody } from '../../../../protocol/errors/error-body.js';
 import type { PortSpec, PortStatus } from '../../../../protocol/ports/rootlesskit-json.js';
@@ -81,6 +82,7 @@ export const portReport: z.ZodType<PortReport> = z.strictObject({
     .enum(['client', 'agent', 'both'])
     .exactOptional()
     .describe('Whose address servers have seen of clients that are not on loopback.'),
+  refusals: z.record(text, count).exactOptional().describe('Refused connections, by the reason.'),
   bypass: z.boolean().exactOptional(),
   bypassReason: text.exactOptional(),
   persistent: z.boolean().exactOptional(),
@@ -99,12 +101,31 @@ export const flow: z.ZodType<Flow> = z.strictObject({
   ...addresses,
   direction: z.enum(['out', 'in']),
   port: z.int().exactOptional(),
+  state: z.enum(['connecting', 'open', 'half-closed', 'unanswered']).exactOptional(),
+  source: z.enum(['client', 'agent']).exactOptional().describe('Whose address the server sees.'),
   program: z.strictObject({ pid: z.int(), name: text }).exactOptional(),
   container: text.exactOptional(),
   bytesSent: count,
   bytesReceived: count,
   since: z.number().describe('In ms since the epoch.'),
   verdict: z.literal('allowed'),
+});
+
+export const traceReport: z.ZodType<TraceReport> = z.strictObject({
+  address: text,
+  port: z.int().exactOptional(),
+  container: text.exactOptional(),
+  answers: z.boolean().describe('Whether a client would be answered.'),
+  steps: z.array(
+    z.strictObject({
+      step: z.enum(['port', 'listener', 'agent', 'address', 'source']),
+      ok: z.boolean(),
+      text,
+      address: text.exactOptional(),
+      error: text.exactOptional(),
+    }),
+  ),
+  hint: text.exactOptional(),
 });
 
 const decisions = { allowed: count, denied: count, names: count };

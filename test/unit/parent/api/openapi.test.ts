@@ -18,7 +18,7 @@ describe('the description of the API', () => {
       texts.flatMap((text) => [...text.matchAll(form)].map(([, name = '']) => name));
     const ofAgent = found(
       sources('child/container/api'),
-      /'((?:GET|POST|PUT|DELETE) \/(?:containers|networks|gc)[^']*)'/g,
+      /'((?:GET|POST|PUT|DELETE) \/(?:containers|networks|gc|usage)[^']*)'/g,
     );
     const described = operations.map(({ method, path }) => `${method} ${path.replace(/\{\w+\}/, '*')}`);
     assert.equal(new Set(described).size, described.length);
@@ -26,7 +26,7 @@ describe('the description of the API', () => {
       ofAgent.filter((name) => !described.includes(name)),
       [],
     );
-    const agents = described.filter((name) => /^\w+ \/(containers|networks|gc)/.test(name));
+    const agents = described.filter((name) => /^\w+ \/(containers|networks|gc|usage)/.test(name));
     assert.deepEqual(
       agents.filter((name) => !ofAgent.includes(name)),
       [],
