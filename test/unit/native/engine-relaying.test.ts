@@ -34,6 +34,7 @@ describe('the engine of the parent', () => {
       bytesOut: 16,
       sourceKept: 0,
       sourceHidden: 0,
+      refusedBy: { 'no-server': 0, unreachable: 0, limit: 0, agent: 0, other: 0 },
     });
     assert.deepEqual(pair.parent.log, []);
   });
