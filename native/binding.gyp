@@ -3,6 +3,8 @@
     # Set by scripts/build-native.mjs.
     'checkout%': 0,
     'werror%': 0,
+    # 0 for clang.
+    'gcc%': 1,
   },
   'target_defaults': {
     'cflags': [
@@ -24,6 +26,8 @@
     'include_dirs': ['src'],
     'conditions': [
       ['werror==1', {'cflags': ['-Werror']}],
+      # In C messages and paths are cut where they are too long; that is what snprintf is for.
+      ['gcc==1', {'cflags_c': ['-Wno-format-truncation']}],
       ['target_arch in "ia32 x64 arm64"', {'cflags': ['-fstack-clash-protection']}],
       ['target_arch in "ia32 x64"', {'cflags': ['-fcf-protection']}],
       ['target_arch == "arm64"', {'cflags': ['-mbranch-protection=standard']}],
@@ -179,14 +183,11 @@
         'src/process/shown_words.c',
         'src/process/sub_ids.c',
       ],
-      # Messages are cut where they are too long; that is what snprintf is for.
-      'cflags': ['-Wno-format-truncation'],
     },
     {
       'target_name': 'front',
       'type': 'executable',
       'sources': ['src/front/front.c', 'src/front/node_environment.c'],
-      'cflags': ['-Wno-format-truncation'],
     },
     {
       'target_name': 'container_monitor',
@@ -201,14 +202,11 @@
         'src/monitor/output.c',
         'src/system/unix_listener.c',
       ],
-      # Paths and messages are cut where they are too long.
-      'cflags': ['-Wno-format-truncation'],
     },
     {
       'target_name': 'oci_hook',
       'type': 'executable',
       'sources': ['src/container/oci_hook.c'],
-      'cflags': ['-Wno-format-truncation'],
     },
   ],
   'conditions': [
@@ -293,10 +291,21 @@
             'target_name': 'container_init',
             'type': 'executable',
             'sources': ['src/container/container_init.c'],
-            'cflags': ['-ffreestanding', '-fno-builtin', '-fno-stack-protector', '-fno-tree-loop-distribute-patterns'],
+            'cflags': ['-ffreestanding', '-fno-builtin', '-fno-stack-protector'],
+            'conditions': [
+              [
+                'gcc==1',
+                {
+                  'cflags': ['-fno-tree-loop-distribute-patterns'],
+                  'ldflags': ['-static-pie'],
+                  'ldflags!': ['-pie'],
+                },
+                {'ldflags': ['-static']},
+              ],
+            ],
             'cflags!': ['-fstack-protector-strong', '-D_FORTIFY_SOURCE=3', '-pthread'],
-            'ldflags': ['-nostdlib', '-static-pie'],
-            'ldflags!': ['-pie', '-pthread', '-rdynamic'],
+            'ldflags': ['-nostdlib'],
+            'ldflags!': ['-pthread', '-rdynamic'],
             'libraries!': ['-lm', '-ldl'],
           },
           {
@@ -304,10 +313,21 @@
             'target_name': 'container_exec',
             'type': 'executable',
             'sources': ['src/container/container_exec.c'],
-            'cflags': ['-ffreestanding', '-fno-builtin', '-fno-stack-protector', '-fno-tree-loop-distribute-patterns'],
+            'cflags': ['-ffreestanding', '-fno-builtin', '-fno-stack-protector'],
+            'conditions': [
+              [
+                'gcc==1',
+                {
+                  'cflags': ['-fno-tree-loop-distribute-patterns'],
+                  'ldflags': ['-static-pie'],
+                  'ldflags!': ['-pie'],
+                },
+                {'ldflags': ['-static']},
+              ],
+            ],
             'cflags!': ['-fstack-protector-strong', '-D_FORTIFY_SOURCE=3', '-pthread'],
-            'ldflags': ['-nostdlib', '-static-pie'],
-            'ldflags!': ['-pie', '-pthread', '-rdynamic'],
+            'ldflags': ['-nostdlib'],
+            'ldflags!': ['-pthread', '-rdynamic'],
             'libraries!': ['-lm', '-ldl'],
           },
         ],

@@ -44,7 +44,8 @@ const native = join(root, 'native');
 // In a checkout: the load generator of bench/ and the program of the tests are built as well, and CI accepts no warnings.
 // Users get neither.
 const isCheckout = existsSync(join(root, 'bench', 'load'));
-const gypVariables = isCheckout ? ['-Dcheckout=1', `-Dwerror=${process.env.CI ? 1 : 0}`] : [];
+const gypVariables =
+  options.tree !== undefined ? ['-Dgcc=0'] : isCheckout ? ['-Dcheckout=1', `-Dwerror=${process.env.CI ? 1 : 0}`] : [];
 
 /** Where to build: a tree of its own as the options want it, else the package itself. */
 function makeRoot() {

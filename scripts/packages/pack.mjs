@@ -40,7 +40,8 @@ function stage() {
 const built = Object.keys(targets)
   .map(packageDirectory)
   .filter((directory) => existsSync(directory));
+const destination = process.argv[2] ?? output;
 for (const directory of [stage(), ...built]) {
-  const [{ filename }] = npm(directory, 'pack', '--pack-destination', output);
-  process.stdout.write(`${join(output, filename)}\n`);
+  const [{ filename }] = npm(directory, 'pack', '--pack-destination', destination);
+  process.stdout.write(`${join(destination, filename)}\n`);
 }

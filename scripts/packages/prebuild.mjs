@@ -50,7 +50,8 @@ function build(zig, { arch, triple, parts, flags }) {
   const env = {
     ...process.env,
     CC: compiler('cc'),
-    CXX: compiler('c++'),
+    // It links, too, and links the C++ library to everything.
+    CXX: compiler(parts === programs ? 'cc' : 'c++'),
     AR: `${zig} ar`,
     // Without symbols for debuggers.
     LDFLAGS: ['-s', ...flags].join(' '),

@@ -1,4 +1,4 @@
-/** The header of an ELF file (elf(5)); 64-bit little-endian ones, which is what the supported machines have. */
+/** What is in an ELF file (elf(5)); 64-bit little-endian ones, which is what the supported machines have. */
 import { readFileSync } from 'node:fs';
 
 export interface ElfFile {
@@ -9,6 +9,10 @@ export interface ElfFile {
   dynamic: ReadonlyMap<number, bigint>;
   /** Names of symbols, of the table for the dynamic linker and, where it has not been stripped, of that for debuggers. */
   symbols: ReadonlySet<string>;
+  /** Libraries that it needs. */
+  libraries: readonly string[];
+  /** Versions of their symbols that it needs, such as `GLIBC_2.28`. */
+  versions: readonly string[];
 }
 
 export const PT_INTERP = 3;
@@ -26,6 +30,9 @@ export const DF_1_PIE = 0x8000000n;
 const SHT_SYMTAB = 2;
 const SHT_DYNAMIC = 6;
 const SHT_DYNSYM = 11;
+/** Versions that are needed (Linux Standard Base, "Symbol Versioning"). */
+const SHT_GNU_VERNEED = 0x6ffffffe;
+const DT_NEEDED = 1n;
 
 /** Throws where the file cannot be read or is none. */
 export function readElf(path: string): ElfFile {
@@ -40,25 +47,45 @@ export function readElf(path: string): ElfFile {
     size: Number(file.readBigUInt64LE(at + 0x20)),
     link: file.readUInt32LE(at + 0x28),
   }));
+  const libraries: string[] = [];
+  const versions: string[] = [];
   for (const { type, offset, size, link } of sections) {
+    const text = (at: number) => textAt(file, (sections[link]?.offset ?? 0) + at);
     if (type === SHT_DYNAMIC) {
       for (let at = offset; at < offset + size; at += 16) {
-        dynamic.set(Number(file.readBigUInt64LE(at)), file.readBigUInt64LE(at + 8));
+        const [tag, value] = [file.readBigUInt64LE(at), file.readBigUInt64LE(at + 8)];
+        if (tag === DT_NEEDED) libraries.push(text(Number(value)));
+        else dynamic.set(Number(tag), value);
       }
     }
+    if (type === SHT_GNU_VERNEED) versions.push(...versionsAt(file, offset, text));
     if (type === SHT_DYNSYM || type === SHT_SYMTAB) {
-      const names = sections[link]?.offset ?? 0;
-      for (let at = offset; at < offset + size; at += 24) {
-        const name = names + file.readUInt32LE(at);
-        symbols.add(file.toString('latin1', name, file.indexOf(0, name)));
-      }
+      for (let at = offset; at < offset + size; at += 24) symbols.add(text(file.readUInt32LE(at)));
     }
   }
   const segments = tableOf(file, { offset: 0x20, size: 0x36 }).map((at) => ({
     type: file.readUInt32LE(at),
     flags: file.readUInt32LE(at + 4),
   }));
-  return { type: file.readUInt16LE(0x10), segments, dynamic, symbols };
+  return { type: file.readUInt16LE(0x10), segments, dynamic, symbols, libraries, versions };
+}
+
+/** Up to the NUL. */
+function textAt(file: Buffer, at: number): string {
+  return file.toString('latin1', at, file.indexOf(0, at));
+}
+
+/** The names in a section of needed versions: for each library a list of them. */
+function versionsAt(file: Buffer, section: number, text: (at: number) => string): string[] {
+  const names: string[] = [];
+  for (let library = section, next = -1; next !== 0; library += next) {
+    for (let version = library + file.readUInt32LE(library + 8), after = -1; after !== 0; version += after) {
+      names.push(text(file.readUInt32LE(version + 8)));
+      after = file.readUInt32LE(version + 12);
+    }
+    next = file.readUInt32LE(library + 12);
+  }
+  return names;
 }
 
 /** Where the entries of a table are whose offset, and size of an entry and number of them, stand there in the head. */

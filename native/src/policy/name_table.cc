@@ -1,7 +1,9 @@
 #include "policy/name_table.h"
 
+#include <errno.h>
+#include <sys/random.h>
+
 #include <algorithm>
-#include <random>
 
 namespace rn {
 
@@ -13,8 +15,10 @@ uint64_t mixed(uint64_t x) {
 }
 
 uint64_t randomSeed() {
-  std::random_device device;
-  return uint64_t(device()) << 32 | device();
+  // Not std::random_device: that of libc++ opens a file, which the sandbox denies. A read of that size is never partial.
+  uint64_t seed = 0;
+  while (getrandom(&seed, sizeof seed, 0) < 0 && errno == EINTR) continue;
+  return seed;
 }
 }  // namespace
 

@@ -1,7 +1,6 @@
 #include "process/shown_words.h"
 
 #include <errno.h>
-#include <linux/types.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,9 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+
+/* C libraries differ in how they declare it. */
+typedef __typeof__(((struct prctl_mm_map *)NULL)->start_code) address;
 
 /* The layout of our memory, as /proc/self/stat has it (proc(5)): all of it has to be set at once. Returns an errno. */
 static int read_map(struct prctl_mm_map *map) {
@@ -19,7 +21,7 @@ static int read_map(struct prctl_mm_map *map) {
   fclose(f);
   const struct {
     int field;
-    __u64 *value;
+    address *value;
   } wanted[] = {{26, &map->start_code}, {27, &map->end_code},  {28, &map->start_stack}, {45, &map->start_data},
                 {46, &map->end_data},   {47, &map->start_brk}, {48, &map->arg_start},   {49, &map->arg_end},
                 {50, &map->env_start},  {51, &map->env_end}};
@@ -32,7 +34,7 @@ static int read_map(struct prctl_mm_map *map) {
     *wanted[i].value = strtoull(at, NULL, 10);
   }
   map->brk = (uintptr_t)sbrk(0);
-  map->exe_fd = (__u32)-1;
+  map->exe_fd = (uint32_t)-1;
   return 0;
 }
 
@@ -45,7 +47,7 @@ static int show(const char *words, size_t size, int environment) {
   void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return errno;
   memcpy(memory, words, size);
-  __u64 *start = environment ? &map.env_start : &map.arg_start, *end = environment ? &map.env_end : &map.arg_end;
+  address *start = environment ? &map.env_start : &map.arg_start, *end = environment ? &map.env_end : &map.arg_end;
   *start = (uintptr_t)memory;
   *end = *start + size;
   if (prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0) == 0) return 0;

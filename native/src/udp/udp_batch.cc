@@ -21,8 +21,9 @@ in6_addr mapped(const in_addr& v4) {
 }  // namespace
 
 UdpBatch& sharedBatch() {
-  static thread_local UdpBatch instance;
-  return instance;
+  // Not itself: the C library has little room for variables of threads of what is loaded later (dlopen(3)).
+  static thread_local std::unique_ptr<UdpBatch> instance{new UdpBatch};
+  return *instance;
 }
 
 UdpBatch::UdpBatch() {

@@ -59,6 +59,7 @@ export const debianPackages: Readonly<Record<string, string>> = {
   'systemd-notify': 'systemd',
   'systemd-socket-activate': 'systemd',
   '/usr/lib/cni/bridge': 'containernetworking-plugins',
+  mmdebstrap: 'mmdebstrap',
 };
 
 /** As debianPackages, but run by the programs that the tests run, and by this project's. */

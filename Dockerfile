@@ -1,0 +1,16 @@
+# An image with the commands of this package: docker build -t rootless-net .
+# docs/install.md has the options that a container needs to make namespaces.
+FROM node:22-bookworm AS build
+WORKDIR /src
+COPY . .
+RUN npm ci && npm run deb
+
+FROM debian:trixie-slim
+RUN --mount=type=bind,from=build,source=/src/prebuilt,target=/packages \
+  apt-get update && \
+  apt-get install --yes --no-install-recommends /packages/rootless-net_*.deb && \
+  rm -rf /var/lib/apt/lists/* && \
+  useradd --create-home --shell /bin/bash app
+USER app
+ENTRYPOINT ["rootless-run"]
+CMD ["--help"]
