@@ -80,7 +80,7 @@ describe('the packages, installed without a compiler', function () {
   }
 
   /** Runs it as users do, and checks that it is the built one that runs. */
-  async function works({ home, type }: ReturnType<typeof newUser>, bin: string, modules: string) {
+  async function works({ type }: ReturnType<typeof newUser>, bin: string, modules: string) {
     const version = await must(type('.', join(bin, 'rootless-run'), '--version'));
     assert.match(version, /^rootless-run version \d/);
     const command = [join(bin, 'rootless-run'), '--net=none', '--copy-up=/etc', 'echo', 'it', 'works'];
