@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { binPath, isAlive, listProcesses, run, start, waitFor } from '../../../support/index.js';
 import {
   busyboxRootfs,
@@ -123,7 +124,8 @@ for (const runtime of ['runc', 'crun']) {
     });
 
     it('shows why a container in a terminal cannot be started, and removes it', async () => {
-      const { code, output } = await inTerminal(['run', '-it', ...container(), '--', 'no-such-program'], []);
+      const { code, output: coloured } = await inTerminal(['run', '-it', ...container(), '--', 'no-such-program'], []);
+      const output = stripVTControlCharacters(coloured);
       // Where it has a terminal, crun often loses the output of its child.
       if (/closed/.test(output)) return assert.deepEqual([code, /^error: crun create .*\n$/.test(output)], [125, true]);
       assert.equal(code, 127);
