@@ -366,6 +366,10 @@ const other: readonly OptionRule[] = [
       'serve a page with a live picture of the stack at this loopback address, such as 127.0.0.1:8081; its URL, with a token, is printed',
     only: 'rootless-run',
     check: checkUIAddress,
+    conflicts: [
+      { option: '--quiet', reason: 'the URL of the page is logged at level info' },
+      { option: '--log-level', values: ['warn', 'error'], reason: 'the URL of the page is logged at level info' },
+    ],
   },
 ];
 

@@ -122,6 +122,7 @@ describe('the command line of rootless-run', () => {
     assert.match(problem('--net=none', '--cidr=10.0.2.0/24', 'true'), /--cidr and --net=none are mutually exclusive/);
     assert.match(problem('--net=host', '--ifname=eth0', 'true'), /--ifname and --net=host are mutually exclusive/);
     assert.match(problem('--slirp4netns-sandbox=true', '--detach-netns', 'true'), /mutually exclusive/);
+    assert.match(problem('--ui=127.0.0.1:8081', '--quiet', 'true'), /--ui and --quiet are mutually exclusive: the URL/);
     assert.match(problem('--evacuate-cgroup2=x', 'true'), /evacuate-cgroup2 requires --cgroupns/);
     assert.match(problem('--evacuate-cgroup2=x', '--cgroupns', 'true'), /evacuate-cgroup2 requires --pidns/);
     assert.match(problem('--evacuate-cgroup2=a/b', '--cgroupns', '--pidns', 'true'), /a\/b/);
