@@ -37,7 +37,7 @@ describe('a run with --learn', () => {
     ];
     assert.deepEqual(readEgressFile(file).map(formatRule).sort(), rules.sort());
     const { stderr } = await ctlOnHost(stack, 'egress', 'allow', 'a.test');
-    assert.match(stderr, /^error: the stack learns what its programs need/);
+    assert.match(stderr, /^error: this stack records what its programs reach \(--learn\)/);
     await resultsIn(stack, "tls('allowed.test', 'allowed.test')");
   });
 
