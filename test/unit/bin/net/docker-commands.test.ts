@@ -22,10 +22,10 @@ describe("docker's commands", () => {
   });
 
   for (const [words, message] of [
-    ['top web', 'the command top is not supported; hint: rootless-net exec CONTAINER ps shows its processes'],
+    ['pause web', 'the command pause is not supported; hint: rootless-net kill -s STOP stops its first process'],
     ['build -t x .', /^the command build is not supported; hint: containers run from directories/],
     ['--keep images', /^the command images is not supported; hint: /],
-    ['container top web', /^the command top is not supported; hint: /],
+    ['container pause web', /^the command pause is not supported; hint: /],
     ['frobnicate', /unknown command 'frobnicate'/],
     ['pss', /unknown command 'pss'/],
   ] as const) {
