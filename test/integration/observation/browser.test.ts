@@ -18,13 +18,14 @@ client, _ = server.accept()
 while data := client.recv(65536): client.sendall(data)
 `;
 
+/** It is larger than all other programs of the tests together: nothing installs it, and where it is absent there is no test. */
+const chromium = findProgram('chromium') ?? '';
+
 describe('the page of a stack, in a browser', function () {
+  if (chromium === '') return;
   this.timeout(120_000);
 
-  it('shows ports, connections and refusals, and names as text', async function () {
-    const chromium = findProgram('chromium');
-    // It is larger than all other programs of the tests together: nothing installs it.
-    if (chromium === undefined) return this.skip();
+  it('shows ports, connections and refusals, and names as text', async () => {
     const uiPort = await freePort('127.0.0.1');
     await using stack = await startStack({ args: ['--net=none', `--ui=127.0.0.1:${uiPort}`] });
     const { port } = await stack.publish('127.0.0.2:0:8080');

