@@ -11,8 +11,8 @@ import { hostileSockets } from '../../support/traffic/hostile-sockets.js';
 
 const COUNT = 100;
 
-/** How much longer things take here than otherwise: ThreadSanitizer's documentation has 5 to 15 times. */
-const SLOWDOWN = process.env.TSAN_OPTIONS ? 15 : 1;
+/** How much longer things take here than otherwise: ThreadSanitizer's documentation has 5 to 15 times, AddressSanitizer's 2. */
+const SLOWDOWN = process.env.TSAN_OPTIONS ? 15 : process.env.ASAN_OPTIONS ? 2 : 1;
 
 /** Milliseconds that connections take from their beginning to their first answer, the middle one of 21. */
 async function medianConnection(port: number): Promise<number> {
@@ -31,7 +31,7 @@ async function medianConnection(port: number): Promise<number> {
 }
 
 /** Time limit of a connection next to hostile sockets, if `usual` ms without them; generous, for busy machines. */
-const limit = (usual: number) => 50 * SLOWDOWN + 10 * usual;
+const limit = (usual: number) => 150 * SLOWDOWN + 10 * usual;
 
 /** Has the agent itself serve the port: it connects to the target. */
 async function serveHonestly(pair: HostilePair, childPort: number): Promise<{ port: number }> {
