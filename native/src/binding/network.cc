@@ -174,9 +174,8 @@ napi_value tryConnectTo(napi_env env, napi_callback_info info) {
   Address address;
   if (!Address::parse(args.string(0), uint16_t(args.number(1)), &address)) return throwErrno(env, EINVAL, "parse");
   auto ms = unsigned(args.number(3));
-  return startCall(env, "connect", [address, netns = args.string(2), ms](std::string*) {
-    return tryConnect(address, netns, ms);
-  });
+  return startCall(env, "connect",
+                   [address, netns = args.string(2), ms](std::string*) { return tryConnect(address, netns, ms); });
 }
 
 }  // namespace

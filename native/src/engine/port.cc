@@ -10,23 +10,18 @@ namespace rn {
 Refusal refusalOf(int error) {
   switch (error) {
     case ECONNREFUSED:
-    case ECONNRESET:
-      return Refusal::noServer;
+    case ECONNRESET: return Refusal::noServer;
     case EHOSTUNREACH:
     case ENETUNREACH:
     case EADDRNOTAVAIL:
-    case ETIMEDOUT:
-      return Refusal::unreachable;
+    case ETIMEDOUT: return Refusal::unreachable;
     case EMFILE:
     case ENFILE:
     case ENOBUFS:
-    case ENOMEM:
-      return Refusal::limit;
+    case ENOMEM: return Refusal::limit;
     case EPIPE:
-    case EPROTO:
-      return Refusal::agent;
-    default:
-      return Refusal::other;
+    case EPROTO: return Refusal::agent;
+    default: return Refusal::other;
   }
 }
 

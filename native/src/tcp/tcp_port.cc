@@ -25,7 +25,11 @@ bool outOfFds(int error) { return error == EMFILE || error == ENFILE || error ==
 class TcpConnection : public TcpRelay, public Dial {
  public:
   TcpConnection(Context& context, TcpPort* port, Fd client, const Address& address)
-      : TcpRelay(context, port->counters_), port_(port), address_(address), number_(context.shared.nextConnection++), begunAt_(context.loop.now()) {
+      : TcpRelay(context, port->counters_),
+        port_(port),
+        address_(address),
+        number_(context.shared.nextConnection++),
+        begunAt_(context.loop.now()) {
     fds_[kClient] = std::move(client);
   }
 

@@ -281,7 +281,7 @@ void UdpFlow::closeChild() {
 }
 
 PortFlow UdpFlow::flow() const {
-  FlowState state = state_ != State::open           ? FlowState::connecting
+  FlowState state = state_ != State::open        ? FlowState::connecting
                     : conversation_.answers == 0 ? FlowState::unanswered
                                                  : FlowState::open;
   return {port_->id_, IPPROTO_UDP, number_, client_, in_, out_, port_->context_.loop.now() - begunAt_, state, source_};

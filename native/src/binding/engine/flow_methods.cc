@@ -11,14 +11,10 @@ const char* protocolName(uint8_t protocol) { return protocol == IPPROTO_UDP ? "u
 
 const char* stateName(FlowState state) {
   switch (state) {
-    case FlowState::connecting:
-      return "connecting";
-    case FlowState::halfClosed:
-      return "half-closed";
-    case FlowState::unanswered:
-      return "unanswered";
-    default:
-      return "open";
+    case FlowState::connecting: return "connecting";
+    case FlowState::halfClosed: return "half-closed";
+    case FlowState::unanswered: return "unanswered";
+    default: return "open";
   }
 }
 
