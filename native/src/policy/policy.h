@@ -89,7 +89,7 @@ class Policy {
   // The same in two steps, where several policies decide: what this one decides, and that it was decided so.
   Decision weigh(Protocol protocol, const Address& destination, uint64_t now);
   Decision weighPeeked(const Address& destination, const Peeked& peeked, uint64_t now);
-  Decision weighName(std::string_view name, uint16_t type) const;
+  Decision weighName(std::string_view text, uint16_t type) const;
   void count(const Decision& decision);
   void countName(const Decision& decision) { countersOf(decision.rule).names++; }
 
