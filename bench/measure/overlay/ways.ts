@@ -107,7 +107,9 @@ export function byVxlan(hosts: Hosts, where: Environment): Promise<Way> {
       const script = 'echo inside; exec sleep infinity';
       const command = [...prefix, ...runAs(where.account(`vx${index + 1}`), [...stack, 'sh', '-c', script])];
       const started = await processes.start(command, { output: /^inside$/m });
-      const inside = processTree(started.pid).find(({ args }) => args.join(' ') === 'sleep infinity');
+      // Before or after its exec.
+      const commands = ['sleep infinity', `sh -c ${script}`];
+      const inside = processTree(started.pid).find(({ args }) => commands.includes(args.join(' ')));
       if (!inside) throw new Error('the stack has no command');
       pids.push(inside.pid);
       const other = 1 - index;
