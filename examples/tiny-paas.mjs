@@ -1,5 +1,5 @@
 // A tiny platform: ten apps, each in a namespace of its own, on port 80 there, and published on an address of its own, on one port of
-// the host. An app that ends is started again. Without arguments the apps are a small server that says its name; otherwise
+// the host. An app that ends is started again. Without arguments the apps are a small server that returns its name; otherwise
 //   node tiny-paas.mjs PORT COMMAND [ARGUMENT...]
 // runs that command for each, with NAME in its environment.
 import { setTimeout as delay } from 'node:timers/promises';

@@ -12,7 +12,7 @@ import { optionTable } from '../run/options/table.js';
 import { findRunningStack } from '../stack/stack-discovery.js';
 import { shells } from './shell-scripts.js';
 
-/** Longer nobody waits for a completion, in ms. */
+/** How long a completion may take, in ms: users do not wait longer. */
 const DEADLINE_MS = 1_500;
 
 const NETWORK_MODES = ['bridge', 'none', 'host'];

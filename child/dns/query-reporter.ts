@@ -1,5 +1,5 @@
 /**
- * Passes queries that the DNS servers have answered on to the parent, for its event stream, while somebody reads them there. The
+ * Passes queries that the DNS servers have answered on to the parent, for its event stream, while it has readers. The
  * engine reports some 200 a second at most; one message is under way at a time, and what does not fit in the next one is counted.
  */
 import type { DnsQuery } from '../../native/index.js';
@@ -51,7 +51,7 @@ export class QueryReporter {
     while (this.#waiting.length > 0) {
       const queries = this.#waiting;
       this.#waiting = [];
-      // Without a parent there is nobody who reads them.
+      // Without a parent they have no reader.
       await this.send(queries).catch(() => {});
     }
     this.#sending = false;

@@ -3,7 +3,7 @@
  * other stacks of this user, with addresses at which the host reaches them.
  *
  * Theory of operation. The engine has the sockets (native/src/dns/server/), and the names as a whole, which each change replaces
- * soon after. Anything else is refused: this is no resolver for others. The agent reports names of containers; it is not
+ * soon after. Anything else is refused: it is not an open resolver. The agent reports names of containers; it is not
  * trusted, so it decides about names in this domain only, never about addresses of loopback, and what it reports is bounded
  * (protocol/wire/published-names.ts). Answers go on while no agent is there.
  *

@@ -3,7 +3,7 @@
  *
  * Theory of operation. node:http parses the client's request, strictly, and writes another one: what is forwarded has one
  * framing, so no two readers can disagree about where a request ends (RFC 9112, section 11.2). Each request has a connection of
- * its own to the server, which is closed with it: a server that answers too much harms nobody else, and requests of one client's
+ * its own to the server, which is closed with it: a server that answers too much affects no other client, and requests of one client's
  * connection may be for different names.
  */
 import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http';
@@ -133,7 +133,7 @@ export function fail(response: ServerResponse, status: number, line: string): vo
     'Content-Length': Buffer.byteLength(body),
     'X-Content-Type-Options': 'nosniff',
     'Cache-Control': 'no-store',
-    // What follows of a request that is not read must not be taken for the next one.
+    // What follows of a request that is not read must not be parsed as the next one.
     Connection: 'close',
   });
   response.end(body);

@@ -1,7 +1,7 @@
 /**
  * One port of the host for all names: http://NAME.localhost:PORT/, and https:// with the certificate of the server inside.
  *
- * Theory of operation. The first byte of a connection tells TLS from HTTP. A TLS connection is passed on as it is, to the name in
+ * Theory of operation. The first byte of a connection distinguishes TLS from HTTP. A TLS connection is passed on as it is, to the name in
  * its first message; the router has no keys. Of HTTP each request is led by its own Host (forward.ts). It leads to published
  * ports alone, never to an address that a client names, and only for names below localhost. Heads are limited to 8 KiB, and to
  * 10 s.

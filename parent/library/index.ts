@@ -36,7 +36,7 @@ export type { StackHandle } from './stack-handle.js';
 
 /**
  * Starts namespaces with a network of their own; resolves when programs can be run in them. Rejects with an ExpectedError, whose
- * `code` tells why, and then nothing is left; with the reason of `signal` when that aborts.
+ * `code` is the reason, and nothing is left then; with the reason of `signal` when that aborts.
  *
  * @example
  *     await using ns = await createNamespace();

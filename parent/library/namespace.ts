@@ -46,7 +46,7 @@ class OwnNamespace extends BaseHandle implements Namespace {
 
 /**
  * Starts namespaces with a network of their own; resolves when programs can be run in them. Rejects with an ExpectedError, whose
- * `code` says why, and then nothing is left; with the reason of `signal` when that aborts.
+ * `code` is the reason, and nothing is left then; with the reason of `signal` when that aborts.
  */
 export async function startNamespace(options: NamespaceOptions): Promise<Namespace> {
   options.signal?.throwIfAborted();

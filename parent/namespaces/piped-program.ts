@@ -6,7 +6,7 @@ import { native } from '../../native/index.js';
 import type { CommandResult } from './launcher.js';
 import type { NewProgram, StartedProgram } from './programs.js';
 
-/** A descriptor of this process, or what its name says, as in Node's `child_process`. */
+/** A descriptor of this process, or what its name stands for, as in Node's `child_process`. */
 export type Stdio = 'pipe' | 'inherit' | 'ignore' | number;
 
 /** A program, wherever it runs, with the streams that are pipes. */

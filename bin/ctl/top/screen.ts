@@ -4,7 +4,7 @@ import { formatColumns } from '../../common/table.js';
 import { bytesText } from '../flow-text.js';
 import type { ConnectionRow, ContainerRow, PortRow, TopReport } from './sample.js';
 
-/** Rows of a table where there is no terminal. */
+/** Rows of a table without a terminal. */
 const USUAL_ROWS = 100;
 
 export interface Page {
@@ -13,7 +13,10 @@ export interface Page {
   columns: number;
 }
 
-/** @param title of the stack @param page absent where there is no terminal: then all is shown, up to a limit */
+/**
+ * @param title name of the stack
+ * @param page size of the terminal; without one, everything up to a limit is shown
+ */
 export function topText(report: TopReport, title: string, page?: Page): string {
   const { connections, total } = report;
   const head = `${title} - connections: ${connections.in} in, ${connections.out} out - in ${rateText(total.in)}, out ${rateText(total.out)}`;

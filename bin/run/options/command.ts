@@ -45,7 +45,7 @@ function addOption(command: Command, rule: OptionRule, dialect: Dialect): void {
   const description = `${descriptionOf(rule, dialect)}${implied === undefined ? '' : ` (default: ${implied})`}`;
   if (rule.list) command.option(rule.flags, description, collect);
   else command.option(rule.flags, description, textFor(rule.default, dialect));
-  // Scripts may give them; nobody needs to find them. RootlessKit's help has them.
+  // Scripts may give them; help does not list them. RootlessKit's help has them.
   if (isIgnored(rule) && dialect.name === 'rootless-run') command.options.at(-1)?.hideHelp();
   // What --name=false is rewritten to.
   if (isSwitch(rule)) command.addOption(new Option(`--no-${nameOf(rule)}`).hideHelp());

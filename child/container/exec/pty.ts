@@ -6,7 +6,7 @@
  * that does not read its terminal would hold up the agent. Node's streams cannot write to such a descriptor without
  * spinning, so what is written is retried with pauses while there is no room.
  *
- * Once nobody has the program's end any more, libuv takes the first short read for the last one, and drops the rest. So that
+ * Once the program's end is closed everywhere, libuv takes the first short read for the last one, and drops the rest. So that
  * end is kept open here until the program has ended, and the rest is read without libuv then: up to EIO, or where another
  * process still has the terminal, until nothing comes for a moment.
  */
@@ -63,7 +63,7 @@ export class Pty {
 
   /**
    * @param descriptors the program's from 3 on, which remain the caller's
-   * @throws a system error where there is no terminal
+   * @throws a system error where none can be opened
    */
   static open(words: readonly string[], size: TerminalSize, descriptors: readonly number[] = []): Pty {
     const [fd, programFd] = native().openPty();

@@ -24,6 +24,6 @@ export interface Operation {
   errors?: readonly number[];
   /** A request that works on a stack with the examples before it: the path as it is sent, with its query, and the body. */
   example?: { path: string; body?: unknown };
-  /** Further text, for what is no usual request. */
+  /** Further text, for unusual requests. */
   description?: string;
 }

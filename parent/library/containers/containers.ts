@@ -40,7 +40,7 @@ export class Containers {
       kill: (signal) => void this.#client.kill(id, String(signal)).catch(() => {}),
     });
     const program = new RunningProgram(source, request.command ?? [created.name], options);
-    // Its end is also told by wait() and inspect().
+    // wait() and inspect() report its end as well.
     program.ignoreFailure();
     return new Container(this.#client, created, program);
   }

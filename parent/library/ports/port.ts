@@ -86,7 +86,7 @@ export class Port implements AsyncDisposable {
     try {
       await this.#client.removePorts(ids);
     } catch (error) {
-      // It ended with the stack, or was removed by somebody else.
+      // It ended with the stack, or another client has removed it.
       const isGone =
         error instanceof StackUnreachableError || (error instanceof APIError && error.code === 'no-such-port');
       if (!isGone) throw error;

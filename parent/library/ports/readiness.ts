@@ -38,7 +38,7 @@ function longer(wait: number): number {
   return Math.min(2 * wait, LONGEST_DELAY);
 }
 
-/** The relay accepts before it knows whether there is a server; its events tell what came of a connection. */
+/** The relay accepts before it knows whether there is a server; its events report the outcome of a connection. */
 async function whenAccepted(port: ProbedPort, client: StackClient, signal: AbortSignal | undefined): Promise<void> {
   const type = ['connection-opened', 'connection-refused'] as const;
   await using events = new Events(client, { type, ...(signal && { signal }) });

@@ -14,7 +14,7 @@ export interface ProgramOptions {
   killSignal?: NodeJS.Signals | number;
   /** After so many ms a program that was to end is killed (SIGKILL); 5000 unless given, false for never. */
   forceKillAfterDelay?: number | false;
-  /** Whether the promise rejects where the program fails; otherwise the result tells. True unless given. */
+  /** Whether the promise rejects where the program fails; otherwise the result reports it. True unless given. */
   reject?: boolean;
   /** Bytes of standard output and standard error, each, that the result holds; what follows is left out. 16 MiB unless given. */
   maxBuffer?: number;

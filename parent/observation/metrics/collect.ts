@@ -1,5 +1,5 @@
 /**
- * The metrics of a stack, collected when they are asked for; nothing is counted for them while nobody asks.
+ * The metrics of a stack, collected when they are asked for; nothing is counted for them otherwise.
  *
  * The number of series is bounded: names of ports, containers, rules, networks and members are labels, but only so many of
  * each. A range of ports is one series. Clients' addresses and the names of programs are never labels.

@@ -1,5 +1,5 @@
 /**
- * What the page of a stack shows, once a second while somebody looks: ports, containers and connections, so many of each at most.
+ * What the page of a stack shows, once a second while it is open: ports, containers and connections, so many of each at most.
  * Programs of connections are looked for less often than these are listed, since that costs more.
  */
 import type { Flow, Info, PortReport } from '../../../protocol/api/types.js';

@@ -107,7 +107,7 @@ export class RegistryMembership implements Membership {
     // Before the first answer, the picture of the last time.
     const members = this.#registry ? [...this.#registry.members.values()] : this.deps.store.peers().members;
     const own = this.#subnets ?? [];
-    // What is on the bridge here cannot be routed to somebody who has taken it.
+    // What is on the bridge here cannot be routed to another member that has taken the subnet.
     return members.filter(({ host, subnets }) => host !== this.deps.host && !overlap(subnets, own));
   }
 

@@ -99,7 +99,7 @@ function membersOf(
   const members = new Map<string, Share>();
   if (!rules) return members;
   const expelledHosts = new Set(expelled.map(({ host }) => host));
-  // Keys of all members, and those that nobody may use any more.
+  // Keys of all members, and those that are revoked.
   const used = new Set(expelled.flatMap((one) => one.keys));
   // Shares of one length have all addresses in common, or none.
   const taken = new Set<string>();
@@ -108,7 +108,7 @@ function membersOf(
     if (members.size >= MAX_MEMBERS) break;
     if (!isShare(rules, share.subnets) || expelledHosts.has(host) || members.has(host)) continue;
     if (used.has(publicKey) || subnets.some((subnet) => taken.has(subnet))) continue;
-    // A next key of somebody else is not believed; the member itself stays.
+    // Ignore a next key that is another member's; the member itself stays.
     const isNext = nextKey !== undefined && nextKey !== publicKey && !used.has(nextKey);
     members.set(host, isNext ? share : { ...share, member: { ...share.member, nextKey: undefined } });
     used.add(publicKey);

@@ -80,7 +80,7 @@ describe('completion of command lines', () => {
     assert.deepEqual([code, /invalid shell "tcsh": expected one of bash, zsh, fish/.test(stderr)], [125, true], stderr);
   });
 
-  it('gives nothing for what is no command line, and never an error', async () => {
+  it('gives nothing for an invalid command line, and never an error', async () => {
     for (const words of [[], ['--nonsense', ''], ['run', '--name', ''], ['x', 'y', 'z']]) {
       const { code, stdout, stderr } = await run(binPath('rootless-net'), ['__complete', ...words], { env: env() });
       assert.equal(code, 0);

@@ -88,7 +88,7 @@ describe('createNamespace()', () => {
     assert.equal((await failureOf(ns.publish({ targetPort: 80, port: port.port }))).code, 'port-conflict');
   });
 
-  it('tells of events of the wanted types', async () => {
+  it('yields events of the wanted types', async () => {
     await using events = ns.events({ type: ['port-added', 'connection-refused'] });
     await events.started;
     await using port = await ns.publish({ targetPort: 82 });

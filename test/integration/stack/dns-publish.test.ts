@@ -43,7 +43,7 @@ describe('names for the host', () => {
     assert.deepEqual(await ask('-x', '192.0.2.1'), ['REFUSED']);
     assert.match(await stack.must('dns'), /^the host: 127\.0\.0\.1:\d+; queries: \d+ own, \d+ missing, \d+ refused$/m);
 
-    // While there is no agent, too.
+    // Also without an agent.
     for (const agent of stack.agents()) kill(agent);
     assert.deepEqual(await ask('db.rootless.internal'), ['NOERROR', addressOf(db)]);
     await stack.settled();

@@ -1,4 +1,4 @@
-// Reports of queries and who has answered them, while somebody wants them.
+// Reports of queries and who has answered them, while they are wanted.
 //
 // Clients decide how many queries there are: kRate are reported a second, and with the next one how many were left out.
 #pragma once

@@ -14,10 +14,10 @@
 //                 the host's, by way of the parent. Clients that are on internal networks only get NXDOMAIN
 //
 // Clients are hostile: of what is asked of others kMaxOfClient queries of one client wait at most, and kMaxWaiting of all; and
-// no more than kRate a second are accepted of one client. Queries are reported while somebody watches (query_reports.h).
+// no more than kRate a second are accepted of one client. Queries are reported while there are subscribers (query_reports.h).
 //
 // The parent has one as well, with sockets of the host that were opened elsewhere (adopt()): it answers the names that the host
-// may ask for, and asks nobody.
+// may ask for, and forwards no query.
 //
 // It belongs to the engine's first thread. Results of ask() may come later.
 #pragma once

@@ -136,7 +136,7 @@ describe('the router of --http', () => {
     }
   });
 
-  it('is no proxy, and answers for unknown names in one line', async () => {
+  it('does not act as a proxy, and answers for unknown names in one line', async () => {
     assert.match(
       await exchange('GET http://one.localhost/ HTTP/1.1\r\nHost: one.localhost\r\n\r\n'),
       / 400 [\s\S]*this is not a proxy\n$/,

@@ -33,7 +33,7 @@ describe('what a hostile agent reports', () => {
     assert.ok(seen.length >= 4000 && seen.length < 15_000, `${seen.length} events`);
   });
 
-  it('is no trace unless it has the form of one', async () => {
+  it('is rejected as a trace unless it has the form of one', async () => {
     const valid = { tried: [{ ip: '127.0.0.1', error: '' }], listening: ['::'], entersNetns: false };
     let asked = 0;
     const traces = new AgentTraces((message) => {

@@ -141,7 +141,7 @@ describe('the picture of a registry', () => {
       ['subnets/10.50.1.0-24', formatShare({ ...member(6), host: victim.host })],
       ['subnets/10.50.10.0-24', formatShare({ ...member(7), publicKey: victim.publicKey })],
       ['subnets/10.50.200.7-24', formatShare(member(8))],
-      // A key of somebody else as the next one would have the tunnel refuse all peers.
+      // Another member's key as the next one would make the tunnel refuse all peers.
       share({ ...member(9), name: 'thief', nextKey: victim.publicKey }),
     ];
     const { members } = picture(Object.fromEntries(entries));
