@@ -8,23 +8,41 @@ import { printJSON, printLine } from '../common/print.js';
 import type { ConnectStack } from './connection.js';
 
 export function makeLimitCommand(stack: ConnectStack): Command {
-  return new Command('limit')
+  const command = new Command('limit')
     .description('show the rate limit of the stack or of a port, or change it (with --net=builtin)')
-    .argument('[rate]', 'outgoing[:incoming] a second, such as 10M, 1.5MiB/s:800kbit, or unlimited')
+    .argument(...LIMIT_ARGUMENT)
     .option('--port <id>', 'of one published port: its ID, as listed by list-ports', parseId)
-    .option('--json', 'as JSON')
-    .action(async (text: string | undefined, { json = false, port }: { json?: boolean; port?: number }) => {
-      // Checked here, so that an error names what was written.
-      const wanted = text === undefined ? undefined : formatRateLimit(parseRateLimit(text, 'limit'));
+    .option('--json', 'as JSON');
+  return command.action((text: string | undefined, { json, port }: { json?: boolean; port?: number }) =>
+    showLimit(text, json, async (wanted) => {
       const client = await stack();
-      const report = wanted === undefined ? await client.limit(port) : await client.setLimit(wanted, port);
-      if (json) printJSON(report, 4);
-      else printLine(limitText(report));
-    });
+      return wanted === undefined ? client.limit(port) : client.setLimit(wanted, port);
+    }),
+  );
+}
+
+export const LIMIT_ARGUMENT = [
+  '[rate]',
+  'outgoing[:incoming] a second, such as 10M, 1.5MiB/s:800kbit, or unlimited',
+] as const;
+
+/**
+ * Shows a limit, which is changed first where one is given.
+ * @param limit reads it, or changes it to what was given
+ */
+export async function showLimit(
+  text: string | undefined,
+  json: boolean | undefined,
+  limit: (wanted: string | undefined) => Promise<LimitReport>,
+): Promise<void> {
+  // Checked here, so that an error names what was written.
+  const report = await limit(text === undefined ? undefined : formatRateLimit(parseRateLimit(text, 'limit')));
+  if (json) printJSON(report, 4);
+  else printLine(limitText(report));
 }
 
 /** One line for the user. */
-export function limitText({ limit, dropped: { outgoing, incoming } }: LimitReport): string {
+function limitText({ limit, dropped: { outgoing, incoming } }: LimitReport): string {
   const lost = outgoing + incoming === 0 ? '' : `; datagrams dropped: ${outgoing} outgoing, ${incoming} incoming`;
   return printable(`${limit}${lost}`, MAX_LINE);
 }

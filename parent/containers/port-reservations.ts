@@ -99,13 +99,6 @@ export class PortReservations {
     );
   }
 
-  /** The ports of an owner that are active. */
-  portsOf(owner: string): { id: number; count: number }[] {
-    return (this.#owners.get(owner) ?? []).flatMap(({ id, mapping: { count } }) =>
-      id === undefined ? [] : { id, count },
-    );
-  }
-
   owners(): string[] {
     return [...this.#owners.keys()];
   }

@@ -27,6 +27,7 @@ import type { PublishedNames } from '../../protocol/wire/published-names.js';
 import type { QueryReport } from '../../protocol/wire/query-reports.js';
 import type { AgentSupervisor } from '../agent/agent.js';
 import type { ContainerPolicies } from '../egress/container-policies.js';
+import type { RateLimits } from '../egress/rate-limit.js';
 import { ContainersError, errorText, printable } from '../errors.js';
 import type { HostReach } from '../network/host/gateway.js';
 import { hostNetworks, stackNetworks } from '../network/host/networks.js';
@@ -74,7 +75,7 @@ export interface ContainerServiceDeps {
   network: () => NetworkDriverInfo | undefined;
   hostReach: HostReach;
   /** Policies of containers, and whether the stack has one itself; undefined where the network has none. */
-  policies: { containers: ContainerPolicies; stack: { readonly active: boolean } } | undefined;
+  policies: { containers: ContainerPolicies; limits: RateLimits; stack: { readonly active: boolean } } | undefined;
   config: ContainersConfig;
   emit: (event: ContainerEvent) => void;
   warn: (line: string) => void;
@@ -330,7 +331,6 @@ export class ContainerService {
       'ports-activate': async (given) => {
         const { owner, childIP } = (await schemas()).parseActivation(given);
         await this.#ports.activate(owner, childIP);
-        this.deps.policies?.containers.limitPorts(owner, this.#ports.portsOf(owner));
         return {};
       },
       'ports-auto': async (given) => {
@@ -363,18 +363,19 @@ export class ContainerService {
       }),
       'egress-policy': async (given) => {
         const { key, rules } = (await schemas()).parsePolicy(given);
-        this.#policies().setPolicy(key, rules);
+        this.#policies().containers.setPolicy(key, rules);
         return {};
       },
       'egress-set': async (given) => {
         const container = (await schemas()).parsePolicedContainer(given);
-        this.#policies().set(container);
-        this.#policies().limitPorts(container.id, this.#ports.portsOf(container.id));
+        const { containers, limits } = this.#policies();
+        containers.set(container);
+        limits.cover(this.deps.ports.driver?.list().filter((port) => port.container === container.id) ?? []);
         return {};
       },
       'egress-dropped': async (given) => {
         const { owner } = (await schemas()).parseOwner(given);
-        return { dropped: this.deps.policies?.containers.dropped(owner) };
+        return { dropped: this.deps.policies?.limits.droppedOf(owner) };
       },
       'egress-remove': async (given) => {
         this.deps.policies?.containers.remove((await schemas()).parseOwner(given).owner);
@@ -391,9 +392,9 @@ export class ContainerService {
   }
 
   /** Throws ContainersError. */
-  #policies(): ContainerPolicies {
+  #policies(): NonNullable<ContainerServiceDeps['policies']> {
     const { policies, network } = this.deps;
-    if (policies) return policies.containers;
+    if (policies) return policies;
     throw new ContainersError(
       `the network driver ${network()?.driver ?? 'host'} cannot enforce egress policies; hint: start the stack with --net=builtin`,
     );

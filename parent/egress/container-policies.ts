@@ -9,7 +9,6 @@
  * What an agent has reported stays when it dies. The next one reports it again, and removes what has gone meanwhile.
  */
 import type { EgressReport } from '../../protocol/api/egress.js';
-import type { LimitReport } from '../../protocol/api/limit.js';
 import { MAX_CONTAINER_RULES } from '../../protocol/egress/container-policy.js';
 import { encodePolicy } from '../../protocol/egress/encode.js';
 import { parseRuleLine } from '../../protocol/egress/grammar.js';
@@ -21,8 +20,7 @@ import { printable } from '../errors.js';
 import type { SourceGateway } from '../network/driver.js';
 import { EgressError } from './egress.js';
 import type { EgressHost } from './host.js';
-import type { LimitNumbers } from './limit-numbers.js';
-import { applyLimit } from './rate-limit.js';
+import type { RateLimits } from './rate-limit.js';
 
 /** Containers with policies at a time. */
 const MAX_SOURCES = 512;
@@ -41,15 +39,8 @@ export interface PolicedContainer {
 }
 
 interface Source extends PolicedContainer {
-  /** Both of the engine. */
+  /** Of the engine. */
   number: number;
-  limitNumber: number;
-}
-
-/** Ports with consecutive ids. */
-export interface PortRange {
-  id: number;
-  count: number;
 }
 
 export class ContainerPolicies {
@@ -62,7 +53,7 @@ export class ContainerPolicies {
   constructor(
     private readonly gateway: SourceGateway,
     private readonly host: EgressHost,
-    private readonly numbers: LimitNumbers,
+    private readonly limits: RateLimits,
   ) {}
 
   /** What all containers with that policy may reach from now on: lines of an egress file; none removes it. Throws EgressError. */
@@ -93,15 +84,9 @@ export class ContainerPolicies {
       ...container,
       addresses: container.addresses.map(canonical),
       number: known?.number ?? this.#next++,
-      limitNumber: known?.limitNumber ?? this.numbers.allocate(),
     };
-    try {
-      this.#apply(source);
-    } catch (error) {
-      if (!known) this.numbers.free(source.limitNumber);
-      throw error;
-    }
-    applyLimit(this.gateway, source.limitNumber, limit);
+    this.#apply(source);
+    this.gateway.limitSource(source.number, this.limits.setContainer(source.id, limit));
     this.#sources.set(source.id, source);
     for (const address of known?.addresses ?? []) this.#disown(address, container.id);
     for (const address of source.addresses) this.#owners.set(address, source);
@@ -112,23 +97,9 @@ export class ContainerPolicies {
     const source = this.#sources.get(id);
     if (!source) return;
     this.gateway.removeSource(source.number);
-    applyLimit(this.gateway, source.limitNumber, UNLIMITED);
-    this.numbers.free(source.limitNumber);
+    this.limits.removeContainer(id);
     this.#sources.delete(id);
     for (const address of source.addresses) this.#disown(address, id);
-  }
-
-  /** Puts ports of a container under its limit, where it has one. */
-  limitPorts(id: string, ports: readonly PortRange[]): void {
-    const source = this.#sources.get(id);
-    if (source?.limit === undefined) return;
-    for (const { id: first, count } of ports) this.gateway.limitPorts(first, count, source.limitNumber);
-  }
-
-  /** Datagrams that its limit has cost; undefined where it has none. */
-  dropped(id: string): LimitReport['dropped'] | undefined {
-    const source = this.#sources.get(id);
-    return source && this.gateway.datagramsDropped(source.limitNumber);
   }
 
   /** Ids of the containers. */
@@ -168,12 +139,11 @@ export class ContainerPolicies {
     if (this.#owners.get(address)?.id === id) this.#owners.delete(address);
   }
 
-  #apply({ number, limitNumber, addresses, policies }: Source): void {
+  #apply({ number, addresses, policies }: Source): void {
     const encoded = policies.map((key) => encode(this.#rules.get(key)));
     if (!this.gateway.setSource(number, addresses, encoded)) {
       throw new EgressError(400, 'the engine does not accept the policies of a container');
     }
-    this.gateway.limitSource(number, limitNumber);
   }
 
   #watch(): void {

@@ -12,7 +12,6 @@ import { DenialLog, denialOf } from './denials.js';
 import { Egress } from './egress.js';
 import type { EgressHost } from './host.js';
 import { Learning } from './learning.js';
-import { LimitNumbers } from './limit-numbers.js';
 import { RateLimits } from './rate-limit.js';
 
 /** The stack's policy, those of containers, and rate limits. */
@@ -49,10 +48,9 @@ export function startEgress(
   const learning = learn && new Learning(network.egress, learn, host, warn);
   if (learning) undo.push('write what was learned', () => learning.close());
   const stack = new Egress(network.egress, rules ?? [], host, learning);
-  const numbers = new LimitNumbers();
-  const containers = new ContainerPolicies(network.egress.sources, host, numbers);
-  const limits = new RateLimits(engineHost.engine, numbers);
+  const limits = new RateLimits(engineHost.engine);
   if (limit) limits.set(limit);
+  const containers = new ContainerPolicies(network.egress.sources, host, limits);
   const limited = new RateLimitedLog(warn, 'the egress policy');
   const denials = new DenialLog((line) => limited.log(line));
   engineHost.onEgressDenied = (event) => {

@@ -98,14 +98,7 @@ export interface NetworkDemands {
 /** As Engine's in native/index.ts: policies of containers. */
 export type SourceGateway = Pick<
   Engine,
-  | 'setSource'
-  | 'removeSource'
-  | 'setSourceHost'
-  | 'sourceCounters'
-  | 'limitSource'
-  | 'setLimit'
-  | 'limitPorts'
-  | 'datagramsDropped'
+  'setSource' | 'removeSource' | 'setSourceHost' | 'sourceCounters' | 'limitSource'
 >;
 
 /** A network that enforces an egress policy. */

@@ -4,6 +4,7 @@ import { protocolName } from '../../protocol/ports/port-mapping.js';
 import { statePath } from '../../protocol/state/state-layout.js';
 import type { AgentSupervisor } from '../agent/agent.js';
 import type { EventBus } from '../api/event-bus.js';
+import type { RateLimits } from '../egress/rate-limit.js';
 import type { EngineHost } from '../engine/engine-host.js';
 import { errorText } from '../errors.js';
 import { outboundEvent } from '../flows/outbound-event.js';
@@ -24,6 +25,8 @@ export interface StackPortsDeps {
   engineHost: EngineHost;
   events: EventBus;
   launcher: Launcher;
+  /** Rate limits; undefined where the network cannot have any. */
+  limits: RateLimits | undefined;
   network: Network;
   /** Path of the stack's network namespace where that is detached. */
   netns: string | undefined;
@@ -45,13 +48,16 @@ export class StackPorts {
   readonly #log: StackLog;
 
   constructor({ options, log, undo }: StartContext, deps: StackPortsDeps) {
-    const { agent, engineHost, events, network } = deps;
+    const { agent, engineHost, events, limits, network } = deps;
     this.#options = options;
     this.#log = log;
     const driver = createPortDriver(options.portDriver, {
       engine: engineHost,
       agent,
-      emit: (event) => events.emit(event),
+      emit: (event) => {
+        if (event.type === 'port-added') limits?.cover([event.ports]);
+        events.emit(event);
+      },
       ...driverSettings(options, deps),
     });
     this.driver = driver;

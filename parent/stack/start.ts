@@ -123,7 +123,11 @@ async function prepare(context: StartContext, progress: Progress): Promise<Stack
   const events = new EventBus();
   const egress = startEgress(options, (line) => log.warn(line), { engineHost, events, network, undo });
   const agent = startSupervisor(context, engineHost, launcher);
-  const ports = new StackPorts(context, { agent, engineHost, events, launcher, network, netns: child.netns, stateDir });
+  const ports = new StackPorts(context, {
+    ...{ agent, engineHost, events, launcher, network, stateDir },
+    limits: egress?.limits,
+    netns: child.netns,
+  });
   const containers =
     options.containers &&
     new ContainerService({

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { ContainerPolicies } from '../../../../parent/egress/container-policies.js';
 import { denialOf, denialText } from '../../../../parent/egress/denials.js';
-import { LimitNumbers } from '../../../../parent/egress/limit-numbers.js';
+import { RateLimits } from '../../../../parent/egress/rate-limit.js';
 
 const HOST = { addresses: () => ['192.0.2.1'], watch: () => {} };
 
@@ -39,7 +39,7 @@ const web = {
 describe('policies of containers', () => {
   it('are those of a container and of its networks, by its addresses', () => {
     const { engine, sources, hosts } = makeEngine();
-    const policies = new ContainerPolicies(engine, HOST, new LimitNumbers());
+    const policies = new ContainerPolicies(engine, HOST, new RateLimits(engine));
     policies.setPolicy('network n', ['allow a.test']);
     policies.set(web);
     assert.deepEqual(hosts, [['192.0.2.1']]);
@@ -59,7 +59,7 @@ describe('policies of containers', () => {
 
   it('change for all containers that have them, and go with the container', () => {
     const { engine, sources } = makeEngine();
-    const policies = new ContainerPolicies(engine, HOST, new LimitNumbers());
+    const policies = new ContainerPolicies(engine, HOST, new RateLimits(engine));
     policies.set(web);
     policies.setPolicy('network n', ['allow a.test', 'deny b.test']);
     assert.ok([...sources.values()].every((source) => (source.policies[1] ?? 0) > 0));
@@ -67,28 +67,44 @@ describe('policies of containers', () => {
     assert.deepEqual([sources.size, policies.ids(), policies.nameOf('10.4.0.2')], [0, [], undefined]);
   });
 
-  it('have a limit that goes with the container, and covers its ports', () => {
+  it('have a limit that goes with the container, and covers its ports but for those with their own', () => {
     const { engine, limitOf, rates, ports } = makeEngine();
-    const policies = new ContainerPolicies(engine, HOST, new LimitNumbers());
+    const limits = new RateLimits(engine);
+    const policies = new ContainerPolicies(engine, HOST, limits);
+    const port = { transport: 'tcp', host: { ip: '', port: 80 }, target: { ip: '', port: 80 }, count: 2 } as const;
     assert.throws(() => policies.set({ ...web, limit: 'fast' }), /Invalid limit "fast" \(limit of web\)/);
     assert.deepEqual(policies.ids(), []);
     policies.set({ ...web, limit: '10M:1M' });
     const [number = assert.fail()] = limitOf.values();
     assert.notEqual(number, 0, 'that of the stack');
     assert.deepEqual(rates.get(number), [10e6, 1e6]);
-    policies.limitPorts(web.id, [{ id: 7, count: 2 }]);
-    policies.limitPorts('other', [{ id: 9, count: 1 }]);
+    limits.cover([{ ...port, id: 7, container: web.id }]);
+    limits.cover([
+      { ...port, id: 9, container: 'other' },
+      { ...port, id: 11 },
+    ]);
     assert.deepEqual(ports, [[7, 2, number]]);
+    limits.setPort(8, { outgoing: 5, incoming: 5 }, () => true);
+    const own = ports.at(-1)?.[2];
+    assert.notEqual(own, number);
+    limits.cover([{ ...port, id: 7, container: web.id }]);
+    assert.deepEqual(ports.slice(-2), [
+      [7, 2, number],
+      [8, 1, own],
+    ]);
+    rates.clear();
+    policies.set({ ...web, limit: '10M:1M' });
+    assert.deepEqual([...rates], [], 'the burst does not begin anew');
     policies.set(web);
     assert.deepEqual(rates.get(number), [0, 0]);
     policies.remove(web.id);
     policies.set({ ...web, limit: '5M' });
-    assert.deepEqual([...rates], [[number, [5e6, 5e6]]], 'the number is used again');
+    assert.deepEqual(rates.get(number), [5e6, 5e6], 'the number is used again');
   });
 
   it('take an address over from a container that had it before', () => {
     const { engine } = makeEngine();
-    const policies = new ContainerPolicies(engine, HOST, new LimitNumbers());
+    const policies = new ContainerPolicies(engine, HOST, new RateLimits(engine));
     policies.set(web);
     policies.set({ ...web, id: 'other', name: 'other' });
     policies.remove(web.id);
@@ -97,7 +113,7 @@ describe('policies of containers', () => {
 
   it('are bounded, and refused if they are not rules', () => {
     const { engine } = makeEngine();
-    const policies = new ContainerPolicies(engine, HOST, new LimitNumbers());
+    const policies = new ContainerPolicies(engine, HOST, new RateLimits(engine));
     assert.throws(() => policies.setPolicy('k', ['drop everything']), /expected rules such as "allow NAME"/);
     assert.throws(() => policies.setPolicy('k', Array(1001).fill('allow a.test')), /at most 1000 rules/);
     for (let i = 0; i < 512; i++) policies.set({ ...web, id: `${i}`, addresses: [] });
