@@ -1,7 +1,4 @@
-import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { repoRoot } from '../../../support/index.js';
+import { compareGenerated } from '../../docs/generated.js';
 import { declarationsOf, exportsOf, summaryOf } from './declarations.js';
 
 describe('the documentation', () => {
@@ -13,8 +10,6 @@ describe('the documentation', () => {
         return `| \`${name}\` | ${kind} | ${summary.replaceAll('|', '\\|')} |`;
       });
     const table = ['| name | | |', '|---|---|---|', ...rows].join('\n');
-    const text = readFileSync(join(repoRoot, 'docs/guide/library.md'), 'utf8');
-    const shown = /<!-- names -->\n([\s\S]*?)\n?<!-- end -->/.exec(text)?.[1];
-    assert.equal(shown, table, `docs/guide/library.md is to have:\n${table}`);
+    compareGenerated('docs/guide/library.md', 'names', table);
   });
 });
