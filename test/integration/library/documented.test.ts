@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { repoRoot, run } from '../../support/index.js';
+import { projectDirectory } from './project-directory.js';
 
 /** The programs in a page: blocks of TypeScript that import something. */
 function programsIn(page: string): string[] {
@@ -16,11 +16,8 @@ function programsIn(page: string): string[] {
 describe('programs in the documentation', () => {
   let directory: string;
   before(() => {
-    directory = mkdtempSync(join(tmpdir(), 'documented-'));
-    mkdirSync(join(directory, 'node_modules'));
-    symlinkSync(repoRoot, join(directory, 'node_modules', 'rootless-net'));
+    directory = projectDirectory();
   });
-  after(() => rmSync(directory, { recursive: true }));
 
   for (const page of ['README.md', 'docs/guide/library.md']) {
     for (const [index, code] of programsIn(page).entries()) {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import { isAlive, repoRoot, run, start, waitFor } from '../../support/index.js';
+import { isAlive, run, start, waitFor } from '../../support/index.js';
+import { projectDirectory } from './project-directory.js';
 
 /** Starts a namespace, publishes a port, runs a program, and prints what came of it. */
 const PROGRAM = `
@@ -19,14 +19,6 @@ const PROGRAM = `
   console.log(status, stdout, 'done');
 `;
 
-/** A directory outside of the checkout, where the package is installed. */
-function projectDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'library-'));
-  mkdirSync(join(directory, 'node_modules'));
-  symlinkSync(repoRoot, join(directory, 'node_modules', 'rootless-net'));
-  return directory;
-}
-
 /** Runs Node in that directory with nothing but these variables and the usual path. */
 function node(directory: string, args: readonly string[], env: Record<string, string> = {}) {
   return run(process.execPath, args, { cwd: directory, env });
@@ -37,7 +29,6 @@ describe('a program that embeds the library', () => {
   before(() => {
     directory = projectDirectory();
   });
-  after(() => rmSync(directory, { recursive: true }));
 
   const write = (name: string, text: string): string => {
     writeFileSync(join(directory, name), text);
