@@ -45,16 +45,17 @@ function replace(file, write) {
 
 /**
  * @param {string} root of the package
- * @param {{ scripts?: boolean, directory?: string }} [options] `scripts`: whether to install scripts even if there is a
- *   front; `directory`: of the native part
+ * @param {{ scripts?: boolean, directory?: string, node?: string }} [options] `scripts`: whether to install scripts even if
+ *   there is a front; `directory`: of the native part; `node`: the one that the front uses where PATH has none
  */
-export function installFront(root, { scripts = needsScripts(), directory = join(root, release) } = {}) {
+export function installFront(root, options = {}) {
+  const { scripts = needsScripts(), directory = join(root, release), node = process.execPath } = options;
   const front = join(directory, 'front');
   const native = existsSync(front) && !scripts;
   if (native) {
     mkdirSync(dirname(join(root, RECORD)), { recursive: true });
     const from = relative(realpathSync(root), realpathSync(directory));
-    writeFileSync(join(root, RECORD), `${process.execPath}\n${from}\n`);
+    writeFileSync(join(root, RECORD), `${node}\n${from}\n`);
   }
   for (const program of programs) {
     const { dir, name } = parse(program);

@@ -20,7 +20,7 @@ import { gzipSync } from 'node:zlib';
 import { appArmorProfile } from '../../dist/parent/namespaces/diagnose.js';
 import { serviceUnit } from '../../dist/parent/systemd/units.js';
 import { installFront } from '../install-front.mjs';
-import { manifest, output, packageDirectory, root } from './targets.mjs';
+import { manifest, nativeParts, output, packageDirectory, root } from './targets.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const architecture = { x64: 'amd64', arm64: 'arm64' }[process.arch] ?? process.arch;
@@ -68,20 +68,13 @@ function putPrograms(native) {
     put(join(LIB, 'scripts', name), readFileSync(join(root, 'scripts', name)));
   }
   mkdirSync(join(lib, RELEASE), { recursive: true });
-  const { directory } = native;
-  const parts = [...nativeFiles(directory)];
-  for (const name of parts) copyFileSync(join(directory, name), join(lib, RELEASE, name));
-  installFront(lib, { scripts: false });
-  put(join(LIB, 'native/build/front-paths'), `/usr/bin/node\n${RELEASE}\n`);
+  const parts = nativeParts.filter((name) => existsSync(join(native.directory, name)));
+  for (const name of parts) copyFileSync(join(native.directory, name), join(lib, RELEASE, name));
+  installFront(lib, { scripts: false, node: '/usr/bin/node' });
   mkdirSync(join(tree, 'usr/bin'), { recursive: true });
   for (const path of Object.values(manifest.bin)) {
     symlinkSync(`../lib/rootless-net/${path}`, join(tree, 'usr/bin', basename(path)));
   }
-}
-
-function nativeFiles(directory) {
-  const names = /^(rootless_net\.node|front|launcher|oci_hook|container_(monitor|init|exec))$/;
-  return readdirSync(directory).filter((name) => names.test(name));
 }
 
 /** What the system has to know: manual pages, completions, a unit, a profile. Returns the profile's name. */

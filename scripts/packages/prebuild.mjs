@@ -9,14 +9,13 @@ import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync }
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { nativeOutputs } from '../build-state.mjs';
-import { output, packageDirectory, packageManifest, root, targets } from './targets.mjs';
+import { nativeParts, output, packageDirectory, packageManifest, root, targets } from './targets.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'rootless-net-build');
 
 const ADDON = 'rootless_net';
-const programs = [...nativeOutputs.filter((name) => !name.endsWith('.node')), 'container_init', 'container_exec'];
+const programs = nativeParts.filter((name) => !name.endsWith('.node'));
 
 function run(command, args, options) {
   const { status, error } = spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'], ...options });

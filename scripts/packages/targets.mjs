@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { nativeOutputs } from '../build-state.mjs';
 
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
@@ -9,6 +10,9 @@ export const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..')
 export const output = join(root, 'prebuilt');
 
 export const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+
+/** Files of the native part that packages have; those for debuggers and of the build stay. */
+export const nativeParts = [...nativeOutputs, 'container_init', 'container_exec'];
 
 /** The oldest version of glibc that the addon has to run with: that of RHEL 8 and Debian 10, as for Node.js itself. */
 const GLIBC = '2.28';

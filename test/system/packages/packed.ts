@@ -1,12 +1,13 @@
 /** The packages as they are published, for the machine that runs the tests. */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { testPath } from '../../setup/machine/requirements.js';
 import { repoRoot, tempDir } from '../../support/index.js';
 import type { PublishedPackage } from './registry.js';
 
 interface Targets {
+  nativeParts: readonly string[];
   targets: Record<string, { arch: string; libc: string }>;
   packageManifest(target: string): { name: string; version: string };
 }
@@ -30,20 +31,17 @@ function must(program: string, ...words: string[]): string {
   return stdout;
 }
 
-/** Files of the native part; those for debuggers and of the build stay. */
-const PARTS = /^(rootless_net\.node|front|launcher|oci_hook|container_(monitor|init|exec))$/;
-
 /**
  * Packs the package, and a package with the native part that was built here, which stands for the prebuilt one: that takes
  * another compiler, and minutes.
  */
 export async function pack(): Promise<Packed> {
-  const { targets, packageManifest } = (await import(script('targets.mjs'))) as Targets;
+  const { targets, nativeParts, packageManifest } = (await import(script('targets.mjs'))) as Targets;
   const directory = tempDir();
   const here = join(directory, 'here');
   mkdirSync(here);
   const built = join(repoRoot, 'native/build/Release');
-  for (const name of readdirSync(built).filter((name) => PARTS.test(name))) {
+  for (const name of nativeParts.filter((name) => existsSync(join(built, name)))) {
     copyFileSync(join(built, name), join(here, name));
     chmodSync(join(here, name), 0o755);
   }
