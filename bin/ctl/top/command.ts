@@ -2,13 +2,13 @@
  * `rootlessctl top`: ports, containers and connections with their rates. On a terminal one screen, which is drawn again at each
  * interval until `q` or Ctrl-C; elsewhere once, or at each --interval that is given.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { Command, Option } from 'commander';
 import { ContainerClient } from '../../../parent/client/container-client.js';
 import { UsageError } from '../../../parent/errors.js';
 import { printJSON } from '../../common/print.js';
 import { type ConnectStack, untilInterrupted } from '../connection.js';
-import { reportBetween, SORTS, type Sort, type TopReport, takeSample } from './sample.js';
+import { follow } from './follow.js';
+import { reportBetween, type Sample, SORTS, type Sort, takeSample } from './sample.js';
 import { topText } from './screen.js';
 import { FullScreen } from './terminal.js';
 
@@ -35,26 +35,18 @@ export function makeTopCommand(stack: ConnectStack): Command {
       const { stateDir, name = stateDir } = await client.info();
       const containers = new ContainerClient(client.socketPath);
       const repeats = options.once !== true && (process.stdout.isTTY || options.interval !== undefined);
-      const screen = repeats && process.stdout.isTTY && !options.json ? new FullScreen() : undefined;
+      using screen = repeats && process.stdout.isTTY && !options.json ? new FullScreen() : undefined;
       const signal = screen?.closed ?? untilInterrupted();
-      const show = (report: TopReport) => {
+      const show = (before: Sample, now: Sample) => {
+        const report = reportBetween(before, now, options.sort);
         if (options.json) printJSON(report);
         else if (screen) screen.draw((page) => topText(report, name, page));
         else process.stdout.write(topText(report, name));
       };
-      try {
-        let before = await takeSample(client, containers);
-        screen?.draw((page) => topText(reportBetween(before, before, options.sort), name, page));
-        do {
-          await delay(seconds * 1000, undefined, { signal }).catch(() => {});
-          if (signal.aborted) break;
-          const now = await takeSample(client, containers);
-          show(reportBetween(before, now, options.sort));
-          before = now;
-        } while (repeats);
-      } finally {
-        screen?.close();
-      }
+      const take = () => takeSample(client, containers);
+      const first = await take();
+      if (screen) show(first, first);
+      await follow(first, { take, show, intervalMs: seconds * 1000, repeats, signal });
     });
 }
 

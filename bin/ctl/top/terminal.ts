@@ -13,7 +13,7 @@ const CTRL_C = '\x03';
 const CTRL_D = '\x04';
 const ENDING = ['q', 'Q', CTRL_C, CTRL_D];
 
-export class FullScreen {
+export class FullScreen implements Disposable {
   readonly #end = new AbortController();
   readonly #onData = (keys: Buffer) => {
     if ([...keys.toString('latin1')].some((key) => ENDING.includes(key))) this.#end.abort();
@@ -42,7 +42,7 @@ export class FullScreen {
     this.#redraw();
   }
 
-  close(): void {
+  [Symbol.dispose](): void {
     const { stdin, stdout } = process;
     stdin.off('data', this.#onData).pause();
     if (stdin.isTTY) stdin.setRawMode(false);

@@ -1,12 +1,12 @@
 /** `stats`: what running containers use, with docker's columns. */
 import { totalmem } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Command, Option } from 'commander';
 import type { ContainerClient } from '../../../../parent/client/container-client.js';
 import { APIError } from '../../../../parent/client/errors.js';
 import type { ContainerUsage } from '../../../../protocol/api/usage.js';
 import { formatColumns } from '../../../common/table.js';
 import { untilInterrupted } from '../../../ctl/connection.js';
+import { follow } from '../../../ctl/top/follow.js';
 import { FullScreen } from '../../../ctl/top/terminal.js';
 import type { NetDeps } from '../../deps.js';
 import { type Format, listFormatOption, printList } from '../../docker/format.js';
@@ -14,6 +14,12 @@ import { USAGE_COLUMNS, USAGE_HEADINGS, usageCells, usageRow } from '../../docke
 import type { Struct } from '../../template/index.js';
 
 const INTERVAL_MS = 1000;
+
+interface Sample {
+  /** In ms, monotonic. */
+  time: number;
+  usage: readonly ContainerUsage[];
+}
 
 interface StatsOptions {
   stream: boolean;
@@ -34,26 +40,18 @@ export function makeStatsCommand({ stack }: NetDeps): Command {
       .action(async (names: string[], { stream, trunc, format = { kind: 'table' } }: StatsOptions) => {
         const client = await stack.connectForExisting('container', names);
         const ids = await Promise.all(names.map(async (name) => (await client.inspect(name)).id));
-        const usage = () => usageOf(client, ids);
-        const screen = stream && process.stdout.isTTY && format.kind === 'table' ? new FullScreen() : undefined;
+        using screen = stream && process.stdout.isTTY && format.kind === 'table' ? new FullScreen() : undefined;
         const signal = screen?.closed ?? untilInterrupted();
-        try {
-          let before = await usage();
-          let time = performance.now();
-          do {
-            await delay(INTERVAL_MS, undefined, { signal }).catch(() => {});
-            if (signal.aborted) break;
-            const now = await usage();
-            const interval = (performance.now() - time) / 1000;
-            time = performance.now();
-            const rows = rowsOf(now, { before, interval, noTrunc: !trunc });
-            if (screen) screen.draw(() => table(rows));
-            else printList(format, { rows, headings: USAGE_HEADINGS, table: () => table(rows) });
-            before = now;
-          } while (stream);
-        } finally {
-          screen?.close();
-        }
+        const take = async (): Promise<Sample> => {
+          const usage = await usageOf(client, ids);
+          return { time: performance.now(), usage };
+        };
+        const show = (before: Sample, now: Sample) => {
+          const rows = rowsOf(before, now, !trunc);
+          if (screen) screen.draw(() => table(rows));
+          else printList(format, { rows, headings: USAGE_HEADINGS, table: () => table(rows) });
+        };
+        await follow(await take(), { take, show, intervalMs: INTERVAL_MS, repeats: stream, signal });
       })
   );
 }
@@ -67,13 +65,10 @@ async function usageOf(client: ContainerClient, ids: readonly string[]): Promise
   return ids.length === 0 ? all : all.filter(({ id }) => ids.includes(id));
 }
 
-function rowsOf(
-  now: readonly ContainerUsage[],
-  { before, ...options }: { before: readonly ContainerUsage[]; interval: number; noTrunc: boolean },
-): Struct[] {
-  const totalMemory = totalmem();
-  return now.map((usage) =>
-    usageRow(usage, { ...options, totalMemory, before: before.find(({ id }) => id === usage.id) }),
+function rowsOf(before: Sample, now: Sample, noTrunc: boolean): Struct[] {
+  const options = { noTrunc, interval: (now.time - before.time) / 1000, totalMemory: totalmem() };
+  return now.usage.map((usage) =>
+    usageRow(usage, { ...options, before: before.usage.find(({ id }) => id === usage.id) }),
   );
 }
 
