@@ -1,6 +1,6 @@
 import { painted } from '../../parent/log/colours.js';
 import { printable } from '../../protocol/text/printable-text.js';
-import { textWidth } from './text-width.js';
+import { cutToWidth, textWidth } from './text-width.js';
 
 /** Longest cell, in UTF-16 code units: enough for the ports of a container, and a limit for hostile names. */
 const MAX_CELL = 4096;
@@ -14,9 +14,13 @@ export function formatTable(untrusted: readonly (readonly string[])[]): string {
   return lines(align(untrusted, { least: 4, padding: 4 }).map((row) => row.join('')));
 }
 
-/** Columns as docker aligns them: cells of at least 10 characters, 3 spaces between, no space at the end of a line. */
-export function formatColumns(untrusted: readonly (readonly string[])[]): string {
-  return lines(align(untrusted, { least: 10, padding: 3 }).map((row) => row.join('').trimEnd()));
+/**
+ * Columns as docker aligns them: cells of at least 10 characters, 3 spaces between, no space at the end of a line.
+ * @param room columns of the terminal, where lines are to end
+ */
+export function formatColumns(untrusted: readonly (readonly string[])[], room?: number): string {
+  const rows = align(untrusted, { least: 10, padding: 3 }).map((row) => row.join('').trimEnd());
+  return lines(room === undefined ? rows : rows.map((row) => cutToWidth(row, room)));
 }
 
 /** Of several the first is the heading. */

@@ -26,3 +26,15 @@ export function textWidth(text: string): number {
   for (const character of text) width += none.test(character) ? 0 : wide.test(character) ? 2 : 1;
   return width;
 }
+
+/** The beginning of a text, as far as it fits into so many columns. */
+export function cutToWidth(text: string, columns: number): string {
+  let kept = '';
+  let left = columns;
+  for (const character of text) {
+    left -= textWidth(character);
+    if (left < 0) break;
+    kept += character;
+  }
+  return kept;
+}

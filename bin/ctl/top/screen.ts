@@ -1,6 +1,7 @@
 /** The output of `rootlessctl top`: tables, on a terminal as many rows and columns as it has. */
 import { MAX_LINE, printable } from '../../../protocol/text/printable-text.js';
 import { formatColumns } from '../../common/table.js';
+import { cutToWidth } from '../../common/text-width.js';
 import { bytesText } from '../flow-text.js';
 import type { ConnectionRow, ContainerRow, PortRow, TopReport } from './sample.js';
 
@@ -30,11 +31,11 @@ export function topText(report: TopReport, title: string, page?: Page): string {
         page.rows - 1 - tables.length,
       )
     : tables.map(() => USUAL_ROWS);
-  const texts = tables.map((rows, index) => `\n${formatColumns(rows.slice(0, room[index]))}`);
-  const lines = [printable(head, MAX_LINE), ...texts.join('').split('\n').slice(0, -1)];
-  if (tables.length === 0) lines.push('', 'no port is published, and no container runs');
-  const shown = page ? lines.slice(0, page.rows).map((line) => [...line].slice(0, page.columns).join('')) : lines;
-  return `${shown.join('\n')}\n`;
+  const texts = tables.map((rows, index) => `\n${formatColumns(rows.slice(0, room[index]), page?.columns)}`);
+  const fitting = (line: string) => (page ? cutToWidth(line, page.columns) : line);
+  const lines = [fitting(printable(head, MAX_LINE)), ...texts.join('').split('\n').slice(0, -1)];
+  if (tables.length === 0) lines.push('', fitting('no port is published, and no container runs'));
+  return `${lines.slice(0, page?.rows).join('\n')}\n`;
 }
 
 /** How many lines each table gets: all that it has where there is room, else as much as the others. */

@@ -48,7 +48,7 @@ export function makeStatsCommand({ stack }: NetDeps): Command {
         };
         const show = (before: Sample, now: Sample) => {
           const rows = rowsOf(before, now, !trunc);
-          if (screen) screen.draw(() => table(rows));
+          if (screen) screen.draw(({ columns }) => table(rows, columns));
           else printList(format, { rows, headings: USAGE_HEADINGS, table: () => table(rows) });
         };
         await follow(await take(), { take, show, intervalMs: INTERVAL_MS, repeats: stream, signal });
@@ -72,6 +72,6 @@ function rowsOf(before: Sample, now: Sample, noTrunc: boolean): Struct[] {
   );
 }
 
-function table(rows: readonly Struct[]): string {
-  return formatColumns([USAGE_COLUMNS, ...rows.map(usageCells)]);
+function table(rows: readonly Struct[], room?: number): string {
+  return formatColumns([USAGE_COLUMNS, ...rows.map(usageCells)], room);
 }

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { stripVTControlCharacters } from 'node:util';
+import { textWidth } from '../../../../bin/common/text-width.js';
 import { connectionTable } from '../../../../bin/ctl/connections.js';
 import { reportBetween, type Sample } from '../../../../bin/ctl/top/sample.js';
 import { topText } from '../../../../bin/ctl/top/screen.js';
@@ -82,6 +84,19 @@ describe('the report of top', () => {
       const lines = topText(report, 'stack', { rows, columns }).trimEnd().split('\n');
       assert.ok(lines.length <= rows && lines.every((line) => line.length <= columns), `${rows} x ${columns}`);
     }
+  });
+
+  it('is cut by the columns that it takes, with the style of headings around what is left', () => {
+    const usage = now.usage.map((one) => ({ ...one, name: '日本'.repeat(9) }));
+    const report = reportBetween(before, { ...now, usage }, 'bytes');
+    const given = process.env.FORCE_COLOR;
+    process.env.FORCE_COLOR = '1';
+    const lines = topText(report, 'stack', { rows: 40, columns: 15 }).split('\n');
+    if (given === undefined) delete process.env.FORCE_COLOR;
+    else process.env.FORCE_COLOR = given;
+    assert.ok(lines.every((line) => textWidth(stripVTControlCharacters(line)) <= 15));
+    assert.ok(lines.includes('\u001b[1mCONTAINER      \u001b[22m'), lines.join('\n'));
+    assert.ok(lines.includes('日本日本日本日'), lines.join('\n'));
   });
 });
 
