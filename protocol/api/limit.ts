@@ -1,4 +1,5 @@
 /** What the API reports of the rate limit of a stack. */
+import { hasFields, isNumber, isText } from './report-shapes.js';
 
 /** Response to `GET /v1/limit`, and to `PUT`, which changes it by `{"limit": "10M:1M"}`. */
 export interface LimitReport {
@@ -8,6 +9,7 @@ export interface LimitReport {
   dropped: { outgoing: number; incoming: number };
 }
 
-export function isLimitReport(value: unknown): value is LimitReport {
-  return typeof value === 'object' && value !== null && 'limit' in value && typeof value.limit === 'string';
-}
+export const isLimitReport = hasFields<LimitReport>({
+  limit: isText,
+  dropped: hasFields({ outgoing: isNumber, incoming: isNumber }),
+});
