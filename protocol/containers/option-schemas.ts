@@ -1,7 +1,7 @@
 /** Schemas for the options of a container's programs. The rules themselves are in the imported modules. */
 import * as z from 'zod';
 import { withHint } from '../errors/expected-error.js';
-import { problemOf } from '../errors/schema-problems.js';
+import { parsing, problemOf } from '../errors/schema-problems.js';
 import { signalNumber } from '../system/signals.js';
 import { capabilityName } from './capabilities.js';
 import { type ContainerMount, cleaned, mountProblem, parseVolume } from './mounts.js';
@@ -10,20 +10,10 @@ import { MAX_RETRIES, RESTART_POLICIES } from './restart-policy.js';
 import { RLIMITS, ulimitProblem } from './rlimits.js';
 import { checkSysctl, sysctlName } from './sysctls.js';
 
-/** A schema that applies `parse` to a string; its ContainerOptionError is the problem that is reported. */
-function parsed<T>(parse: (text: string) => T) {
-  return z.string().transform((text, context) => {
-    try {
-      return parse(text);
-    } catch (error) {
-      if (!(error instanceof ContainerOptionError)) throw error;
-      context.addIssue(withHint(error.message, error.hint));
-      return z.NEVER;
-    }
-  });
-}
-
-const names = z.array(parsed(capabilityName)).max(100).default([]);
+const names = z
+  .array(z.string().transform(parsing(capabilityName)))
+  .max(100)
+  .default([]);
 
 const sysctls = z
   .record(z.string().transform(sysctlName), z.string())
@@ -58,7 +48,7 @@ const mountFields = z
     if (problem !== undefined) context.addIssue(`invalid mount: ${problem}`);
   })
   .transform((mount): ContainerMount => ({ ...mount, target: cleaned(mount.target) }));
-const mountText = parsed((text) => parseVolume(text, (path) => path));
+const mountText = z.string().transform(parsing((text) => parseVolume(text, (path) => path)));
 
 const mounts = z
   .array(

@@ -9,7 +9,7 @@ import * as z from 'zod';
 import { containerRules } from '../egress/container-policy.js';
 import { formatRateLimit, parseRateLimit } from '../egress/rate-limit.js';
 import { ExpectedError } from '../errors/expected-error.js';
-import { firstProblem, problemOf } from '../errors/schema-problems.js';
+import { firstProblem, parsing, problemOf } from '../errors/schema-problems.js';
 import { parseAutoPublish } from '../ports/auto.js';
 import { isName } from '../text/names.js';
 import { quote } from '../text/preview.js';
@@ -61,24 +61,8 @@ const host = check((text) => HOST.test(text), 'the name of a host (letters, digi
 const absolute = check((text) => isAbsolute(text) && !text.includes('\0'), 'an absolute path');
 const ip = check((text) => isIP(text) !== 0, 'an IP address');
 /** Lines of an egress file. */
-const egressRules = z.array(z.string()).transform((lines, context) => {
-  try {
-    return containerRules(lines);
-  } catch (error) {
-    if (!(error instanceof ExpectedError)) throw error;
-    context.addIssue(error.message);
-    return z.NEVER;
-  }
-});
-const rateLimit = z.string().transform((text, context) => {
-  try {
-    return formatRateLimit(parseRateLimit(text, 'limit'));
-  } catch (error) {
-    if (!(error instanceof ExpectedError)) throw error;
-    context.addIssue(error.message);
-    return z.NEVER;
-  }
-});
+const egressRules = z.array(z.string()).transform(parsing(containerRules));
+const rateLimit = z.string().transform(parsing((text) => formatRateLimit(parseRateLimit(text, 'limit'))));
 /** Bytes that are not UTF-8 are lone surrogates (argument-bytes.ts). */
 const utf8 = z.string().refine((text) => !/\p{Surrogate}/u.test(text), {
   error: (issue) => `${quote(issue.input)} has bytes that are not UTF-8, which OCI runtimes cannot pass on`,

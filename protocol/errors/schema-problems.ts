@@ -1,12 +1,26 @@
 /** Messages for zod's issues: its own have several lines, and do not name the valid values. */
-import type * as z from 'zod';
+import * as z from 'zod';
 import { quote } from '../text/preview.js';
+import { ExpectedError, withHint } from './expected-error.js';
 
 /** The first problem, as `field: problem`, and the path of the value. */
 export function firstProblem({ issues: [issue] }: z.ZodError): { message: string; field: string | undefined } {
   const message = issue?.message ?? 'it is not valid';
   const field = issue?.path.map(String).join('.') ?? '';
   return field === '' ? { message, field: undefined } : { message: `${field}: ${message}`, field };
+}
+
+/** For transform(): applies `parse`, and reports the ExpectedError that it throws as the problem. */
+export function parsing<In, Out>(parse: (value: In) => Out) {
+  return (value: In, context: z.RefinementCtx): Out => {
+    try {
+      return parse(value);
+    } catch (error) {
+      if (!(error instanceof ExpectedError)) throw error;
+      context.addIssue(withHint(error.message, error.hint));
+      return z.NEVER;
+    }
+  };
 }
 
 /** The message for an issue without one. */
