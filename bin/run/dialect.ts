@@ -2,9 +2,10 @@ import { DEFAULTS } from '../../parent/defaults.js';
 import type { LineFormat } from '../../parent/log/log.js';
 import type { CommandResult } from '../../parent/namespaces/launcher.js';
 import type { NetworkName } from '../../parent/network/index.js';
+import { signalName } from '../../protocol/system/signals.js';
 import { EXIT, signalExitCode } from '../common/failure.js';
 import { logrusLine } from '../rootlesskit-compat/logrus.js';
-import { signalName, signalText } from './signal-text.js';
+import { signalText } from './signal-text.js';
 
 /**
  * The two names of one program: its own, and RootlessKit's. Under the latter, scripts that were written for RootlessKit find

@@ -1,10 +1,4 @@
-import { constants } from 'node:os';
-
-/** The name of a signal, such as SIGTERM. */
-export function signalName(number: number): string {
-  const entry = Object.entries(constants.signals).find(([, value]) => value === number);
-  return entry?.[0] ?? `signal ${number}`;
-}
+import { signalName } from '../../protocol/system/signals.js';
 
 /** Descriptions of signals as programs written in Go print them. */
 const MEANINGS: Readonly<Record<string, string>> = {

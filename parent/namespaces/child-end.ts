@@ -1,5 +1,5 @@
-import { constants } from 'node:os';
 import { native } from '../../native/index.js';
+import { signalName } from '../../protocol/system/signals.js';
 import { errnoName } from '../errors.js';
 import type { ProgramEnd } from '../programs/run-programs.js';
 
@@ -30,7 +30,7 @@ function reap(pid: number): ProgramEnd | undefined {
     if (status === undefined) return undefined;
     const number = status & 0x7f;
     if (number === 0) return { ...none, exitCode: status >> 8, problem: `exit code ${status >> 8}` };
-    const name = Object.entries(constants.signals).find(([, value]) => value === number)?.[0] ?? `signal ${number}`;
+    const name = signalName(number);
     return { ...none, signal: name, problem: name };
   } catch (error) {
     return { ...none, problem: errnoName(error) ?? 'unknown' };

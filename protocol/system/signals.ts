@@ -1,4 +1,5 @@
-/** Parses the names and numbers of signals (signal(7)). */
+/** The names and numbers of signals (signal(7)). */
+import { constants } from 'node:os';
 import { ContainerOptionError } from '../containers/option-error.js';
 
 /** Names by number, from 1; the same on all architectures that Node supports. */
@@ -10,6 +11,12 @@ const OTHER_NAMES: Readonly<Record<string, string>> = { IOT: 'ABRT', CLD: 'CHLD'
 /** Real-time signals that programs can use; the C library reserves the ones before. */
 const RTMIN = 34;
 const RTMAX = 64;
+
+/** The name of a signal, such as SIGTERM. */
+export function signalName(number: number): string {
+  const entry = Object.entries(constants.signals).find(([, value]) => value === number);
+  return entry?.[0] ?? `signal ${number}`;
+}
 
 /** Number of a signal, such as TERM, sigterm, 15, or RTMIN+3. Throws ContainerOptionError. */
 export function signalNumber(text: string): number {

@@ -5,10 +5,9 @@
  * result, up to a limit, whoever else reads it. The promise is settled when the program has ended and its output has been
  * read: of a program that leaves daemons with its output, when these have ended, too.
  */
-import { constants } from 'node:os';
 import { createInterface } from 'node:readline';
 import { Duplex, type Readable, type Writable } from 'node:stream';
-import { signalNumber } from '../../../protocol/system/signals.js';
+import { signalName, signalNumber } from '../../../protocol/system/signals.js';
 import { ExpectedError } from '../../errors.js';
 import type { ProgramSource } from '../../namespaces/piped-program.js';
 import { type Program, ProgramError, type ProgramOptions, type ProgramResult } from './options.js';
@@ -134,7 +133,7 @@ export class RunningProgram implements Program {
   #resultOf(end: { code: number } | { signal: number }, [stdout, stderr]: Collected[]): ProgramResult {
     return {
       command: this.command,
-      ...('code' in end ? { exitCode: end.code } : { signal: nameOf(end.signal) }),
+      ...('code' in end ? { exitCode: end.code } : { signal: signalName(end.signal) }),
       stdout: stdout?.text ?? '',
       stderr: stderr?.text ?? '',
       truncated: (stdout?.truncated || stderr?.truncated) ?? false,
@@ -150,10 +149,6 @@ export function failedSource(error: unknown): ProgramSource {
   const failed = Promise.reject(error instanceof Error ? error : new ExpectedError(String(error)));
   failed.catch(() => {});
   return { stdin: undefined, stdout: undefined, stderr: undefined, started: failed, ended: failed, kill: () => {} };
-}
-
-function nameOf(signal: number): string {
-  return Object.entries(constants.signals).find(([, number]) => number === signal)?.[0] ?? `signal ${signal}`;
 }
 
 /** What comes on a stream, up to a limit. */
