@@ -1,7 +1,7 @@
 /** How the commands of rootless-net reach the containers of a stack. */
 
 import type { ContainerClient } from '../../parent/client/container-client.js';
-import { APIError } from '../../parent/client/errors.js';
+import { type APIError, isMissing } from '../../parent/client/errors.js';
 import type { OfflineContainers } from '../../parent/client/offline-containers.js';
 
 /** Each method throws what findOrStartStack() throws. */
@@ -56,7 +56,7 @@ async function checkAny(
       await (kind === 'container' ? offline.inspect(name) : offline.inspectNetwork(name));
       return;
     } catch (error) {
-      if (!(error instanceof APIError) || error.httpStatus !== 404) throw error;
+      if (!isMissing(error)) throw error;
       missing ??= error;
     }
   }

@@ -23,6 +23,11 @@ export class APIError extends ExpectedError {
   }
 }
 
+/** Whether the error is that nothing has the name. */
+export function isMissing(error: unknown): error is APIError {
+  return error instanceof APIError && error.httpStatus === 404;
+}
+
 /** No stack answers on the socket. The message names the path and what to do. */
 export class StackUnreachableError extends ExpectedError {
   override name = 'StackUnreachableError';

@@ -1,5 +1,5 @@
 /** Output of `inspect`, which searches for a container first and then for a network, as docker's does. */
-import { APIError } from '../../../parent/client/errors.js';
+import { isMissing } from '../../../parent/client/errors.js';
 import type { ContainerReport, NetworkReport } from '../../../protocol/containers/types.js';
 import type { Struct, Value } from '../template/index.js';
 import { containerView } from './container-view.js';
@@ -35,9 +35,4 @@ export async function inspectNetwork(reports: Reports, name: string, mode: Mode)
 
 function shown<Report extends object>(report: Report, mode: Mode, view: (report: Report) => Struct): Value {
   return mode === 'native' ? (JSON.parse(JSON.stringify(report)) as Value) : view(report);
-}
-
-/** Whether the error is that nothing has the name. */
-export function isMissing(error: unknown): boolean {
-  return error instanceof APIError && error.httpStatus === 404;
 }

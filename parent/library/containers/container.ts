@@ -1,7 +1,7 @@
 import type { ContainerReport } from '../../../protocol/containers/types.js';
 import type { ContainerClient } from '../../client/container-client.js';
-import { APIError, StackUnreachableError } from '../../client/errors.js';
 import { type Abortable, abortable } from '../abort.js';
+import { removed } from '../errors.js';
 import type { Program, ProgramOptions } from '../programs/options.js';
 import { RunningProgram } from '../programs/program.js';
 import { streamedProgram } from '../programs/streamed.js';
@@ -85,12 +85,7 @@ export class Container implements AsyncDisposable {
   async remove(): Promise<void> {
     // It is ended on purpose.
     this.program?.catch(() => {});
-    try {
-      await this.#client.remove(this.id, { force: true });
-    } catch (error) {
-      const isGone = error instanceof StackUnreachableError || (error instanceof APIError && error.httpStatus === 404);
-      if (!isGone) throw error;
-    }
+    await removed(this.#client.remove(this.id, { force: true }));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

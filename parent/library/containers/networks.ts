@@ -1,7 +1,7 @@
 import type { AttachmentRequest, NetworkReport } from '../../../protocol/containers/types.js';
 import type { ContainerClient, NewNetwork } from '../../client/container-client.js';
-import { APIError, StackUnreachableError } from '../../client/errors.js';
 import { type Abortable, abortable } from '../abort.js';
+import { removed } from '../errors.js';
 
 /** A network of containers. It is removed when it is disposed of. */
 export class Network implements AsyncDisposable {
@@ -31,13 +31,8 @@ export class Network implements AsyncDisposable {
   }
 
   /** Does nothing if it is removed already. */
-  async remove(): Promise<void> {
-    try {
-      await this.#client.removeNetwork(this.name);
-    } catch (error) {
-      const isGone = error instanceof StackUnreachableError || (error instanceof APIError && error.httpStatus === 404);
-      if (!isGone) throw error;
-    }
+  remove(): Promise<void> {
+    return removed(this.#client.removeNetwork(this.name));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

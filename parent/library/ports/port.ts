@@ -3,10 +3,11 @@ import type { PortReport } from '../../../protocol/api/types.js';
 import { bracket } from '../../../protocol/ports/port-text.js';
 import type { PortStatus } from '../../../protocol/ports/rootlesskit-json.js';
 import type { PortCounters, PortState } from '../../../protocol/ports/status.js';
-import { APIError, StackUnreachableError } from '../../client/errors.js';
+import { APIError } from '../../client/errors.js';
 import type { StackClient } from '../../client/stack-client.js';
 import { UnknownPortError } from '../../port/errors.js';
 import { type Abortable, abortable } from '../abort.js';
+import { removed } from '../errors.js';
 
 /** Removed from the host when it is closed, and when the stack ends. */
 export class Port implements AsyncDisposable {
@@ -81,16 +82,10 @@ export class Port implements AsyncDisposable {
     return this.close();
   }
 
-  async #remove(): Promise<void> {
+  #remove(): Promise<void> {
     const ids = Array.from({ length: this.count }, (_, offset) => this.id + offset);
-    try {
-      await this.#client.removePorts(ids);
-    } catch (error) {
-      // It ended with the stack, or another client has removed it.
-      const isGone =
-        error instanceof StackUnreachableError || (error instanceof APIError && error.code === 'no-such-port');
-      if (!isGone) throw error;
-    }
+    const isGone = (error: unknown) => error instanceof APIError && error.code === 'no-such-port';
+    return removed(this.#client.removePorts(ids), isGone);
   }
 
   async #report(signal: AbortSignal | undefined): Promise<PortReport> {

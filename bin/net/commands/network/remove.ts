@@ -1,8 +1,8 @@
 /** `network rm` and `network check`. */
 import { Command } from 'commander';
+import { isMissing } from '../../../../parent/client/errors.js';
 import { printLine } from '../../../common/print.js';
 import type { NetDeps } from '../../deps.js';
-import { isMissing } from '../../docker/inspect.js';
 import { pseudoNetwork } from '../../docker/network-row.js';
 
 export function makeRmCommand({ stack, report }: NetDeps): Command {

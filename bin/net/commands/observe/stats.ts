@@ -2,7 +2,7 @@
 import { totalmem } from 'node:os';
 import { Command, Option } from 'commander';
 import type { ContainerClient } from '../../../../parent/client/container-client.js';
-import { APIError } from '../../../../parent/client/errors.js';
+import { isMissing } from '../../../../parent/client/errors.js';
 import type { ContainerUsage } from '../../../../protocol/api/usage.js';
 import { formatColumns } from '../../../common/table.js';
 import { untilInterrupted } from '../../../ctl/connection.js';
@@ -59,7 +59,7 @@ export function makeStatsCommand({ stack }: NetDeps): Command {
 /** Of those containers, or of all. A stack that is still starting has none. */
 async function usageOf(client: ContainerClient, ids: readonly string[]): Promise<ContainerUsage[]> {
   const all = await client.usage().catch((error: unknown) => {
-    if (error instanceof APIError && error.httpStatus === 404) return [];
+    if (isMissing(error)) return [];
     throw error;
   });
   return ids.length === 0 ? all : all.filter(({ id }) => ids.includes(id));
