@@ -80,7 +80,10 @@ export const stackOperations: readonly Operation[] = [
   },
   {
     ...{ method: 'GET', path: '/flows', tag: 'stack', summary: 'Open connections, and UDP flows' },
-    query: { limit: { type: 'integer', description: 'So many of each direction at most; 1000 unless given.' } },
+    query: {
+      limit: { type: 'integer', description: 'So many of each direction at most; 1000 unless given.' },
+      programs: { type: 'boolean', description: 'False: without the programs, which costs less.' },
+    },
     status: 200,
     answer: z.array(flow),
     errors: [400],
@@ -101,6 +104,7 @@ export const stackOperations: readonly Operation[] = [
   },
   {
     ...{ method: 'GET', path: '/events', tag: 'stack', summary: 'Events, as a WebSocket' },
+    query: { queries: { type: 'boolean', description: 'With events of DNS queries.' } },
     status: 101,
     errors: [426],
     description: 'Each text frame is one event as JSON, with `time` in ms since the epoch and `type`.',

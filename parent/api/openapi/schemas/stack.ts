@@ -49,6 +49,10 @@ export const info: z.ZodType<Info> = z.strictObject({
   childPID: z.int(),
   networkDriver: networkDriver.exactOptional().describe("Absent for the host's network."),
   portDriver: portDriver.exactOptional(),
+  hostNames: z
+    .strictObject({ address: text, answers: z.record(text, count) })
+    .exactOptional()
+    .describe("The DNS server for the host's programs, and its queries by who has answered."),
 });
 
 const specFields = {
@@ -129,10 +133,12 @@ export const traceReport: z.ZodType<TraceReport> = z.strictObject({
 });
 
 const decisions = { allowed: count, denied: count, names: count };
+const ruleReports = z.array(z.strictObject({ rule: text, ...decisions }));
 const egressFields = {
   default: z.enum(['allow', 'deny']),
   counters: z.strictObject(decisions),
-  rules: z.array(z.strictObject({ rule: text, ...decisions })),
+  rules: ruleReports,
+  overlay: ruleReports.exactOptional().describe('Where tunnels of overlay networks lead.'),
   learned: z.strictObject({ file: text, rules: z.array(text), full: z.boolean() }).exactOptional(),
 };
 export const egressReport: z.ZodType<EgressReport> = z.strictObject(egressFields);
