@@ -1,12 +1,12 @@
 /** The part of the API about rate limits, an addition to RootlessKit's. */
 import type { LimitReport } from '../../../protocol/api/limit.js';
 import { parseRateLimit } from '../../../protocol/egress/rate-limit.js';
-import { quote } from '../../../protocol/text/preview.js';
 import { EgressError } from '../../egress/egress.js';
 import type { RateLimits } from '../../egress/rate-limit.js';
 import { NetworkError } from '../../errors.js';
 import { UnknownPortError } from '../../port/errors.js';
 import { driverOf, type PortsAPIOptions } from '../ports.js';
+import { onlyValue } from './changes.js';
 
 export interface LimitsAPIOptions extends PortsAPIOptions {
   /** `undefined` where the network cannot have any. */
@@ -22,10 +22,7 @@ export function reportLimit(options: LimitsAPIOptions, port?: string): LimitRepo
 /** @param body `{limit: "10M:1M"}`. Throws EgressError, RateLimitError, and as reportLimit(). */
 export function changeLimit(options: LimitsAPIOptions, body: unknown, port?: string): LimitReport {
   const expected = 'expected {"limit": "RATE[:RATE]"}';
-  const fields = typeof body === 'object' && body !== null && !Array.isArray(body) ? body : {};
-  const unknown = Object.keys(fields).find((key) => key !== 'limit');
-  if (unknown !== undefined) throw new EgressError(400, `unknown key ${quote(unknown)}: ${expected}`);
-  const text = 'limit' in fields ? fields.limit : undefined;
+  const text = onlyValue(body, 'limit', expected);
   if (typeof text !== 'string') throw new EgressError(400, expected);
   const wanted = parseRateLimit(text, 'limit');
   const limits = limitsOf(options);
