@@ -24,7 +24,6 @@ class ConnectedStack extends BaseHandle {
     return streamedProgram({
       open: () => ContainerStream.open(this.socketPath, '/v1/programs', request),
       stdin: true,
-      kill: (signal, stream) => stream.control({ type: 'signal', signal: String(signal) }),
     });
   }
 

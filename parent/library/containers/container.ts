@@ -73,11 +73,7 @@ export class Container implements AsyncDisposable {
       tty,
       stdin,
     };
-    const source = streamedProgram({
-      open: () => this.#client.exec(this.id, request),
-      stdin,
-      kill: (signal, stream) => stream.control({ type: 'signal', signal: String(signal) }),
-    });
+    const source = streamedProgram({ open: () => this.#client.exec(this.id, request), stdin });
     return new RunningProgram(source, words, options);
   }
 

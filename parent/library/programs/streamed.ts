@@ -8,11 +8,13 @@ export interface StreamedProgram {
   open: () => Promise<ContainerStream>;
   /** Whether it reads its standard input. */
   stdin: boolean;
-  kill: (signal: number, stream: ContainerStream) => void;
+  /** Instead of a message on the stream. */
+  kill?: (signal: number) => void;
 }
 
 export function streamedProgram({ open, stdin, kill }: StreamedProgram): ProgramSource {
   const opening = open();
+  const send = (signal: number, stream: ContainerStream) => stream.control({ type: 'signal', signal: String(signal) });
   const outputs = { stdout: new PassThrough(), stderr: new PassThrough() };
   const started = opening.then((stream) => {
     copyOutput(stream, outputs);
@@ -29,7 +31,7 @@ export function streamedProgram({ open, stdin, kill }: StreamedProgram): Program
     ...(outputs satisfies Record<'stdout' | 'stderr', Readable>),
     started,
     ended,
-    kill: (signal) => void opening.then((stream) => kill(signal, stream)).catch(() => {}),
+    kill: (signal) => void opening.then((stream) => (kill ?? send)(signal, stream)).catch(() => {}),
   };
 }
 
