@@ -3,14 +3,13 @@ import { native } from '../../native/index.js';
 import { errnoName } from '../../protocol/errors/error-text.js';
 import { canonical } from '../../protocol/net/ip.js';
 import { type ConnectTarget, decodeTarget, type TargetTrace } from '../../protocol/wire/messages.js';
-import { SocketDump } from '../listeners/socket-dump.js';
+import { EVERY_ADDRESS, SocketDump } from '../listeners/socket-dump.js';
 import type { Plan } from './dial-plans.js';
 
 /** For each address, in ms. */
 const PATIENCE_MS = 2000;
 /** As many addresses as a plan and a report have at most. */
 const MAX_ADDRESSES = 8;
-const UNSPECIFIED = ['0.0.0.0', '::'];
 
 export interface TargetTraceDeps {
   planOf: (target: ConnectTarget) => Promise<Plan>;
@@ -50,7 +49,7 @@ function listeners(transport: 'tcp' | 'udp', port: number, netns: string): strin
 
 /** Whether a UDP socket receives what is sent to that address; one on `::` has IPv4 as well, unless it declines. */
 function listens(listening: readonly string[], ip: string): boolean {
-  const every = ip.includes(':') ? ['::'] : UNSPECIFIED;
+  const every = ip.includes(':') ? ['::'] : EVERY_ADDRESS;
   return listening.some((address) => address === ip || every.includes(address));
 }
 

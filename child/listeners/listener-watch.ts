@@ -47,11 +47,6 @@ export class ListenerWatch implements Disposable {
     this.#look();
   }
 
-  /** Reports all of them with the next look. */
-  reportAgain(): void {
-    this.#reported = undefined;
-  }
-
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -77,7 +72,7 @@ export class ListenerWatch implements Disposable {
     const { container, report, rules } = this.options;
     const sockets = dump.read(this.#transports);
     if (sockets.some(({ inode }) => !this.#own.has(inode) && !this.#foreign.has(inode))) {
-      this.#own = socketInodes('self');
+      this.#own = socketInodes();
       this.#foreign = new Set(sockets.flatMap(({ inode }) => (this.#own.has(inode) ? [] : [inode])));
     }
     const ephemeral = this.#ephemeralRange();

@@ -1,13 +1,12 @@
 /** Which sockets count as listeners for `-p auto`. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { isLoopback } from '../../protocol/net/ip.js';
 import { isMeant, type Listener, MAX_LISTENERS, type PortRange } from '../../protocol/ports/auto.js';
 import type { ListenerRule } from '../../protocol/wire/messages.js';
-import type { BoundSocket } from './socket-dump.js';
+import { type BoundSocket, EVERY_ADDRESS } from './socket-dump.js';
 
 /** Where there is no such file (ip(7)). */
 const USUAL_EPHEMERAL: PortRange = { first: 32_768, last: 60_999 };
-
-const EVERY = ['0.0.0.0', '::'];
 
 export interface Selection {
   rules: readonly ListenerRule[];
@@ -48,8 +47,8 @@ export function chooseListeners(
 
 /** In the stack's namespace by the dial rule (protocol/ports/dial-rule.ts), in a container at its addresses. */
 function isFoundWithoutAddress(ip: string, container: boolean): boolean {
-  if (EVERY.includes(ip)) return true;
-  return container ? !ip.startsWith('127.') && ip !== '::1' : ip === '127.0.0.1' || ip === '::1';
+  if (EVERY_ADDRESS.includes(ip)) return true;
+  return container ? !isLoopback(ip) : ip === '127.0.0.1' || ip === '::1';
 }
 
 /** Of this namespace, at the time of the call. */
@@ -65,17 +64,17 @@ export function ephemeralRange(): PortRange {
   }
 }
 
-/** Inodes of the sockets that a process has, such as those of DNS servers. */
-export function socketInodes(pid: number | 'self'): Set<number> {
+/** Inodes of the sockets that this process has, such as those of DNS servers. */
+export function socketInodes(): Set<number> {
   const inodes = new Set<number>();
-  const directory = `/proc/${pid}/fd`;
+  const directory = '/proc/self/fd';
   try {
     for (const fd of readdirSync(directory)) {
       const inode = /^socket:\[(\d+)\]$/.exec(linkOf(`${directory}/${fd}`))?.[1];
       if (inode !== undefined) inodes.add(Number(inode));
     }
   } catch {
-    // It has ended.
+    // No descriptor is free.
   }
   return inodes;
 }

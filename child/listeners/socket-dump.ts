@@ -1,11 +1,10 @@
 /** The sockets of a network namespace that may be listened on: sock_diag(7), linux/inet_diag.h. */
 import { type Answer, NetlinkSocket } from '../../native/netlink.js';
 import type { Listener } from '../../protocol/ports/auto.js';
+import { AF_INET, AF_INET6 } from '../netlink/messages.js';
 
 const NETLINK_SOCK_DIAG = 4;
 const SOCK_DIAG_BY_FAMILY = 20;
-const AF_INET = 2;
-const AF_INET6 = 10;
 const IPPROTO_TCP = 6;
 const IPPROTO_UDP = 17;
 /** States of include/net/tcp_states.h: of a TCP socket that listens, and of a UDP socket that is not connected. */
@@ -23,7 +22,10 @@ const INODE = 68;
 /** More sockets of one kind are not looked at. */
 const MAX_SOCKETS = 4096;
 
-/** A socket with its local address, "0.0.0.0" and "::" for every one. */
+/** The local addresses of sockets that have every one. */
+export const EVERY_ADDRESS: readonly string[] = ['0.0.0.0', '::'];
+
+/** A socket with its local address, one of EVERY_ADDRESS for every one. */
 export type BoundSocket = Listener;
 
 const KINDS = [

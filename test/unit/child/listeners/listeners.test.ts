@@ -62,7 +62,7 @@ describe('listeners inside', () => {
       connected.connect(udp.address().port, '127.0.0.3');
       await once(connected, 'connect');
       using dump = new SocketDump('');
-      const own = socketInodes('self');
+      const own = socketInodes();
       const found = dump.read(new Set(['tcp', 'udp'])).filter(({ inode }) => own.has(inode));
       const texts = found.map(({ transport, ip, port: at }) => `${transport} ${ip} ${at}`);
       assert.ok(texts.includes(`tcp ::1 ${port}`), texts.join());
