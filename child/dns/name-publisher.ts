@@ -2,6 +2,7 @@
  * Tells the parent the names of all networks, which it answers the host's programs with (--dns-publish). The parent gets all of
  * them after each change, one message at a time: changes meanwhile come together in the next one.
  */
+import { errorText } from '../../protocol/errors/error-text.js';
 import { containerName } from '../../protocol/overlay/schemas.js';
 import {
   MAX_PUBLISHED_ADDRESSES,
@@ -45,9 +46,7 @@ export class NamePublisher {
         await this.send(names);
         this.#sent = text;
       } catch (error) {
-        this.warn(
-          `the host's programs do not get names of containers: ${error instanceof Error ? error.message : error}`,
-        );
+        this.warn(`the host's programs do not get names of containers: ${errorText(error)}`);
       }
     }
     this.#sending = false;

@@ -20,6 +20,7 @@ import { ReadStream } from 'node:tty';
 import { promisify } from 'node:util';
 import { LAUNCHER, native } from '../../../native/index.js';
 import type { TerminalSize } from '../../../protocol/containers/types.js';
+import { errnoName } from '../../../protocol/errors/error-text.js';
 import { runtimeEnvironment } from '../oci/runtime.js';
 
 const readSome = promisify(readCallback);
@@ -117,7 +118,7 @@ export class Pty {
         idle = 0;
         if (!this.output.write(Buffer.from(buffer.subarray(0, bytesRead)))) await once(this.output, 'drain');
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return;
+        if (errnoName(error) !== 'EAGAIN') return;
         await delay(RETRY);
         idle += RETRY;
       }
@@ -129,7 +130,7 @@ export class Pty {
       try {
         rest = rest.subarray((await writeSome(this.#fd, rest)).bytesWritten);
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return;
+        if (errnoName(error) !== 'EAGAIN') return;
         await delay(RETRY);
       }
     }
