@@ -1,10 +1,9 @@
 /** The published ports of containers, and the file in which nerdctl expects them (network-config.json). */
 import { join } from 'node:path';
 import { errorText } from '../../../protocol/errors/error-text.js';
-import { addressOf } from '../../../protocol/net/cidr.js';
 import { type CNIPortMapping, cniMappingOf, cniSingles, mappingOf } from '../../../protocol/ports/cni-json.js';
 import { joined } from '../../../protocol/ports/port-mapping.js';
-import type { AttachState } from '../network/attachment-store.js';
+import { type AttachState, listedAddress } from '../network/attachment-store.js';
 import { ParentError } from '../parent-link.js';
 import { portConflict } from '../ports/port-holders.js';
 import { readJSON, writeJSON } from '../storage/atomic-files.js';
@@ -46,10 +45,10 @@ export async function reservePorts(ctx: EngineContext, { id, request }: Containe
 export async function publishListeners(ctx: EngineContext, { id, name, request }: ContainerRecord): Promise<void> {
   const pid = ctx.store.run(id)?.pid;
   if (request.autoPublish.length === 0 || pid === undefined) return;
-  const [address = ''] = (await ctx.attacher.state(id)).attachments.flatMap(({ ips }) => ips);
+  const childIP = listedAddress(await ctx.attacher.state(id));
   const netns = `/proc/${pid}/ns/net`;
   await ctx.ports
-    .publishListeners({ owner: id, name, childIP: addressOf(address), rules: request.autoPublish, netns })
+    .publishListeners({ owner: id, name, childIP, rules: request.autoPublish, netns })
     .catch((error: unknown) => ctx.warn(`cannot publish what listens in the container ${name}: ${errorText(error)}`));
 }
 
