@@ -1,17 +1,11 @@
 #include "limit/rate_limit.h"
 
-#include <time.h>
+#include "loop/timed_yield.h"
 
 namespace rn {
 
 namespace {
-
-uint64_t microseconds() {
-  timespec ts;
-  clock_gettime(CLOCK_MONOTONIC, &ts);
-  return uint64_t(ts.tv_sec) * 1000000 + uint64_t(ts.tv_nsec) / 1000;
-}
-
+uint64_t microseconds() { return monotonicNs() / 1000; }
 }  // namespace
 
 void RateLimit::set(uint64_t rate) {
@@ -23,10 +17,7 @@ void RateLimit::set(uint64_t rate) {
 uint64_t RateLimit::take(uint64_t most) {
   std::lock_guard<std::mutex> lock(mutex_);
   uint64_t now = microseconds();
-  uint64_t tokens = bucket_.available(now);
-  uint64_t reserve = reserveOf(rate_);
-  if (tokens < reserve + leastShareOf(rate_)) return 0;
-  uint64_t taken = std::min(most, tokens - reserve);
+  uint64_t taken = std::min(most, forStreams(now));
   bucket_.take(taken, now);
   return taken;
 }
@@ -38,7 +29,11 @@ void RateLimit::giveBack(uint64_t bytes) {
 
 uint64_t RateLimit::available() {
   std::lock_guard<std::mutex> lock(mutex_);
-  uint64_t tokens = bucket_.available(microseconds());
+  return forStreams(microseconds());
+}
+
+uint64_t RateLimit::forStreams(uint64_t now) {
+  uint64_t tokens = bucket_.available(now);
   uint64_t reserve = reserveOf(rate_);
   return tokens < reserve + leastShareOf(rate_) ? 0 : tokens - reserve;
 }

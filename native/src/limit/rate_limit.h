@@ -38,6 +38,8 @@ class RateLimit {
  private:
   static uint64_t leastShareOf(uint64_t rate) { return std::clamp<uint64_t>(rate / 100, 512, 32 * 1024); }
   static uint64_t reserveOf(uint64_t rate) { return TokenBucket::usualBurst(rate) / 2; }
+  // With the mutex.
+  uint64_t forStreams(uint64_t now);
 
   std::mutex mutex_;
   std::atomic<uint64_t> rate_{0};
