@@ -105,7 +105,6 @@ void Engine::limitSource(uint32_t id, uint32_t number) {
   LimitPair* limit = &shared_.limits.of(number);
   ask(*threads_.front(), [&] {
     if (gateway_) gateway_->egress().sources().limit(id, limit);
-    return true;
   });
 }
 

@@ -27,7 +27,6 @@ std::shared_ptr<Port> Engine::addPort(PortOptions options) {
 
 std::vector<std::shared_ptr<Port>> Engine::addPorts(const PortOptions& first, std::vector<Fd> listeners) {
   std::vector<std::shared_ptr<Port>> made;
-  std::vector<std::vector<std::shared_ptr<Port>>> ofThread(threads_.size());
   made.reserve(listeners.size());
   for (size_t i = 0; i < listeners.size(); i++) {
     PortOptions options;
