@@ -57,36 +57,41 @@ void NameServer::askHere(std::string query, const Address& client, bool tcp, Don
   dns::QueryReport report;
   report.client = client;
   dns::Question question;
-  bool valid = dns::checkQuery(query, &question) == dns::Rcode::noError;
+  dns::Rcode problem = dns::checkQuery(query, &question);
+  bool valid = problem == dns::Rcode::noError;
   if (valid && reports_.wanted()) {
     report.name = question.name.text();
     report.type = question.type;
   }
   dns::Finding found;
-  if (valid) found = dns::find({zones_, true}, zones_, question.name);
+  if (valid) found = dns::find(view_, view_.zones, question.name);
   if (found.kind != dns::Finding::Kind::unknown) {
     report.from = found.kind == dns::Finding::Kind::missing ? dns::Origin::missing : dns::Origin::own;
     reports_.add(std::move(report), context_.loop.now());
     return done(dns::ownAnswer(query, question, std::move(found), tcp, &random_));
   }
-  if (!reports_.wanted()) return ask(std::move(query), client, tcp, std::move(done));
-  auto reported = [this, report = std::move(report), begin = context_.loop.now(),
-                   done = std::move(done)](std::string reply) mutable {
-    report.from = originOf(reply);
-    report.ms = context_.loop.now() - begin;
-    reports_.add(std::move(report), context_.loop.now());
-    done(std::move(reply));
-  };
-  ask(std::move(query), client, tcp, std::move(reported));
+  if (reports_.wanted()) {
+    done = [this, report = std::move(report), begin = context_.loop.now(),
+            done = std::move(done)](std::string reply) mutable {
+      report.from = originOf(reply);
+      report.ms = context_.loop.now() - begin;
+      reports_.add(std::move(report), context_.loop.now());
+      done(std::move(reply));
+    };
+  }
+  if (!valid) return done(dns::errorReply(query, problem));
+  forward(std::move(query), question, {client, tcp}, std::move(done));
 }
 
 void NameServer::ask(std::string query, const Address& client, bool tcp, Done done) {
   dns::Question question;
   dns::Rcode problem = dns::checkQuery(query, &question);
-  if (problem != dns::Rcode::noError) {
-    done(dns::errorReply(query, problem));
-    return;
-  }
+  if (problem != dns::Rcode::noError) return done(dns::errorReply(query, problem));
+  forward(std::move(query), question, {client, tcp}, std::move(done));
+}
+
+void NameServer::forward(std::string query, const dns::Question& question, const Asker& asker, Done done) {
+  const Address& client = asker.client;
   if (egress_ != nullptr && !egress_->allowsName(client, question.name.text(), question.type)) {
     done(dns::errorReply(query, denied(question), dns::Reason::blocked));
     return;
@@ -99,11 +104,12 @@ void NameServer::ask(std::string query, const Address& client, bool tcp, Done do
   }
   waiting++;
   auto asked = std::make_shared<const std::string>(query);
-  forwarder_.ask(std::move(query), tcp, [this, client, address, asked, done = std::move(done)](std::string reply) {
-    auto it = waiting_.find(address);
-    if (--it->second == 0) waiting_.erase(it);
-    done(reply.empty() ? reply : received(client, *asked, std::move(reply)));
-  });
+  forwarder_.ask(std::move(query), asker.tcp,
+                 [this, client, address, asked, done = std::move(done)](std::string reply) {
+                   auto it = waiting_.find(address);
+                   if (--it->second == 0) waiting_.erase(it);
+                   done(reply.empty() ? reply : received(client, *asked, std::move(reply)));
+                 });
 }
 
 dns::Rcode NameServer::denied(const dns::Question& question) const {

@@ -55,6 +55,13 @@ class NameServer {
   static constexpr size_t kMostOfClient = 512;
   static constexpr size_t kMostStreams = 512;
 
+  struct Asker {
+    Address client;
+    bool tcp;
+  };
+
+  // A valid query, of the host's resolvers.
+  void forward(std::string query, const dns::Question& question, const Asker& asker, Done done);
   std::string received(const Address& client, std::string_view query, std::string reply);
   dns::Rcode denied(const dns::Question& question) const;
 
@@ -62,7 +69,7 @@ class NameServer {
   Egress* egress_;
   DnsForwarder forwarder_;
   dns::Zone zone_;
-  std::vector<const dns::Zone*> zones_{&zone_};
+  dns::View view_{{&zone_}, true};
   dns::Random random_;
   dns::QueryReports reports_;
   std::vector<std::string> search_;
