@@ -1,6 +1,15 @@
 /** An address of the host that clients connect to, as people write it: `127.0.0.2:8080`, `[::1]:53/udp`, `localhost:8080`, `8080`. */
 import { ExpectedError } from '../errors/expected-error.js';
-import { bracket, checkAddress, checkPort, parseRange, plainAddress, quote, splitFields } from '../ports/port-text.js';
+import {
+  bracket,
+  checkAddress,
+  checkPort,
+  parseRange,
+  plainAddress,
+  quote,
+  splitFields,
+  splitSlash,
+} from '../ports/port-text.js';
 
 export interface HostAddress {
   transport: 'tcp' | 'udp';
@@ -22,10 +31,10 @@ export function parseHostAddress(text: string): HostAddress {
   const fail = (problem: string): never => {
     throw new HostAddressError(`invalid address ${quote(text)}: ${problem}; ${EXPECTED}`);
   };
-  const slash = text.lastIndexOf('/');
-  const transport = slash < 0 ? 'tcp' : text.slice(slash + 1).toLowerCase();
+  const [place, protocol = 'tcp'] = splitSlash(text);
+  const transport = protocol.toLowerCase();
   if (transport !== 'tcp' && transport !== 'udp') return fail(`unknown protocol ${quote(transport)}`);
-  const fields = splitFields(slash < 0 ? text : text.slice(0, slash), fail);
+  const fields = splitFields(place, fail);
   if (fields.length > 2) fail('too many colons, an IPv6 address needs brackets');
   const { first: port, count } = parseRange(fields.at(-1)?.text ?? '', 'port', fail);
   if (count > 1) fail('give one port');

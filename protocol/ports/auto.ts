@@ -10,7 +10,16 @@ import { isIP } from 'node:net';
 import type { CNIPortMapping } from './cni-json.js';
 import { PortMappingError } from './grammar.js';
 import type { PortAddress } from './port-mapping.js';
-import { bracket, checkAddress, checkPort, type Fail, parseRange, quote, splitFields } from './port-text.js';
+import {
+  bracket,
+  checkAddress,
+  checkPort,
+  type Fail,
+  parseRange,
+  quote,
+  splitFields,
+  splitSlash,
+} from './port-text.js';
 
 type AutoTransport = CNIPortMapping['protocol'];
 
@@ -57,16 +66,10 @@ export function parseAutoPublish(text: string): AutoPublish {
   const fail: Fail = (problem) => {
     throw new PortMappingError(text, problem, { expected: `; expected ${FORM}, such as auto or auto:3000-9999` });
   };
-  const slash = text.lastIndexOf('/');
-  const protocol =
-    slash < 0
-      ? undefined
-      : text
-          .slice(slash + 1)
-          .trim()
-          .toLowerCase();
+  const [place, end] = splitSlash(text);
+  const protocol = end?.trim().toLowerCase();
   if (protocol !== undefined && protocol !== 'tcp' && protocol !== 'udp') fail(`invalid protocol ${quote(protocol)}`);
-  const fields = splitFields(slash < 0 ? text : text.slice(0, slash), fail);
+  const fields = splitFields(place, fail);
   const at = fields.findIndex((field) => field.text.toLowerCase() === 'auto');
   if (at < 0 || at > 1) fail('only an address may be before auto');
   if (fields.length > at + 2) fail('too many colons, an IPv6 address needs brackets');

@@ -24,6 +24,7 @@ import {
   plural,
   quote,
   splitFields,
+  splitSlash,
 } from './port-text.js';
 
 /** How a command words the grammar. */
@@ -204,8 +205,7 @@ interface End {
 function splitEnd(text: string, { rootlesskit }: PortDialect, fail: Fail): End {
   const option = rootlesskit ? /\+(proxy.*)$/.exec(text) : null;
   const rest = text.slice(0, option?.index);
-  const slash = rest.lastIndexOf('/');
-  const [ports, protocol] = slash < 0 ? [rest, 'tcp'] : [rest.slice(0, slash), rest.slice(slash + 1)];
+  const [ports, protocol = 'tcp'] = splitSlash(rest);
   const proxyProtocol = option?.[1] === undefined ? undefined : parseProxy(option[1].trim(), fail);
   return { ports, protocol: protocol.trim().toLowerCase(), proxyProtocol };
 }

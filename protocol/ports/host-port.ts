@@ -7,7 +7,7 @@
  * 127.0.0.1 and the same port unless given. Blanks around each part are removed, and IPv6 addresses are in brackets.
  */
 import { ExpectedError } from '../errors/expected-error.js';
-import { bracket, checkAddress, type Fail, plainAddress, quote, splitFields } from './port-text.js';
+import { bracket, checkAddress, type Fail, plainAddress, quote, splitFields, splitSlash } from './port-text.js';
 
 export interface HostPort {
   transport: 'tcp' | 'udp';
@@ -31,7 +31,7 @@ export function parseHostPort(text: string): HostPort {
   const fail = (problem: string): never => {
     throw new HostPortError(`invalid --host-port ${quote(text)}: ${problem}; ${EXPECTED}`);
   };
-  const [ports, protocol] = splitProtocol(text);
+  const [ports, protocol = 'tcp'] = splitSlash(text);
   const transport = protocol.trim().toLowerCase();
   if (transport !== 'tcp' && transport !== 'udp') return fail(`unknown protocol ${quote(transport)}`);
   const fields = splitFields(ports, fail);
@@ -62,11 +62,6 @@ export function checkHostPorts(list: readonly HostPort[]): void {
     if (before.has(key)) throw new HostPortError(`invalid --host-port: ${key} is given twice`);
     before.add(key);
   }
-}
-
-function splitProtocol(text: string): [string, string] {
-  const slash = text.lastIndexOf('/');
-  return slash < 0 ? [text, 'tcp'] : [text.slice(0, slash), text.slice(slash + 1)];
 }
 
 function parsePort(text: string, what: string, fail: Fail): number {

@@ -17,6 +17,12 @@ export interface Field {
   bracketed: boolean;
 }
 
+/** Takes what follows the last slash off, a protocol; undefined without one. */
+export function splitSlash(text: string): [ports: string, protocol: string | undefined] {
+  const slash = text.lastIndexOf('/');
+  return slash < 0 ? [text, undefined] : [text.slice(0, slash), text.slice(slash + 1)];
+}
+
 /** Splits at colons that are not in brackets, and takes the brackets off. */
 export function splitFields(text: string, fail: Fail): Field[] {
   const fields: Field[] = [];
