@@ -46,20 +46,25 @@ export async function startStack(
   const stateDir = join(account.directory, 'rootless-net');
   const socket = join(stateDir, 'agent.sock');
   const [program = '', ...words] = runAs(account, [join(root, 'dist/bin/rootless-run'), 'serve', '--net=none']);
-  const started = await start(program, words, { ready: { check: () => answers(socket) } });
+  const started = await start(program, words, { ready: { check: () => answers(socket, '/v1/networks') } });
   try {
     await callAPI(socket, 'POST', '/v1/networks', { body: { name: ownNetwork, subnets: [ownSubnet] } });
-    const agent = processTree(started.pid).find(({ args }) => args.some((word) => word.endsWith('child/agent.js')));
-    if (agent === undefined) throw new Error('no agent is running');
     return {
       ...{ started, account, root, socket, box },
       childPid: Number(readFileSync(join(stateDir, 'child_pid'), 'utf8')),
-      agentPid: agent.pid,
+      agentPid: agentOf(started),
     };
   } catch (error) {
     await stop(started);
     throw error;
   }
+}
+
+/** Process id of a stack's agent. @throws {Error} where none is running */
+export function agentOf(stack: Started): number {
+  const agent = processTree(stack.pid).find(({ args }) => args.some((word) => word.endsWith('child/agent.js')));
+  if (agent === undefined) throw new Error('no agent is running');
+  return agent.pid;
 }
 
 /** What a network driver needs of a container: a process in a network namespace. */
@@ -104,8 +109,9 @@ export async function hook(
   return performance.now() - since;
 }
 
-function answers(socketPath: string): Promise<boolean> {
-  return callAPI(socketPath, 'GET', '/v1/networks').then(
+/** Whether an API answers a request for that path. */
+export function answers(socketPath: string, path: string): Promise<boolean> {
+  return callAPI(socketPath, 'GET', path).then(
     () => true,
     () => false,
   );

@@ -9,6 +9,7 @@ import { type Started, start } from '../../../test/support/start.js';
 import { tempDir } from '../../../test/support/temp-dir.js';
 import { type Account, runAs } from '../../environment/users.js';
 import type { Environment } from '../../model.js';
+import { agentOf, answers } from '../../running/bench-stack.js';
 import { callAPI } from '../../running/call-api.js';
 import { stop } from '../../running/stop.js';
 
@@ -144,7 +145,7 @@ export function byOverlay(hosts: Hosts, where: Environment, root: string, accoun
       const directory = join(account.directory, 'rootless-net');
       const serve = runAs(account, [join(root, 'dist/bin/rootless-run'), 'serve', '--net=builtin']);
       const socket = join(directory, 'api.sock');
-      const started = await processes.start([...prefix, ...serve], { check: () => answers(socket) });
+      const started = await processes.start([...prefix, ...serve], { check: () => answers(socket, '/v1/overlays') });
       const request = token === undefined ? ['create', 'back', '--static'] : ['join', token];
       token = await net(index, ...request, '--address', ip);
       containers.push(await attach(processes, directory, started));
@@ -157,9 +158,7 @@ export function byOverlay(hosts: Hosts, where: Environment, root: string, accoun
 
 /** A network namespace with a container's network; the process in it. */
 async function attach(processes: Processes, stateDir: string, stack: Started): Promise<number> {
-  const agent = processTree(stack.pid).find(({ args }) => args.some((word) => word.endsWith('child/agent.js')));
-  if (!agent) throw new Error('no agent is running');
-  const into = ['nsenter', `--target=${agent.pid}`, '--user', '--net', '--mount', '--'];
+  const into = ['nsenter', `--target=${agentOf(stack)}`, '--user', '--net', '--mount', '--'];
   const command = ['unshare', '--net', 'sh', '-c', 'echo "pid $$"; exec sleep infinity'];
   const sandbox = await processes.start([...into, ...command], { output: /^pid \d+$/m });
   // Of the host: nsenter does not enter its namespace of processes.
@@ -168,13 +167,6 @@ async function attach(processes: Processes, stateDir: string, stack: Started): P
   const state = { ociVersion: '1.0.2', id: randomBytes(32).toString('hex'), pid, status: 'creating', annotations };
   await callAPI(join(stateDir, 'agent.sock'), 'POST', '/v1/hooks/createRuntime', { body: state });
   return pid;
-}
-
-async function answers(socket: string): Promise<boolean> {
-  return callAPI(socket, 'GET', '/v1/overlays').then(
-    () => true,
-    () => false,
-  );
 }
 
 async function addressIn(pid: number): Promise<string> {
