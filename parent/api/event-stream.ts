@@ -22,9 +22,8 @@ export class EventStream {
   readonly #bus: EventBus;
   /** Events that a new subscriber gets before all others. */
   readonly #greeting: () => StackEvent[];
-  readonly #subscribers = new Set<WebSocket>();
-  /** Those that want events of DNS queries, with what ends that. */
-  readonly #queries = new Map<WebSocket, () => void>();
+  /** With what ends events of DNS queries, for those that want them. */
+  readonly #subscribers = new Map<WebSocket, (() => void) | undefined>();
   /** Sockets that wait until ws is loaded. */
   readonly #pending = new Set<Duplex>();
   #unsubscribe: (() => void) | undefined;
@@ -63,8 +62,7 @@ export class EventStream {
       // The close frame is in the socket's queue already; its answer is not awaited.
       client.terminate();
     }
-    for (const end of this.#queries.values()) end();
-    this.#queries.clear();
+    for (const endQueries of this.#subscribers.values()) endQueries?.();
     this.#release();
   }
 
@@ -84,16 +82,15 @@ export class EventStream {
     subscriber.on('error', () => {});
     subscriber.on('close', () => this.#forget(subscriber));
     for (const event of this.#greeting()) subscriber.send(JSON.stringify(event));
-    this.#subscribers.add(subscriber);
-    if (queries) this.#queries.set(subscriber, this.#bus.watchQueries());
+    this.#subscribers.set(subscriber, queries ? this.#bus.watchQueries() : undefined);
     this.#unsubscribe ??= this.#bus.subscribe((event) => this.#broadcast(event));
   }
 
   #broadcast(event: StackEvent): void {
     const frame = JSON.stringify(event);
     const isQuery = event.type === 'dns-query';
-    for (const subscriber of this.#subscribers) {
-      if (isQuery && !this.#queries.has(subscriber)) continue;
+    for (const [subscriber, endQueries] of this.#subscribers) {
+      if (isQuery && !endQueries) continue;
       if (subscriber.bufferedAmount <= MAX_UNREAD) {
         subscriber.send(frame);
         continue;
@@ -104,9 +101,8 @@ export class EventStream {
   }
 
   #forget(subscriber: WebSocket): void {
+    this.#subscribers.get(subscriber)?.();
     this.#subscribers.delete(subscriber);
-    this.#queries.get(subscriber)?.();
-    this.#queries.delete(subscriber);
     if (this.#subscribers.size === 0) this.#release();
   }
 
