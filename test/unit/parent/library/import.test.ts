@@ -5,6 +5,8 @@ import { repoRoot, run } from '../../../support/index.js';
 /** Loads a module in a process of its own, and prints what that has changed there. */
 const SCRIPT = `
   import { readFileSync } from 'node:fs';
+  // Since node 22 this opens standard error by itself.
+  import 'node:http';
   const state = () => ({
     listeners: process.eventNames().map((name) => [String(name), process.listenerCount(name)]),
     resources: process.getActiveResourcesInfo().filter((name) => name !== 'FSReqPromise' && !name.startsWith('File')),
