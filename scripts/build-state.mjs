@@ -98,6 +98,8 @@ export function removeOrphans(root) {
   const dist = join(root, 'dist');
   for (const file of listFiles(dist, (name) => /\.(js|js\.map|d\.ts)$/.test(name))) {
     const path = relative(dist, file);
+    // Bundles, and written anew each time.
+    if (path.startsWith('library/')) continue;
     const source = join(root, path.replace(/(\.d\.ts|\.js\.map|\.js)$/, '.ts'));
     // What is copied as it is has the same name.
     if (!existsSync(source) && !existsSync(join(root, path))) rmSync(file);

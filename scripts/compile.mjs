@@ -1,10 +1,13 @@
 // Compiles the TypeScript to dist/, bundles each program with all that it imports into one file (loading a hundred small ones
-// takes Node longer than everything that rootless-run does until its command starts), and writes the manual pages.
+// takes Node longer than everything that rootless-run does until its command starts), and the library, and writes the manual
+// pages.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, parse, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { packages, programs } from './bundles.mjs';
+import { bundleLibrary } from './bundling/library.mjs';
+import { thirdPartyLicenses } from './bundling/licenses.mjs';
 import { installFront } from './install-front.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
@@ -50,55 +53,64 @@ function compileTypeScript() {
   cpSync(join(root, page), join(dist, page), { recursive: true });
 }
 
+/** Of all bundles. */
 const common = {
   absWorkingDir: root,
   bundle: true,
-  // Not ES modules: V8 has a code cache for scripts only, and Node starts them sooner. What import() loads stays in the
-  // bundle, and is run on demand.
-  format: 'cjs',
-  supported: { 'dynamic-import': false },
   platform: 'node',
   target: 'node20',
   // Names stay, for stack traces; what is left out need not be parsed at each start.
   minifyWhitespace: true,
   minifySyntax: true,
+  define: {
+    // msgpackr has a native part for strings in bulk, of which our messages have none; finding it takes milliseconds.
+    'process.env.MSGPACKR_NATIVE_ACCELERATION_DISABLED': '"true"',
+    // The same for ws, whose native part is not installed.
+    'process.env.WS_NO_BUFFER_UTIL': '"true"',
+  },
+  external: ['msgpackr-extract'],
+  // What it consists of, for the licenses.
+  metafile: true,
   logLevel: 'warning',
 };
-/** It has a native part, and may be missing. */
-const notBundled = ['msgpackr-extract'];
 
+/**
+ * Of programs: not ES modules, since V8 has a code cache for scripts only, and Node starts them sooner. What import() loads
+ * stays in the bundle, and is run on demand.
+ */
+const script = { ...common, format: 'cjs', supported: { 'dynamic-import': false } };
+
+/** Resolves with esbuild's records of the bundles. */
 async function writeBundles() {
   const { build } = await import('esbuild');
-  const bundle = (name, source) =>
-    build({
-      ...common,
+  const metafiles = [];
+  const bundle = async (name, source, external = []) => {
+    const { metafile } = await build({
+      ...script,
       ...source,
+      external: [...common.external, ...external],
       // As deep below dist/ as every module is, so that protocol/paths.ts finds the package from there too.
       outfile: join('dist', 'programs', `${name}.cjs`),
-      define: {
-        'import.meta.url': 'bundleURL',
-        // msgpackr has a native part for strings in bulk, of which our messages have none; finding it takes milliseconds.
-        'process.env.MSGPACKR_NATIVE_ACCELERATION_DISABLED': '"true"',
-        // The same for ws, whose native part is not installed.
-        'process.env.WS_NO_BUFFER_UTIL': '"true"',
-      },
+      define: { ...common.define, 'import.meta.url': 'bundleURL' },
       // A function, so that load-bundle.cjs need not make another string of that length.
       banner: {
         js: "(function (require, module, __filename) {const bundleURL = require('node:url').pathToFileURL(__filename).href;",
       },
       footer: { js: '})' },
     });
+    metafiles.push(metafile);
+  };
 
   // Also removes bundles of an earlier build.
   rmSync(join(dist, 'programs'), { recursive: true, force: true });
   for (const name of packages) {
-    await bundle(name, { stdin: { contents: `export * from '${name}';`, resolveDir: root }, external: notBundled });
+    await bundle(name, { stdin: { contents: `export * from '${name}';`, resolveDir: root } });
   }
   for (const program of programs) {
     const { dir, name } = parse(program);
-    await bundle(name, { entryPoints: [join('dist', program)], external: [...notBundled, ...packages] });
+    await bundle(name, { entryPoints: [join('dist', program)] }, packages);
     await build({
-      ...common,
+      ...script,
       stdin: { contents: loaderOf(dir, name), resolveDir: dist },
       outfile: join('dist', dir, `${name}.cjs`),
       define: { LEAST_NODE: JSON.stringify(leastNode) },
@@ -108,6 +120,7 @@ async function writeBundles() {
     writeFileSync(join(dist, program), aliasOf(program));
     for (const file of [`${name}.js`, `${name}.cjs`]) chmodSync(join(dist, dir, file), 0o755);
   }
+  return metafiles;
 }
 
 /** Source of dist/bin/NAME.cjs, and of dist/child/agent.cjs: runs the bundle with its code cache. */
@@ -150,7 +163,8 @@ async function writeCompletions() {
 }
 
 compileTypeScript();
-await writeBundles();
+const metafiles = [...(await writeBundles()), await bundleLibrary(dist, common)];
+writeFileSync(join(dist, 'THIRD-PARTY-LICENSES'), thirdPartyLicenses(root, metafiles));
 installFront(root);
 await writeManualPages();
 await writeCompletions();

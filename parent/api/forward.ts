@@ -25,14 +25,14 @@ export function isForwarded(pathname: string): boolean {
 export async function forward(backend: Backend, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const body = await readBody(request, MAX_REQUEST_BODY);
   await backend.ready();
-  const { request: httpRequest } = await import('node:http');
+  const { default: http } = await import('node:http');
   const { method, url } = request;
   const { 'transfer-encoding': _, ...given } = request.headers;
   const headers = { ...given, connection: 'close', 'content-length': body.length };
   await new Promise<void>((resolve, reject) => {
     const createConnection = () => connect(backend.socketPath);
     const options = { createConnection, method, path: url, headers };
-    const onward = httpRequest(options, (answer) => {
+    const onward = http.request(options, (answer) => {
       response.writeHead(answer.statusCode ?? 500, answer.headers);
       answer.pipe(response);
       answer.once('error', () => response.destroy());

@@ -193,7 +193,7 @@ export class APIServer {
 
   async #makeHTTP(): Promise<HTTPServer> {
     const { log } = this.options;
-    const http = await import('node:http');
+    const { default: http } = await import('node:http');
     const server = http.createServer({ requestTimeout: REQUEST_TIMEOUT, keepAliveTimeout: 0 }, (request, response) => {
       handle(this.options, request, response).catch((error: unknown) => answerError(response, error, log));
     });

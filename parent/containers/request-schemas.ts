@@ -4,9 +4,8 @@ import * as z from 'zod';
 import { MAX_CONTAINER_RULES } from '../../protocol/egress/container-policy.js';
 import { firstProblem } from '../../protocol/errors/schema-problems.js';
 import { names, networkName } from '../../protocol/overlay/schemas.js';
-import { publishedNames } from '../../protocol/wire/published-names.js';
-import { queryReports } from '../../protocol/wire/query-reports.js';
 import { ContainersError } from '../errors.js';
+import { publishedNames, queryReports } from './report-schemas.js';
 
 /** Ports of one container, as many as its request may have. */
 const MAX_PORTS = 20_000;

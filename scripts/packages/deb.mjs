@@ -88,7 +88,8 @@ function putForSystem() {
   put('/usr/lib/systemd/user/rootless-net.service', serviceUnit({ command, node: '/usr/bin/node', sockets: [] }));
   const profile = appArmorProfile(join(LIB, RELEASE, 'launcher'));
   put('/usr/share/rootless-net/apparmor', profile.text);
-  put('/usr/share/doc/rootless-net/copyright', readFileSync(join(root, 'LICENSE')));
+  const licenses = [join(root, 'LICENSE'), join(root, 'dist', 'THIRD-PARTY-LICENSES')];
+  put('/usr/share/doc/rootless-net/copyright', licenses.map((file) => readFileSync(file, 'utf8')).join('\n'));
   put('/usr/share/doc/rootless-net/changelog.gz', gzipSync(readFileSync(join(root, 'CHANGELOG.md')), { level: 9 }));
   return basename(profile.path);
 }

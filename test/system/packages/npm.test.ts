@@ -9,7 +9,7 @@ import { type Packed, pack } from './packed.js';
 import { type Registry, startRegistry } from './registry.js';
 
 /** What an installation may take on the disk, in KiB. */
-const LARGEST = 30 * 1024;
+const LARGEST = 20 * 1024;
 /** Of the package managers from npm; kept between runs. */
 const MANAGERS = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'rootless-net-build', 'managers');
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
+import { publishedNames } from '../../../../parent/containers/report-schemas.js';
 import { hostZone } from '../../../../parent/dns/host-names.js';
 import { ownHostsLine, ownZone } from '../../../../parent/dns/own-names.js';
 import { publishedAddresses } from '../../../../parent/dns/published-addresses.js';
 import { formatNameListener, parseNameListener } from '../../../../protocol/dns/name-listener.js';
 import { parsePortSpec } from '../../../../protocol/ports/grammar.js';
-import { publishedNames } from '../../../../protocol/wire/published-names.js';
 
 describe('names for the host', () => {
   const linesOf = (text: string) => text.trim().split('\n');
