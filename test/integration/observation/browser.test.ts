@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { findProgram } from '../../setup/machine/requirements.js';
 import { echo, freePort, startStack, waitFor } from '../../support/index.js';
 import { openPage } from '../../support/observation/browser.js';
 
@@ -18,11 +17,7 @@ client, _ = server.accept()
 while data := client.recv(65536): client.sendall(data)
 `;
 
-/** It is larger than all other programs of the tests together: nothing installs it, and where it is absent there is no test. */
-const chromium = findProgram('chromium') ?? '';
-
 describe('the page of a stack, in a browser', function () {
-  if (chromium === '') return;
   this.timeout(120_000);
 
   it('shows ports, connections and refusals, and names as text', async () => {
@@ -35,7 +30,7 @@ describe('the page of a stack, in a browser', function () {
     const socket = connect(port, '127.0.0.2');
     await once(socket, 'connect');
     const url = /http:\S+#token=\S+/.exec(stack.started.output())?.[0] ?? assert.fail('no URL');
-    await using page = await openPage(chromium, url);
+    await using page = await openPage(url);
     try {
       const shown = (text: string) =>
         waitFor(
@@ -63,7 +58,7 @@ describe('the page of a stack, in a browser', function () {
     } finally {
       socket.destroy();
     }
-    await using stranger = await openPage(chromium, url.replace(/#.*/, ''));
+    await using stranger = await openPage(url.replace(/#.*/, ''));
     await waitFor(
       async () =>
         /^refused: open the address/.test(await stranger.evaluate('document.getElementById("state").textContent')),

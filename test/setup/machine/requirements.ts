@@ -49,6 +49,7 @@ export const debianPackages: Readonly<Record<string, string>> = {
   jq: 'jq',
   zsh: 'zsh',
   fish: 'fish',
+  '/usr/lib/chromium/chromium-headless-shell': 'chromium-headless-shell',
   etcd: 'etcd-server',
   etcdctl: 'etcd-client',
   'musl-gcc': 'musl-tools',
@@ -86,7 +87,7 @@ const debianFiles: Readonly<Record<string, string>> = {
 };
 
 /** Programs without which single tests are left out: nothing installs them. */
-export const optionalPrograms: readonly string[] = ['groff', 'troff', 'grotty', 'npm', 'postgres', 'psql', 'chromium'];
+export const optionalPrograms: readonly string[] = ['groff', 'troff', 'grotty', 'npm', 'postgres', 'psql'];
 
 /** Where programs of the tests are searched: servers often live in sbin. */
 export const testPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';

@@ -4,6 +4,11 @@ import { WebSocket } from 'ws';
 import { type Started, start } from '../start.js';
 import { tempDir } from '../temp-dir.js';
 
+/** Not the one in /usr/bin, a script that does not end the browser with itself. */
+const PROGRAM = '/usr/lib/chromium/chromium-headless-shell';
+/** Milliseconds that an answer may take. */
+const ANSWER_MS = 30_000;
+
 export interface Page extends AsyncDisposable {
   /** Value of an expression in the page; it has to be JSON. */
   evaluate<T>(expression: string): Promise<T>;
@@ -14,11 +19,11 @@ export interface Page extends AsyncDisposable {
 }
 
 /** Opens a page. Ends with the block (`await using`). */
-export async function openPage(program: string, url: string, size = { width: 1240, height: 640 }): Promise<Page> {
-  const words = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--hide-scrollbars'];
+export async function openPage(url: string, size = { width: 1240, height: 640 }): Promise<Page> {
+  const words = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--hide-scrollbars'];
   const directory = tempDir();
   const browser = await start(
-    program,
+    PROGRAM,
     [...words, '--remote-debugging-port=0', `--user-data-dir=${directory}`, 'about:blank'],
     // It leaves files there where it is killed.
     { ready: { output: /DevTools listening on ws:/ }, timeout: 60_000, env: { TMPDIR: directory } },
@@ -83,8 +88,9 @@ class DevTools implements Page {
 
   async #call<T>(method: string, params: object): Promise<T> {
     const id = this.#next++;
-    const answer = new Promise<{ result?: unknown; error?: { message: string } }>((resolve) => {
+    const answer = new Promise<{ result?: unknown; error?: { message: string } }>((resolve, reject) => {
       this.#answers.set(id, resolve);
+      setTimeout(() => reject(new Error(`no answer to ${method}`)), ANSWER_MS).unref();
     });
     this.socket.send(JSON.stringify({ id, method, params, ...(this.#session && { sessionId: this.#session }) }));
     const { result, error } = await answer;
