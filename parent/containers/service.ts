@@ -4,41 +4,21 @@
  *
  * Theory of operation. off → requested (an agent runs or starts, and gets the configuration) → ready (it serves its part of
  * the API on agent.sock) → off again where the agent is lost; the next one gets the configuration as soon as it is ready.
- * Requests of the agent are validated, and answered one by one. It is not trusted with more than the API gives every
- * process in the namespaces: publishing ports.
+ * Requests of the agent are answered one by one (agent-requests.ts).
  */
 
 import { existsSync } from 'node:fs';
 import { isContainerReport, isListOf } from '../../protocol/api/report-shapes.js';
-import type { ContainerEvent, NetworkDriverInfo } from '../../protocol/api/types.js';
-import type { OverlayName } from '../../protocol/overlay/types.js';
-import { mappingOf } from '../../protocol/ports/cni-json.js';
+import type { ContainerEvent } from '../../protocol/api/types.js';
 import type { PortMapping } from '../../protocol/ports/port-mapping.js';
 import { statePath } from '../../protocol/state/state-layout.js';
-import type {
-  AgentRequest,
-  AgentRequests,
-  AutoPortsRequest,
-  ContainersConfig,
-  HostAspect,
-  Message,
-} from '../../protocol/wire/messages.js';
-import type { PublishedNames } from '../../protocol/wire/published-names.js';
-import type { QueryReport } from '../../protocol/wire/query-reports.js';
+import type { ContainersConfig, HostAspect, Message } from '../../protocol/wire/messages.js';
 import type { AgentSupervisor } from '../agent/agent.js';
-import type { ContainerPolicies } from '../egress/container-policies.js';
-import type { RateLimits } from '../egress/rate-limit.js';
 import { ContainersError, errorText, printable } from '../errors.js';
-import type { HostReach } from '../network/host/gateway.js';
-import { hostNetworks, stackNetworks } from '../network/host/networks.js';
-import type { StackAutoPorts } from '../port/auto/stack-auto-ports.js';
-import type { PortDriver } from '../port/driver.js';
-import type { ActivatedSockets } from '../systemd/activated-sockets.js';
+import { AgentRequestHandler, type HostSide, type ReportReceiver } from './agent-requests.js';
 import { type Deferred, deferred, within } from './deferred.js';
 import { AgentEvents } from './events.js';
-import { hostInfo } from './host-info.js';
 import { PortReservations } from './port-reservations.js';
-import { endSurvivors } from './survivors.js';
 
 /**
  * Limits of the agent's pending requests, in number and bytes. Hundreds of containers that start together stay far below;
@@ -63,37 +43,24 @@ const READY_TIMEOUT = 60_000;
 /** How long the agent may take to count the running containers, in ms. */
 const COUNT_TIMEOUT = 5_000;
 
-type Answers = { [Name in AgentRequest]: (params: unknown) => Promise<AgentRequests[Name]['result']> };
-
-export interface ContainerServiceDeps {
+export interface ContainerServiceDeps extends HostSide {
   agent: AgentSupervisor;
-  ports: {
-    driver: PortDriver | undefined;
-    sockets?: ActivatedSockets | undefined;
-    auto?: StackAutoPorts | undefined;
-  };
-  network: () => NetworkDriverInfo | undefined;
-  hostReach: HostReach;
-  /** Policies of containers, and whether the stack has one itself; undefined where the network has none. */
-  policies: { containers: ContainerPolicies; limits: RateLimits; stack: { readonly active: boolean } } | undefined;
   config: ContainersConfig;
   emit: (event: ContainerEvent) => void;
   warn: (line: string) => void;
 }
 
-export class ContainerService {
+export class ContainerService implements ReportReceiver {
   /** Called when an agent begins to serve containers. */
   readonly onReady: (() => void)[] = [];
-  /** Gets the names of containers on an overlay network. */
-  onOverlayNames: (network: string, names: OverlayName[]) => void = () => {};
-  /** Gets the names of containers on all networks, if that was configured (publishNames). */
-  onNames: (names: PublishedNames) => void = () => {};
-  /** Gets queries that the agent's DNS servers have answered, while they are wanted. */
-  onQueries: (reports: readonly QueryReport[]) => void = () => {};
+  onOverlayNames: ReportReceiver['onOverlayNames'] = () => {};
+  onNames: ReportReceiver['onNames'] = () => {};
+  onQueries: ReportReceiver['onQueries'] = () => {};
   /** Called when ports of containers were published or closed. */
   readonly onPublished: (() => void)[] = [];
   #watchesQueries = false;
   readonly #ports: PortReservations;
+  readonly #requests: AgentRequestHandler;
   readonly #events: AgentEvents;
   #ready: Deferred | undefined;
   #counted: ((count: number) => void)[] = [];
@@ -115,6 +82,7 @@ export class ContainerService {
     this.#ports = new PortReservations(ports.driver, ports.sockets, () => {
       for (const listener of this.onPublished) listener();
     });
+    this.#requests = new AgentRequestHandler({ ...deps, reservations: this.#ports, receiver: this });
     agent.onMessage = (message, bytes) => this.#onMessage(message, bytes);
     agent.onState.push((state, reason) => {
       if (state === 'ready' && this.#ready) this.deps.agent.send({ type: 'containers', config: this.deps.config });
@@ -309,7 +277,7 @@ export class ContainerService {
     queued.bytes += bytes;
     this.#queue = this.#queue.then(async () => {
       if (queued !== this.#queued) return;
-      const reply = await this.#handleRequest(name, params).then(
+      const reply = await this.#requests.handle(name, params).then(
         (result): Message => ({ type: 'reply', id, result }),
         (error: unknown): Message => ({ type: 'reply', id, error: errorText(error) }),
       );
@@ -318,99 +286,4 @@ export class ContainerService {
       if (queued === this.#queued) this.deps.agent.send(reply);
     });
   }
-
-  async #handleRequest(name: string, params: unknown): Promise<unknown> {
-    const answers: Answers = {
-      'host-info': async () =>
-        hostInfo(this.deps.network(), this.deps.hostReach, this.deps.policies?.stack.active ?? false),
-      'host-networks': async () => ({ networks: [...stackNetworks(this.deps.network()), ...hostNetworks()] }),
-      'ports-reserve': async (given) => {
-        const { owner, ranges } = (await schemas()).parseReservation(given);
-        return { hostPorts: await this.#ports.reserve(owner, ranges.map(mappingOf)) };
-      },
-      'ports-activate': async (given) => {
-        const { owner, childIP } = (await schemas()).parseActivation(given);
-        await this.#ports.activate(owner, childIP);
-        return {};
-      },
-      'ports-auto': async (given) => {
-        await beginAutoPorts(this.deps.ports, (await schemas()).parseAutoPorts(given));
-        return {};
-      },
-      'ports-release': async (given) => {
-        const { owner } = (await schemas()).parseOwner(given);
-        await Promise.all([this.#ports.release(owner), this.deps.ports.auto?.end(owner)]);
-        return {};
-      },
-      'survivors-end': async (given) => {
-        return { living: await endSurvivors((await schemas()).parseSurvivors(given).survivors) };
-      },
-      'published-names': async (given) => {
-        this.onNames((await schemas()).parsePublishedNames(given));
-        return {};
-      },
-      'dns-queries': async (given) => {
-        this.onQueries((await schemas()).parseQueryReports(given).queries);
-        return {};
-      },
-      'overlay-names': async (given) => {
-        const { network, names } = (await schemas()).parseOverlayNames(given);
-        this.onOverlayNames(network, names);
-        return {};
-      },
-      'ports-owners': async () => ({
-        owners: [...new Set([...this.#ports.owners(), ...((await this.deps.ports.auto?.containers()) ?? [])])],
-      }),
-      'egress-policy': async (given) => {
-        const { key, rules } = (await schemas()).parsePolicy(given);
-        this.#policies().containers.setPolicy(key, rules);
-        return {};
-      },
-      'egress-set': async (given) => {
-        const container = (await schemas()).parsePolicedContainer(given);
-        const { containers, limits } = this.#policies();
-        containers.set(container);
-        limits.cover(this.deps.ports.driver?.list().filter((port) => port.container === container.id) ?? []);
-        return {};
-      },
-      'egress-dropped': async (given) => {
-        const { owner } = (await schemas()).parseOwner(given);
-        return { dropped: this.deps.policies?.limits.droppedOf(owner) };
-      },
-      'egress-remove': async (given) => {
-        this.deps.policies?.containers.remove((await schemas()).parseOwner(given).owner);
-        return {};
-      },
-      'egress-ids': async () => ({ ids: this.deps.policies?.containers.ids() ?? [] }),
-      'egress-report': async (given) => {
-        const { id, key } = (await schemas()).parsePolicyOf(given);
-        return { report: this.deps.policies?.containers.report(id, key) };
-      },
-    };
-    if (!Object.hasOwn(answers, name)) throw new ContainersError(`unknown request of the agent: ${printable(name)}`);
-    return answers[name as AgentRequest](params);
-  }
-
-  /** Throws ContainersError. */
-  #policies(): NonNullable<ContainerServiceDeps['policies']> {
-    const { policies, network } = this.deps;
-    if (policies) return policies;
-    throw new ContainersError(
-      `the network driver ${network()?.driver ?? 'host'} cannot enforce egress policies; hint: start the stack with --net=builtin`,
-    );
-  }
 }
-
-/** Throws ContainersError, PortError and PortMappingError. */
-async function beginAutoPorts(
-  { auto, driver }: ContainerServiceDeps['ports'],
-  request: AutoPortsRequest,
-): Promise<void> {
-  if (auto) return auto.watchContainer(request);
-  throw new ContainersError(
-    `the port driver ${driver?.info.driver ?? 'none'} cannot publish what listens in containers; hint: start the stack with --port-driver=builtin`,
-  );
-}
-
-/** Loaded at the first container's request: zod takes long to load. */
-const schemas = () => import('./request-schemas.js');

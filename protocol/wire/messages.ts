@@ -163,6 +163,8 @@ export interface AgentRequests {
   'published-names': { params: PublishedNames; result: Record<string, never> };
   /** Queries that were answered, while they are wanted. */
   'dns-queries': { params: { queries: QueryReport[] }; result: Record<string, never> };
+  /** The ports that are open because of `ports-auto`. */
+  'ports-opened': { params: { owner: string }; result: { ports: CNIPortMapping[] } };
   /** The owners of ports. */
   'ports-owners': { params: Record<string, never>; result: { owners: string[] } };
   /**

@@ -35,7 +35,7 @@ export async function reservePorts(ctx: EngineContext, { id, request }: Containe
     const running = store.all().filter((other) => store.run(other.id)?.status === 'running');
     const holders = running.map(async (other) => ({
       name: other.name,
-      ports: await publishedPorts(store, other, await attacher.state(other.id)).catch(() => []),
+      ports: await openPorts(ctx, other, await attacher.state(other.id)).catch(() => []),
     }));
     throw portConflict(request.publish, await Promise.all(holders)) ?? error;
   }
@@ -53,7 +53,18 @@ export async function publishListeners(ctx: EngineContext, { id, name, request }
 }
 
 /** The ports that a running container has on the host. */
-export async function publishedPorts(
+export async function openPorts(
+  ctx: EngineContext,
+  record: ContainerRecord,
+  state: AttachState,
+): Promise<CNIPortMapping[]> {
+  const ports = await publishedPorts(ctx.store, record, state);
+  if (record.request.autoPublish.length === 0) return ports;
+  return [...ports, ...(await ctx.ports.opened(record.id).catch(() => []))];
+}
+
+/** Those that it was created with. */
+async function publishedPorts(
   store: ContainerStore,
   { id, request }: ContainerRecord,
   state: AttachState,

@@ -5,7 +5,7 @@ import type { CNIPortMapping } from '../../../protocol/ports/cni-json.js';
 import type { AttachState } from '../network/attachment-store.js';
 import type { ContainerRecord, RunRecord } from '../storage/container-store.js';
 import type { EngineContext } from './context.js';
-import { publishedPorts } from './published-ports.js';
+import { openPorts } from './published-ports.js';
 import { refreshStatus } from './run-end.js';
 
 export interface ReportedRun {
@@ -26,7 +26,7 @@ export async function reportContainer(ctx: EngineContext, record: ContainerRecor
   if (!locks.isBusy(id)) await locks.exclusively(id, () => refreshStatus(ctx, record)).catch(() => {});
   const run = store.run(id);
   const state = run?.status === 'running' ? await ctx.attacher.state(id) : undefined;
-  const ports = state && (await publishedPorts(store, record, state));
+  const ports = state && (await openPorts(ctx, record, state));
   const directory = store.directoryOf(id);
   const sharedNetwork = shared.report(record);
   const sharedBy = shared.sharersOf(id);

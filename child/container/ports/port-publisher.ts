@@ -57,6 +57,12 @@ export class PortPublisher implements Sweepable {
     this.#watches.set(owner, new ListenerWatch({ netns, container: true, rules: watched, report, warn: this.warn }));
   }
 
+  /** The ports that publishListeners() has opened, by target. */
+  async opened(owner: string): Promise<CNIPortMapping[]> {
+    const { ports } = await this.parent.request('ports-opened', { owner });
+    return ports.sort((a, b) => a.containerPort - b.containerPort || (a.protocol < b.protocol ? -1 : 1));
+  }
+
   async release(owner: string): Promise<void> {
     // It keeps the container's network namespace.
     this.#watches.get(owner)?.[Symbol.dispose]();

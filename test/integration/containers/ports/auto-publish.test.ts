@@ -34,6 +34,11 @@ describe('containers with -p auto', () => {
     for (const { host } of ports) assert.match(await get(host), /hello/);
     const [before] = ports.filter(({ inside }) => inside !== '127.0.0.1:80');
 
+    // Listed as those that are asked for.
+    const shown = await stack.must('ps', '--format', '{{.Ports}}');
+    for (const { host } of ports) assert.ok(shown.includes(`${host}->80/tcp`), shown);
+    assert.match(await stack.must('port', 'one'), /^80\/tcp -> 127\.\d+\.\d+\.\d+:\d+$/);
+
     // Another agent finds them as they are.
     const [agent] = stack.agents();
     await run('kill', ['-KILL', `${agent}`]);
