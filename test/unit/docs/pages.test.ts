@@ -76,6 +76,17 @@ describe('the documentation', () => {
     assert.deepEqual(broken, []);
   });
 
+  it('names scripts of npm that exist', () => {
+    const { scripts } = JSON.parse(read('package.json'));
+    const missing = allPages().flatMap((page) =>
+      [...read(page).matchAll(/\bnpm run (?:--?\S+ )*([a-z][\w:-]*)/g)]
+        // The script of a user's own project.
+        .filter(([, name = '']) => name !== 'dev' && !Object.hasOwn(scripts, name))
+        .map(([whole]) => `${page}: ${whole}`),
+    );
+    assert.deepEqual(missing, []);
+  });
+
   it('runs each block of a recipe, or names why not', () => {
     const recipes = pages.filter((page) => page.startsWith('docs/recipes/'));
     const silent = recipes.flatMap((page) =>
