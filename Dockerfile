@@ -3,7 +3,8 @@
 FROM node:22-bookworm AS build
 WORKDIR /src
 COPY . .
-RUN npm ci && npm run deb
+# The native part of this build needs the C library of Debian 12, and the image has a later one.
+RUN npm ci && npm run deb -- --built
 
 FROM debian:trixie-slim
 RUN --mount=type=bind,from=build,source=/src/prebuilt,target=/packages \

@@ -25,6 +25,12 @@ export class Host {
     return this.#last;
   };
 
+  /** Asks again, whatever is known; info() gives the answer from then on. */
+  readonly refresh = (): Promise<HostInfo> => {
+    this.forget();
+    return this.info();
+  };
+
   /** To be called when it has changed. */
   forget(): void {
     this.#asked = undefined;

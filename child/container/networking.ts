@@ -153,7 +153,7 @@ export function makeNetwork({ config, parent, host, names, changed, send, warn }
     nameFiles: new NameFiles({
       ...{ store, peers, networks },
       nameServersOf: (network) => serveNames(names, network),
-      hostInfo: host.info,
+      host,
       stackHosts: statePath(stateDir, 'hosts'),
     }),
     sweepables: {

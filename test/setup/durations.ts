@@ -1,4 +1,5 @@
 // How long test files take, for runs that divide them; see jobs.ts. A stale number costs balance, and nothing else.
+import { nameOf } from './test-files.js';
 
 /** Seconds on a quiet machine, of files that take 4 or more. With --durations a run prints such lines. */
 const slow: Readonly<Record<string, number>> = {
@@ -56,11 +57,6 @@ const slow: Readonly<Record<string, number>> = {
 /** Seconds of other files. */
 const others: Readonly<Record<string, number>> = { 'unit/native': 2, unit: 0.25 };
 const usual = 1.5;
-
-/** Path below test/, without the ending. */
-function nameOf(file: string): string {
-  return file.slice(file.lastIndexOf('/dist/test/') + '/dist/test/'.length).replace(/\.test\.js$/, '');
-}
 
 /** What a compiled test file takes, in seconds. */
 export function estimatedSeconds(file: string): number {

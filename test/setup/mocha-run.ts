@@ -1,4 +1,4 @@
-// One run of mocha, in a process of its own: node mocha-run.js KIND [--shard N/COUNT] [--grep PATTERN] [--native]. Writes
+// One run of mocha, in a process of its own: node mocha-run.js KIND [--shard N/COUNT] [--grep PATTERN] [--file NAME …] [--native]. Writes
 // its counts to the file that the environment names. It is not made to exit: what keeps the process alive after the last test is a leak (a
 // socket, a child, a timer), and is reported as a failure. With --native it runs those tests alone that call the native
 // part in their own process, and what is loaded before it (a sanitizer) is for that process alone.
@@ -8,7 +8,7 @@ import { detachedVariable } from '../support/stacks/containers.js';
 import { filesOf, parseShard } from './jobs.js';
 import { countFailure, countsVariable, noCounts, writeCounts } from './results/counts.js';
 import { rootHooks } from './root-hooks.js';
-import { type Kind, usesNativePart } from './test-files.js';
+import { type Kind, nameOf, usesNativePart } from './test-files.js';
 
 /** Milliseconds after the last test until the process must have ended by itself. */
 const leakGrace = 10_000;
@@ -21,7 +21,12 @@ process.env.ROOTLESS_NET_NODE = process.execPath;
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { grep: { type: 'string' }, shard: { type: 'string' }, native: { type: 'boolean' } },
+  options: {
+    grep: { type: 'string' },
+    shard: { type: 'string' },
+    file: { type: 'string', multiple: true },
+    native: { type: 'boolean' },
+  },
 });
 const kind = positionals[0] as Kind;
 if (kind === 'detached') process.env[detachedVariable] = 'yes';
@@ -41,6 +46,7 @@ const mocha = new Mocha({
 });
 const shard = values.shard === undefined ? {} : { shard: parseShard(values.shard) };
 for (const file of filesOf({ kind, ...shard })) {
+  if (values.file && !values.file.includes(nameOf(file))) continue;
   if (!values.native || usesNativePart(file)) mocha.addFile(file);
 }
 await mocha.loadFilesAsync();
@@ -83,8 +89,10 @@ const note = (running: string) => {
 runner.on('test', (test) => note(test.fullTitle()));
 runner.on('hook', (hook) => note(`${hook.title} of ${hook.parent?.fullTitle()}`));
 runner.on('fail', (test: Mocha.Runnable, error: Error) => {
-  // A hook fails for all tests of its suite.
-  const title = test instanceof Mocha.Hook ? test.parent?.fullTitle() : test.fullTitle();
   const report = `${test.fullTitle()}\n${(error.stack ?? String(error)).replace(/^/gm, '    ')}`;
-  counts.failures.push({ report: report.slice(0, reportLength), title });
+  counts.failures.push({
+    report: report.slice(0, reportLength),
+    title: test.fullTitle(),
+    file: nameOf(test.file ?? test.parent?.file ?? ''),
+  });
 });

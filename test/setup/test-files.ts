@@ -21,6 +21,11 @@ const DETACHED: readonly string[] = [
   'ports/source-addresses',
 ];
 
+/** The name of a compiled test file: its path below test/, without the ending. */
+export function nameOf(file: string): string {
+  return file.slice(file.lastIndexOf('/dist/test/') + '/dist/test/'.length).replace(/\.test\.js$/, '');
+}
+
 /** The compiled test files of a kind, sorted. */
 export function testFiles(kind: Kind): string[] {
   const detached = kind === 'detached';

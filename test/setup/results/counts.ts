@@ -4,8 +4,10 @@ import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 export interface Failure {
   /** What is shown of it: title and error of a test. */
   report: string;
-  /** The full title of the test, or of the suite whose hook failed; undefined where no test can be run again. */
+  /** The full title of the test or hook that failed; undefined where none can be run again. */
   title?: string | undefined;
+  /** The test file that it is in, by its name below test/. */
+  file?: string | undefined;
   /** What a failed test of the same run may have left behind: a process, a file, an open handle. */
   mayFollow?: boolean;
 }

@@ -28,7 +28,7 @@ export interface NameFilesDeps {
   networks: { resolve(requests: readonly AttachmentRequest[]): Promise<ResolvedAttachment[]> };
   /** The DNS servers of a network, which is served from then on; none where there cannot be one. */
   nameServersOf: (network: Network) => readonly string[];
-  hostInfo: () => Promise<HostInfo>;
+  host: { info: () => Promise<HostInfo>; refresh: () => Promise<HostInfo> };
   /** The stack's own hosts file, which is not in /etc where its network namespace is detached. */
   stackHosts: string;
 }
@@ -47,7 +47,8 @@ export class NameFiles {
     const { id, request, hostname } = record;
     const { network } = request;
     if (network.mode === 'container') return;
-    const hostInfo = await this.deps.hostInfo();
+    // What the host had a moment ago does not do: nothing would correct it within the next half second.
+    const hostInfo = await this.deps.host.refresh();
     const directory = this.deps.store.directoryOf(id);
     const resolvConf = await this.#resolvConf(record, hostInfo);
     const current = await contentOf(directory);
@@ -67,7 +68,7 @@ export class NameFiles {
   /** Updates meta.json of a container that is on no network now. Throws ContainerError. */
   async note(record: ContainerRecord): Promise<void> {
     const { id, name, hostname, request } = record;
-    const extraHosts = extraHostsOf(record, await this.deps.hostInfo());
+    const extraHosts = extraHostsOf(record, await this.deps.host.info());
     await this.deps.peers.note({ id, name, hostname, domainname: request.domainname, extraHosts });
   }
 
@@ -78,7 +79,7 @@ export class NameFiles {
   async follow(record: ContainerRecord): Promise<void> {
     if (record.request.network.mode === 'container') return;
     const directory = this.deps.store.directoryOf(record.id);
-    const text = await this.#resolvConf(record, await this.deps.hostInfo());
+    const text = await this.#resolvConf(record, await this.deps.host.info());
     const current = await contentOf(directory);
     if (current.text === text || current.isEdited) return;
     await replace(directory, current.text, text, (path) => writeInPlace(path, text));
