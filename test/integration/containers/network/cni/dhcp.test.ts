@@ -111,7 +111,7 @@ describe('a network with DHCP', () => {
       const before = lan.acquired();
       const old = lan.daemons();
       for (const pid of victims) kill(pid);
-      await waitFor(() => lan.acquired() > before, { what: 'another daemon with the lease' });
+      await waitFor(() => lan.acquired() > before, { what: 'another daemon with the lease', timeout: 40_000 });
       assert.deepEqual([lan.daemons().length, old.some(isAlive)], [1, false]);
     }
     assert.deepEqual(lan.leases(), [address]);
