@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DF_1_PIE, DT_FLAGS_1, PF_X, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP, readElf } from '../../support/elf.js';
-import { repoRoot } from '../../support/index.js';
+import { repoRoot, run, tempDir } from '../../support/index.js';
 
 const PREBUILT = join(repoRoot, 'prebuilt');
 const ADDON = 'rootless_net.node';
@@ -12,6 +12,20 @@ function isOld(version: string): boolean {
   const [, major, minor] = /^GLIBC_(\d+)\.(\d+)/.exec(version) ?? [];
   return Number(major) === 2 && Number(minor) <= 28;
 }
+
+/** Loads a library, with all symbols at once. */
+const LOADER = `
+#include <dlfcn.h>
+#include <stdio.h>
+int main(int count, char** words) {
+  void* library = dlopen(words[1], RTLD_NOW);
+  if (library == NULL || dlsym(library, "napi_register_module_v1") == NULL) {
+    puts(dlerror());
+    return 1;
+  }
+  return 0;
+}
+`;
 
 /** They are there after npm run prebuild, which takes minutes: nobody has to build them to run the tests. */
 const packages = existsSync(PREBUILT) ? readdirSync(PREBUILT).filter((name) => /^linux-/.test(name)) : [];
@@ -75,4 +89,22 @@ describe('the prebuilt native parts', () => {
       }
     }
   });
+
+  const musl = join(PREBUILT, 'linux-x64-musl', ADDON);
+  if (existsSync(musl)) {
+    it('can be loaded by musl, which has all that they need but what Node brings', async () => {
+      const directory = tempDir();
+      const [source, program] = [join(directory, 'load.c'), join(directory, 'load')];
+      // Stands for Node: no registry has one that is built with musl.
+      const ofNode = [...readElf(musl).symbols].filter((name) => /^(napi|uv)_/.test(name));
+      assert(ofNode.length > 20, `${ofNode}`);
+      const stubs = ofNode.map((name) => `void ${name}(void) {}`);
+      writeFileSync(source, [...stubs, LOADER].join('\n'));
+      // The compiler behind it, which finds assembler and linker beside itself.
+      const env = { REALGCC: '/usr/bin/gcc', PATH: '/usr/bin' };
+      const compiled = await run('/usr/bin/musl-gcc', ['-rdynamic', '-o', program, source], { env });
+      assert.equal(compiled.code, 0, compiled.stderr);
+      assert.deepEqual(await run(program, [musl]), { code: 0, signal: null, stdout: '', stderr: '' });
+    });
+  }
 });
