@@ -38,9 +38,9 @@ int policyPeek(int /*argc*/, char** /*argv*/) {
       more = first.feed(piece);
     }
     Peeked peeked = first.result();
-    printf("{\"kind\":\"%s\",\"name\":\"%s\",\"encryptedHello\":%s,\"more\":%s,\"consumed\":%zu}\n",
-           nameOf(peeked.kind), peeked.name.c_str(), peeked.encryptedHello ? "true" : "false", more ? "true" : "false",
-           first.consumed());
+    printf("{\"kind\":\"%s\",\"name\":\"%s\",\"encryptedHello\":%s,\"begun\":%s,\"more\":%s,\"consumed\":%zu}\n",
+           nameOf(peeked.kind), peeked.name.c_str(), peeked.encryptedHello ? "true" : "false", peeked.begun ? "true" : "false",
+           more ? "true" : "false", first.consumed());
   }
   return 0;
 }

@@ -40,11 +40,20 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
+// What some servers take for a blank in a request line (RFC 9112, section 3), and at its beginning with an empty line (2.2).
+constexpr std::string_view kBlanks = " \t\v\f\r";
+constexpr std::string_view kSkipped = " \t\v\f\r\n";
+
 // Whether a request line may begin so.
-bool beginsWithMethod(std::string_view line) {
-  constexpr size_t kMaxMethod = 32;
-  std::string_view method = line.substr(0, std::min(line.find(' '), kMaxMethod + 1));
-  return method.size() <= kMaxMethod && isToken(method);
+bool beginsWithMethod(std::string_view line) { return isToken(line.substr(0, line.find_first_of(kBlanks))); }
+
+// Whether some server may read a version of HTTP in it.
+bool namesVersion(std::string_view line) {
+  constexpr std::string_view kVersion = "http/";
+  for (size_t at = line.find_first_of(kBlanks); at != std::string_view::npos; at = line.find_first_of(kBlanks, at + 1)) {
+    if (equalsIgnoringCase(line.substr(at + 1, kVersion.size()), kVersion)) return true;
+  }
+  return false;
 }
 
 // Writes the name in `host[:port]` to *name, "" if it is an address. False if it is neither.
@@ -70,10 +79,15 @@ HttpHead::State HttpHead::feed(std::string_view bytes) {
   if (state_ != State::more) return state_;
   std::string_view rest = bytes.substr(0, kMaxBytes - consumed_);
   consumed_ += bytes.size();
+  if (!started_ && line_.empty()) {
+    size_t begin = std::min(rest.find_first_not_of(kSkipped), rest.size());
+    preceded_ = preceded_ || begin > 0;
+    rest.remove_prefix(begin);
+  }
   while (!rest.empty() && state_ == State::more) {
     size_t end = rest.find('\n');
     line_.append(rest.substr(0, end));
-    if (!started_ && line_.find(" HTTP/") != std::string::npos) request_ = true;
+    if (!started_ && namesVersion(line_)) request_ = true;
     if (end == std::string_view::npos) break;
     rest.remove_prefix(end + 1);
     if (line_.empty() || line_.back() != '\r') {
@@ -85,8 +99,11 @@ HttpHead::State HttpHead::feed(std::string_view bytes) {
     line_.clear();
   }
   // What is no request need not be waited for until its line ends.
-  if (state_ == State::more && !started_ && !beginsWithMethod(line_)) state_ = State::invalid;
-  if (state_ == State::more && consumed_ >= kMaxBytes) state_ = State::invalid;
+  if (state_ == State::more && !started_ && !line_.empty() && !beginsWithMethod(line_)) state_ = State::invalid;
+  if (state_ == State::more && consumed_ >= kMaxBytes) {
+    request_ = true;
+    state_ = State::invalid;
+  }
   if (state_ != State::more) line_ = {};
   return state_;
 }
@@ -95,7 +112,7 @@ HttpHead::State HttpHead::readLine(std::string_view line) {
   if (!started_) {
     started_ = true;
     preface_ = line == kPreface;
-    return preface_ || readRequestLine(line) ? State::more : State::invalid;
+    return !preceded_ && (preface_ || readRequestLine(line)) ? State::more : State::invalid;
   }
   if (line.empty()) return atEnd();
   return !preface_ && readField(line) ? State::more : State::invalid;

@@ -2,7 +2,7 @@
 //
 // Only the first request of a connection is read, and its whole head: a second Host, at its end, counts as well. What
 // servers read differently from one another is invalid: lines that end with LF alone, folded lines, blanks before a colon,
-// control characters, a Host that contradicts the target.
+// control characters, a Host that contradicts the target, anything before the request line. It is a request all the same.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -36,6 +36,7 @@ class HttpHead {
 
   State state_ = State::more;
   size_t consumed_ = 0;
+  bool preceded_ = false;  // by blanks or empty lines, which some servers skip
   bool started_ = false;  // the request line was read
   bool request_ = false;  // … or what there is of it is one of HTTP
   bool preface_ = false;  // … and is that of HTTP/2

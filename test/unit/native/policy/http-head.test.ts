@@ -21,6 +21,7 @@ describe('the host in the head of a request', () => {
     assert.equal(await found(lines('POST /a?b HTTP/1.1', 'hOsT:\tWWW.Example.COM.:8080 ')), 'www.example.com');
     assert.equal(await found(lines('OPTIONS * HTTP/1.1', 'host:a.example')), 'a.example');
     assert.equal(await found(lines('PROPFIND / HTTP/1.0', 'Host: a.example:')), 'a.example');
+    assert.equal(await found(lines(`${'A'.repeat(100)} / HTTP/1.1`, 'Host: a.example')), 'a.example');
   });
 
   it('is that of a target in absolute form, which the field may repeat only', async () => {
@@ -74,7 +75,7 @@ describe('an invalid request, or one that servers read differently', () => {
     'a request to a proxy': lines('CONNECT a.example:443 HTTP/1.1', 'Host: a.example'),
     'another protocol': 'SSH-2.0-OpenSSH_9.2 Debian\r\n',
     'binary data': '\0\0\0\x10',
-    'a method that does not end': 'A'.repeat(100),
+    'a method that does not end': 'A'.repeat(8192),
   };
 
   for (const [what, text] of Object.entries(cases)) {
@@ -87,5 +88,35 @@ describe('an invalid request, or one that servers read differently', () => {
     const head = (length: number) => lines(get, `X: ${'y'.repeat(length)}`, 'Host: a.example');
     assert.equal(await found(head(8000)), 'a.example');
     assert.equal(await found(head(8192)), 'other');
+  });
+});
+
+describe('what some servers take for a request', () => {
+  const field = 'Host: a.example';
+  const cases: Record<string, string> = {
+    'after empty lines': `\r\n\n${lines('GET / HTTP/1.1', field)}`,
+    'after CRs': `\r\r${lines('GET / HTTP/1.1', field)}`,
+    'after blanks': ` \t${lines('GET / HTTP/1.1', field)}`,
+    'with tabs': lines('GET\t/\tHTTP/1.1', field),
+    'with other blanks': lines('GET\v/\fHTTP/1.1', field),
+    'in lower case': lines('get / http/1.1', field),
+    'with a long path': lines(`GET /${'a'.repeat(9000)} HTTP/1.1`, field),
+  };
+
+  for (const [how, text] of Object.entries(cases)) {
+    it(`has begun as one: ${how}`, async () => {
+      const bytes = Buffer.from(text, 'latin1');
+      const all = await peek(...[1, 3, bytes.length].map((step) => ({ bytes, step })));
+      assert.deepEqual(
+        all.map(({ kind, begun }) => ({ kind, begun })),
+        all.map(() => ({ kind: 'other', begun: true })),
+      );
+    });
+  }
+
+  it('has not where another protocol begins', async () => {
+    const others = ['SSH-2.0-OpenSSH_9.2\r\n', '\0\0\0\x10', '\r\n\x01', '*1\r\n$4\r\nPING\r\n', 'QUIT\r\n'];
+    const all = await peek(...others.map((text) => ({ bytes: Buffer.from(text, 'latin1'), step: 1 })));
+    assert.deepEqual(new Set(all.map(({ begun }) => begun)), new Set([false]));
   });
 });

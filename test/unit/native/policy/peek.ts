@@ -5,6 +5,8 @@ export interface PeekedBytes {
   kind: 'tls' | 'http' | 'http2' | 'other';
   name: string;
   encryptedHello: boolean;
+  /** It has begun as TLS or HTTP, though it is neither. */
+  begun: boolean;
   /** More bytes are needed. */
   more: boolean;
   consumed: number;
