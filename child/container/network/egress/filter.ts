@@ -3,7 +3,8 @@
  * written as a whole at each change, in one transaction; changes that come meanwhile are made together.
  *
  * Theory of operation. `bridge rootless_net_policy` sees what a container sends before the bridge does. Only packets with the
- * container's own MAC and IP address pass; of other protocols ARP, with the same sender, and neighbour discovery. Packets
+ * container's own MAC and IP address pass; of other protocols ARP, with the same sender, and neighbour discovery, which
+ * advertises no address but its own. Packets
  * between such a container and others on its network are led through this namespace, by the bridge's MAC address, instead of
  * straight to the other port: only a routed packet has a connection that can be tracked, so that answers pass on what others
  * have begun (the bridge's own connection tracking is missing in many kernels).
@@ -15,7 +16,7 @@
 import { createHash } from 'node:crypto';
 import type { EgressRule } from '../../../../protocol/egress/rule.js';
 import { errorText } from '../../../../protocol/errors/error-text.js';
-import { familyOf } from '../../../../protocol/net/ip.js';
+import { familyOf, parseIP } from '../../../../protocol/net/ip.js';
 import { NAME_SERVER_PORT } from '../../../dns/name-service.js';
 import { ContainerError } from '../../errors.js';
 import { listTable, nftTransaction } from '../bridge/firewall.js';
@@ -125,6 +126,10 @@ function bridgeTable(interfaces: readonly PolicedInterface[]): string {
         ),
       ),
     );
+  const advertised = interfaces.flatMap(({ device, mac, addresses }) => {
+    const targets = [...addresses, linkLocalOf(mac)].flatMap((ip) => targetOf(ip) ?? []);
+    return `    iifname "${device}" @th,64,128 { ${[...new Set(targets)].join(', ')} } accept\n`;
+  });
   const routers = (family: 4 | 6) =>
     elements(
       interfaces.flatMap((one) =>
@@ -145,10 +150,14 @@ table bridge ${TABLE} {
     ether daddr set iifname map @bridges meta pkttype set unicast accept
     drop
   }
+  chain advertised {
+${advertised.join('')}    drop
+  }
   chain source {
     ether type arp iifname . ether saddr . arp saddr ip @own4 iifname . arp saddr ether . arp saddr ip @own4 accept
     ether type ip iifname . ether saddr . ip saddr @own4 goto routed
-    ether type ip6 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } iifname . ether saddr . ip6 saddr @neighbours accept
+    ether type ip6 icmpv6 type nd-neighbor-solicit iifname . ether saddr . ip6 saddr @neighbours accept
+    ether type ip6 icmpv6 type nd-neighbor-advert iifname . ether saddr . ip6 saddr @neighbours goto advertised
     ether type ip6 iifname . ether saddr . ip6 saddr @own6 goto routed
     drop
   }
@@ -162,6 +171,12 @@ table bridge ${TABLE} {
   }
 }
 `;
+}
+
+/** The target of an advertisement (RFC 4861, section 4.4), which nft(8) has no name for before 1.0.8; undefined for IPv4. */
+function targetOf(ip: string): string | undefined {
+  const parsed = parseIP(ip);
+  return parsed?.family === 6 ? `0x${parsed.value.toString(16).padStart(32, '0')}` : undefined;
 }
 
 function inetTable(containers: readonly PolicedContainer[], direct: string): string {
