@@ -383,6 +383,8 @@ interface Binding {
   discardFd(fd: number): void;
   /** Of the process that has connected a Unix socket; 0 where it is not visible from here (unix(7), SO_PEERCRED). */
   peerPid(fd: number): number;
+  /** Whether that process has ended; false where the kernel cannot tell (before Linux 6.5). */
+  peerHasEnded(fd: number): boolean;
   /** To a UNIX socket; a path that begins with `@` is an abstract name. */
   sendDatagram(path: string, text: string): void;
   /**

@@ -2,6 +2,7 @@
 #include "process/process.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
@@ -10,6 +11,7 @@
 #include "process/process_signal.h"
 #include "process/shown_words.h"
 #include "sandbox/confine.h"
+#include "system/fd.h"
 
 namespace rn {
 
@@ -60,6 +62,20 @@ napi_value peerPid(napi_env env, napi_callback_info info) {
   return makeNumber(env, peer.pid);
 }
 
+napi_value peerHasEnded(napi_env env, napi_callback_info info) {
+  // (fd of a Unix socket) -> whether the process that has connected has ended; false where the kernel cannot tell
+  constexpr int kPeerPidfd = 77;  // SO_PEERPIDFD, which is newer than some headers
+  Args args(env, info);
+  int pidfd = -1;
+  socklen_t length = sizeof pidfd;
+  if (getsockopt(int(args.number(0)), SOL_SOCKET, kPeerPidfd, &pidfd, &length) != 0) {
+    return makeBoolean(env, errno != ENOPROTOOPT);
+  }
+  Fd peer(pidfd);
+  pollfd ended = {peer.get(), POLLIN, 0};
+  return makeBoolean(env, poll(&ended, 1, 0) != 0);
+}
+
 napi_value setCommandLine(napi_env env, napi_callback_info info) {
   // (bytes)
   Args args(env, info);
@@ -80,6 +96,7 @@ std::vector<NamedFunction> processFunctions() {
       {"reapChild", reapChild},
       {"setCommandLine", setCommandLine},
       {"peerPid", peerPid},
+      {"peerHasEnded", peerHasEnded},
   };
 }
 

@@ -24,9 +24,11 @@ function findInside(socket: Socket): boolean {
   try {
     // Node has no other way to the descriptor of a connection.
     const { _handle: handle } = socket as Socket & { _handle?: { fd?: number } };
-    const pid = native().peerPid(handle?.fd ?? -1);
+    const fd = handle?.fd ?? -1;
+    const namespace = userNamespace(`${native().peerPid(fd)}`);
     own ??= userNamespace('self');
-    return userNamespace(`${pid}`) !== own;
+    // If it has ended, its pid may have been another process's by then: a program inside may have stopped this one meanwhile.
+    return namespace !== own || native().peerHasEnded(fd);
   } catch {
     return true;
   }
