@@ -13,6 +13,7 @@ const IFLA = { IFNAME: 3, MTU: 4 } as const;
 const IFA = { ADDRESS: 1, LOCAL: 2 } as const;
 const RTA = { DST: 1, OIF: 4, TABLE: 15 } as const;
 const FRA = { DST: 1, TABLE: 15, L3MDEV: 19 } as const;
+const RTN = { LOCAL: 2, ANYCAST: 4 } as const;
 const FR_ACT_TO_TBL = 1;
 const RTM_F_CLONED = 0x200;
 /** Types of routes that count, as ip-route(8) writes them (linux/rtnetlink.h). */
@@ -104,12 +105,21 @@ export function hostRoutes(): HostNetwork[] {
     .map(({ subnet, what }) => ({ subnet: formatSubnet(subnet), what }));
 }
 
-/** All addresses of this network namespace, also those of devices without a carrier. Throws as hostRoutes(). */
+/**
+ * All addresses by which this network namespace reaches itself: those of its devices, also without a carrier, and others that
+ * local routes lead here, such as those that clouds forward to a machine, and anycast ones of IPv6. Throws as hostRoutes().
+ */
 export function localAddresses(): string[] {
   using socket = new NetlinkSocket(NETLINK_ROUTE);
-  return socket
+  const ofDevices = socket
     .dump({ type: RTM.GETADDR, payload: Buffer.alloc(8), what: 'list the addresses' })
     .flatMap(({ payload }) => parseAddress(payload)?.text.replace(/\/.*/, '') ?? []);
+  const routed = [AF_INET, AF_INET6].flatMap((family) =>
+    dump(socket, family, { type: RTM.GETROUTE, payload: Buffer.alloc(12), what: 'list the routes' }).flatMap(
+      ({ payload }) => ownAddress(payload) ?? [],
+    ),
+  );
+  return [...new Set([...ofDevices, ...routed])];
 }
 
 /** The MTU of the device with that address, in bytes; undefined where none has it. Throws as hostRoutes(). */
@@ -164,6 +174,13 @@ function parseRoute({ payload }: Answer): Route | undefined {
   // The host's own addresses are among its addresses.
   if (table === TABLE.local && destination.first === destination.last) return undefined;
   return { destination, type, table, device: found.get(RTA.OIF)?.readUInt32LE(0) ?? 0 };
+}
+
+/** The address that a route leads to this network namespace itself; undefined for other routes. */
+function ownAddress(payload: Buffer): string | undefined {
+  if (payload[7] !== RTN.LOCAL && payload[7] !== RTN.ANYCAST) return undefined;
+  const own = subnetOf(attributes(payload.subarray(12)).get(RTA.DST), payload[1]);
+  return own && own.first === own.last ? formatIP({ family: own.family, value: own.first }) : undefined;
 }
 
 /** struct ifaddrmsg and its attributes. */

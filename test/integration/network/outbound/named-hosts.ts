@@ -47,6 +47,16 @@ export async function resultsIn(stack: RunningStack, ...calls: string[]): Promis
 
 /** rootlessctl on the host: a process of the user who has started the stack. */
 export function ctlOnHost(stack: RunningStack, ...words: string[]) {
-  const asUser = ['--user', '--preserve-credentials', `--target=${stack.started.pid}`, '--'];
-  return run('nsenter', [...asUser, binPath('rootlessctl'), `--socket=${stack.stateDir}/api.sock`, ...words]);
+  return asUser(stack, [], binPath('rootlessctl'), `--socket=${stack.stateDir}/api.sock`, ...words);
+}
+
+/** A program in the network of that host. Throws where it fails. */
+export async function onHost(stack: RunningStack, ...words: string[]): Promise<void> {
+  const { code, stderr } = await asUser(stack, ['--net'], ...words);
+  assert.deepEqual([code, stderr], [0, '']);
+}
+
+function asUser(stack: RunningStack, namespaces: string[], ...words: string[]) {
+  const options = ['--user', '--preserve-credentials', ...namespaces, `--target=${stack.started.pid}`];
+  return run('nsenter', [...options, '--', ...words]);
 }

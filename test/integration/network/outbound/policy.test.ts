@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { binPath, type RunningStack, waitFor } from '../../../support/index.js';
 import { SITES } from '../../../support/stacks/internet.js';
-import { ctlOnHost, resultsIn, startWithNames } from './named-hosts.js';
+import { ctlOnHost, onHost, resultsIn, startWithNames } from './named-hosts.js';
 
 const { open, server } = SITES[4];
 describe('an egress policy', () => {
@@ -61,10 +61,24 @@ describe('an egress policy', () => {
       await results(
         `connect('${open}', 8080, b'GET / HTTP/1.1\\r\\nHost: allowed.test\\r\\n\\r\\n')`,
         `connect('${open}', 8080, b'GET / HTTP/1.1\\nHost: other.test\\n\\n')`,
+        `connect('${open}', 8080, b'\\r\\nGET / HTTP/1.1\\r\\nHost: other.test\\r\\n\\r\\n')`,
         `connect('${open}', 8080, b'\\x16\\x03\\x01\\x00\\x02\\x00\\x00')`,
         `connect('${open}', 8080, b'anything else\\n')`,
       ),
-      ['HTTP/1.0 200 OK', 'ECONNRESET', 'ECONNRESET', 'HTTP/1.0 200 OK'],
+      ['HTTP/1.0 200 OK', 'ECONNRESET', 'ECONNRESET', 'ECONNRESET', 'HTTP/1.0 200 OK'],
+    );
+  });
+
+  it('denies an address that is the host by a route alone', async () => {
+    const address = '203.0.113.77';
+    await ctlOnHost(stack, 'egress', 'allow', '203.0.113.0/24:9');
+    await onHost(stack, 'ip', 'route', 'add', 'local', address, 'dev', 'lo');
+    await waitFor(
+      async () => {
+        await results(`connect('${address}', 9)`);
+        return stack.started.output().includes(`egress denied: tcp to ${address}:9: it is an address of the host`);
+      },
+      { what: 'a line of the log' },
     );
   });
 
@@ -95,10 +109,10 @@ describe('an egress policy', () => {
       stdout: '',
       stderr: 'error: the egress policy can be changed from outside of the stack only\n',
     });
-    const onHost = (...words: string[]) => ctlOnHost(stack, 'egress', ...words);
-    assert.equal((await onHost('allow', 'other.test')).stderr, '');
+    const egress = (...words: string[]) => ctlOnHost(stack, 'egress', ...words);
+    assert.equal((await egress('allow', 'other.test')).stderr, '');
     assert.deepEqual(await results("http('other.test', 'other.test')"), ['HTTP/1.0 200 OK']);
-    assert.equal((await onHost('rm', 'allow', 'other.test')).stderr, '');
+    assert.equal((await egress('rm', 'allow', 'other.test')).stderr, '');
     assert.deepEqual(await results("http('other.test', 'other.test')"), ['no such name']);
   });
 });
