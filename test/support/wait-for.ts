@@ -1,7 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
+/** Set where everything takes several times as long, as with a sanitizer. */
+export const slowVariable = 'ROOTLESS_NET_TEST_SLOW';
+/** How many times as long as elsewhere is waited. */
+export const patience = process.env[slowVariable] ? 4 : 1;
+
 export interface WaitOptions {
-  /** Milliseconds until it is given up; 10,000 by default. */
+  /** Milliseconds until it is given up, on a machine that is not slow; 10,000 by default. */
   timeout?: number;
   /** What is waited for, for the message. */
   what?: string;
@@ -13,7 +18,8 @@ export interface WaitOptions {
  */
 export async function waitFor<T>(condition: () => T | Promise<T>, options: WaitOptions = {}): Promise<NonNullable<T>> {
   const { timeout = 10_000, what = 'a condition' } = options;
-  const deadline = performance.now() + timeout;
+  const limit = timeout * patience;
+  const deadline = performance.now() + limit;
   let cause: unknown;
   for (;;) {
     try {
@@ -23,7 +29,7 @@ export async function waitFor<T>(condition: () => T | Promise<T>, options: WaitO
     } catch (error) {
       cause = error;
     }
-    if (performance.now() > deadline) throw new Error(`timed out after ${timeout} ms waiting for ${what}`, { cause });
+    if (performance.now() > deadline) throw new Error(`timed out after ${limit} ms waiting for ${what}`, { cause });
     await sleep(20);
   }
 }
