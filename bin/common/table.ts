@@ -19,8 +19,19 @@ export function formatTable(untrusted: readonly (readonly string[])[]): string {
  * @param room columns of the terminal, where lines are to end
  */
 export function formatColumns(untrusted: readonly (readonly string[])[], room?: number): string {
-  const rows = align(untrusted, { least: 10, padding: 3 }).map((row) => row.join('').trimEnd());
+  const rows = alignedColumns(untrusted);
   return lines(room === undefined ? rows : rows.map((row) => cutToWidth(row, room)));
+}
+
+/** The same without a heading. */
+export function formatRows(untrusted: readonly (readonly string[])[]): string {
+  return alignedColumns(untrusted)
+    .map((row) => `${row}\n`)
+    .join('');
+}
+
+function alignedColumns(untrusted: readonly (readonly string[])[]): string[] {
+  return align(untrusted, { least: 10, padding: 3 }).map((row) => row.join('').trimEnd());
 }
 
 /** Of several the first is the heading. */

@@ -15,12 +15,17 @@ export function makeCompletionCommand(program: string, name = 'completion'): Com
     });
 }
 
-/** Prints candidates for the last of the words. Never fails: a shell shows nothing of an error. */
+/**
+ * Prints candidates for the last of the words, and ends the program: what has not answered in time is not waited for. Never
+ * fails: a shell shows nothing of an error.
+ */
 export async function printCompletions(program: Command, words: readonly string[]): Promise<void> {
+  let lines: readonly string[] = [];
   try {
     const [{ complete }, { existingValues }] = await Promise.all([import('./complete.js'), import('./names.js')]);
-    for (const line of await complete(program, words, existingValues)) process.stdout.write(`${line}\n`);
+    lines = await complete(program, words, existingValues);
   } catch {
     // There is nothing to be completed, then.
   }
+  process.stdout.write(lines.map((line) => `${line}\n`).join(''), () => process.exit());
 }

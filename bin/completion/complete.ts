@@ -14,8 +14,17 @@ export interface Candidate {
   description: string;
 }
 
-/** What is there now, or can be, for an argument or value of that name; undefined if that is not known. */
-export type Values = (name: string, context: { command: Command; option?: Option }) => Promise<readonly string[]>;
+/** Where a value is wanted. */
+export interface Place {
+  command: Command;
+  /** The option whose value it is. */
+  option?: Option;
+  /** Values of the options before it, by their long names: they select the stack. */
+  given: ReadonlyMap<string, string>;
+}
+
+/** What is there now, or can be, for an argument or value of that name; nothing if that is not known. */
+export type Values = (name: string, place: Place) => Promise<readonly string[]>;
 
 /** What the names of arguments and values stand for, where the shell knows it. */
 const BY_SHELL: Readonly<Record<string, Fallback>> = {
@@ -27,12 +36,9 @@ const BY_SHELL: Readonly<Record<string, Fallback>> = {
   program: ':commands',
 };
 
-interface Position {
-  command: Command;
+interface Position extends Place {
   /** Number of arguments before the word. */
   at: number;
-  /** The option whose value the word is. */
-  option?: Option;
   /** Whether the word can be no option. */
   onlyArguments: boolean;
 }
@@ -58,12 +64,13 @@ interface Found {
 }
 
 async function found(position: Position, current: string, values: Values): Promise<Found> {
-  const { command, option, onlyArguments } = position;
-  if (option) return valuesFor(option, '', { command, values });
+  const { command, option, onlyArguments, given } = position;
+  if (option) return valuesFor(option, '', { place: position, values });
   const equals = current.indexOf('=');
   if (!onlyArguments && current.startsWith('--') && equals > 0) {
-    const given = optionOf(command, current.slice(0, equals));
-    return given ? valuesFor(given, current.slice(0, equals + 1), { command, values }) : { candidates: [] };
+    const assigned = optionOf(command, current.slice(0, equals));
+    if (!assigned) return { candidates: [] };
+    return valuesFor(assigned, current.slice(0, equals + 1), { place: position, values });
   }
   if (!onlyArguments && current.startsWith('-')) return { candidates: optionsOf(command) };
   const commands = position.at === 0 && !onlyArguments ? commandsOf(command) : [];
@@ -72,30 +79,33 @@ async function found(position: Position, current: string, values: Values): Promi
   const isFirst = command.registeredArguments.indexOf(argument) === position.at;
   // Behind a program are its own arguments.
   if (isProgram(argument)) return { candidates: commands, fallback: isFirst ? ':commands' : ':files' };
-  const known = await values(argument.name(), { command });
+  const known = await values(argument.name(), { command, given });
   const named = known.map((value) => ({ value, description: '' }));
   return { candidates: [...commands, ...named], fallback: BY_SHELL[argument.name()] };
 }
 
 function positionAfter(program: Command, words: readonly string[]): Position {
+  const given = new Map<string, string>();
   let command = program;
   let at = 0;
   for (let index = 0; index < words.length; index++) {
     const word = words[index] ?? '';
-    if (word === '--') return { command, at: at + words.length - index - 1, onlyArguments: true };
+    if (word === '--') return { command, given, at: at + words.length - index - 1, onlyArguments: true };
     if (word.startsWith('-') && word !== '-') {
-      const option = word.includes('=') ? undefined : valuedOption(command, word);
+      const [, name = word, joined] = /^(--[^=]+)=(.*)$/s.exec(word) ?? [];
+      const option = valuedOption(command, name);
       if (!option) continue;
-      if (++index >= words.length) return { command, at, option, onlyArguments: false };
+      if (joined === undefined && ++index >= words.length) return { command, given, at, option, onlyArguments: false };
+      given.set(option.long ?? name, joined ?? words[index] ?? '');
       continue;
     }
     const sub =
       at === 0 ? command.commands.find((one) => one.name() === word || one.aliases().includes(word)) : undefined;
     if (sub) command = sub;
     // What follows belongs to the program that is run.
-    else if (isProgram(argumentAt(command, at++))) return { command, at, onlyArguments: true };
+    else if (isProgram(argumentAt(command, at++))) return { command, given, at, onlyArguments: true };
   }
-  return { command, at, onlyArguments: false };
+  return { command, given, at, onlyArguments: false };
 }
 
 function isProgram(argument: Argument | undefined): boolean {
@@ -139,11 +149,11 @@ function commandsOf(command: Command): Candidate[] {
 async function valuesFor(
   option: Option,
   prefix: string,
-  { command, values }: { command: Command; values: Values },
+  { place, values }: { place: Place; values: Values },
 ): Promise<Found> {
   const [, name = ''] = /[<[]([\w-]+)/.exec(option.flags) ?? [];
   const fallback = BY_SHELL[name];
   if (fallback) return { candidates: [], fallback };
-  const all = option.argChoices ?? (await values(name, { command, option }));
+  const all = option.argChoices ?? (await values(name, { ...place, option }));
   return { candidates: all.map((value) => ({ value: `${prefix}${value}`, description: '' })) };
 }

@@ -2,14 +2,17 @@
 import { constants } from 'node:os';
 import type { Command, Option } from 'commander';
 import { ContainerClient } from '../../parent/client/container-client.js';
-import { StackClient } from '../../parent/client/stack-client.js';
+import { OfflineContainers } from '../../parent/client/offline-containers.js';
 import { networkNames } from '../../parent/network/index.js';
 import { portDriverNames } from '../../parent/port/index.js';
 import { findStacks } from '../../parent/stack-discovery/running.js';
-import { knownLocks } from '../../parent/state/user-directories.js';
+import { containerDirectories, knownLocks } from '../../parent/state/user-directories.js';
+import { formatHostAddress } from '../../protocol/net/host-address.js';
 import { handleOf } from '../../protocol/state/stack-record.js';
+import { connectToStack } from '../ctl/connection.js';
 import { optionTable } from '../run/options/table.js';
 import { findRunningStack } from '../stack/stack-discovery.js';
+import type { Place } from './complete.js';
 import { shells } from './shell-scripts.js';
 
 /** How long a completion may take, in ms: users do not wait longer. */
@@ -17,35 +20,50 @@ const DEADLINE_MS = 1_500;
 
 const NETWORK_MODES = ['bridge', 'none', 'host'];
 
+type Reader = (place: Place) => Promise<readonly string[]>;
+
+const containers: Reader = async (place) => (await (await reports(place)).list()).map(({ name }) => name);
+const networks: Reader = async (place) => (await (await reports(place)).networks()).map(({ name }) => name);
+
 /** By the names that arguments and values have in the command objects. */
-const readers: Readonly<Record<string, () => Promise<readonly string[]>>> = {
+const readers: Readonly<Record<string, Reader>> = {
   shell: async () => shells,
   signal: async () => Object.keys(constants.signals).map((name) => name.replace(/^SIG/, '')),
   stack: async () => (await findStacks(knownLocks())).running.map(handleOf),
-  container: async () => (await containers()).map(({ name }) => name),
-  network: async () => (await networks()).map(({ name }) => name),
-  id: async () => {
-    const socket = await findRunningStack({});
-    const ports = socket === undefined ? [] : await new StackClient(socket).listPorts();
-    return ports.map(({ id }) => `${id}`);
+  container: containers,
+  // A container may be on networks of these names, too.
+  network: async (place) => [...new Set([...(isOfContainer(place) ? NETWORK_MODES : []), ...(await networks(place))])],
+  name: async (place) => {
+    if (place.command.name() === 'inspect') return [...(await containers(place)), ...(await networks(place))];
+    return place.command.parent?.name() === 'overlay' ? networks(place) : [];
   },
+  id: async (place) => (await ports(place)).map(({ id }) => `${id}`),
+  address: async (place) =>
+    (await ports(place)).flatMap(({ spec: { proto, parentIP, parentPort } }) => {
+      const transport = proto.startsWith('udp') ? 'udp' : 'tcp';
+      return formatHostAddress({ transport, ip: parentIP || '127.0.0.1', port: parentPort }).replace(/\/tcp$/, '');
+    }),
 };
 
 /** Values for an argument or an option's value of that name; none where nothing answers in time. */
-export async function existingValues(
-  name: string,
-  { command, option }: { command: Command; option?: Option },
-): Promise<readonly string[]> {
+export async function existingValues(name: string, place: Place): Promise<readonly string[]> {
+  const { command, option } = place;
   const choices = option && choicesOf(option);
   if (choices) return choices;
-  const read = readers[name];
+  // What options of rootless-run call a network is a subnet.
+  const read = name === 'network' && rootOf(command).name() === 'rootless-run' ? undefined : readers[name];
   if (!read) return [];
   const late = new Promise<readonly string[]>((resolve) => setTimeout(() => resolve([]), DEADLINE_MS).unref());
-  const found = await Promise.race([read(), late]).catch(() => []);
-  // A container may be on networks of these names, too.
-  return name === 'network' && command.parent?.name() !== 'network'
-    ? [...new Set([...NETWORK_MODES, ...found])]
-    : found;
+  return Promise.race([read(place), late]).catch(() => []);
+}
+
+function rootOf(command: Command): Command {
+  return command.parent ? rootOf(command.parent) : command;
+}
+
+/** Whether it is the network of a new container. */
+function isOfContainer({ command, option }: Place): boolean {
+  return option !== undefined && ['run', 'create'].includes(command.name()) && command.parent?.name() !== 'network';
 }
 
 /** Of an option of rootless-run that has fixed values. */
@@ -57,10 +75,16 @@ function choicesOf({ flags }: Option): readonly string[] | undefined {
     .find((rule) => rule.flags === flags)?.choices;
 }
 
-async function client(): Promise<ContainerClient | undefined> {
-  const socket = await findRunningStack({});
-  return socket === undefined ? undefined : new ContainerClient(socket);
+/** As rootless-net finds its stack; from disk where none runs. */
+async function reports({ given }: Place): Promise<ContainerClient | OfflineContainers> {
+  const socket = await findRunningStack({ stack: given.get('--stack'), stateDir: given.get('--state-dir') });
+  if (socket !== undefined) return new ContainerClient(socket);
+  return new OfflineContainers({ ...containerDirectories(), warn: () => {} });
 }
 
-const containers = async () => (await (await client())?.list()) ?? [];
-const networks = async () => (await (await client())?.networks()) ?? [];
+/** As rootlessctl finds its stack. */
+async function ports({ given }: Place) {
+  const [socket, stack] = [given.get('--socket'), given.get('--stack') ?? given.get('--name')];
+  const client = await connectToStack({ ...(socket && { socket }), ...(stack && { stack }) });
+  return client.listPorts();
+}

@@ -5,7 +5,7 @@ import { formatHostAddress, parseHostAddress } from '../../protocol/net/host-add
 import { MAX_LINE, printable } from '../../protocol/text/printable-text.js';
 import { EXIT } from '../common/failure.js';
 import { printJSON } from '../common/print.js';
-import { formatColumns } from '../common/table.js';
+import { formatRows } from '../common/table.js';
 import type { ConnectStack } from './connection.js';
 
 export function makeTraceCommand(stack: ConnectStack): Command {
@@ -26,7 +26,7 @@ export function traceText({ address, steps, answers, hint }: TraceReport): strin
   const rows = steps.map((step) => [step.ok ? 'ok' : 'FAILED', whereOf(step), step.text]);
   const lines = [`result: ${address} ${answers ? 'answers' : 'does not answer'}`];
   if (hint !== undefined) lines.push(`hint: ${hint}`);
-  return `${formatColumns(rows)}${lines.map((line) => `${printable(line, MAX_LINE)}\n`).join('')}`;
+  return `${formatRows(rows)}${lines.map((line) => `${printable(line, MAX_LINE)}\n`).join('')}`;
 }
 
 function whereOf({ step, address }: TraceStep): string {

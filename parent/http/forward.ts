@@ -6,10 +6,16 @@
  * its own to the server, which is closed with it: a server that answers too much affects no other client, and requests of one client's
  * connection may be for different names.
  */
-import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http';
+import {
+  type ClientRequest,
+  request as httpRequest,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type ServerResponse,
+} from 'node:http';
 import { connect } from 'node:net';
-import { pipeline } from 'node:stream';
-import type { RoutedPort } from './routes.js';
+import { pipeline, Transform } from 'node:stream';
+import type { RoutedPort } from './stack-names.js';
 
 /** For the server to accept the connection, in ms. */
 const CONNECT_MS = 10_000;
@@ -92,18 +98,41 @@ export function forward(request: IncomingMessage, response: ServerResponse, to: 
     maxHeaderSize: 4 * MAX_HEAD,
     setHost: false,
   });
-  outgoing.once('response', (incoming) => answer(incoming, response));
+  let answered = false;
+  outgoing.once('response', (incoming) => {
+    answered = true;
+    answer(incoming, response);
+  });
   outgoing.once('continue', () => response.writeContinue());
-  outgoing.on('error', (error) => fail(response, 502, `port ${to.inside} does not answer: ${error.message}`));
+  outgoing.on('error', (error) => {
+    // A server that has answered need not read the rest of the body.
+    if (!answered) fail(response, 502, `port ${to.inside} does not answer: ${error.message}`);
+  });
   response.once('close', () => outgoing.destroy());
-  if (hasBody(request)) pipeline(request, outgoing, () => {});
+  if (hasBody(request)) sendBody(request, outgoing);
   else outgoing.end();
+}
+
+/** Until the server closes its connection: what it does not want is discarded, so that the client gets to read the answer. */
+function sendBody(request: IncomingMessage, outgoing: ClientRequest): void {
+  // The server may have to answer before the client sends the body.
+  outgoing.flushHeaders();
+  // An answer that has arrived would be lost if writing failed before it was read: the loop reads first.
+  const body = new Transform({ transform: (chunk, _encoding, done) => setImmediate(done, null, chunk) });
+  body.pipe(outgoing);
+  request.on('error', () => {}).pipe(body);
+  outgoing.once('close', () => {
+    request.unpipe(body).resume();
+    body.destroy();
+  });
 }
 
 /** Answers as a server has answered. */
 export function answer(incoming: IncomingMessage, response: ServerResponse): void {
   try {
     response.writeHead(incoming.statusCode ?? 502, incoming.statusMessage, headersOf(endToEnd(incoming)));
+    // Event streams and long polls may have no body for a long time.
+    response.flushHeaders();
   } catch {
     // Characters that may not be in a head.
     incoming.destroy();

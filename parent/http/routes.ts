@@ -2,26 +2,15 @@
  * What `NAME.localhost` means: the published TCP ports of this user's stacks and their containers. The APIs of the stacks are
  * asked, this one's included, when a request comes and what is known is older than FRESH_MS.
  */
-import { isContainerReport, isListOf } from '../../protocol/api/report-shapes.js';
-import type { PortReport } from '../../protocol/api/types.js';
 import type { StackRecord } from '../../protocol/state/stack-record.js';
-import { StackClient } from '../client/stack-client.js';
 import { findStacks } from '../stack-discovery/running.js';
+import { namesOf, type RoutedPort, StackNames } from './stack-names.js';
 
 const FRESH_MS = 500;
-/** For one request of a stack's API, in ms. */
-const DEADLINE_MS = 2_000;
 const SUFFIX = 'localhost';
 
 /** Ports inside that are taken first, where a name has several. */
 const PREFERRED = { http: [80, 8080, 3000, 8000, 5173, 5000], tls: [443, 8443] };
-
-/** A published port: where it is on the host, and its number inside. */
-export interface RoutedPort {
-  host: string;
-  port: number;
-  inside: number;
-}
 
 export type Scheme = keyof typeof PREFERRED;
 
@@ -35,6 +24,8 @@ export type PortsByName = ReadonlyMap<string, readonly RoutedPort[]>;
 export class Routes {
   #known: Promise<PortsByName> | undefined;
   #since = Number.NEGATIVE_INFINITY;
+  /** By name and path of the API's socket. */
+  #stacks = new Map<string, StackNames>();
 
   /** @param own the record of this stack, whose names come before those of others */
   constructor(private readonly own: Pick<StackRecord, 'stateDir'>) {}
@@ -52,10 +43,17 @@ export class Routes {
   async #read(): Promise<PortsByName> {
     const { running } = await findStacks();
     running.sort((a, b) => Number(this.#isOwn(b)) - Number(this.#isOwn(a)));
-    const names = new Map<string, RoutedPort[]>();
-    for (const entries of await Promise.all(running.map((stack) => namesOf(stack).catch(() => [])))) {
-      // Of two with one name the first has it.
-      for (const [name, ports] of entries) if (!names.has(name)) names.set(name, ports);
+    this.#stacks = new Map(
+      running.map((stack) => {
+        const key = JSON.stringify([stack.name, stack.socket]);
+        return [key, this.#stacks.get(key) ?? new StackNames(() => namesOf(stack))];
+      }),
+    );
+    const all = await Promise.all([...this.#stacks.values()].map((stack) => stack.get()));
+    const names = new Map<string, readonly RoutedPort[]>();
+    // Of two with one name the first has it. Stacks before containers: these are named by what is inside.
+    for (const [name, ports] of [...all.map(({ own }) => own), ...all.map(({ containers }) => containers)].flat()) {
+      if (!names.has(name)) names.set(name, ports);
     }
     return names;
   }
@@ -63,35 +61,6 @@ export class Routes {
   #isOwn({ stateDir }: StackRecord): boolean {
     return stateDir === this.own.stateDir;
   }
-}
-
-/** The names of one stack with their ports. Throws where it does not answer. */
-async function namesOf({ name, socket }: StackRecord): Promise<[string, RoutedPort[]][]> {
-  const client = new StackClient(socket);
-  const ports = (await client.call('GET', '/v1/ports', undefined, DEADLINE_MS)) as readonly PortReport[] | null;
-  const routed = new Map<string, RoutedPort[]>();
-  for (const { spec, container = '' } of ports ?? []) {
-    if (!spec.proto.startsWith('tcp')) continue;
-    const port = { host: reachable(spec.parentIP ?? ''), port: spec.parentPort, inside: spec.childPort };
-    routed.set(container, [...(routed.get(container) ?? []), port]);
-  }
-  const own = routed.get('');
-  routed.delete('');
-  const names: [string, RoutedPort[]][] = [];
-  if (routed.size > 0) {
-    const list = await client.call('GET', '/v1/containers', undefined, DEADLINE_MS);
-    for (const container of isListOf(isContainerReport)(list) ? list : []) {
-      const found = routed.get(container.id);
-      if (found) names.push([container.name.toLowerCase(), found]);
-    }
-  }
-  if (name !== undefined && own) names.push([name.toLowerCase(), own]);
-  return names;
-}
-
-/** Where a client on the host finds what is published on an address. */
-function reachable(ip: string): string {
-  return ip === '' || ip === '0.0.0.0' || ip === '::' ? '127.0.0.1' : ip;
 }
 
 export function routeOf(host: string, scheme: Scheme, names: PortsByName): Route {

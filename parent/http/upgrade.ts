@@ -7,7 +7,7 @@ import { request as httpRequest, type IncomingMessage, ServerResponse } from 'no
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { answer, clientHeaders, connectTo, endToEnd, fail, forward, headersOf } from './forward.js';
-import type { RoutedPort } from './routes.js';
+import type { RoutedPort } from './stack-names.js';
 
 /** Half-open connections are closed after this time without data, in ms; others stay. */
 const HALF_OPEN_MS = 60_000;

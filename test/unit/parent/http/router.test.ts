@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, get as httpGet, type IncomingMessage, type Server } from 'node:http';
+import { createServer, get as httpGet, request as httpRequest, type IncomingMessage, type Server } from 'node:http';
 import { type AddressInfo, connect, createServer as createTCPServer } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { WebSocket, WebSocketServer } from 'ws';
 import { HTTPRouter } from '../../../../parent/http/router.js';
 import { type PortsByName, routeOf } from '../../../../parent/http/routes.js';
+import { type NamedPorts, StackNames } from '../../../../parent/http/stack-names.js';
 import { freePort, waitFor } from '../../../support/index.js';
 
 const at = (inside: number) => ({ host: '127.0.0.1', port: inside, inside });
@@ -49,6 +50,20 @@ describe('names below localhost', () => {
     assert.match(problem('localhost'), /^404 there are: web\.localhost/);
     assert.match(problem('1.web.localhost'), /^404 web publishes no port 1; it has 9000, 80, 443$/);
     assert.match(problem('<script>.localhost'), /^404 no stack or container "<script>"/);
+  });
+});
+
+describe('names of one stack', () => {
+  it('are not waited for where it has hung before', async () => {
+    const answers: ((names: NamedPorts) => void)[] = [];
+    const names = new StackNames(() => new Promise((resolve) => answers.push(resolve)), 0);
+    const first = names.get();
+    answers[0]?.({ own: [['a', []]], containers: [] });
+    assert.deepEqual((await first).own, [['a', []]]);
+    // From here on nothing answers.
+    assert.deepEqual((await names.get()).own, [['a', []]]);
+    assert.deepEqual((await names.get()).own, [['a', []]]);
+    assert.equal(answers.length, 2, 'it is asked once at a time');
   });
 });
 
@@ -192,6 +207,37 @@ describe('the router of --http', () => {
       );
     });
     assert.equal(await text(response), 'one\n');
+  });
+
+  it('passes heads on at once, with a body later', async () => {
+    const events = createServer((request, response) => {
+      response.writeHead(200, { 'Content-Type': 'text/event-stream' }).flushHeaders();
+      request.pipe(response);
+    }).listen(0, '127.0.0.1');
+    await once(events, 'listening');
+    servers.push(events);
+    names.set('events', [{ host: '127.0.0.1', port: (events.address() as AddressInfo).port, inside: 80 }]);
+    const request = httpRequest({ host: '127.0.0.1', port, method: 'POST', headers: { Host: 'events.localhost' } });
+    request.flushHeaders();
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    assert.equal(response.statusCode, 200);
+    request.end('now');
+    assert.equal(await text(response), 'now');
+  });
+
+  it('discards what a server does not want of a body, and goes on with the next request', async () => {
+    const strict = createServer((_request, response) => response.writeHead(413, { Connection: 'close' }).end('big'));
+    await once(strict.listen(0, '127.0.0.1'), 'listening');
+    servers.push(strict);
+    names.set('strict', [{ host: '127.0.0.1', port: (strict.address() as AddressInfo).port, inside: 80 }]);
+    const socket = connect(port, '127.0.0.1').setEncoding('latin1');
+    socket.write('POST / HTTP/1.1\r\nHost: strict.localhost\r\nContent-Length: 10\r\n\r\nfirst');
+    let answer = '';
+    for await (const data of socket) {
+      answer += data;
+      if (/ 413 [\s\S]*big/.test(data)) socket.write(`later${head('one', 'Connection: close\r\n')}`);
+    }
+    assert.match(answer, / 413 [\s\S]* 200 OK[\s\S]*one\n/);
   });
 
   it('passes WebSockets on, both ways, and answers other upgrades as if there were none', async () => {
