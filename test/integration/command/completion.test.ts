@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { findProgram } from '../../setup/machine/requirements.js';
-import { binPath, run, tempDir } from '../../support/index.js';
+import { binPath, freePort, run, tempDir } from '../../support/index.js';
 import { startContainer } from '../../support/stacks/containers.js';
 import { withContainerStack } from '../../support/stacks/with-stack.js';
 import { runInTerminal } from '../../support/terminal.js';
@@ -66,6 +66,23 @@ describe('completion of command lines', () => {
         .map((line) => line.split('\t')[0]),
       ['network', 'web-server', '--port-driver=bypass', '/usr/'],
     );
+  });
+
+  it('has the ports of the stack that the line selects', async () => {
+    // So that it is not the default stack.
+    const others = { ...env(), XDG_RUNTIME_DIR: tempDir() };
+    const address = `127.0.0.1:${await freePort('127.0.0.1')}`;
+    const given = ['--stack', stack.stateDir];
+    await run(binPath('rootlessctl'), [...given, 'add-ports', `${address}:80/tcp`], { env: others });
+    for (const [words, value] of [
+      [[...given, 'trace', '127'], address],
+      [[`--stack=${stack.stateDir}`, 'remove-ports', ''], '1'],
+    ] as const) {
+      const { stdout } = await run(binPath('rootlessctl'), ['__complete', ...words], { env: others });
+      assert.equal(stdout.trim(), value);
+    }
+    const { stdout } = await run(binPath('rootless-net'), ['__complete', 'inspect', 'web'], { env: env() });
+    assert.equal(stdout.trim(), 'web-server');
   });
 
   it('has scripts that the shells accept, and no others', async () => {
