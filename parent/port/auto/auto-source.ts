@@ -18,8 +18,10 @@ import { openListeners } from '../listen.js';
 const REST_MS = 50;
 const REST_FACTOR = 5;
 const RETRY_MS = 2_000;
-/** Ports that the host does not let a user have are published under a number that is larger by this. */
-const PRIVILEGED_OFFSET = 8_000;
+/** Ports that the host does not let a user have are published under a number that is larger by the first of these that is free. */
+const PRIVILEGED_OFFSETS = [8_000, 18_000];
+/** The first port that every user may have (ip(7), ip_unprivileged_port_start); the host may let them have lower ones. */
+const FIRST_UNPRIVILEGED = 1024;
 /** Different lines that are logged in all. */
 const MAX_LINES = 200;
 
@@ -101,13 +103,25 @@ export class AutoSource {
       else await this.#remove(port);
     }
     for (const key of [...this.#dismissed]) if (!wanted.has(key)) this.#dismissed.delete(key);
-    const missing = [...wanted.values()].filter(({ key }) => !this.#published.has(key) && !this.#dismissed.has(key));
+    const isMissing = ({ key }: Wanted) => !this.#published.has(key) && !this.#dismissed.has(key);
+    for (const one of [...wanted.values()].filter(isMissing)) await this.#makeRoom(one.mapping);
+    const missing = [...wanted.values()].filter(isMissing).sort(ownNumbersFirst);
     const room = MAX_AUTO_PORTS - this.#published.size;
     if (missing.length > room) {
       this.#warn(`more than ${MAX_AUTO_PORTS} ports are listened on${this.#where()}; the others are not published`);
     }
     const failed = await this.#publishAll(missing.slice(0, room));
     if (failed) this.#retry = setTimeout(() => this.update(this.#latest ?? listeners), RETRY_MS).unref();
+  }
+
+  /** A port that has that number on the host for want of its own gives way to the one that has it inside. */
+  async #makeRoom({ host, transport }: PortMapping): Promise<void> {
+    for (const [key, port] of this.#published) {
+      const isThere = port.transport === transport && port.host.ip === host.ip && port.host.port === host.port;
+      if (!isThere || port.target.port === host.port) continue;
+      this.#published.delete(key);
+      await this.#remove(port);
+    }
   }
 
   /** Resolves with whether some could not be published. */
@@ -171,7 +185,7 @@ export class AutoSource {
     this.#logOnce(
       'info',
       `port ${port}/${transport}${who}${this.#where()} is published at ${at}`,
-      `${port}/${transport}`,
+      `${port}/${transport} ${host.port}`,
     );
   }
 
@@ -188,15 +202,24 @@ export class AutoSource {
   }
 }
 
+function ownNumbersFirst({ listener: a }: Wanted, { listener: b }: Wanted): number {
+  return Number(a.port < FIRST_UNPRIVILEGED) - Number(b.port < FIRST_UNPRIVILEGED);
+}
+
 /** Throws PortError. */
 function openPort(mapping: PortMapping): ReturnType<typeof openListeners> {
-  try {
-    return openListeners(mapping);
-  } catch (error) {
-    if (!(error instanceof PortBindError && error.errno === 'EACCES')) throw error;
-    const { host } = mapping;
-    return openListeners({ ...mapping, host: { ...host, port: host.port + PRIVILEGED_OFFSET } });
+  const { host } = mapping;
+  let refused: PortBindError | undefined;
+  for (const offset of [0, ...PRIVILEGED_OFFSETS]) {
+    try {
+      return openListeners({ ...mapping, host: { ...host, port: host.port + offset } });
+    } catch (error) {
+      const wanted = offset === 0 ? 'EACCES' : 'EADDRINUSE';
+      if (!(error instanceof PortBindError && error.errno === wanted)) throw error;
+      refused = error;
+    }
   }
+  throw refused;
 }
 
 /** Whether a port that was asked for leads to the same server, in the same namespace. */

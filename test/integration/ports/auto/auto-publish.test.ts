@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { PortReport } from '../../../../protocol/api/types.js';
 import { MAX_AUTO_PORTS } from '../../../../protocol/ports/auto.js';
@@ -80,6 +81,17 @@ describe('-p auto on one address', () => {
     await publishes(stack, '127.0.0.7:7040/tcp', '127.0.0.7:7041/tcp');
     const warnings = stack.started.output().match(/port 7040\/tcp is not published: .*address already in use/g);
     assert.equal(warnings?.length, 1, stack.started.output());
+    await inside.order('calm');
+    await publishes(stack);
+  });
+
+  it('gives way with a privileged port to the one whose number it has', async () => {
+    const first = Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'));
+    const has = (...ports: number[]) => publishes(stack, ...ports.map((port) => `127.0.0.7:${port}/tcp`));
+    await inside.order('tcp 127.0.0.1 80');
+    await has(first > 80 ? 8080 : 80);
+    await inside.order('tcp 127.0.0.1 8080');
+    await has(8080, first > 80 ? 18080 : 80);
     await inside.order('calm');
     await publishes(stack);
   });
