@@ -11,7 +11,7 @@ import type { ConnectStack } from './connection.js';
 export function makeTraceCommand(stack: ConnectStack): Command {
   return new Command('trace')
     .description('follow a connection to a published address, step by step, and show what keeps it from being answered')
-    .argument('<address>', 'on the host: [address:]port[/tcp|udp], such as 127.0.0.2:8080 or [::1]:53/udp')
+    .argument('<address>', 'on the host: [address:]port[/tcp|udp], such as 127.0.0.2:8080 or [::1]:53/udp, or a URL')
     .option('--json', 'as JSON')
     .action(async (text: string, { json = false }: { json?: boolean }) => {
       const address = formatHostAddress(parseHostAddress(text));

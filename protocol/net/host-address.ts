@@ -1,4 +1,7 @@
-/** An address of the host that clients connect to, as people write it: `127.0.0.2:8080`, `[::1]:53/udp`, `localhost:8080`, `8080`. */
+/**
+ * An address of the host that clients connect to, as people write it: `127.0.0.2:8080`, `[::1]:53/udp`, `localhost:8080`, `8080`,
+ * or the URL of a browser, `http://127.0.0.2:8080/path`.
+ */
 import { ExpectedError } from '../errors/expected-error.js';
 import {
   bracket,
@@ -31,7 +34,7 @@ export function parseHostAddress(text: string): HostAddress {
   const fail = (problem: string): never => {
     throw new HostAddressError(`invalid address ${quote(text)}: ${problem}; ${EXPECTED}`);
   };
-  const [place, protocol = 'tcp'] = splitSlash(text);
+  const [place, protocol = 'tcp'] = splitSlash(authorityOf(text) ?? text);
   const transport = protocol.toLowerCase();
   if (transport !== 'tcp' && transport !== 'udp') return fail(`unknown protocol ${quote(transport)}`);
   const fields = splitFields(place, fail);
@@ -43,6 +46,13 @@ export function parseHostAddress(text: string): HostAddress {
   if (ip === 'localhost') return { transport, ip: LOOPBACK, port };
   checkAddress(ip, 'address', fail);
   return { transport, ip: plainAddress(ip), port };
+}
+
+/** The host of a URL, with its port. */
+function authorityOf(text: string): string | undefined {
+  const [, scheme = '', authority] = /^(https?):\/\/([^/?#]+)/i.exec(text) ?? [];
+  if (authority === undefined || /:\d+$/.test(authority)) return authority;
+  return `${authority}:${scheme.toLowerCase() === 'https' ? 443 : 80}`;
 }
 
 /** `127.0.0.2:8080/tcp`; parseHostAddress() gives the same back. */

@@ -206,6 +206,6 @@ function order<Row extends Rates>(
     (sort === 'connections'
       ? connections(b) - connections(a) || byBytes(a, b)
       : sort === 'bytes'
-        ? byBytes(a, b)
+        ? byBytes(a, b) || connections(b) - connections(a)
         : 0) || byName(a, b);
 }

@@ -31,11 +31,17 @@ export function topText(report: TopReport, title: string, page?: Page): string {
         page.rows - 1 - tables.length,
       )
     : tables.map(() => USUAL_ROWS);
-  const texts = tables.map((rows, index) => `\n${formatColumns(rows.slice(0, room[index]), page?.columns)}`);
+  const texts = tables.map((rows, index) => `\n${formatColumns(fitted(rows, room[index] ?? 0), page?.columns)}`);
   const fitting = (line: string) => (page ? cutToWidth(line, page.columns) : line);
   const lines = [fitting(printable(head, MAX_LINE)), ...texts.join('').split('\n').slice(0, -1)];
   if (tables.length === 0) lines.push('', fitting('no port is published, and no container runs'));
   return `${lines.slice(0, page?.rows).join('\n')}\n`;
+}
+
+/** The first rows; instead of the last that fits, how many more there are. */
+function fitted(rows: readonly string[][], room: number): string[][] {
+  if (rows.length <= room || room < 2) return rows.slice(0, room);
+  return [...rows.slice(0, room - 1), [`… ${rows.length - room + 1} more`]];
 }
 
 /** How many lines each table gets: all that it has where there is room, else as much as the others. */

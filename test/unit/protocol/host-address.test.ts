@@ -10,6 +10,9 @@ describe('addresses of the host', () => {
       ['[::1]:443', '[::1]:443/tcp'],
       ['[::ffff:10.0.0.1]:1', '10.0.0.1:1/tcp'],
       ['0.0.0.0:65535', '0.0.0.0:65535/tcp'],
+      ['http://127.0.0.2:8080/a/b?c=d:1', '127.0.0.2:8080/tcp'],
+      ['https://[::1]', '[::1]:443/tcp'],
+      ['HTTP://localhost/', '127.0.0.1:80/tcp'],
     ] as const) {
       const address = parseHostAddress(text);
       assert.equal(formatHostAddress(address), full);
@@ -28,6 +31,9 @@ describe('addresses of the host', () => {
       '1.2.3.4:80/sctp',
       '80-81',
       '[::1',
+      'http://',
+      'http://example.org/',
+      'ftp://127.0.0.1:21/',
     ];
     for (const text of [...invalid, '127.0.0.1:65536', '80/', '127.1:80', '224.0.0.1:80', '[fe80::1]:80', '1e3']) {
       assert.throws(

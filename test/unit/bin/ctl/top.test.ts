@@ -86,6 +86,21 @@ describe('the report of top', () => {
     }
   });
 
+  it('counts what does not fit', () => {
+    const ports = [4, 3, 2, 1].map((id) => portOf(id, 0));
+    const { ports: rows } = reportBetween({ ...before, ports }, { ...now, ports }, 'bytes');
+    assert.deepEqual(
+      rows.map(({ id }) => id),
+      [4, 3, 2, 1],
+      'those with most connections come first',
+    );
+    const report = reportBetween({ ...before, ports }, { ...now, ports, usage: [], flows: [] }, 'bytes');
+    assert.deepEqual(
+      topText(report, 'stack', { rows: 5, columns: 20 }).split('\n').slice(2),
+      ['PORT                 ', '127.0.0.1:8004:80/tc', '… 3 more', ''].map((line) => line.slice(0, 20)),
+    );
+  });
+
   it('is cut by the columns that it takes, with the style of headings around what is left', () => {
     const usage = now.usage.map((one) => ({ ...one, name: '日本'.repeat(9) }));
     const report = reportBetween(before, { ...now, usage }, 'bytes');
