@@ -20,6 +20,10 @@ export type Namespace = 'mnt' | 'net' | 'pid' | 'ipc' | 'uts' | 'cgroup';
 
 /** Limits of a packet to the launcher. */
 const MAX_BYTES = 64 * 1024;
+/** From that size on the launcher does not read it (native/src/launcher/launcher.h). */
+const MAX_PACKET = 192 * 1024;
+/** Of a word, with the NUL after it (execve(2), MAX_ARG_STRLEN). */
+const MAX_WORD = 128 * 1024;
 const MAX_WORDS = 1000;
 
 /** How long the launcher may take to end everything before it is killed, in ms. */
@@ -249,7 +253,7 @@ export class Launcher {
   }
 
   signal(number: number): void {
-    if (!this.#over) this.#write(['signal', String(number)], []);
+    if (!this.#over) this.channel.send(encodeArguments(['signal', String(number)]), []);
   }
 
   /**
@@ -275,16 +279,18 @@ export class Launcher {
   }
 
   async #send(words: readonly string[], fds: number[]): Promise<string[]> {
-    if (this.#over) {
+    const packet = encodeArguments(words);
+    const problem = this.#over
+      ? new LauncherEndedError()
+      : packet.length >= MAX_PACKET
+        ? new LauncherRequestError('EMSGSIZE', words[0] ?? '')
+        : undefined;
+    if (problem) {
       for (const fd of fds) native().closeFd(fd);
-      throw new LauncherEndedError();
+      throw problem;
     }
-    this.#write(words, fds);
+    this.channel.send(packet, fds);
     return this.#reply();
-  }
-
-  #write(words: readonly string[], fds: number[]): void {
-    this.channel.send(encodeArguments(words), fds);
   }
 
   #reply(): Promise<string[]> {
@@ -341,12 +347,13 @@ function notStarted(problem: string): NamespaceError {
   return new NamespaceError(`cannot start ${LAUNCHER}: ${errnoText(problem)}`);
 }
 
-/** Splits words into groups that fit a packet each; a word has at most 128 KiB (execve(2)). */
+/** Splits words into groups that fit a packet each. Throws LauncherRequestError as execve(2) would fail. */
 export function packets(words: readonly string[]): string[][] {
   const groups: string[][] = [[]];
   let size = 0;
   for (const word of words) {
     const bytes = Buffer.byteLength(word) + 1;
+    if (bytes > MAX_WORD) throw new LauncherRequestError('E2BIG', 'execve');
     if (size > 0 && (size + bytes > MAX_BYTES || (groups.at(-1)?.length ?? 0) >= MAX_WORDS)) {
       groups.push([]);
       size = 0;

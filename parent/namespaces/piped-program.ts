@@ -3,6 +3,8 @@ import { openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { native } from '../../native/index.js';
+import { errnoText } from '../../protocol/errors/errno-text.js';
+import { errnoName, UserError } from '../errors.js';
 import type { CommandResult } from './launcher.js';
 import type { NewProgram, StartedProgram } from './programs.js';
 
@@ -21,7 +23,7 @@ export interface ProgramSource {
   kill(signal: number): void;
 }
 
-/** Starts a program. Throws system errors where descriptors have run out. */
+/** Starts a program. Throws UserError for a descriptor that is none, and system errors where they have run out. */
 export function pipedProgram(
   start: (program: NewProgram) => Promise<StartedProgram>,
   program: Omit<NewProgram, 'fds'>,
@@ -65,7 +67,15 @@ function openStream(
     ours.push(stream);
     return stream;
   } else {
-    theirs.push(native().duplicateFd(kind === 'inherit' ? index : kind));
+    theirs.push(duplicate(kind === 'inherit' ? index : kind));
   }
   return undefined;
+}
+
+function duplicate(fd: number): number {
+  try {
+    return native().duplicateFd(fd);
+  } catch (error) {
+    throw new UserError(`cannot pass on descriptor ${fd}: ${errnoText(errnoName(error))}`, { cause: error });
+  }
 }

@@ -27,7 +27,11 @@ export interface StartedProgram {
   signal(number: number): void;
 }
 
-const SIGKILL = 9;
+/** Bytes of a path, with the NUL after it (PATH_MAX). */
+const MAX_PATH = 4096;
+
+/** Of a program that the end of the namespaces has ended. */
+const KILLED: CommandResult = { signal: 9 };
 
 export class NamespacePrograms {
   readonly #ends = new Map<number, (result: CommandResult) => void>();
@@ -43,6 +47,11 @@ export class NamespacePrograms {
       else this.#early.set(pid, result);
       this.#ends.delete(pid);
     };
+    // Once for all of them: there may be many in the life of a stack.
+    void launcher.wait().then(() => {
+      for (const end of this.#ends.values()) end(KILLED);
+      this.#ends.clear();
+    });
   }
 
   /** Resolves when it runs. Throws CommandError, and NamespaceError. */
@@ -58,9 +67,10 @@ export class NamespacePrograms {
       ...(onlyEnv ? [''] : []),
       ...Object.entries(env).map(([name, value]) => (value === undefined ? name : `${name}=${value}`)),
     ];
-    const parts = packets([...variables, ...command]);
     let sent = false;
     try {
+      const parts = packets([...variables, ...command]);
+      if (Buffer.byteLength(cwd) >= MAX_PATH) throw new LauncherRequestError('ENAMETOOLONG', 'chdir', cwd);
       for (const part of parts.slice(0, -1)) await launcher.request('more', ...part);
       const words = ['program', cwd, String(variables.length), ...(parts.at(-1) ?? [])];
       sent = true;
@@ -78,11 +88,11 @@ export class NamespacePrograms {
   #started(pid: number): StartedProgram {
     const early = this.#early.get(pid);
     this.#early.delete(pid);
-    const ended = early
-      ? Promise.resolve(early)
+    const known = early ?? (this.launcher.ended ? KILLED : undefined);
+    const ended = known
+      ? Promise.resolve(known)
       : new Promise<CommandResult>((resolve) => {
           this.#ends.set(pid, resolve);
-          void this.launcher.wait().then(() => resolve({ signal: SIGKILL }));
         });
     const signal = (number: number) => {
       if (this.#ends.has(pid)) this.launcher.request('program-signal', String(pid), String(number)).catch(() => {});
