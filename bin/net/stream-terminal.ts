@@ -1,6 +1,6 @@
 /** Connects the standard streams of this process with a container's. */
 import { spawnSync } from 'node:child_process';
-import type { ContainerStream } from '../../parent/client/container-client.js';
+import type { ContainerStream } from '../../parent/client/container-stream.js';
 import type { TerminalSize } from '../../protocol/containers/types.js';
 import { DetachKeys, parseDetachKeys } from './detach-keys.js';
 

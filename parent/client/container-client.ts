@@ -1,6 +1,3 @@
-import type { ClientRequest, IncomingMessage } from 'node:http';
-import { connect } from 'node:net';
-import type { RawData, WebSocket } from 'ws';
 import {
   type ContainerEgressReport,
   type EgressReport,
@@ -32,14 +29,12 @@ import type {
   NetworkReport,
   NetworkRequest,
   NetworkUpdate,
-  StreamControl,
   TerminalSize,
 } from '../../protocol/containers/types.js';
-import { STREAM } from '../../protocol/containers/types.js';
-import { parseErrorBody } from '../../protocol/errors/error-body.js';
 import { printable } from '../../protocol/text/printable-text.js';
-import { checked, refusalOf } from './answer.js';
-import { APIError, StackUnreachableError } from './errors.js';
+import { checked } from './answer.js';
+import { ContainerStream } from './container-stream.js';
+import { APIError } from './errors.js';
 import { DEADLINE, StackClient } from './stack-client.js';
 
 /** A request where fields with a default are optional; one of rootfs and bundle is needed. */
@@ -282,111 +277,6 @@ export class ContainerClient {
     const { id } = checked(await this.#stack.call('POST', url, request), isFields);
     return ContainerStream.open(this.socketPath, `${url}?id=${encodeURIComponent(String(id))}`);
   }
-}
-
-/** The streams of a container, or of a program in one; see child/container/api/exec-streams.ts for the protocol. */
-export class ContainerStream {
-  /** The exit code. Rejects with APIError where the program could not be started, or the stream was cut off. */
-  readonly exit: Promise<number>;
-  onData: (stream: 'stdout' | 'stderr', data: Buffer) => void = () => {};
-  #early: [stream: 'stdout' | 'stderr', data: Buffer][] | undefined = [];
-
-  private constructor(private readonly socket: WebSocket) {
-    this.exit = new Promise((resolve, reject) => {
-      socket.on('message', (data: RawData, isBinary: boolean) => {
-        if (isBinary) return this.#data(data as Buffer);
-        const message = parseControl(data.toString());
-        if (message?.type === 'exit') resolve(message.code);
-        if (message?.type === 'error') {
-          const { status = 400, message: text, code, hint, field } = message;
-          reject(new APIError(status, text, { code, hint, field }));
-        }
-      });
-      socket.once('close', () =>
-        reject(new APIError(500, 'the stream was cut off: the stack has ended, or its agent was lost')),
-      );
-    });
-    this.exit.catch(() => {});
-  }
-
-  /**
-   * Throws StackUnreachableError and APIError.
-   * @param request is sent as the first message, where the URL is not all of the request
-   */
-  static async open(socketPath: string, url: string, request?: object): Promise<ContainerStream> {
-    const { WebSocket } = await import('ws');
-    const socket = new WebSocket(`ws://stack${url}`, {
-      createConnection: () => connect(socketPath),
-      perMessageDeflate: false,
-    });
-    const stream = new ContainerStream(socket);
-    await new Promise<void>((resolve, reject) => {
-      socket.once('open', resolve);
-      socket.once('unexpected-response', (request: ClientRequest, response: IncomingMessage) => {
-        void refusalOf(response).then(reject);
-        response.once('close', () => request.destroy());
-      });
-      socket.once('error', (error: NodeJS.ErrnoException) => {
-        reject(new StackUnreachableError(socketPath, error.code ?? error.message, { cause: error }));
-      });
-    });
-    socket.on('error', () => {});
-    if (request) socket.send(JSON.stringify(request));
-    return stream;
-  }
-
-  /** Gives what comes from now on, and what has come before, to the listener. */
-  listen(listener: (stream: 'stdout' | 'stderr', data: Buffer) => void): void {
-    this.onData = listener;
-    for (const [stream, data] of this.#early ?? []) listener(stream, data);
-    this.#early = undefined;
-  }
-
-  /** Resolves when more can be written, also where the other end is closed. */
-  write(data: Buffer): Promise<void> {
-    return new Promise((resolve) => {
-      this.socket.send(Buffer.concat([Buffer.from([STREAM.stdin]), data]), () => resolve());
-    });
-  }
-
-  /** Nothing comes before resume(), but what is here already. */
-  pause(): void {
-    this.socket.pause();
-  }
-
-  resume(): void {
-    this.socket.resume();
-  }
-
-  control(message: StreamControl): void {
-    if (this.socket.readyState === this.socket.OPEN) this.socket.send(JSON.stringify(message));
-  }
-
-  close(): void {
-    this.socket.terminate();
-  }
-
-  #data(frame: Buffer): void {
-    const stream = frame[0] === STREAM.stderr ? 'stderr' : 'stdout';
-    const data = frame.subarray(1);
-    if (this.#early) this.#early.push([stream, data]);
-    else this.onData(stream, data);
-  }
-}
-
-/** Undefined for what is not a control message; it comes from inside the namespaces. */
-function parseControl(text: string): Extract<StreamControl, { type: 'exit' | 'error' }> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (!isFields(value)) return undefined;
-    if (value.type === 'exit' && Number.isInteger(value.code)) return { type: 'exit', code: Number(value.code) & 0xff };
-    const error = value.type === 'error' ? parseErrorBody(value) : undefined;
-    const status = typeof value.status === 'number' ? value.status : 400;
-    if (error) return { type: 'error', code: 'refused', ...error, status };
-  } catch {
-    // Falls through.
-  }
-  return undefined;
 }
 
 /** Throws APIError for an invalid name: `..` in a URL would address something else. */

@@ -24,13 +24,8 @@ export type { OverlayMember, OverlayPeerStatus } from '../../protocol/overlay/ty
 export type { CNIPortMapping } from '../../protocol/ports/cni-json.js';
 export type { PortSpec, PortStatus } from '../../protocol/ports/rootlesskit-json.js';
 export type { PortCounters, PortSource, PortState, Refusal } from '../../protocol/ports/status.js';
-export {
-  type AttachOptions,
-  ContainerClient,
-  ContainerStream,
-  type NewContainer,
-  type NewNetwork,
-} from './container-client.js';
+export { type AttachOptions, ContainerClient, type NewContainer, type NewNetwork } from './container-client.js';
+export { ContainerStream } from './container-stream.js';
 export { APIError, EventStreamError, StackUnreachableError } from './errors.js';
 export { OverlayClient } from './overlay-client.js';
 export { StackClient } from './stack-client.js';

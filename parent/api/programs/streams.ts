@@ -88,8 +88,13 @@ function onMessage(client: WebSocket, program: ProgramSource, message: { data: R
     const data = (message.data as Buffer).subarray(1);
     const { stdin } = program;
     if (!stdin?.writable || stdin.write(data)) return;
+    // What has been received already still comes, and is written as well.
+    if (client.isPaused) return;
     client.pause();
-    const resume = () => client.resume();
+    const resume = () => {
+      stdin.off('drain', resume).off('close', resume);
+      client.resume();
+    };
     stdin.once('drain', resume).once('close', resume);
     return;
   }

@@ -1,6 +1,6 @@
 /** Programs behind a stream of the API, such as those of containers: what crosses it is copied to and from Node's streams. */
 import { PassThrough, type Readable, Writable } from 'node:stream';
-import type { ContainerStream } from '../../client/container-client.js';
+import type { ContainerStream } from '../../client/container-stream.js';
 import type { ProgramSource } from '../../namespaces/piped-program.js';
 
 export interface StreamedProgram {
@@ -16,10 +16,13 @@ export function streamedProgram({ open, stdin, kill }: StreamedProgram): Program
   const opening = open();
   const send = (signal: number, stream: ContainerStream) => stream.control({ type: 'signal', signal: String(signal) });
   const outputs = { stdout: new PassThrough(), stderr: new PassThrough() };
-  const started = opening.then((stream) => {
+  const started = opening.then(async (stream) => {
     copyOutput(stream, outputs);
+    await stream.started;
     return undefined;
   });
+  const running = started.then(() => opening);
+  running.catch(() => {});
   const end = () => {
     outputs.stdout.end();
     outputs.stderr.end();
@@ -31,7 +34,7 @@ export function streamedProgram({ open, stdin, kill }: StreamedProgram): Program
     ...(outputs satisfies Record<'stdout' | 'stderr', Readable>),
     started,
     ended,
-    kill: (signal) => void opening.then((stream) => (kill ?? send)(signal, stream)).catch(() => {}),
+    kill: (signal) => void running.then((stream) => (kill ?? send)(signal, stream)).catch(() => {}),
   };
 }
 
@@ -44,6 +47,7 @@ function copyOutput(stream: ContainerStream, outputs: Record<'stdout' | 'stderr'
     full.add(output);
     stream.pause();
     const go = () => {
+      output.off('drain', go).off('close', go);
       if (full.delete(output) && full.size === 0) stream.resume();
     };
     output.once('drain', go).once('close', go);
