@@ -1,11 +1,12 @@
 /** Connections to stacks of other processes. */
-
-import { ContainerStream } from '../client/container-client.js';
+import { resolve } from 'node:path';
+import { ContainerStream } from '../client/container-stream.js';
 import { StackClient } from '../client/stack-client.js';
 import { UserError } from '../errors.js';
 import type { ProgramSource } from '../namespaces/piped-program.js';
 import { selectStack } from '../stack-discovery/select.js';
 import { type Abortable, abortable } from './abort.js';
+import { abortSignal, type Checks, checkFields, text } from './checks.js';
 import { OptionError } from './errors.js';
 import type { RunOptions } from './programs/options.js';
 import { streamedProgram } from './programs/streamed.js';
@@ -16,11 +17,11 @@ class ConnectedStack extends BaseHandle {
   protected readonly endsAll = false;
 
   protected source(command: readonly string[], options: RunOptions): ProgramSource {
-    const { cwd = process.cwd(), env = {}, extendEnv = true, stdio = 'pipe' } = options;
-    if (stdio !== 'pipe') {
+    const { cwd = '', env = {}, extendEnv = true, stdio = 'pipe' } = options;
+    if ([stdio].flat().some((kind) => kind !== 'pipe')) {
       throw new OptionError(`invalid stdio ${JSON.stringify(stdio)}: programs of other stacks have pipes`, 'stdio');
     }
-    const request = { command, cwd, env: Object.fromEntries(environment(env)), onlyEnv: !extendEnv };
+    const request = { command, cwd: resolve(cwd), env: Object.fromEntries(environment(env)), onlyEnv: !extendEnv };
     return streamedProgram({
       open: () => ContainerStream.open(this.socketPath, '/v1/programs', request),
       stdin: true,
@@ -43,7 +44,11 @@ export interface StackSelection extends Abortable {
   socketPath?: string;
 }
 
-export async function openConnection({ stack, socketPath, signal }: StackSelection): Promise<StackHandle> {
+const CHECKS: Checks<StackSelection> = { stack: text, socketPath: text, signal: abortSignal };
+
+export async function openConnection(selection: StackSelection): Promise<StackHandle> {
+  checkFields(selection, CHECKS);
+  const { stack, socketPath, signal } = selection;
   const socket = await abortable(signal, async () => socketPath ?? (await selectStack(stack))?.socket);
   if (socket === undefined) throw new UserError('no stack is running', { hint: 'rootless-run serve' });
   // Rejects where none answers.

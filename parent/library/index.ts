@@ -19,7 +19,7 @@ export type { Container, ExecOptions } from './containers/container.js';
 export type { Containers } from './containers/containers.js';
 export type { Network, Networks } from './containers/networks.js';
 export type { Egress } from './egress.js';
-export { OptionError } from './errors.js';
+export { ClosedError, OptionError } from './errors.js';
 export type { EventFilter, EventOf, Events, EventType } from './events.js';
 export type { Namespace } from './namespace.js';
 export type { ContainerDirectories, ExtraNamespace, NamespaceOptions } from './options.js';

@@ -1,5 +1,7 @@
 /** Namespaces of this program: a stack in this process. */
 import { rmSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { errorText } from '../errors.js';
 import type { ProgramSource } from '../namespaces/piped-program.js';
 import { pipedProgram } from '../namespaces/piped-program.js';
 import type { StackLog } from '../stack/options.js';
@@ -31,9 +33,9 @@ class OwnNamespace extends BaseHandle implements Namespace {
   }
 
   protected source(command: readonly string[], options: RunOptions): ProgramSource {
-    const { cwd = process.cwd(), env = {}, extendEnv = true, stdio = 'pipe', input } = options;
+    const { cwd = '', env = {}, extendEnv = true, stdio = 'pipe', input } = options;
     const [stdin, stdout, stderr] = typeof stdio === 'object' ? stdio : ([stdio, stdio, stdio] as const);
-    const program = { command, cwd, env, onlyEnv: !extendEnv };
+    const program = { command, cwd: resolve(cwd), env, onlyEnv: !extendEnv };
     const first = input === undefined ? stdin : 'pipe';
     return pipedProgram((started) => this.#stack.startProgram(started), program, [first, stdout, stderr]);
   }
@@ -52,9 +54,10 @@ export async function startNamespace(options: NamespaceOptions): Promise<Namespa
   options.signal?.throwIfAborted();
   const { stack: stackOptions, remove } = toStackOptions(options);
   const { signal } = options;
+  const log = logOf(options);
   let stack: Stack;
   try {
-    stack = await startStack(stackOptions, logOf(options), signal);
+    stack = await startStack(stackOptions, log, signal);
   } catch (error) {
     remove();
     throw error;
@@ -64,7 +67,9 @@ export async function startNamespace(options: NamespaceOptions): Promise<Namespa
     if (options.stateDir === undefined) rmSync(stack.info.stateDir, { recursive: true, force: true });
     remove();
   };
-  const abort = () => void namespace.close();
+  // close() has the failure as well.
+  const abort = () =>
+    void namespace.close().catch((error) => log.warn(`cannot end the namespace: ${errorText(error)}`));
   const namespace = new OwnNamespace(stack, stack.socketPath, () => {
     signal?.removeEventListener('abort', abort);
     dropAtExit(atExit);

@@ -8,14 +8,26 @@ import { isAutoPublish, parseAutoPublish } from '../../protocol/ports/auto.js';
 import { checkHostPorts, parseHostPort } from '../../protocol/ports/host-port.js';
 import { DEFAULTS } from '../defaults.js';
 import { type SubIdSource, subIdSources } from '../namespaces/id-map.js';
-import type { Switch } from '../network/driver.js';
+import type { NetworkOptions, Switch } from '../network/driver.js';
 import { type NetworkName, networkNames } from '../network/index.js';
 import { parseAutoAddresses } from '../port/auto/addresses.js';
 import { checkAutoDriver, checkPortDriver, type PortDriverName } from '../port/index.js';
 import { copyUpDirectories, type Propagation, propagations, type StackOptions } from '../stack/options.js';
 import { checkStackName } from '../stack-discovery/choose.js';
 import { namesLock } from '../state/user-directories.js';
-import { OptionError } from './errors.js';
+import {
+  abortSignal,
+  type Checks,
+  callback,
+  checkFields,
+  flag,
+  isObject,
+  object,
+  oneOf,
+  text,
+  texts,
+  whole,
+} from './checks.js';
 import { mappingOf, type NewPort } from './ports/new-port.js';
 
 /** Where containers and their networks are kept. */
@@ -83,24 +95,11 @@ export interface NamespaceOptions {
   signal?: AbortSignal;
 }
 
-type Check = [isValid: (value: unknown) => boolean, expected: string];
-
-const text: Check = [(value) => typeof value === 'string' && value !== '', 'a string'];
-const flag: Check = [(value) => typeof value === 'boolean', 'true or false'];
-const object: Check = [isObject, 'an object'];
-const texts: Check = [(value) => Array.isArray(value) && value.every(text[0]), 'an array of strings'];
-const oneOf = (choices: readonly string[]): Check => [
-  (value) => typeof value === 'string' && choices.includes(value),
-  `one of ${choices.join(', ')}`,
-];
-const whole = (least: number): Check => [
-  (value) => Number.isSafeInteger(value) && Number(value) >= least,
-  `a whole number from ${least} on`,
-];
 const NAMESPACES: readonly ExtraNamespace[] = ['pid', 'ipc', 'uts', 'cgroup'];
 const [isNamespace, namespaces] = oneOf(NAMESPACES);
+const directories: Checks<ContainerDirectories> = { dataDir: text, confDir: text };
 
-const CHECKS: Readonly<Record<keyof NamespaceOptions, Check>> = {
+const CHECKS: Checks<NamespaceOptions> = {
   name: text,
   stateDir: text,
   net: oneOf(networkNames),
@@ -119,7 +118,7 @@ const CHECKS: Readonly<Record<keyof NamespaceOptions, Check>> = {
   keepSource: flag,
   publish: [Array.isArray, 'an array of ports'],
   autoAddress: text,
-  containers: [(value) => flag[0](value) || isDirectories(value), 'true, false, or { dataDir, confDir }'],
+  containers: [(value) => flag[0](value) || hasDirectories(value), 'true, false, or { dataDir, confDir }'],
   copyUp: texts,
   propagation: oneOf(propagations),
   namespaces: [(value) => Array.isArray(value) && value.every(isNamespace), `an array with ${namespaces}`],
@@ -128,30 +127,34 @@ const CHECKS: Readonly<Record<keyof NamespaceOptions, Check>> = {
   pasta: object,
   lxcUserNic: object,
   log: object,
-  signal: [(value) => value instanceof AbortSignal, 'an AbortSignal'],
+  signal: abortSignal,
 };
 
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
+const onOff = oneOf(['auto', 'on', 'off'] satisfies Switch[]);
 
-function isDirectories(value: unknown): boolean {
-  return (
-    isObject(value) &&
-    ['dataDir', 'confDir'].every((key) => text[0](Object.entries(value).find(([name]) => name === key)?.[1]))
-  );
+/** Of options that are objects. */
+const PARTS: {
+  readonly [K in 'slirp4netns' | 'pasta' | 'lxcUserNic' | 'log']: Checks<NonNullable<NamespaceOptions[K]>>;
+} = {
+  slirp4netns: { binary: text, sandbox: onOff, seccomp: onOff },
+  pasta: { binary: text },
+  lxcUserNic: { binary: text, bridge: text },
+  log: { debug: callback, info: callback, warn: callback },
+};
+
+function hasDirectories(value: unknown): boolean {
+  const given: Partial<Record<string, unknown>> = isObject(value) ? { ...value } : {};
+  return Object.keys(directories).every((name) => text[0](given[name]));
 }
 
 /** Throws OptionError. */
 export function checkOptions(options: NamespaceOptions): void {
-  if (!isObject(options)) throw new OptionError('invalid options: expected an object', '');
-  for (const [name, value] of Object.entries(options)) {
-    if (!Object.hasOwn(CHECKS, name)) {
-      throw new OptionError(`unknown option ${name}: there are ${Object.keys(CHECKS).join(', ')}`, name);
-    }
-    const [isValid, expected] = CHECKS[name as keyof NamespaceOptions];
-    if (value === undefined || isValid(value)) continue;
-    throw new OptionError(`invalid ${name} ${JSON.stringify(value) ?? String(value)}: expected ${expected}`, name);
+  checkFields(options, CHECKS);
+  const { containers } = options;
+  if (typeof containers === 'object') checkFields(containers, directories, { within: 'containers' });
+  for (const [name, checks] of Object.entries(PARTS)) {
+    const part = options[name as keyof typeof PARTS];
+    if (part) checkFields(part, checks, { within: name });
   }
 }
 
@@ -215,10 +218,15 @@ function networkOptions(options: NamespaceOptions): StackOptions['network'] {
     hostPorts,
     ipv6: options.ipv6 ?? false,
     autoIPv6: true,
-    slirp4netns: { ...DEFAULTS.slirp4netns, ...options.slirp4netns },
-    pasta: { ...DEFAULTS.pasta, ...options.pasta },
-    lxcUserNic: { ...DEFAULTS.lxcUserNic, ...options.lxcUserNic },
+    slirp4netns: withDefaults<NetworkOptions['slirp4netns']>(options.slirp4netns, DEFAULTS.slirp4netns),
+    pasta: withDefaults<NetworkOptions['pasta']>(options.pasta, DEFAULTS.pasta),
+    lxcUserNic: withDefaults<NetworkOptions['lxcUserNic']>(options.lxcUserNic, DEFAULTS.lxcUserNic),
   };
+}
+
+/** What is undefined is as absent. */
+function withDefaults<T extends object>(given: { [K in keyof T]?: T[K] | undefined } | undefined, defaults: T): T {
+  return { ...defaults, ...Object.fromEntries(Object.entries(given ?? {}).filter(([, value]) => value !== undefined)) };
 }
 
 function containerDirectories(containers: boolean | ContainerDirectories) {

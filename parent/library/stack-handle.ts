@@ -7,11 +7,13 @@ import { type Abortable, abortable } from './abort.js';
 import { Containers } from './containers/containers.js';
 import { Networks } from './containers/networks.js';
 import { Egress } from './egress.js';
-import { type EventFilter, Events, type EventType } from './events.js';
+import { ClosedError } from './errors.js';
+import { checkFilter, type EventFilter, Events, type EventType } from './events.js';
 import { type NewPort, specOf } from './ports/new-port.js';
 import { Port } from './ports/port.js';
-import type { Program, RunOptions } from './programs/options.js';
-import { failedSource, RunningProgram } from './programs/program.js';
+import { type Program, type RunOptions, runChecks } from './programs/options.js';
+import type { RunningProgram } from './programs/program.js';
+import { startProgram } from './programs/start.js';
 
 /**
  * A running stack. What was made through a handle (ports, programs) ends when that is closed. Methods reject with errors that
@@ -82,9 +84,10 @@ export abstract class BaseHandle implements StackHandle {
 
   async publish(port: string | NewPort, { signal }: Abortable = {}): Promise<Port> {
     const spec = specOf(port);
+    this.#checkOpen();
     const undo = ({ id }: { id: number }) => this.#client.removePort(id);
     const status = await abortable(signal, () => this.#client.addPort(spec), undo);
-    const handle = new Port(this.#client, status);
+    const handle: Port = new Port(this.#client, status, () => this.#ports.delete(handle));
     this.#ports.add(handle);
     return handle;
   }
@@ -98,16 +101,19 @@ export abstract class BaseHandle implements StackHandle {
   }
 
   events<T extends EventType = EventType>(filter: EventFilter<T> = {}): Events<T> {
+    checkFilter(filter);
     return new Events<T>(this.#client, filter, this.#closing.signal);
   }
 
   run(command: string, args: readonly string[] = [], options: RunOptions = {}): Program {
-    const words = [command, ...args];
-    const source = this.#start(words, options);
-    const program = new RunningProgram(source, words, options);
+    const wanted = { command, args, options, checks: runChecks };
+    const program = startProgram(wanted, (words) => {
+      this.#checkOpen();
+      return this.source(words, options);
+    });
     this.#programs.add(program);
     const forget = () => this.#programs.delete(program);
-    source.ended.then(forget, forget);
+    program.ended.then(forget, forget);
     return program;
   }
 
@@ -129,13 +135,9 @@ export abstract class BaseHandle implements StackHandle {
   /** Whether all that was made through this handle ends with end(). */
   protected abstract readonly endsAll: boolean;
 
-  #start(command: readonly string[], options: RunOptions): ProgramSource {
-    try {
-      options.cancelSignal?.throwIfAborted();
-      return this.source(command, options);
-    } catch (error) {
-      return failedSource(error);
-    }
+  /** Throws ClosedError. */
+  #checkOpen(): void {
+    if (this.#closed) throw new ClosedError();
   }
 
   async #end(): Promise<void> {

@@ -7,7 +7,16 @@
  * 127.0.0.1 and the same port unless given. Blanks around each part are removed, and IPv6 addresses are in brackets.
  */
 import { ExpectedError } from '../errors/expected-error.js';
-import { bracket, checkAddress, type Fail, plainAddress, quote, splitFields, splitSlash } from './port-text.js';
+import {
+  bracket,
+  checkAddress,
+  type Fail,
+  MAX_PORT,
+  plainAddress,
+  quote,
+  splitFields,
+  splitSlash,
+} from './port-text.js';
 
 export interface HostPort {
   transport: 'tcp' | 'udp';
@@ -19,7 +28,6 @@ export interface HostPort {
 
 const EXPECTED = 'expected port[:[ip:]hostPort][/tcp|udp], such as 5432 or 5432:127.0.0.1:5433';
 const LOOPBACK = '127.0.0.1';
-const MAX_PORT = 65535;
 
 export class HostPortError extends ExpectedError {
   override name = 'HostPortError';

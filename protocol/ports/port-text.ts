@@ -5,7 +5,7 @@ import { isIP, isIPv4, isIPv6, SocketAddress } from 'node:net';
  * addresses. Each grammar has an error of its own, and hands in what throws it.
  */
 
-const MAX_PORT = 65535;
+export const MAX_PORT = 65535;
 /** How much of a user's text a message quotes. */
 const MAX_QUOTED = 100;
 

@@ -1,9 +1,10 @@
 import type { ContainerReport } from '../../../protocol/containers/types.js';
 import type { ContainerClient } from '../../client/container-client.js';
 import { type Abortable, abortable } from '../abort.js';
+import { anyText, type Checks, environment, flag, text } from '../checks.js';
 import { removed } from '../errors.js';
-import type { Program, ProgramOptions } from '../programs/options.js';
-import { RunningProgram } from '../programs/program.js';
+import { type Program, type ProgramOptions, programChecks } from '../programs/options.js';
+import { startProgram } from '../programs/start.js';
 import { streamedProgram } from '../programs/streamed.js';
 
 /** How one more program is run in a container. */
@@ -18,6 +19,15 @@ export interface ExecOptions extends ProgramOptions {
   /** Whether it gets a standard input; with `input` it does. */
   stdin?: boolean;
 }
+
+const execChecks: Checks<ExecOptions> = {
+  ...programChecks,
+  env: environment(anyText, 'an object of strings by the names of variables'),
+  cwd: text,
+  user: text,
+  tty: flag,
+  stdin: flag,
+};
 
 /** A container of a stack. It is removed when it is disposed of. */
 export class Container implements AsyncDisposable {
@@ -63,18 +73,18 @@ export class Container implements AsyncDisposable {
 
   /** Runs one more program in it. */
   exec(command: string, args: readonly string[] = [], options: ExecOptions = {}): Program {
-    const { env = {}, cwd, user, tty = false, input, stdin = input !== undefined } = options;
-    const words = [command, ...args];
-    const request = {
-      command: words,
-      env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
-      ...(cwd !== undefined && { cwd }),
-      ...(user !== undefined && { user }),
-      tty,
-      stdin,
-    };
-    const source = streamedProgram({ open: () => this.#client.exec(this.id, request), stdin });
-    return new RunningProgram(source, words, options);
+    return startProgram({ command, args, options, checks: execChecks }, (words) => {
+      const { env = {}, cwd, user, tty = false, input, stdin = input !== undefined } = options;
+      const request = {
+        command: [...words],
+        env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
+        ...(cwd !== undefined && { cwd }),
+        ...(user !== undefined && { user }),
+        tty,
+        stdin,
+      };
+      return streamedProgram({ open: () => this.#client.exec(this.id, request), stdin });
+    });
   }
 
   /** Stops it if it runs, and removes it. Does nothing if it is removed already. */

@@ -1,10 +1,13 @@
 import type { ContainerReport } from '../../../protocol/containers/types.js';
 import type { ContainerClient, NewContainer } from '../../client/container-client.js';
 import { type Abortable, abortable } from '../abort.js';
-import type { ProgramOptions } from '../programs/options.js';
+import { abortSignal, type Checks, checkFields, checkValue, object } from '../checks.js';
+import { type ProgramOptions, programChecks } from '../programs/options.js';
 import { RunningProgram } from '../programs/program.js';
 import { streamedProgram } from '../programs/streamed.js';
 import { Container } from './container.js';
+
+const runChecks: Checks<ProgramOptions & Abortable> = { ...programChecks, signal: abortSignal };
 
 /** Containers of a stack. */
 export class Containers {
@@ -25,6 +28,8 @@ export class Containers {
    * has its streams and its end.
    */
   async run(request: NewContainer, options: ProgramOptions & Abortable = {}): Promise<Container> {
+    checkValue(request, object, { field: 'request' });
+    checkFields(options, runChecks);
     const stdin = request.stdin ?? options.input !== undefined;
     const created = await this.create({ ...request, stdin }, options);
     try {

@@ -1,7 +1,9 @@
 /** What is published: as text, in the grammar of the command line, or as an object. */
-import { parsePortSpec } from '../../../protocol/ports/grammar.js';
+import { checkPortMapping, PortMappingError, parsePortSpec, splitProtocol } from '../../../protocol/ports/grammar.js';
 import type { PortMapping } from '../../../protocol/ports/port-mapping.js';
-import { type PortSpec, parsePortSpecJSON, portSpecOf } from '../../../protocol/ports/rootlesskit-json.js';
+import { MAX_PORT } from '../../../protocol/ports/port-text.js';
+import { type PortSpec, portSpecOf } from '../../../protocol/ports/rootlesskit-json.js';
+import { anyText, type Checks, checkFields, isObject, oneOf, shown, whole } from '../checks.js';
 
 export interface NewPort {
   protocol?: 'tcp' | 'tcp4' | 'tcp6' | 'udp' | 'udp4' | 'udp6';
@@ -19,25 +21,36 @@ export interface NewPort {
   proxyProtocol?: 1 | 2;
 }
 
-const KEYS: Readonly<Record<keyof NewPort, keyof PortSpec>> = {
-  protocol: 'proto',
-  host: 'parentIP',
-  port: 'parentPort',
-  targetHost: 'childIP',
-  targetPort: 'childPort',
-  count: 'count',
-  proxyProtocol: 'proxyProtocol',
+const CHECKS: Checks<NewPort> = {
+  protocol: oneOf(['tcp', 'tcp4', 'tcp6', 'udp', 'udp4', 'udp6'] satisfies NewPort['protocol'][]),
+  host: anyText,
+  port: whole(0, MAX_PORT),
+  targetHost: anyText,
+  targetPort: whole(1, MAX_PORT),
+  count: whole(1, MAX_PORT),
+  proxyProtocol: oneOf([1, 2]),
 };
 
 /** Throws PortMappingError. */
 export function mappingOf(port: string | NewPort): PortMapping {
   if (typeof port === 'string') return parsePortSpec(port);
-  const spec: Record<string, unknown> = { proto: 'tcp', parentIP: '127.0.0.1' };
-  for (const [key, value] of Object.entries(port)) {
-    // An unknown key is refused by its own name.
-    if (value !== undefined) spec[Object.hasOwn(KEYS, key) ? KEYS[key as keyof NewPort] : key] = value;
-  }
-  return parsePortSpecJSON(spec);
+  if (!isObject(port)) throw invalid(`expected a string or an object, not ${shown(port)}`);
+  checkFields(port, CHECKS, { fail: invalid });
+  const { protocol = 'tcp', host = '127.0.0.1', targetHost = '', targetPort, count = 1, proxyProtocol } = port;
+  if (targetPort === undefined) throw invalid('no targetPort');
+  const mapping: PortMapping = {
+    ...splitProtocol(protocol),
+    host: { ip: host, port: port.port ?? 0 },
+    target: { ip: targetHost, port: targetPort },
+    count,
+    ...(proxyProtocol && { proxyProtocol }),
+  };
+  checkPortMapping(mapping);
+  return mapping;
+}
+
+function invalid(problem: string): PortMappingError {
+  return new PortMappingError('', problem);
 }
 
 /** Throws PortMappingError. */

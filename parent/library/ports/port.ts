@@ -23,12 +23,15 @@ export class Port implements AsyncDisposable {
   /** Consecutive ports, from `port` on. */
   readonly count: number;
   readonly #client: StackClient;
+  readonly #onClosed: () => void;
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
 
-  constructor(client: StackClient, { id, spec }: PortStatus) {
+  /** @param onClosed is called when it is removed */
+  constructor(client: StackClient, { id, spec }: PortStatus, onClosed: () => void) {
     const { proto, parentIP = '', parentPort, childPort, count = 1 } = spec;
     this.#client = client;
+    this.#onClosed = onClosed;
     this.id = id;
     this.protocol = proto;
     this.host = reachable(parentIP);
@@ -82,10 +85,11 @@ export class Port implements AsyncDisposable {
     return this.close();
   }
 
-  #remove(): Promise<void> {
+  async #remove(): Promise<void> {
     const ids = Array.from({ length: this.count }, (_, offset) => this.id + offset);
     const isGone = (error: unknown) => error instanceof APIError && error.code === 'no-such-port';
-    return removed(this.#client.removePorts(ids), isGone);
+    await removed(this.#client.removePorts(ids), isGone);
+    this.#onClosed();
   }
 
   async #report(signal: AbortSignal | undefined): Promise<PortReport> {

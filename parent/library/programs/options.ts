@@ -2,13 +2,26 @@
 import type { Duplex, Readable, Writable } from 'node:stream';
 import { ExpectedError } from '../../errors.js';
 import type { Stdio } from '../../namespaces/piped-program.js';
+import {
+  abortSignal,
+  anyText,
+  type Checks,
+  either,
+  environment,
+  flag,
+  milliseconds,
+  oneOf,
+  signal,
+  text,
+  whole,
+} from '../checks.js';
 
 export interface ProgramOptions {
   /** Written to its standard input, which then ends. */
   input?: string | Uint8Array;
   /** Ends the program when it aborts. */
   cancelSignal?: AbortSignal;
-  /** Ends the program after so many ms. */
+  /** Ends the program after so many ms, up to 24 days. */
   timeout?: number;
   /** The signal that ends it; SIGTERM unless given. */
   killSignal?: NodeJS.Signals | number;
@@ -21,7 +34,7 @@ export interface ProgramOptions {
 }
 
 export interface RunOptions extends ProgramOptions {
-  /** Working directory; that of the namespace's start unless given. */
+  /** Working directory; seen from that of this process, which it is unless given. */
   cwd?: string;
   /** Variables beside those of this process; undefined removes one. */
   env?: Readonly<Record<string, string | undefined>>;
@@ -31,9 +44,35 @@ export interface RunOptions extends ProgramOptions {
   stdio?: Stdio | readonly [stdin: Stdio, stdout: Stdio, stderr: Stdio];
 }
 
+export const programChecks: Checks<ProgramOptions> = {
+  input: [(value) => typeof value === 'string' || value instanceof Uint8Array, 'a string or an Uint8Array'],
+  cancelSignal: abortSignal,
+  timeout: milliseconds(1),
+  killSignal: signal,
+  forceKillAfterDelay: either(milliseconds(0), [(value) => value === false, 'false']),
+  reject: flag,
+  maxBuffer: whole(0),
+};
+
+const stream = either(oneOf(['pipe', 'inherit', 'ignore'] satisfies Stdio[]), whole(0));
+
+export const runChecks: Checks<RunOptions> = {
+  ...programChecks,
+  cwd: text,
+  env: environment(
+    [(value) => value === undefined || anyText[0](value), ''],
+    'an object of strings by the names of variables',
+  ),
+  extendEnv: flag,
+  stdio: [
+    (value) => stream[0](value) || (Array.isArray(value) && value.length === 3 && value.every(stream[0])),
+    'pipe, inherit, ignore, a descriptor, or three of these',
+  ],
+};
+
 /**
  * A program that runs: awaited, it resolves when it has exited with code 0, and rejects with a ProgramError where it ends in
- * another way. Looping over it gives the lines of its standard output from then on.
+ * another way. Looping over it gives the lines of its standard output from then on, and then fails where the program does.
  */
 export interface Program extends PromiseLike<ProgramResult>, AsyncIterable<string>, AsyncDisposable {
   /** Streams are undefined where they are no pipes. */
@@ -58,7 +97,7 @@ export interface Program extends PromiseLike<ProgramResult>, AsyncIterable<strin
 
 export interface ProgramResult {
   command: readonly string[];
-  /** Absent where a signal ended it. */
+  /** Absent where a signal ended it, or it was canceled before its start. */
   exitCode?: number;
   /** Name of the signal that ended it. */
   signal?: string;
@@ -108,6 +147,7 @@ export class ProgramError extends ExpectedError {
 }
 
 function messageOf({ command, exitCode, signal, canceled, timedOut }: ProgramResult): string {
+  if (exitCode === undefined && signal === undefined) return `${command[0]} was canceled before its start`;
   const end = signal === undefined ? `exited with code ${exitCode}` : `was ended by ${signal}`;
   const why = canceled ? ' after it was canceled' : timedOut ? ' after its timeout' : '';
   return `${command[0]} ${end}${why}`;

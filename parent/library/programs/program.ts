@@ -5,11 +5,12 @@
  * result, up to a limit, whoever else reads it. The promise is settled when the program has ended and its output has been
  * read: of a program that leaves daemons with its output, when these have ended, too.
  */
-import { createInterface } from 'node:readline';
 import { Duplex, type Readable, type Writable } from 'node:stream';
 import { signalName, signalNumber } from '../../../protocol/system/signals.js';
 import { ExpectedError } from '../../errors.js';
 import type { ProgramSource } from '../../namespaces/piped-program.js';
+import { OptionError } from '../errors.js';
+import { linesOf } from './lines.js';
 import { type Program, ProgramError, type ProgramOptions, type ProgramResult } from './options.js';
 
 const MAX_BUFFER = 16 * 1024 * 1024;
@@ -54,12 +55,19 @@ export class RunningProgram implements Program {
     if (!this.#hasEnded) this.#source.kill(typeof signal === 'number' ? signal : signalNumber(signal));
   }
 
+  /** Settled when it has ended; its output may not have been read yet. */
+  get ended(): Promise<unknown> {
+    return this.#source.ended;
+  }
+
   duplex(): Duplex {
+    if (!this.stdin && !this.stdout) throw new OptionError(`${this.command[0]} has no pipes for duplex()`, 'stdio');
     return Duplex.from({ readable: this.stdout, writable: this.stdin });
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<string, void, undefined> {
-    if (this.stdout) yield* createInterface({ input: this.stdout, crlfDelay: Number.POSITIVE_INFINITY });
+    if (this.stdout) yield* linesOf(this.stdout);
+    await this.#result;
   }
 
   // biome-ignore lint/suspicious/noThenProperty: it is awaited for its result, as a subprocess of execa is
@@ -123,6 +131,8 @@ export class RunningProgram implements Program {
     } catch (error) {
       this.#hasEnded = true;
       for (const stream of [this.stdin, this.stdout, this.stderr]) stream?.destroy();
+      // It was canceled before its start.
+      if (error instanceof ProgramError && !reject) return error.result;
       throw error;
     } finally {
       clearTimeout(timer);

@@ -83,7 +83,7 @@ describe('createNamespace()', () => {
   it('reports invalid and taken ports with their codes', async () => {
     assert.equal((await failureOf(ns.publish('80'))).code, 'invalid-port');
     const unknown = await failureOf(ns.publish({ targetPort: 80, hostname: 'x' } as { targetPort: number }));
-    assert.match(unknown.message, /unknown key "?hostname/);
+    assert.match(unknown.message, /unknown option hostname/);
     await using port = await ns.publish({ targetPort: 80 });
     assert.equal((await failureOf(ns.publish({ targetPort: 80, port: port.port }))).code, 'port-conflict');
   });
@@ -147,6 +147,28 @@ describe('createNamespace()', () => {
     assert.equal((await failureOf(ns.run('no-such-program'))).code, 'command-not-found');
     assert.equal((await failureOf(ns.run(''))).code, 'command-not-found');
     assert.match((await failureOf(ns.run('true', [], { cwd: '/missing' }))).message, /\/missing: no such file/);
+    assert.match(
+      (await failureOf(ns.run('true', [], { cwd: `/${'x'.repeat(200_000)}` }))).message,
+      /name is too long$/,
+    );
+    assert.match(
+      (await failureOf(ns.run('true', ['x'.repeat(200_000)]))).message,
+      /^cannot execute true: its arguments/,
+    );
+    assert.match((await failureOf(ns.run('true', [], { stdio: [0, 1, 999] }))).message, /descriptor 999/);
+    const canceled = { cancelSignal: AbortSignal.abort(), reject: false };
+    assert.equal((await ns.run('true', [], canceled)).canceled, true);
+  });
+
+  it('ends loops over lines with their programs, which go on when a loop is left', async () => {
+    const many = ns.run('sh', ['-c', 'yes | head -n 500000']);
+    for await (const line of many) if (line === 'y') break;
+    assert.equal((await many).exitCode, 0);
+    const loop = async (command: string, args: readonly string[] = []) => {
+      for await (const line of ns.run(command, args)) assert.equal(line, 'one');
+    };
+    assert.equal((await failureOf(loop('sh', ['-c', 'echo one; exit 3']))).message, 'sh exited with code 3');
+    assert.equal((await failureOf(loop('no-such-program'))).code, 'command-not-found');
   });
 
   it('is found by its name, and has the same face there', async () => {
@@ -160,7 +182,11 @@ describe('createNamespace()', () => {
     assert.deepEqual([stdout, exitCode], ['in set', 3]);
     const large = await other.run('sh', ['-c', 'head -c 3000000 /dev/zero | tr "\\0" x']);
     assert.equal(large.stdout.length, 3_000_000);
-    assert.equal((await failureOf(other.run('no-such-program'))).code, 'command-not-found');
+    const input = 'x'.repeat(5_000_000);
+    assert.equal((await other.run('wc', ['-c'], { input })).stdout, '5000000');
+    const missing = other.run('no-such-program');
+    assert.equal((await failureOf(missing.started)).code, 'command-not-found');
+    assert.equal((await failureOf(missing)).code, 'command-not-found');
     const port = await other.publish({ targetPort: 80 });
     const sleeping = other.run('sleep', SLEEP);
     await sleeping.started;
@@ -188,7 +214,7 @@ describe('createNamespace()', () => {
       assert.match(error.message, message);
     }
     const large = await ask({ command: ['true', 'x'.repeat(5_000_000)] });
-    assert.equal((await failureOf(large.exit)).httpStatus, 500);
+    assert.equal((await failureOf(large.exit)).httpStatus, 413);
     const stream = await ask({ command: ['sh', '-c', 'echo $$; exec sleep 1000'] });
     const pid = await new Promise<number>((resolve) => stream.listen((_, data) => resolve(Number(data.toString()))));
     assert.ok(isAlive(pid));
