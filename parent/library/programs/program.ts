@@ -21,7 +21,7 @@ export class RunningProgram implements Program {
   readonly stdout: Readable | undefined;
   readonly stderr: Readable | undefined;
   readonly command: readonly string[];
-  readonly started: Promise<void>;
+  readonly #started: Promise<void>;
   readonly #source: ProgramSource;
   readonly #options: ProgramOptions;
   readonly #result: Promise<ProgramResult>;
@@ -39,16 +39,22 @@ export class RunningProgram implements Program {
     // A program that does not read its input ends the pipe.
     this.stdin?.on('error', () => {});
     if (options.input !== undefined) this.stdin?.end(options.input);
-    this.started = source.started.then((pid) => {
+    this.#started = source.started.then((pid) => {
       this.#pid = pid;
     });
-    this.started.catch(() => {});
+    this.#started.catch(() => {});
     source.ended.catch(() => {});
     this.#result = this.#run();
   }
 
   get pid(): number | undefined {
     return this.#pid;
+  }
+
+  get started(): Promise<void> {
+    // Who waits for the start learns of its failure there, and need not handle it once more.
+    this.#started.catch(() => this.ignoreFailure());
+    return this.#started;
   }
 
   kill(signal: NodeJS.Signals | number = 'SIGTERM'): void {
