@@ -46,9 +46,9 @@ export async function listenHTTP({ what, address, serve, log }: HTTPService): Pr
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {
       const reason = {
-        EADDRINUSE: 'address already in use',
+        EADDRINUSE: 'address already in use; stop what listens there (ss -lntup shows it), or choose another port',
         EADDRNOTAVAIL: 'it is not an address of this host',
-        EACCES: 'permission denied',
+        EACCES: 'permission denied; choose a port from 1024 on',
       };
       const name = errnoName(error);
       const text = Object.entries(reason).find(([known]) => known === name)?.[1] ?? name;

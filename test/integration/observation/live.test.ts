@@ -126,7 +126,10 @@ describe('a stack that is looked at', function () {
     const { code, stderr } = await run(binPath('rootless-run'), words);
     assert.deepEqual(
       [code, stderr],
-      [125, `rootless-run: error: cannot serve metrics at 127.0.0.1:${metricsPort}: address already in use\n`],
+      [
+        125,
+        `rootless-run: error: cannot serve metrics at 127.0.0.1:${metricsPort}: address already in use; stop what listens there (ss -lntup shows it), or choose another port\n`,
+      ],
     );
   });
 });

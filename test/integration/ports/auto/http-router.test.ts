@@ -62,6 +62,7 @@ describe('--http', () => {
       ['localhost:80', 'address "localhost" is not an IP address'],
       ['0', 'port 0 is not between 1 and 65535'],
       ['1:2:3', 'too many ports'],
+      ['192.0.2.1:8080', '--http 192.0.2.1:8080: listen tcp 192.0.2.1:8080: bind: cannot assign requested address'],
     ]) {
       const { code, stderr } = await run(binPath('rootless-run'), [`--http=${value}`, '--', 'true']);
       assert.deepEqual([code, stderr.includes(problem ?? '')], [125, true], stderr);
