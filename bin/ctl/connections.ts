@@ -5,7 +5,7 @@ import { printJSON } from '../common/print.js';
 import { formatColumns } from '../common/table.js';
 import type { ConnectStack } from './connection.js';
 import { ageText, bytesText, whoText } from './flow-text.js';
-import { maxOption, parseMax } from './flows.js';
+import { maxOption, noteMore, parseMax } from './flows.js';
 
 const HEADER = ['PROTO', 'FROM', 'TO', 'VIA', 'AGE', 'SENT', 'RECEIVED', 'STATE', 'SOURCE ADDRESS'];
 
@@ -17,9 +17,11 @@ export function makeConnectionsCommand(stack: ConnectStack): Command {
     .addOption(maxOption())
     .option('--json', 'one JSON object per line')
     .action(async ({ json = false, max }: { json?: boolean; max: string }) => {
-      const flows = await (await stack()).flows({ limit: parseMax(max) });
+      const limit = parseMax(max);
+      const flows = await (await stack()).flows({ limit });
       if (json) for (const flow of flows) printJSON(flow);
       else process.stdout.write(connectionTable(flows, Date.now()));
+      noteMore(flows, limit);
     });
 }
 

@@ -3,7 +3,7 @@ import { Command, Option } from 'commander';
 import type { StackClient } from '../../parent/client/stack-client.js';
 import { UsageError } from '../../parent/errors.js';
 import type { Flow, StackEvent } from '../../protocol/api/types.js';
-import { printJSON, printLine } from '../common/print.js';
+import { printErrorLine, printJSON, printLine } from '../common/print.js';
 import { type ConnectStack, untilInterrupted } from './connection.js';
 import { deniedLine, flowLine, flowTable } from './flow-text.js';
 
@@ -24,6 +24,7 @@ export function makeFlowsCommand(stack: ConnectStack): Command {
       const flows = await client.flows({ limit });
       if (json) for (const flow of flows) printJSON(follow ? { change: 'open', ...flow } : flow);
       else process.stdout.write(flowTable(flows, Date.now()));
+      noteMore(flows, limit);
       if (!follow) return;
       const signal = untilInterrupted();
       const print = (change: string, flow: Flow, time: number) =>
@@ -47,6 +48,16 @@ export function parseMax(text: string): number {
     throw new UsageError(`invalid --max ${JSON.stringify(text)}: expected a number from 1 to ${MAX_FLOWS}`);
   }
   return max;
+}
+
+/** That there are more connections than are listed, for standard error. */
+export function noteMore(flows: readonly Flow[], max: number): void {
+  const isFull = (['in', 'out'] as const).some((wanted) => count(flows, wanted) >= max);
+  if (isFull) printErrorLine(`at most ${max} of each direction are listed, the oldest; --max lists more`);
+}
+
+function count(flows: readonly Flow[], wanted: Flow['direction']): number {
+  return flows.filter(({ direction }) => direction === wanted).length;
 }
 
 interface Following {

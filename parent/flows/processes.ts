@@ -3,7 +3,7 @@
  * namespace from outside. A look at them is bounded in time and in number, and only made on request.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { readStart } from '../../protocol/system/read-start.js';
+import { readStart, utf8Of } from '../../protocol/system/read-start.js';
 
 /** More are not looked at. */
 const MAX_PROCESSES = 20_000;
@@ -92,7 +92,7 @@ export async function socketsOf(pid: number, deadline: Deadline): Promise<string
 
 /** As its program is called (comm, proc(5)); a program chooses that itself. "" if the process has ended. */
 export function nameOf(pid: number): string {
-  return readStart(`/proc/${pid}/comm`, 64).trimEnd();
+  return utf8Of(readStart(`/proc/${pid}/comm`, 64)).trimEnd();
 }
 
 /** Its pids in the namespaces that it is in, from ours to its own (NSpid in /proc/PID/status). */

@@ -2,7 +2,10 @@ import { closeSync, openSync, readSync } from 'node:fs';
 
 const CHUNK = 64 * 1024;
 
-/** The beginning of a file of /proc or of cgroups, up to so many bytes, whose size programs decide; "" if it cannot be read. */
+/**
+ * The beginning of a file of /proc or of cgroups, up to so many bytes, whose size programs decide; "" if it cannot be read. A
+ * character for each byte: utf8Of() of what programs have written.
+ */
 export function readStart(path: string, most: number): string {
   let fd: number | undefined;
   try {
@@ -21,4 +24,9 @@ export function readStart(path: string, most: number): string {
   } finally {
     if (fd !== undefined) closeSync(fd);
   }
+}
+
+/** Of what readStart() gave: names of programs and their arguments have the characters of UTF-8. */
+export function utf8Of(bytes: string): string {
+  return Buffer.from(bytes, 'latin1').toString('utf8');
 }

@@ -6,7 +6,7 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ContainerProcess, ContainerUsage } from '../../../protocol/api/usage.js';
 import { CGROUP_ROOT } from '../../../protocol/system/cgroup.js';
-import { readStart } from '../../../protocol/system/read-start.js';
+import { readStart, utf8Of } from '../../../protocol/system/read-start.js';
 import { MAX_PART, printable } from '../../../protocol/text/printable-text.js';
 import type { RunRecord } from '../storage/container-store.js';
 
@@ -78,7 +78,7 @@ export function processesOf(pid: number): ContainerProcess[] {
       uid: Number(/^Uid:\s+(\d+)/m.exec(readStart(`/proc/${name}/status`, 4096))?.[1] ?? 0),
       cpuTime: (Number(fields[11]) + Number(fields[12])) / TICKS || 0,
       started: (boot + Number(fields[19]) / TICKS) * 1000 || 0,
-      command: printable(Buffer.from(words.trim() || `[${own}]`, 'latin1').toString('utf8')),
+      command: printable(utf8Of(words.trim() || `[${own}]`)),
     });
     if (found.length === MAX_PROCESSES) break;
   }

@@ -30,6 +30,8 @@ export interface Snapshot {
   portCount: number;
   containers: readonly ContainerUsage[];
   flows: readonly Flow[];
+  /** How many are open: of published ports all, out of the namespaces those that are listed. */
+  connectionCount: number;
 }
 
 type Owner = Pick<Flow, 'program' | 'container'>;
@@ -59,6 +61,10 @@ export class Snapshots {
       portCount: all.length,
       containers: (usage ?? []).slice(0, MAX_CONTAINERS).map((one) => ({ ...one, name: printable(one.name) })),
       flows,
+      connectionCount: all.reduce(
+        (sum, { counters }) => sum + (counters?.open ?? 0),
+        flows.filter(({ direction }) => direction === 'out').length,
+      ),
     };
   }
 

@@ -110,14 +110,17 @@ describe('the list of rootlessctl flows', () => {
     let most = 0;
     const flows = async (limit: number) => {
       most = limit;
-      return [];
+      return [FLOW];
     };
     const stack = await startFakeStack({ flows });
     try {
       const call = (...words: string[]) =>
         run(binPath('rootlessctl'), ['--socket', stack.socketPath, 'flows', ...words]);
-      assert.equal((await call('--max', '7')).code, 0);
-      assert.equal(most, 7);
+      assert.deepEqual([(await call('--max', '7')).stderr, most], ['', 7]);
+      assert.equal(
+        (await call('--max', '1')).stderr,
+        'at most 1 of each direction are listed, the oldest; --max lists more\n',
+      );
       for (const wrong of ['0', 'all']) {
         const { code, stderr } = await call(`--max=${wrong}`);
         assert.deepEqual([code, stderr], [1, `error: invalid --max "${wrong}": expected a number from 1 to 100000\n`]);

@@ -51,8 +51,9 @@ function showSnapshot(now) {
   for (const [port, { time }] of refusals) if (now.time - time > MARK_MS) refusals.delete(port);
   const totals = draw(element('picture'), { now, before, refusals });
   const more = now.portCount > now.ports.length ? ` (${now.ports.length} shown)` : '';
+  const moreFlows = now.connectionCount > now.flows.length ? ` (${now.flows.length} shown)` : '';
   element('totals').textContent =
-    `${now.portCount} ports${more}, ${now.flows.length} connections, in ${rateText(totals.in)}, out ${rateText(totals.out)}`;
+    `${now.portCount} ports${more}, ${now.connectionCount} connections${moreFlows}, in ${rateText(totals.in)}, out ${rateText(totals.out)}`;
   before = now;
 }
 
