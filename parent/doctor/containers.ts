@@ -1,3 +1,4 @@
+import { OCI_RUNTIMES } from '../../protocol/containers/types.js';
 import type { Check } from './check.js';
 
 /** Programs that containers need, with their Debian packages. */
@@ -5,7 +6,7 @@ const NEEDED = { nft: 'nftables', mount: 'mount', setpriv: 'util-linux' } as con
 
 export const containers: Check = async (machine) => {
   const name = 'containers';
-  const runtimes = await installed(machine.find, ['runc', 'crun']);
+  const runtimes = await installed(machine.find, OCI_RUNTIMES);
   const needed = await installed(machine.find, Object.keys(NEEDED));
   const missing = Object.entries(NEEDED).filter(([program]) => !needed.includes(program));
   if (runtimes.length > 0 && missing.length === 0) {

@@ -173,7 +173,7 @@ const containerFields = {
   egress: egressRules.default([]),
   limit: rateLimit.optional(),
   labels: labels.default({}),
-  runtime: word.min(1).default('runc'),
+  runtime: word.min(1).optional(),
   autoRemove: z.boolean().default(false),
   log: z
     .strictObject({ maxSize: z.int().min(1).max(MAX_LOG_SIZE), maxFiles: z.int().min(1).max(MAX_LOG_FILES) })

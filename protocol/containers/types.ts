@@ -19,6 +19,9 @@ export const MAX_REQUEST_BODY = 64 * 1024 * 1024;
 /** Largest number of networks of a container. */
 export const MAX_NETWORKS = 16;
 
+/** The OCI runtimes that are known; a request that names none has the first one that is installed. */
+export const OCI_RUNTIMES = ['runc', 'crun'] as const;
+
 /** What a container requests of one network. */
 export interface AttachmentRequest {
   /** Name or id of the network. */
@@ -109,8 +112,8 @@ export interface ContainerRequest {
   dnsOptions: string[];
   addHosts: ExtraHost[];
   labels: Record<string, string>;
-  /** OCI runtime: a program's name or path. */
-  runtime: string;
+  /** OCI runtime: a program's name or path; absent for runc, or crun where runc is not installed. */
+  runtime?: string | undefined;
   /** Whether it is removed when it ends. */
   autoRemove: boolean;
   /** Limits of its log. */

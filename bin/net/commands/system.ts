@@ -2,8 +2,9 @@
 import { arch, cpus, hostname, totalmem } from 'node:os';
 import { Command } from 'commander';
 import { StackClient } from '../../../parent/client/stack-client.js';
+import { findProgram } from '../../../parent/programs/find-program.js';
 import { LOG_DRIVER } from '../../../protocol/containers/log-options.js';
-import type { ContainerReport } from '../../../protocol/containers/types.js';
+import { type ContainerReport, OCI_RUNTIMES } from '../../../protocol/containers/types.js';
 import { VERSION } from '../../../protocol/version.js';
 import { printLine } from '../../common/print.js';
 import type { NetDeps } from '../deps.js';
@@ -63,7 +64,7 @@ async function info(socket: string | undefined, list: readonly ContainerReport[]
     Images: 0,
     Driver: 'rootfs',
     LoggingDriver: LOG_DRIVER,
-    DefaultRuntime: 'runc',
+    DefaultRuntime: OCI_RUNTIMES.find(findProgram) ?? OCI_RUNTIMES[0],
     ServerVersion: socket === undefined ? '' : ((await server(socket)).Version ?? ''),
     OSType: 'linux',
     Architecture: MACHINES[arch()] ?? arch(),

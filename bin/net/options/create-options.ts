@@ -40,7 +40,7 @@ export interface CreateOptions extends ProgramOptions {
   dnsSearch: string[];
   dnsOption: string[];
   addHost: string[];
-  runtime: string;
+  runtime?: string;
   rm?: boolean;
   logDriver: string;
   logOpt: string[];
@@ -72,7 +72,7 @@ export function withCreateOptions(command: Command): Command {
     .option('--network-alias <name>', 'additional name on the first network; may be repeated', collect)
     .option(
       '-p, --publish <spec>',
-      'publish a port: [ip:][hostPort:]containerPort[/proto], or published=…,target=…; auto for whatever is listened on; may be repeated',
+      'publish a port: [ip:][hostPort:]containerPort[/proto], or published=…,target=…; auto for whatever programs listen on; may be repeated',
       collect,
       [],
     )
@@ -94,7 +94,7 @@ export function withCreateOptions(command: Command): Command {
       collect,
       [],
     )
-    .option('--runtime <program>', 'OCI runtime', 'runc')
+    .option('--runtime <program>', 'OCI runtime (default: runc, or crun where runc is not installed)')
     .option('--rm', 'remove the container when it exits')
     .option('--log-driver <driver>', `log driver: only ${LOG_DRIVER} is supported`, LOG_DRIVER)
     .option(

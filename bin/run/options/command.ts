@@ -67,7 +67,7 @@ Examples:
   rootless-run -- bash
 
 Other commands, each with its own --help: rootless-run ls and stop list and stop running stacks, serve runs a stack without a
-command, systemd installs it as a service, doctor checks this machine.
+command, systemd installs it as a service, doctor checks this machine, completion prints a script for the shell.
 
 The exit code is that of the command, or 128 + N if signal N terminated it; 127 if the command was not found, 126 if it cannot
 be executed, 125 if the command line is invalid or the namespaces, the network or a port could not be set up. rootlessctl adds

@@ -51,7 +51,7 @@ const ports: readonly OptionRule[] = [
   {
     flags: '-p, --publish <spec>',
     description: (dialect) =>
-      `publish a port: [parentIP:]parentPort:[childIP:]childPort[/proto]; ranges as 8000-8010:8000-8010; parentPort 0 for any free port;${isRootlessKit(dialect) ? '' : ' auto for whatever is listened on;'} may be repeated`,
+      `publish a port: [parentIP:]parentPort:[childIP:]childPort[/proto]; ranges as 8000-8010:8000-8010; parentPort 0 for any free port;${isRootlessKit(dialect) ? '' : ' auto for whatever programs listen on;'} may be repeated`,
     list: true,
     // RootlessKit treats an empty port as none.
     refusesEmpty: ['rootless-run'],
@@ -66,7 +66,7 @@ const ports: readonly OptionRule[] = [
   {
     flags: '--http <address>',
     description:
-      'lead http://NAME.localhost:PORT/ to the ports of the stack or container NAME, and TLS by its server name: [ip:]port, where ip is 127.0.0.1 unless given',
+      'route http://NAME.localhost:PORT/, and TLS by its server name, to the ports of the stack or container NAME: [ip:]port, where ip is 127.0.0.1 unless given',
     only: 'rootless-run',
     check: checkHTTPAddress,
   },

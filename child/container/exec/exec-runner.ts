@@ -62,8 +62,8 @@ export class ExecRunner {
   async run(client: ExecClient, record: ContainerRecord, request: ExecRequest): Promise<void> {
     const pid = await this.#runningPid(record);
     const own = execProcess(await this.containers.specOf(record), request);
-    using limit = ExecLimit.for(record.request.runtime, own, pid);
     const runtime = this.containers.runtimeOf(record);
+    using limit = ExecLimit.for(runtime.program, own, pid);
     const files = this.containers.execFiles(record.id);
     const { processFile, pidFile } = files;
     const start: Start = { client, record, request, pid, runtime, limit, files };

@@ -10,6 +10,7 @@ import { withInterfaces } from '../network/attach-request.js';
 import { DEFAULT_NETWORK } from '../network/network.js';
 import { bundleCommand } from '../oci/bundle.js';
 import { checkRootDirectory } from '../oci/root-directory.js';
+import { defaultRuntime } from '../oci/runtime.js';
 import { seccompOf } from '../oci/seccomp/index.js';
 import type { ContainerRecord } from '../storage/container-store.js';
 import { friendlyName } from '../storage/friendly-name.js';
@@ -26,9 +27,10 @@ export async function createContainer(ctx: EngineContext, request: ContainerRequ
   if (request.seccomp !== undefined) seccompOf(request.seccomp, [], ctx.warn);
   // Checked now rather than at the start.
   const network = await withLastingNames(ctx, request.network);
+  const runtime = request.runtime ?? defaultRuntime();
   const hostname = request.hostname ?? (await sharedHostname(ctx, network)) ?? shortId(id);
   const recordOf = (name: string): ContainerRecord => {
-    return { id, name, hostname, created: new Date().toISOString(), request: { ...request, network } };
+    return { id, name, hostname, created: new Date().toISOString(), request: { ...request, network, runtime } };
   };
   await checkEgress(ctx, recordOf(request.name ?? shortId(id)));
   mkdirSync(store.directoryOf(id), { recursive: true, mode: 0o755 });

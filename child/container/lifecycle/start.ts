@@ -239,7 +239,7 @@ class StartRun {
       record: (pid, monitor) => this.#recordProcess(pid, monitor),
     });
     for (const line of output.split('\n').filter((text) => text.trim() !== '')) {
-      warn(`${request.runtime}, for the container ${name}: ${line}`);
+      warn(`${this.#runtime.program}, for the container ${name}: ${line}`);
     }
   }
 

@@ -1,13 +1,13 @@
 /** Runs containers with an OCI runtime such as runc or crun, by its command line (runtime-spec, runtime.md). */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, delimiter, join } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import { CONTAINER_MONITOR } from '../../../native/index.js';
 import type { LogOptions } from '../../../protocol/containers/log-options.js';
 import { shortId } from '../../../protocol/containers/short-id.js';
-import type { TerminalSize } from '../../../protocol/containers/types.js';
+import { OCI_RUNTIMES, type TerminalSize } from '../../../protocol/containers/types.js';
 import { type ContainerError, ProgramError } from '../errors.js';
 import { PROGRAM_PATH } from '../run-program.js';
 import { commandFailure } from './failures/command-failure.js';
@@ -77,8 +77,15 @@ const WITH_OWN_CGROUP2 = [
   'mount -t cgroup2 none /sys/fs/cgroup && exec "$0" "$@"',
 ] as const;
 
-/** Runtimes whose options beyond the common command line are known. */
-const KNOWN_RUNTIMES: readonly string[] = ['runc', 'crun'];
+/** Those whose options beyond the common command line are known. */
+const KNOWN_RUNTIMES: readonly string[] = OCI_RUNTIMES;
+
+/** The runtime of a request that names none: the first one that is installed, or the usual one, for its error. */
+export function defaultRuntime(path = PROGRAM_PATH): string {
+  const directories = path.split(delimiter).filter((directory) => directory !== '');
+  const isInstalled = (name: string) => directories.some((directory) => existsSync(join(directory, name)));
+  return OCI_RUNTIMES.find(isInstalled) ?? OCI_RUNTIMES[0];
+}
 
 export class OCIRuntime {
   readonly #prefix: readonly string[];

@@ -11,7 +11,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { statePath } from '../../../protocol/state/state-layout.js';
 import type { Spec } from '../oci/bundle.js';
-import { OCIRuntime } from '../oci/runtime.js';
+import { defaultRuntime, OCIRuntime } from '../oci/runtime.js';
 import { namesIn, readJSON, readText, remove } from '../storage/atomic-files.js';
 import type { ContainerRecord, ContainerStore } from '../storage/container-store.js';
 import { RuntimeCopies } from './runtime-copies.js';
@@ -31,7 +31,7 @@ export class RunFiles {
 
   /** The OCI runtime that a container is run with. */
   runtimeOf({ request }: ContainerRecord): OCIRuntime {
-    return new OCIRuntime(request.runtime, statePath(this.stateDir, 'oci'));
+    return new OCIRuntime(request.runtime ?? defaultRuntime(), statePath(this.stateDir, 'oci'));
   }
 
   /** Directory of all runs' exit files. */

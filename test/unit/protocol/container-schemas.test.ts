@@ -71,7 +71,6 @@ describe('requests for containers', () => {
       labels: {},
       log: { maxSize: 10 * 1024 * 1024, maxFiles: 3 },
       noNewPrivileges: false,
-      runtime: 'runc',
       autoRemove: false,
     });
     assert.deepEqual(parseContainerRequest({ bundle: '/bundle' }).bundle, '/bundle');
