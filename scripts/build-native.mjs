@@ -140,8 +140,8 @@ function outputsOf() {
 
 /** The directory of an installed package with the native part; in a checkout there is none. */
 async function prebuiltDirectory() {
-  const module = join(root, 'dist', 'native', 'location.js');
-  return isCheckout || !existsSync(module) ? undefined : (await import(module)).prebuiltDirectory();
+  // The package has it; npm compiles a checkout after this, so nothing is there yet.
+  return isCheckout ? undefined : (await import('../dist/native/location.js')).prebuiltDirectory();
 }
 
 if (process.platform !== 'linux') fail(`Cannot build the native part: it needs Linux, this is ${process.platform}`);
