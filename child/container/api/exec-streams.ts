@@ -68,7 +68,7 @@ export class ContainerStreams {
       // Its first output could be rotated away before it is read.
       await view.begin();
       const input = await this.containers.input(id);
-      client.pass(inputSink(input, request.tty, (name) => void this.containers.kill(id, name).catch(() => {})));
+      client.pass(inputSink(input, request.tty, (signal) => void this.containers.kill(id, signal).catch(() => {})));
       if (options.size) input?.resize(options.size);
     };
     await this.#follow({ client, view, record }, async () => {
@@ -190,12 +190,12 @@ async function send(client: StreamClient, pieces: readonly LogPiece[]): Promise<
   return true;
 }
 
-function inputSink(input: MonitorInput | undefined, tty: boolean, kill: (signal: NodeJS.Signals) => void): InputSink {
+function inputSink(input: MonitorInput | undefined, tty: boolean, kill: (signal: number) => void): InputSink {
   return {
     write: (data) => input?.write(data),
     // The character that ends the input of a terminal.
     end: () => (tty ? void input?.write(Buffer.from('\x04')) : input?.end()),
     resize: (columns, rows) => input?.resize({ columns, rows }),
-    signal: (name) => kill(name as NodeJS.Signals),
+    signal: kill,
   };
 }

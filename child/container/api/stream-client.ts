@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import { STREAM, type StreamControl } from '../../../protocol/containers/types.js';
 import { errorBody } from '../../../protocol/errors/error-body.js';
+import { signalNumber } from '../../../protocol/system/signals.js';
 import { ContainerError } from '../errors.js';
 import type { ExecClient, InputSink } from '../exec/exec-client.js';
 
@@ -64,7 +65,7 @@ export class StreamClient implements ExecClient {
       const message = JSON.parse(text) as StreamControl;
       if (message.type === 'resize') this.#sink?.resize(Number(message.columns), Number(message.rows));
       if (message.type === 'stdin-end') this.#sink?.end();
-      if (message.type === 'signal') this.#sink?.signal(String(message.signal));
+      if (message.type === 'signal') this.#sink?.signal(signalNumber(String(message.signal)));
     } catch (error) {
       const body = errorBody(
         error instanceof SyntaxError ? new ContainerError('received a text frame that is not JSON') : error,

@@ -8,7 +8,7 @@ export interface InputSink {
   write(data: Buffer): Promise<void> | undefined;
   end(): void;
   resize(columns: number, rows: number): void;
-  signal(name: string): void;
+  signal(number: number): void;
 }
 
 export interface ExecClient {

@@ -4,6 +4,7 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { rm } from 'node:fs/promises';
+import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { finished } from 'node:stream/promises';
@@ -23,6 +24,7 @@ import { ExecLimit } from './exec-limit.js';
 import { startWithPipes } from './exec-pipes.js';
 import { execProcess } from './exec-process.js';
 import { ExecTickets } from './exec-tickets.js';
+import { signalsTo } from './program-signals.js';
 import { Terminal } from './terminal.js';
 
 /** Interval for polling the file with the program's pid, in ms. */
@@ -96,8 +98,9 @@ export class ExecRunner {
     const words = runtime.execCommand(record.id, processFile, options);
     const terminal = Terminal.open(words, request.size, limit?.descriptors);
     if (!request.detach) void client.closed.then(() => terminal.end());
-    await terminal.pidOf(pidFile, (output) => runtime.failure('exec', output, namedCommand(record, request)));
-    client.pass(terminalInputSink(terminal));
+    const failure = (output: string) => runtime.failure('exec', output, namedCommand(record, request));
+    const program = await terminal.pidOf(pidFile, failure);
+    client.pass(terminalInputSink(terminal, signalsTo(program)));
     reportStart(client, request);
     const output = request.detach ? finished(terminal.output.resume()) : client.passOn(STREAM.stdout, terminal.output);
     const [code] = await Promise.all([terminal.ended, output]);
@@ -112,20 +115,24 @@ export class ExecRunner {
     const descriptors = limit?.descriptors ?? [];
     const { child, stdin, stdout, stderr } = startWithPipes(words, { openStdin: request.stdin, pid, descriptors });
     const ended = exitCodeOf(child);
-    if (!request.detach) void client.closed.then(() => child.kill());
+    // Before there is a program, the runtime is to start none.
+    let signal: (number: number) => void = (number) => child.kill(number);
+    if (!request.detach) void client.closed.then(() => signal(constants.signals.SIGTERM));
     client.pass({
       write: (data) => writeTo(stdin, data),
       end: () => stdin?.end(),
       resize: () => {},
-      signal: (name) => child.kill(name as NodeJS.Signals),
+      signal: (number) => signal(number),
     });
     const passOn = (stream: number, from: Readable) =>
       request.detach ? finished(from.resume()).catch(() => {}) : client.passOn(stream, from);
     const output = passOn(STREAM.stdout, stdout);
     // Until it has started, the runtime writes there.
-    if (!(await hasStarted(pidFile, ended))) {
+    const program = await startedProgram(pidFile, ended);
+    if (program === undefined) {
       throw runtime.failure('exec', (await text(stderr)) || 'without output', namedCommand(record, request));
     }
+    signal = signalsTo(program);
     reportStart(client, request);
     const [code] = await Promise.all([ended, output, passOn(STREAM.stderr, stderr)]);
     return code;
@@ -153,8 +160,8 @@ function namedCommand({ name }: ContainerRecord, { command: [program = ''] }: Ex
   return { name, program };
 }
 
-/** Resolves with whether the runtime writes the program's pid before it ends. */
-async function hasStarted(pidFile: string, ended: Promise<unknown>): Promise<boolean> {
+/** Resolves with the program's pid; undefined where the runtime ends before it has written that. */
+async function startedProgram(pidFile: string, ended: Promise<unknown>): Promise<number | undefined> {
   let over = false;
   const end = () => {
     over = true;
@@ -162,8 +169,9 @@ async function hasStarted(pidFile: string, ended: Promise<unknown>): Promise<boo
   ended.then(end, end);
   for (;;) {
     const last = over;
-    if (Number((await readText(pidFile)) ?? 0) > 0) return true;
-    if (last) return false;
+    const pid = Number((await readText(pidFile)) ?? 0);
+    if (pid > 0) return pid;
+    if (last) return undefined;
     await delay(POLL_INTERVAL);
   }
 }
@@ -187,12 +195,12 @@ function writeTo(stream: Writable | null | undefined, data: Buffer): Promise<voi
   });
 }
 
-function terminalInputSink(terminal: Terminal): InputSink {
+function terminalInputSink(terminal: Terminal, signal: (number: number) => void): InputSink {
   return {
     write: (data) => terminal.write(data),
     // Ctrl-D: the end of file of a terminal.
     end: () => void terminal.write(Buffer.from('\x04')),
     resize: (columns, rows) => terminal.resize(columns, rows),
-    signal: () => {},
+    signal,
   };
 }

@@ -36,6 +36,19 @@ describe('containers of a namespace of the library', () => {
     assert.equal((await ns.containers.get('web')).id, web.id);
   });
 
+  it('have programs that end by signals, with a terminal or without, and whatever they ignore', async () => {
+    await using idle = await ns.containers.run({ rootfs: busyboxRootfs(), command: IDLE });
+    for (const tty of [false, true]) {
+      const script = 'trap "" TERM; echo on; while :; do sleep 0.1; done';
+      const stubborn = idle.exec('sh', ['-c', script], { tty, reject: false, forceKillAfterDelay: 50 });
+      for await (const line of stubborn) if (line === 'on') break;
+      await stubborn[Symbol.asyncDispose]();
+      assert.equal((await stubborn).exitCode, 128 + 9);
+    }
+    const { stdout } = await idle.exec('ps');
+    assert.doesNotMatch(stdout, /echo on/);
+  });
+
   it('are removed where they cannot be started, and end with the namespace', async () => {
     const wrong = ns.containers.run({ name: 'wrong', rootfs: busyboxRootfs(), command: ['no-such-program'] });
     await assert.rejects(wrong, (error: ExpectedError) => error.code === 'command-not-found');
