@@ -46,7 +46,7 @@ export function makeTopCommand(stack: ConnectStack): Command {
       const take = () => takeSample(client, containers);
       const first = await take();
       if (screen) show(first, first);
-      await follow(first, { take, show, intervalMs: seconds * 1000, repeats, signal });
+      await follow(first, { take, show, intervalMs: seconds * 1000, repeats, signal, screen });
     });
 }
 

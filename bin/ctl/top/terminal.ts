@@ -20,6 +20,7 @@ export class FullScreen implements Disposable {
   };
   readonly #onSignal = () => this.#end.abort();
   readonly #onResize = () => this.#redraw();
+  #disposed = false;
   #render: ((page: Page) => string) | undefined;
 
   constructor() {
@@ -42,7 +43,10 @@ export class FullScreen implements Disposable {
     this.#redraw();
   }
 
+  /** Once is enough: a second time would move the cursor back over what was printed since. */
   [Symbol.dispose](): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
     const { stdin, stdout } = process;
     stdin.off('data', this.#onData).pause();
     if (stdin.isTTY) stdin.setRawMode(false);

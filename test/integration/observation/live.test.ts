@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import type { TopReport } from '../../../bin/ctl/top/sample.js';
-import { binPath, echo, freePort, type RunningStack, run, startStack, waitFor } from '../../support/index.js';
+import { binPath, echo, freePort, type RunningStack, run, start, startStack, waitFor } from '../../support/index.js';
 import { readExposition } from '../../support/observation/exposition.js';
 import { runInTerminal } from '../../support/terminal.js';
 
@@ -90,6 +90,15 @@ describe('a stack that is looked at', function () {
     ];
     assert.ok(before >= 0 && before < shown && shown < after, 'on the alternate screen');
     assert.ok(output.endsWith('\x1b[?25h\x1b[?1049l'), 'the cursor is back');
+  });
+
+  it('ends top when it ends', async () => {
+    await using other = await startStack({ args: ['--net=none'] });
+    const words = [`--socket=${other.api.socketPath}`, 'top', '--interval=0.1'];
+    await using top = await start(binPath('rootlessctl'), words, { ready: { output: /connections: / } });
+    await other.started.stop();
+    assert.equal((await top.ended).code, 0, top.output());
+    assert.match(top.output(), /\nthe stack has ended\n$/);
   });
 
   it('prints top once where there is no terminal', async () => {

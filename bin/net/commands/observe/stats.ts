@@ -51,7 +51,7 @@ export function makeStatsCommand({ stack }: NetDeps): Command {
           if (screen) screen.draw(({ columns }) => table(rows, columns));
           else printList(format, { rows, headings: USAGE_HEADINGS, table: () => table(rows) });
         };
-        await follow(await take(), { take, show, intervalMs: INTERVAL_MS, repeats: stream, signal });
+        await follow(await take(), { take, show, intervalMs: INTERVAL_MS, repeats: stream, signal, screen });
       })
   );
 }
