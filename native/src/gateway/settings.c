@@ -21,6 +21,13 @@ static const struct {
     {"/proc/sys/net/ipv4/conf/lo/rp_filter", "0", "switch off net.ipv4.conf.lo.rp_filter"},
     /* Each SYN that comes this far belongs to a connection that was made on the host. */
     {"/proc/sys/net/ipv4/tcp_syncookies", "0", NULL},
+    /*
+     * What forged SYNs leave behind is gone soon, and leaves room for others meanwhile: for more than the parent admits in that
+     * time (outbound/tcp/held_syns.h).
+     */
+    {"/proc/sys/net/ipv4/tcp_synack_retries", "1", NULL},
+    {"/proc/sys/net/ipv4/tcp_max_syn_backlog", "16384", NULL},
+    {"/proc/sys/net/core/somaxconn", "16384", NULL},
     {"/proc/sys/net/ipv4/conf/all/forwarding", "0", NULL},
     /* A client of a published port may use the same port of its own again within a minute. */
     {"/proc/sys/net/ipv4/tcp_tw_reuse", "1", NULL},

@@ -18,8 +18,8 @@
 /* Newer than some headers. */
 enum { IGNORE_OUTGOING = 23, UDP_RECEIVE_MERGED = 104, RECEIVE_MARK = 75 };
 
-/* The kernel gives what net.core.rmem_max and wmem_max allow. */
-enum { BUFFER = 4 * 1024 * 1024, BACKLOG = 4096 };
+/* The kernel gives what net.core.rmem_max, wmem_max and somaxconn allow. */
+enum { BUFFER = 4 * 1024 * 1024, BACKLOG = 16384 };
 
 enum {
   IP4 = ETH_HLEN,

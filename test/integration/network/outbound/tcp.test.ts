@@ -152,6 +152,21 @@ c = socket.create_connection((server, 7), 5); c.sendall(b'hello'); print(c.recv(
       });
     }
 
+    it('are made soon after a flood of forged ones', async () => {
+      const script = `
+import socket, struct, sys
+server = sys.argv[1]
+p = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); p.bind(('eth0', 0))
+for i in range(20000):
+    # Which nothing outside delays.
+    tcp = struct.pack('>HHIIBBHHH', 1024 + i, 53, 1, 0, 5 << 4, 2, 65535, 0, 0)
+    ip = struct.pack('>BBHHHBB', 0x45, 0, 40, 0, 0, 64, 6) + bytes(2) + bytes([10, 50, i % 8, 7, 10, 0, 2, 3])
+    sum1 = sum(struct.unpack('>10H', ip)); sum1 = (sum1 >> 16) + (sum1 & 0xffff)
+    p.send(bytes.fromhex('52550a00020252550a0002640800') + ip[:10] + struct.pack('>H', ~sum1 & 0xffff) + ip[12:] + tcp)
+c = socket.create_connection((server, 7), 6); c.sendall(b'hello'); print(c.recv(5).decode())`;
+      assert.equal(await printed(script, SITES[4].server), 'hello');
+    });
+
     it('survive packets that the kernel would never send', async () => {
       const script = `
 import errno, socket, struct, sys, time
