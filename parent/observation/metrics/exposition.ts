@@ -26,10 +26,22 @@ export function exposition(metrics: readonly Metric[]): string {
   return metrics
     .filter(({ samples }) => samples.length > 0)
     .map(({ name, help, type, samples }) => {
-      const lines = samples.map(({ labels, value }) => `${name}${labelsText(labels)} ${numberText(value)}\n`);
+      const lines = [...series(samples, type)].map(([labels, value]) => `${name}${labels} ${numberText(value)}\n`);
       return `# HELP ${name} ${escaped(help)}\n# TYPE ${name} ${type}\n${lines.join('')}`;
     })
     .join('');
+}
+
+/** By their labels, as text, which may occur once only: a rule can be given twice, and long names are cut. */
+function series(samples: readonly Sample[], type: Metric['type']): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const { labels, value } of samples) {
+    const key = labelsText(labels);
+    const before = found.get(key);
+    const both = type === 'counter' ? (before ?? 0) + value : Math.max(before ?? value, value);
+    found.set(key, both);
+  }
+  return found;
 }
 
 function labelsText(labels: Readonly<Record<string, string>>): string {

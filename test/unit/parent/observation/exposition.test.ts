@@ -30,6 +30,16 @@ describe('the text format of metrics', () => {
     });
   });
 
+  it('has each series once, also where two have the same labels', () => {
+    const samples = [1, 2].map((value) => ({ labels: { rule: 'allow a' }, value }));
+    const text = exposition([
+      { name: 'a_total', help: 'a', type: 'counter', samples },
+      { name: 'b', help: 'b', type: 'gauge', samples },
+    ]);
+    assert.equal(readExposition(text).get('a_total')?.samples[0]?.value, 3);
+    assert.equal(readExposition(text).get('b')?.samples[0]?.value, 2);
+  });
+
   it('is checked by a reader that takes nothing else', () => {
     for (const text of [
       'a 1',
