@@ -147,7 +147,8 @@ export class ProgramError extends ExpectedError {
 }
 
 function messageOf({ command, exitCode, signal, canceled, timedOut }: ProgramResult): string {
-  if (exitCode === undefined && signal === undefined) return `${command[0]} was canceled before its start`;
+  if (exitCode === undefined && signal === undefined)
+    return `${command[0]} was ${canceled ? 'canceled' : 'not started'} before its ${canceled ? 'start' : 'timeout'}`;
   const end = signal === undefined ? `exited with code ${exitCode}` : `was ended by ${signal}`;
   const why = canceled ? ' after it was canceled' : timedOut ? ' after its timeout' : '';
   return `${command[0]} ${end}${why}`;

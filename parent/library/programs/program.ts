@@ -26,6 +26,7 @@ export class RunningProgram implements Program {
   readonly #options: ProgramOptions;
   readonly #result: Promise<ProgramResult>;
   #pid: number | undefined;
+  #hasStarted = false;
   #hasEnded = false;
   #ending: 'canceled' | 'timedOut' | undefined;
 
@@ -41,6 +42,7 @@ export class RunningProgram implements Program {
     if (options.input !== undefined) this.stdin?.end(options.input);
     this.#started = source.started.then((pid) => {
       this.#pid = pid;
+      this.#hasStarted = true;
     });
     this.#started.catch(() => {});
     source.ended.catch(() => {});
@@ -137,13 +139,20 @@ export class RunningProgram implements Program {
     } catch (error) {
       this.#hasEnded = true;
       for (const stream of [this.stdin, this.stdout, this.stderr]) stream?.destroy();
-      // It was canceled before its start.
-      if (error instanceof ProgramError && !reject) return error.result;
-      throw error;
+      const failure = this.#ending && !this.#hasStarted ? this.#notStarted(error) : error;
+      if (failure instanceof ProgramError && !reject) return failure.result;
+      throw failure;
     } finally {
       clearTimeout(timer);
       cancelSignal?.removeEventListener('abort', cancel);
     }
+  }
+
+  /** It was to end before its start. */
+  #notStarted(cause: unknown): ProgramError {
+    const ending = { canceled: this.#ending === 'canceled', timedOut: this.#ending === 'timedOut' };
+    const nothing = { stdout: '', stderr: '', truncated: false, failed: true };
+    return new ProgramError({ command: this.command, ...nothing, ...ending }, { cause });
   }
 
   #resultOf(end: { code: number } | { signal: number }, [stdout, stderr]: Collected[]): ProgramResult {

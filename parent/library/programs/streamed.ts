@@ -1,7 +1,9 @@
 /** Programs behind a stream of the API, such as those of containers: what crosses it is copied to and from Node's streams. */
+import { constants } from 'node:os';
 import { PassThrough, type Readable, Writable } from 'node:stream';
 import type { ContainerStream } from '../../client/container-stream.js';
 import type { ProgramSource } from '../../namespaces/piped-program.js';
+import { abortable } from '../abort.js';
 
 export interface StreamedProgram {
   /** Starts the program. */
@@ -13,16 +15,18 @@ export interface StreamedProgram {
 }
 
 export function streamedProgram({ open, stdin, kill }: StreamedProgram): ProgramSource {
-  const opening = open();
-  const send = (signal: number, stream: ContainerStream) => stream.control({ type: 'signal', signal: String(signal) });
+  const giveUp = new AbortController();
+  const opening = abortable(giveUp.signal, open, (stream) => stream.close());
   const outputs = { stdout: new PassThrough(), stderr: new PassThrough() };
+  let isRunning = false;
   const started = opening.then(async (stream) => {
     copyOutput(stream, outputs);
-    await stream.started;
+    await abortable(giveUp.signal, () => stream.started);
+    isRunning = true;
     return undefined;
   });
-  const running = started.then(() => opening);
-  running.catch(() => {});
+  const send = (signal: number) => void started.then(async () => sendSignal(await opening, signal)).catch(() => {});
+  started.catch(() => void opening.then((stream) => stream.close()).catch(() => {}));
   const end = () => {
     outputs.stdout.end();
     outputs.stderr.end();
@@ -34,8 +38,16 @@ export function streamedProgram({ open, stdin, kill }: StreamedProgram): Program
     ...(outputs satisfies Record<'stdout' | 'stderr', Readable>),
     started,
     ended,
-    kill: (signal) => void running.then((stream) => (kill ?? send)(signal, stream)).catch(() => {}),
+    kill: (signal) => {
+      (kill ?? send)(signal);
+      // The stack may hang; one that does not ends the program whose stream is closed.
+      if (signal === constants.signals.SIGKILL && !isRunning) giveUp.abort();
+    },
   };
+}
+
+function sendSignal(stream: ContainerStream, signal: number): void {
+  stream.control({ type: 'signal', signal: String(signal) });
 }
 
 /** Nothing is read while one of the outputs is full. */
