@@ -46,8 +46,11 @@ function put(path, content, mode = 0o644) {
 
 /** The directory of the native part, and the libraries that it needs. */
 function nativePart() {
-  if (process.arch !== 'x64' || process.argv.includes('--built'))
-    return { directory: join(root, RELEASE), needs: ['libc6', 'libstdc++6'] };
+  if (process.arch !== 'x64' || process.argv.includes('--built')) {
+    // It was linked with the C library that this node runs with.
+    const { glibcVersionRuntime } = process.report.getReport().header;
+    return { directory: join(root, RELEASE), needs: [`libc6 (>= ${glibcVersionRuntime})`, 'libstdc++6'] };
+  }
   run(process.execPath, join(here, 'prebuild.mjs'), 'x64-gnu');
   return { directory: packageDirectory('x64-gnu'), needs: ['libc6 (>= 2.28)'] };
 }
