@@ -46,7 +46,7 @@ export async function tracePort(wanted: HostAddress, deps: TraceDeps): Promise<T
     return trace.answers();
   }
   if (report && report.listener.state !== 'listening')
-    return trace.fails('listener', report.listener.reason ?? 'it is not listening', report.listener.reason);
+    return trace.fails('listener', report.listener.reason ?? 'it is not listening');
   trace.passes('listener', 'the stack accepts connections');
   const target = deps.ports?.targetOf?.(published.id);
   return target ? traceAgent(trace, published, { ...deps, target }) : traceDriver(trace, published, deps);
