@@ -164,7 +164,7 @@ function routesOf(options: RouteOptions, { target, fromInside, body }: APIReques
     };
   }
   // Requests with an upgrade do not come here.
-  if (pathname === '/v1/events')
+  if (pathname === '/v1/events' || pathname === '/v1/programs')
     return { GET: () => ({ status: 426, body: { message: 'expected a WebSocket', code: 'not-a-websocket' } }) };
   return undefined;
 }

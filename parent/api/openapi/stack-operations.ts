@@ -113,7 +113,7 @@ export const stackOperations: readonly Operation[] = [
     ...{ method: 'GET', path: '/programs', tag: 'stack', summary: 'Run a program in the namespaces, as a WebSocket' },
     body: programRequest,
     status: 101,
-    errors: [403],
+    errors: [403, 426],
     description: `The body is the first text frame; then frames are those of containers' streams. ${OUTSIDE}`,
   },
   {

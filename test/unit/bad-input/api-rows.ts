@@ -135,6 +135,7 @@ export const API_ROWS: readonly Row[] = [
   ['DELETE /v1/ports', 405, ''],
   ['PUT /v1/ports {}', 405, ''],
   ['GET /v1/events', 426, '{"message":"expected a WebSocket","code":"not-a-websocket"}'],
+  ['GET /v1/programs', 426, '{"message":"expected a WebSocket","code":"not-a-websocket"}'],
   ['GET /v1/nothing', 404, '404 page not found'],
   ['GET /', 404, '404 page not found'],
   [
