@@ -202,6 +202,7 @@ ${containers.map((container) => chainsOf(container, direct)).join('')}
   chain forward {
     type filter hook forward priority -10; policy accept;
     ct state established,related accept
+    ip6 hoplimit 255 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
     ip saddr vmap @forward4
     ip6 saddr vmap @forward6
   }

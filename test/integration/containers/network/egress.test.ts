@@ -136,6 +136,16 @@ describe('egress policies of containers', () => {
     assert.match(stderr, /^error: without its last rule that allows, .*hint: add "allow @none" first/);
   });
 
+  it('leave containers reachable over IPv6, and let them reach what is allowed', async () => {
+    await stack.must('network', 'create', '--ipv6', 'six');
+    await create('server', WEB, '--net', 'six');
+    await create('client', WEB, '--net', 'six', '--allow', 'tcp:fd00::/8');
+    const ask = async (from: string, to: string) =>
+      results(from, `reach('${addressOf(await stack.containers.inspect(to), undefined, 6)}', 80)`);
+    await waitFor(async () => (await ask('client', 'server'))[0] === 'reached', { what: 'the server over IPv6' });
+    await waitFor(async () => (await ask('server', 'client'))[0] === 'reached', { what: 'the client over IPv6' });
+  });
+
   it('are those of a network for all containers on it', async () => {
     await stack.must('network', 'create', '--allow', 'allowed.test', 'back');
     await create('one', WEB, '--net', 'back');

@@ -68,6 +68,8 @@ describe('egress rules about other containers', () => {
     assert.match(text, /"rnv1" \. 02:00:00:00:00:01 \. 10\.4\.0\.2/);
     assert.match(text, /"rnv1" \. 02:00:00:00:00:01 \. fe80::0000:00ff:fe00:0001/);
     assert.match(text, /10\.4\.0\.2 : 02:00:00:00:00:09/);
+    // Bridged, with br_netfilter.
+    assert.match(text, /hook forward[^}]*\n {4}ip6 hoplimit 255 icmpv6 type \{ nd-[^}]*\} accept\n {4}ip saddr vmap/);
     // What it may advertise: fd01::2, and its link-local address.
     const targets = ['fd010000000000000000000000000002', 'fe80000000000000000000fffe000001'];
     assert.match(text, new RegExp(`iifname "rnv1" @th,64,128 \\{ 0x${targets.join(', 0x')} \\} accept`));
