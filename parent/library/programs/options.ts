@@ -45,7 +45,7 @@ export interface RunOptions extends ProgramOptions {
 }
 
 export const programChecks: Checks<ProgramOptions> = {
-  input: [(value) => typeof value === 'string' || value instanceof Uint8Array, 'a string or an Uint8Array'],
+  input: [(value) => typeof value === 'string' || value instanceof Uint8Array, 'a string or a Uint8Array'],
   cancelSignal: abortSignal,
   timeout: milliseconds(1),
   killSignal: signal,
