@@ -21,6 +21,8 @@ import { forwardUpgrade, join, responseOn } from './upgrade.js';
 const HEAD_MS = 10_000;
 const KEEP_ALIVE_MS = 60_000;
 const MAX_CONNECTIONS = 512;
+/** Where fewer are free, those end that wait for another request of their clients: new ones do not have to wait for them. */
+const SPARE_CONNECTIONS = 32;
 const RETRY_MS = 2_000;
 
 export interface RouterOptions {
@@ -30,6 +32,8 @@ export interface RouterOptions {
   log: { info: (line: string) => void; warn: (line: string) => void };
   /** How long a head may take, in ms; tests have less. */
   headMs?: number;
+  /** Connections at once; tests have fewer. */
+  maxConnections?: number;
 }
 
 /** Of a request that is led nowhere. */
@@ -42,6 +46,7 @@ export class HTTPRouter {
   readonly #routes: Pick<Routes, 'find'>;
   readonly #http: Server;
   readonly #headMs: number;
+  readonly #maxConnections: number;
   readonly #server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
   readonly #sockets = new Set<Socket>();
   /** Connections of requests that were refused. */
@@ -54,6 +59,7 @@ export class HTTPRouter {
   ) {
     this.#routes = routes;
     this.#headMs = options.headMs ?? HEAD_MS;
+    this.#maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
     this.#http = createHTTPServer({
       maxHeaderSize: MAX_HEAD,
       headersTimeout: this.#headMs,
@@ -78,7 +84,7 @@ export class HTTPRouter {
     });
     // It gets its connections from the other server, and checks their time limits from this event on.
     this.#http.emit('listening');
-    this.#server.maxConnections = MAX_CONNECTIONS;
+    this.#server.maxConnections = this.#maxConnections;
   }
 
   /**
@@ -128,6 +134,7 @@ export class HTTPRouter {
 
   #accept(socket: Socket): void {
     this.#sockets.add(socket);
+    if (this.#sockets.size > this.#maxConnections - SPARE_CONNECTIONS) this.#http.closeIdleConnections();
     socket.once('close', () => this.#sockets.delete(socket));
     socket.on('error', () => socket.destroy());
     const timer = setTimeout(() => socket.destroy(), this.#headMs);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, get as httpGet, request as httpRequest, type IncomingMessage, type Server } from 'node:http';
-import { type AddressInfo, connect, createServer as createTCPServer } from 'node:net';
+import { type AddressInfo, connect, createServer as createTCPServer, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { WebSocket, WebSocketServer } from 'ws';
 import { HTTPRouter } from '../../../../parent/http/router.js';
@@ -94,7 +94,7 @@ describe('the router of --http', () => {
     port = await freePort('127.0.0.1');
     const log = { info: () => {}, warn: assert.fail };
     router = new HTTPRouter(
-      { ip: '127.0.0.1', port, own: { stateDir: '/' }, log, headMs: 500 },
+      { ip: '127.0.0.1', port, own: { stateDir: '/' }, log, headMs: 500, maxConnections: 40 },
       { find: async (host, scheme) => routeOf(host, scheme, names) },
     );
     router.listen();
@@ -168,6 +168,22 @@ describe('the router of --http', () => {
     names.set('gone', [{ host: '127.0.0.1', port: await freePort('127.0.0.1'), inside: 80 }]);
     assert.match(await exchange(head('gone')), / 502 [\s\S]*port 80 does not answer: /);
     assert.deepEqual(seen, []);
+  });
+
+  it('does not let idle clients hold its connections', async () => {
+    const idle: Socket[] = [];
+    try {
+      for (let i = 0; i < 60; i++) {
+        const socket = connect(port, '127.0.0.1').on('error', () => {});
+        idle.push(socket);
+        socket.write(head('one'));
+        const [answer] = await once(socket, 'data');
+        assert.match(String(answer), / 200 /);
+      }
+      assert.match(await exchange(head('two', 'Connection: close\r\n')), /^two$/m);
+    } finally {
+      for (const socket of idle) socket.destroy();
+    }
   });
 
   it('replaces what clients claim of their address', async () => {
