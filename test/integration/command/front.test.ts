@@ -198,11 +198,11 @@ describe('the native front: Node.js', () => {
     }
   });
 
-  /** Options, until when the stand-in for Node waits, and the map of user ids that it then finds. */
+  const unshared = '[ "$(readlink /proc/$launcher/ns/user)" != $own ]';
+  /** Options, until when the stand-in for Node waits, and the map of user ids that it then finds, unless they may choose another. */
   const earlyMaps: [options: string[], until: string, map: RegExp][] = [
-    [['--net=none'], '[ -n "$(cat /proc/$launcher/uid_map)" ]', /^\s+0 .*\n\s+1 /],
-    // The options may choose another map.
-    [['--net=none', '--subid-source=static'], '[ "$(readlink /proc/$launcher/ns/user)" != $own ]', /^$/],
+    [['--net=none'], `${unshared} && [ -n "$(cat /proc/$launcher/uid_map)" ]`, /^\s+0 .*\n\s+1 /],
+    [['--net=none', '--subid-source=static'], unshared, /^$/],
   ];
   for (const [options, until, map] of earlyMaps) {
     it(`finds the ids mapped where they can be, and the launcher ends with it (${options.join(' ')})`, async () => {
