@@ -9,7 +9,12 @@ export interface Home {
 }
 
 export function makeHome(directory: string): Home {
-  const home = { HOME: join(directory, 'home'), XDG_RUNTIME_DIR: join(directory, 'run') };
+  // A containerd that takes long to end writes a file to TMPDIR, where its goroutines are.
+  const home = {
+    HOME: join(directory, 'home'),
+    XDG_RUNTIME_DIR: join(directory, 'run'),
+    TMPDIR: join(directory, 'tmp'),
+  };
   const programs = join(directory, 'bin');
   for (const path of [programs, ...Object.values(home)]) mkdirSync(path, { mode: 0o700 });
   symlinkSync(process.execPath, join(programs, 'node'));

@@ -6,8 +6,11 @@ import { repoRoot } from '../../support/index.js';
 
 /** What npm packs. */
 function packed(): string[] {
-  const args = ['pack', '--dry-run', '--json', '--ignore-scripts', '--loglevel=error'];
-  const { status, stdout, stderr } = spawnSync('npm', args, { cwd: repoRoot, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(
+    'npm',
+    ['pack', '--dry-run', '--json', '--ignore-scripts', '--loglevel=error'],
+    { cwd: repoRoot, encoding: 'utf8' },
+  );
   assert.equal(status, 0, stderr);
   const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }];
   return files.map(({ path }) => path);

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 const CALLS = ['run', 'start', 'must', 'spawn', 'spawnSync', 'execFile', 'execFileSync', 'execa', 'succeed', 'command'];
 const METHODS = ['enter', 'inside', 'user', 'root'];
 
-/** Words at the place of programs that are not programs: commands of this project and of docker, names of containers, applets of busybox in containers. */
+/** Words at the place of programs that are not programs: commands of this project, of docker and npm, names of containers, applets of busybox in containers. */
 const OTHERS = new Set(
-  'a add-ports ask attach b build connect create exec gc httpd import info inspect list-ports logs nc network odd port ports pull rename restart rm run serve start stop systemd talk team v4 wait wget'.split(
+  'a add-ports ask attach b build connect create exec gc httpd import info inspect list-ports logs nc network odd pack port ports pull rename restart rm run serve start stop systemd talk team v4 wait wget'.split(
     ' ',
   ),
 );
