@@ -152,8 +152,8 @@ struct Context {
   // Connections and flows that this thread relays, those that are on their way to it included. Any thread.
   std::atomic<uint32_t> load{0};
   bool watchConnections = false;
-  // Whether there is any limit; otherwise nothing is asked of the pacer.
-  bool isLimited = false;
+  // Whether there is any limit; otherwise nothing is asked of the pacer. Any thread.
+  std::atomic<bool> isLimited{false};
   Pacer pacer{loop};
   FdBudget fds{shared.fds};
   // Ports whose tick() is wanted.

@@ -224,11 +224,11 @@ void Engine::watchAddresses(bool routes, std::string complaint) {
 
 void Engine::setLimit(uint32_t number, uint64_t outgoing, uint64_t incoming) {
   shared_.limits.of(number).set(outgoing, incoming);
+  bool isLimited = shared_.limits.anySet();
   for (const auto& thread : threads_) {
-    thread->loop().post([context = &thread->context(), isLimited = shared_.limits.anySet()] {
-      context->isLimited = isLimited;
-      context->pacer.wakeAll();
-    });
+    // At once: what comes before the thread looks at what was posted is limited, too.
+    thread->context().isLimited.store(isLimited, std::memory_order_relaxed);
+    thread->loop().post([context = &thread->context()] { context->pacer.wakeAll(); });
   }
 }
 

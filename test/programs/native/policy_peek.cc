@@ -39,8 +39,8 @@ int policyPeek(int /*argc*/, char** /*argv*/) {
     }
     Peeked peeked = first.result();
     printf("{\"kind\":\"%s\",\"name\":\"%s\",\"encryptedHello\":%s,\"begun\":%s,\"more\":%s,\"consumed\":%zu}\n",
-           nameOf(peeked.kind), peeked.name.c_str(), peeked.encryptedHello ? "true" : "false", peeked.begun ? "true" : "false",
-           more ? "true" : "false", first.consumed());
+           nameOf(peeked.kind), peeked.name.c_str(), peeked.encryptedHello ? "true" : "false",
+           peeked.begun ? "true" : "false", more ? "true" : "false", first.consumed());
   }
   return 0;
 }

@@ -50,7 +50,8 @@ bool beginsWithMethod(std::string_view line) { return isToken(line.substr(0, lin
 // Whether some server may read a version of HTTP in it.
 bool namesVersion(std::string_view line) {
   constexpr std::string_view kVersion = "http/";
-  for (size_t at = line.find_first_of(kBlanks); at != std::string_view::npos; at = line.find_first_of(kBlanks, at + 1)) {
+  for (size_t at = line.find_first_of(kBlanks); at != std::string_view::npos;
+       at = line.find_first_of(kBlanks, at + 1)) {
     if (equalsIgnoringCase(line.substr(at + 1, kVersion.size()), kVersion)) return true;
   }
   return false;

@@ -37,10 +37,10 @@ class HttpHead {
   State state_ = State::more;
   size_t consumed_ = 0;
   bool preceded_ = false;  // by blanks or empty lines, which some servers skip
-  bool started_ = false;  // the request line was read
-  bool request_ = false;  // … or what there is of it is one of HTTP
-  bool preface_ = false;  // … and is that of HTTP/2
-  std::string line_;      // while it is incomplete
+  bool started_ = false;   // the request line was read
+  bool request_ = false;   // … or what there is of it is one of HTTP
+  bool preface_ = false;   // … and is that of HTTP/2
+  std::string line_;       // while it is incomplete
   bool hasHost_ = false;
   std::string host_;
   bool hasTarget_ = false;  // the target is in absolute form
