@@ -33,7 +33,11 @@
       ['target_arch == "arm64"', {'cflags': ['-mbranch-protection=standard']}],
     ],
     'target_conditions': [
-      ['_type == "executable"', {'cflags': ['-fPIE'], 'cflags!': ['-fPIC'], 'ldflags': ['-pie']}],
+      [
+        '_type == "executable"',
+        # Debian's Node.js is a library that all targets of node-gyp are linked with.
+        {'cflags': ['-fPIE'], 'cflags!': ['-fPIC'], 'ldflags': ['-pie'], 'libraries!': ['-lnode']},
+      ],
     ],
   },
   'targets': [
