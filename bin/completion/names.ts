@@ -8,6 +8,7 @@ import { portDriverNames } from '../../parent/port/index.js';
 import { findStacks } from '../../parent/stack-discovery/running.js';
 import { containerDirectories, knownLocks } from '../../parent/state/user-directories.js';
 import { formatHostAddress } from '../../protocol/net/host-address.js';
+import { reachableIP } from '../../protocol/ports/rootlesskit-json.js';
 import { handleOf } from '../../protocol/state/stack-record.js';
 import { connectToStack } from '../ctl/connection.js';
 import { optionTable } from '../run/options/table.js';
@@ -39,9 +40,9 @@ const readers: Readonly<Record<string, Reader>> = {
   },
   id: async (place) => (await ports(place)).map(({ id }) => `${id}`),
   address: async (place) =>
-    (await ports(place)).flatMap(({ spec: { proto, parentIP, parentPort } }) => {
-      const transport = proto.startsWith('udp') ? 'udp' : 'tcp';
-      return formatHostAddress({ transport, ip: parentIP || '127.0.0.1', port: parentPort }).replace(/\/tcp$/, '');
+    (await ports(place)).map(({ spec }) => {
+      const transport = spec.proto.startsWith('udp') ? 'udp' : 'tcp';
+      return formatHostAddress({ transport, ip: reachableIP(spec), port: spec.parentPort }).replace(/\/tcp$/, '');
     }),
 };
 

@@ -1,5 +1,6 @@
 /** The names that one stack gives to published TCP ports: its own, and those of its containers. */
 import { isContainerReport, isListOf, isPortReport } from '../../protocol/api/report-shapes.js';
+import { reachableIP } from '../../protocol/ports/rootlesskit-json.js';
 import type { StackRecord } from '../../protocol/state/stack-record.js';
 import { StackClient } from '../client/stack-client.js';
 
@@ -58,7 +59,7 @@ export async function namesOf({ name, socket }: StackRecord): Promise<NamedPorts
   const routed = new Map<string, RoutedPort[]>();
   for (const { spec, container = '' } of isListOf(isPortReport)(ports) ? ports : []) {
     if (!spec.proto.startsWith('tcp')) continue;
-    const port = { host: reachable(spec.parentIP ?? ''), port: spec.parentPort, inside: spec.childPort };
+    const port = { host: reachableIP(spec), port: spec.parentPort, inside: spec.childPort };
     const others = routed.get(container);
     if (others) others.push(port);
     else routed.set(container, [port]);
@@ -78,9 +79,4 @@ async function containersOf(client: StackClient, routed: ReadonlyMap<string, rea
     const ports = routed.get(id);
     return ports ? [[name.toLowerCase(), ports]] : [];
   });
-}
-
-/** Where a client on the host finds what is published on an address. */
-function reachable(ip: string): string {
-  return ip === '' || ip === '0.0.0.0' || ip === '::' ? '127.0.0.1' : ip;
 }

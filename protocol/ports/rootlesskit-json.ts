@@ -27,6 +27,12 @@ export interface PortSpec {
   proxyProtocol?: 1 | 2;
 }
 
+/** An address of a published port that clients on the host can connect to. */
+export function reachableIP({ proto, parentIP = '' }: Pick<PortSpec, 'proto' | 'parentIP'>): string {
+  if (parentIP === '::' || (parentIP === '' && proto.endsWith('6'))) return '::1';
+  return parentIP === '' || parentIP === '0.0.0.0' ? '127.0.0.1' : parentIP;
+}
+
 export interface PortStatus {
   /** From 1 on, and never used again while the stack runs; of a range, of its first port. */
   id: number;

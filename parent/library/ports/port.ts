@@ -1,7 +1,7 @@
 /** A port that a program has published. */
 import type { PortReport } from '../../../protocol/api/types.js';
 import { bracket } from '../../../protocol/ports/port-text.js';
-import type { PortStatus } from '../../../protocol/ports/rootlesskit-json.js';
+import { type PortStatus, reachableIP } from '../../../protocol/ports/rootlesskit-json.js';
 import type { PortCounters, PortState } from '../../../protocol/ports/status.js';
 import { APIError } from '../../client/errors.js';
 import type { StackClient } from '../../client/stack-client.js';
@@ -29,12 +29,12 @@ export class Port implements AsyncDisposable {
 
   /** @param onClosed is called when it is removed */
   constructor(client: StackClient, { id, spec }: PortStatus, onClosed: () => void) {
-    const { proto, parentIP = '', parentPort, childPort, count = 1 } = spec;
+    const { proto, parentPort, childPort, count = 1 } = spec;
     this.#client = client;
     this.#onClosed = onClosed;
     this.id = id;
     this.protocol = proto;
-    this.host = reachable(parentIP);
+    this.host = reachableIP(spec);
     this.port = parentPort;
     this.targetPort = childPort;
     this.count = count;
@@ -98,10 +98,4 @@ export class Port implements AsyncDisposable {
     if (!report) throw new UnknownPortError(this.id);
     return report;
   }
-}
-
-/** An address that clients on the host can connect to. */
-function reachable(ip: string): string {
-  if (ip === '' || ip === '0.0.0.0') return '127.0.0.1';
-  return ip === '::' ? '::1' : ip;
 }

@@ -12,6 +12,7 @@ import {
   parsePortSpecJSON,
   portSpecOf,
   portStatuses,
+  reachableIP,
 } from '../../../../protocol/ports/rootlesskit-json.js';
 
 function problem(callback: () => unknown): string {
@@ -344,6 +345,23 @@ describe('port specs of the API', () => {
         problem(() => parsePortSpecJSON(value)),
         expected,
       );
+    });
+  }
+});
+
+describe('published ports', () => {
+  for (const [proto, parentIP, expected] of [
+    ['tcp', undefined, '127.0.0.1'],
+    ['tcp', '', '127.0.0.1'],
+    ['tcp', '0.0.0.0', '127.0.0.1'],
+    ['udp4', '', '127.0.0.1'],
+    ['tcp6', '', '::1'],
+    ['tcp', '::', '::1'],
+    ['tcp', '127.0.0.2', '127.0.0.2'],
+    ['udp6', 'fd00::1', 'fd00::1'],
+  ] as const) {
+    it(`are reached at ${expected} on the host (${proto}, ${parentIP})`, () => {
+      assert.equal(reachableIP({ proto, ...(parentIP !== undefined && { parentIP }) }), expected);
     });
   }
 });
