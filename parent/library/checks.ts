@@ -2,6 +2,7 @@
  * Checks of what programs pass to the library: names are known, and values have the types that are declared. The compiler
  * checks that for programs in TypeScript only; and what is misspelled would be ignored, or stand for a default.
  */
+import { isFields } from '../../protocol/api/report-shapes.js';
 import { signalNumber } from '../../protocol/system/signals.js';
 import { quote } from '../../protocol/text/preview.js';
 import { OptionError } from './errors.js';
@@ -18,7 +19,7 @@ export const texts: Check = [(value) => Array.isArray(value) && value.every(text
 /** May be empty, as arguments of programs. */
 export const words: Check = [(value) => Array.isArray(value) && value.every(anyText[0]), 'an array of strings'];
 export const flag: Check = [(value) => typeof value === 'boolean', 'true or false'];
-export const object: Check = [isObject, 'an object'];
+export const object: Check = [isFields, 'an object'];
 export const abortSignal: Check = [(value) => value instanceof AbortSignal, 'an AbortSignal'];
 export const callback: Check = [(value) => typeof value === 'function', 'a function'];
 export const signal: Check = [isSignal, 'a signal, such as SIGTERM'];
@@ -46,14 +47,10 @@ export const either = (one: Check, other: Check): Check => [
 /** Variables of an environment by name. */
 export const environment = (value: Check, expected: string): Check => [
   (variables) =>
-    isObject(variables) &&
+    isFields(variables) &&
     Object.entries(variables).every(([name, content]) => /^[^=\0]+$/.test(name) && value[0](content)),
   expected,
 ];
-
-export function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
 
 function isSignal(value: unknown): boolean {
   if (typeof value !== 'string' && typeof value !== 'number') return false;
@@ -73,7 +70,7 @@ export function checkFields<T>(
   checks: Checks<T>,
   { within = '', fail = optionError }: { within?: string; fail?: (message: string, field: string) => Error } = {},
 ): void {
-  if (!isObject(values)) throw fail(`invalid ${within || 'options'} ${shown(values)}: expected an object`, within);
+  if (!isFields(values)) throw fail(`invalid ${within || 'options'} ${shown(values)}: expected an object`, within);
   const known: Readonly<Record<string, Check>> = checks;
   for (const [name, value] of Object.entries(values)) {
     const field = within === '' ? name : `${within}.${name}`;

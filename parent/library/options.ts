@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isFields } from '../../protocol/api/report-shapes.js';
 import { rulesOfOptions } from '../../protocol/egress/options.js';
 import { parseRateLimit } from '../../protocol/egress/rate-limit.js';
 import { isAutoPublish, parseAutoPublish } from '../../protocol/ports/auto.js';
@@ -15,19 +16,7 @@ import { checkAutoDriver, checkPortDriver, type PortDriverName } from '../port/i
 import { copyUpDirectories, type Propagation, propagations, type StackOptions } from '../stack/options.js';
 import { checkStackName } from '../stack-discovery/choose.js';
 import { namesLock } from '../state/user-directories.js';
-import {
-  abortSignal,
-  type Checks,
-  callback,
-  checkFields,
-  flag,
-  isObject,
-  object,
-  oneOf,
-  text,
-  texts,
-  whole,
-} from './checks.js';
+import { abortSignal, type Checks, callback, checkFields, flag, object, oneOf, text, texts, whole } from './checks.js';
 import { mappingOf, type NewPort } from './ports/new-port.js';
 
 /** Where containers and their networks are kept. */
@@ -143,8 +132,7 @@ const PARTS: {
 };
 
 function hasDirectories(value: unknown): boolean {
-  const given: Partial<Record<string, unknown>> = isObject(value) ? { ...value } : {};
-  return Object.keys(directories).every((name) => text[0](given[name]));
+  return isFields(value) && Object.keys(directories).every((name) => text[0](value[name]));
 }
 
 /** Throws OptionError. */

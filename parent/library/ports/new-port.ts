@@ -1,9 +1,10 @@
 /** What is published: as text, in the grammar of the command line, or as an object. */
+import { isFields } from '../../../protocol/api/report-shapes.js';
 import { checkPortMapping, PortMappingError, parsePortSpec, splitProtocol } from '../../../protocol/ports/grammar.js';
 import type { PortMapping } from '../../../protocol/ports/port-mapping.js';
 import { MAX_PORT } from '../../../protocol/ports/port-text.js';
 import { type PortSpec, portSpecOf } from '../../../protocol/ports/rootlesskit-json.js';
-import { anyText, type Checks, checkFields, isObject, oneOf, shown, whole } from '../checks.js';
+import { anyText, type Checks, checkFields, oneOf, shown, whole } from '../checks.js';
 
 export interface NewPort {
   protocol?: 'tcp' | 'tcp4' | 'tcp6' | 'udp' | 'udp4' | 'udp6';
@@ -34,7 +35,7 @@ const CHECKS: Checks<NewPort> = {
 /** Throws PortMappingError. */
 export function mappingOf(port: string | NewPort): PortMapping {
   if (typeof port === 'string') return parsePortSpec(port);
-  if (!isObject(port)) throw invalid(`expected a string or an object, not ${shown(port)}`);
+  if (!isFields(port)) throw invalid(`expected a string or an object, not ${shown(port)}`);
   checkFields(port, CHECKS, { fail: invalid });
   const { protocol = 'tcp', host = '127.0.0.1', targetHost = '', targetPort, count = 1, proxyProtocol } = port;
   if (targetPort === undefined) throw invalid('no targetPort');

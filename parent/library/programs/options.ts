@@ -146,6 +146,16 @@ export class ProgramError extends ExpectedError {
   }
 }
 
+/** The failure of a program that was to end before its start. */
+export function notStarted(
+  command: readonly string[],
+  { canceled = false, timedOut = false }: Partial<Pick<ProgramResult, 'canceled' | 'timedOut'>>,
+  cause: unknown,
+): ProgramError {
+  const nothing = { stdout: '', stderr: '', truncated: false, failed: true };
+  return new ProgramError({ command, ...nothing, canceled, timedOut }, { cause });
+}
+
 function messageOf({ command, exitCode, signal, canceled, timedOut }: ProgramResult): string {
   if (exitCode === undefined && signal === undefined)
     return `${command[0]} was ${canceled ? 'canceled' : 'not started'} before its ${canceled ? 'start' : 'timeout'}`;

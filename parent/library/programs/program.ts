@@ -11,7 +11,7 @@ import { ExpectedError } from '../../errors.js';
 import type { ProgramSource } from '../../namespaces/piped-program.js';
 import { OptionError } from '../errors.js';
 import { linesOf } from './lines.js';
-import { type Program, ProgramError, type ProgramOptions, type ProgramResult } from './options.js';
+import { notStarted, type Program, ProgramError, type ProgramOptions, type ProgramResult } from './options.js';
 
 const MAX_BUFFER = 16 * 1024 * 1024;
 const FORCE_KILL_DELAY = 5_000;
@@ -139,20 +139,14 @@ export class RunningProgram implements Program {
     } catch (error) {
       this.#hasEnded = true;
       for (const stream of [this.stdin, this.stdout, this.stderr]) stream?.destroy();
-      const failure = this.#ending && !this.#hasStarted ? this.#notStarted(error) : error;
+      const ending = this.#hasStarted ? undefined : this.#ending;
+      const failure = ending ? notStarted(this.command, { [ending]: true }, error) : error;
       if (failure instanceof ProgramError && !reject) return failure.result;
       throw failure;
     } finally {
       clearTimeout(timer);
       cancelSignal?.removeEventListener('abort', cancel);
     }
-  }
-
-  /** It was to end before its start. */
-  #notStarted(cause: unknown): ProgramError {
-    const ending = { canceled: this.#ending === 'canceled', timedOut: this.#ending === 'timedOut' };
-    const nothing = { stdout: '', stderr: '', truncated: false, failed: true };
-    return new ProgramError({ command: this.command, ...nothing, ...ending }, { cause });
   }
 
   #resultOf(end: { code: number } | { signal: number }, [stdout, stderr]: Collected[]): ProgramResult {

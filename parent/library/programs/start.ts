@@ -1,7 +1,7 @@
 /** Starts programs as callers describe them. What is wrong with that is a failure of the program, as one that does not exist. */
 import type { ProgramSource } from '../../namespaces/piped-program.js';
 import { anyText, type Checks, checkFields, checkValue, words } from '../checks.js';
-import { ProgramError, type ProgramOptions, type ProgramResult } from './options.js';
+import { notStarted, type ProgramOptions } from './options.js';
 import { failedSource, RunningProgram } from './program.js';
 
 export interface WantedProgram<T extends ProgramOptions> {
@@ -23,13 +23,9 @@ export function startProgram<T extends ProgramOptions>(
     const all = [command, ...args];
     const { cancelSignal, reject = true } = options;
     if (!cancelSignal?.aborted) return new RunningProgram(open(all), all, options);
-    const canceled = new ProgramError(canceledBefore(all), { cause: cancelSignal.reason });
+    const canceled = notStarted(all, { canceled: true }, cancelSignal.reason);
     return new RunningProgram(failedSource(canceled), all, { reject });
   } catch (error) {
     return new RunningProgram(failedSource(error), [String(command)]);
   }
-}
-
-function canceledBefore(command: readonly string[]): ProgramResult {
-  return { command, stdout: '', stderr: '', truncated: false, failed: true, canceled: true, timedOut: false };
 }
