@@ -4,41 +4,22 @@
 // The compiler is zig's clang, which brings the headers and libraries of both C libraries and of C++ for each target. It comes
 // from npm, by zig/package-lock.json; ROOTLESS_NET_ZIG names another one. The programs are linked statically, with musl, so
 // that they run on any machine of their architecture; the addon has the C++ library in it, and needs only the C library.
-import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { chmodSync, copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { cache, installPinned, run } from './pinned.mjs';
 import { nativeParts, output, packageDirectory, packageManifest, root, targets } from './targets.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'rootless-net-build');
 
 const ADDON = 'rootless_net';
 const programs = nativeParts.filter((name) => !name.endsWith('.node'));
 
-function run(command, args, options) {
-  const { status, error } = spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'], ...options });
-  if (error) throw error;
-  if (status !== 0) {
-    process.stderr.write(`prebuild: ${[command, ...args].join(' ')} failed\n`);
-    process.exit(1);
-  }
-}
-
 /** Path of zig, which is installed first where it is not there. */
 function findZig() {
   if (process.env.ROOTLESS_NET_ZIG) return process.env.ROOTLESS_NET_ZIG;
-  const directory = join(cache, 'zig');
-  const zig = join(directory, 'node_modules', '@ryoppippi', 'zig-linux-x64', 'zig');
-  if (!existsSync(zig)) {
-    process.stderr.write('Installing the compiler (zig, 70 MB) …\n');
-    mkdirSync(directory, { recursive: true });
-    for (const file of ['package.json', 'package-lock.json'])
-      copyFileSync(join(here, 'zig', file), join(directory, file));
-    run('npm', ['ci', '--silent', '--no-audit', '--no-fund', '--prefix', directory]);
-  }
-  return zig;
+  const directory = installPinned({ name: 'zig', from: join(here, 'zig'), what: 'the compiler (zig, 70 MB)' });
+  return join(directory, 'node_modules', '@ryoppippi', 'zig-linux-x64', 'zig');
 }
 
 /** Builds parts of the native part in a tree of their own; returns where they are. */
