@@ -74,6 +74,8 @@ export class RunningProgram implements Program {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<string, void, undefined> {
+    // The loop fails with it, when it has read the lines.
+    this.ignoreFailure();
     if (this.stdout) yield* linesOf(this.stdout);
     await this.#result;
   }

@@ -80,6 +80,29 @@ describe('a program that embeds the library', () => {
     assert.equal(result.stdout, '200 0 done\nworker 0\n', result.stderr);
   });
 
+  it('gets the failure of a program in the loop over its lines, however slow that is', async () => {
+    const text = `
+      import { createNamespace } from 'rootless-net';
+      import { setTimeout as delay } from 'node:timers/promises';
+      const ns = await createNamespace({ net: 'none' });
+      const program = ns.run('sh', ['-c', 'echo one; echo two; exit 3']);
+      try {
+        for await (const line of program) {
+          console.log(line);
+          // Until it has failed, and its rejection would be nobody's.
+          while (!program.stdout.closed) await delay(10);
+          await delay(50);
+        }
+      } catch ({ code }) {
+        console.log(code);
+      }
+      await ns.close();
+    `;
+    const result = await node(directory, [write('loop.mjs', text)]);
+    assert.equal(result.stdout, 'one\ntwo\nprogram-failed\n', result.stderr);
+    assert.equal(result.stderr, '');
+  });
+
   it('leaves nothing when it is killed, and no files when it exits', async () => {
     const text = `
       import { existsSync } from 'node:fs';
