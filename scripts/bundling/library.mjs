@@ -47,6 +47,9 @@ export async function bundleLibrary(dist, options) {
   rmSync(join(dist, 'library'), { recursive: true, force: true });
   const { metafile } = await build({
     ...options,
+    // Node shows the line of an error that a program does not catch.
+    minifyWhitespace: false,
+    minifySyntax: false,
     format: 'esm',
     // What import() loads is read on demand, and the entries share their classes.
     splitting: true,

@@ -29,6 +29,13 @@ describe('the bundle of the library', () => {
     assert.equal(dependencies, undefined);
   });
 
+  it('has lines that Node can show with an error', () => {
+    for (const file of filesOf(/\.js$/)) {
+      const lines = readFileSync(join(LIBRARY, file), 'utf8').split('\n');
+      assert.ok(Math.max(...lines.map((line) => line.length)) < 1000, file);
+    }
+  });
+
   it('has declarations that need none either', () => {
     const files = filesOf(/\.d\.ts$/);
     assert.ok(files.length > 50, `${files.length} files`);
